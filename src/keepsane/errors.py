@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Every error keepsane raises on purpose.
+
+    KeepsaneError            what happened, with which value, what to do; exit code 2
+    ├── InputError           a file or stream that cannot be read at all
+    ├── SymbolError          a vmlinux or module that cannot be used
+    └── MissingExtraError    an optional dependency that is not installed
+
+Damage inside a log is never an error: it becomes an event's `damage`.
+"""
+
+
+class KeepsaneError(Exception):
+    """What happened, with which value, and what to do: one sentence a user can act on."""
+
+
+class InputError(KeepsaneError):
+    """The input cannot be read: it does not exist, may not be read, or is not what it says."""
+
+
+class SymbolError(KeepsaneError):
+    """A vmlinux or module cannot be used: stripped, truncated, or no ELF file at all."""
+
+
+class MissingExtraError(KeepsaneError):
+    """An optional dependency is missing; the message names the extra that brings it."""

@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+The values that travel between the rooms: read, parse, judge, render.
+
+All are immutable. Absent is None. The JSON contract spells these field names letter for letter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Kind = Literal[
+    "null-deref",
+    "page-fault",
+    "general-protection",
+    "bug",
+    "warning",
+    "divide-error",
+    "invalid-opcode",
+    "stack-overflow",
+    "double-fault",
+    "panic",
+    "soft-lockup",
+    "hard-lockup",
+    "hung-task",
+    "rcu-stall",
+    "workqueue-lockup",
+    "atomic-sleep",
+    "lockdep",
+    "refcount",
+    "list-corruption",
+    "kasan",
+    "kmsan",
+    "kcsan",
+    "kfence",
+    "ubsan",
+    "slab-corruption",
+    "kmemleak",
+    "alloc-failure",
+    "oom-kill",
+    "task-dump",
+    "backtrace",
+    "netdev-watchdog",
+    "mce",
+    "pcie-aer",
+    "rust-panic",
+    "other",
+]
+Role = Literal["ip", "return", "pointer"]
+Severity = Literal["error", "warning", "note", "info"]
+Confidence = Literal["high", "medium", "low"]
+Outcome = Literal["match", "mismatch", "not possible"]
+
+
+class LogRecord(NamedTuple):
+    """
+    One line of a kernel log, its prefix removed and its text verbatim.
+
+    `line` counts from 1. `seconds` is the time since boot, `level` the printk level 0 to 7, `caller` the
+    printk caller id ("T123" a task, "C1" a CPU); each is None where the line does not say it.
+    """
+
+    line: int
+    seconds: float | None
+    level: int | None
+    caller: str | None
+    text: str
+
+
+class SourceText(NamedTuple):
+    """Lines of a source file around a place in it; `first_line` counts from 1, `path` is where it was read."""
+
+    first_line: int
+    lines: tuple[str, ...]
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceLine:
+    """One level of an inline chain; `inlined` where the function was inlined into the next one outwards."""
+
+    function: str
+    file: str | None
+    line: int | None
+    column: int | None
+    inlined: bool
+    text: SourceText | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """One step from a caller to its callee (design section 6)."""
+
+    kind: str
+    function: str | None
+    name: str | None
+    source: SourceLine | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """How a frame's caller got here, read from the bytes of the caller (design section 6)."""
+
+    verdict: str
+    via: tuple[Hop, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """
+    One entry of a stack trace.
+
+    `line` is where the log printed it. `function` is the name as printed, None for a bare address.
+    `address` is the absolute address where one was printed. `reliable` is False for `?` frames. `role` says
+    what the address is: `ip` was executing, `return` follows a call, `pointer` only lay on the stack.
+    `locations` is the inline chain, innermost first, empty where nothing was decoded; `note` then says why.
+    """
+
+    line: int
+    function: str | None
+    offset_bytes: int | None
+    size_bytes: int | None
+    module: str | None = None
+    build_id: str | None = None
+    address: int | None = None
+    reliable: bool = True
+    role: Role = "return"
+    locations: tuple[SourceLine, ...] = ()
+    note: str = ""
+    edge: Edge | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """A named run of frames, innermost first: `Call Trace`, `IRQ`, `Allocated by task 7`, ..."""
+
+    name: str
+    frames: tuple[Frame, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """Who was running; each part None where the log does not say it."""
+
+    comm: str | None
+    pid: int | None
+    cpu: int | None
+
+
+class TaintFlag(NamedTuple):
+    """One letter of `Tainted:` and the kernel's reason for it."""
+
+    letter: str
+    meaning: str
+
+
+class Register(NamedTuple):
+    """One register of the kernel's dump, named as the log names it, with what its value looks like."""
+
+    name: str
+    value: int
+    meaning: str | None
+
+
+class Instruction(NamedTuple):
+    """
+    One instruction of a `Code:` line.
+
+    `offset_bytes` counts from the trapping instruction; `address` is absolute where the ip is known.
+    """
+
+    offset_bytes: int
+    raw: bytes
+    text: str
+    trapping: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """
+    A `Code:` line: the bytes around the trapping instruction.
+
+    `line` is where the log printed it, `data` the bytes, `trap_bytes` the index of the byte in `<>` or
+    `()`, None where none was marked, `word_bytes` the size of a printed word (1 on x86, 4 on arm64).
+    """
+
+    line: int
+    data: bytes
+    trap_bytes: int | None
+    word_bytes: int
+    instructions: tuple[Instruction, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """
+    One report found in a log: a crash, a warning, a stall, a dump.
+
+    A subclass per kind adds what only that kind says; those fields are `fields` in JSON. `line` and
+    `last_line` bound the block in the log. `ip` is the frame that was executing. `damage` says in words what the block lacks, "" when it is whole. `records` is the block itself and is not rendered.
+    """
+
+    kind: Kind
+    title: str
+    line: int
+    last_line: int
+    again: tuple[int, ...] = ()
+    task: Task | None = None
+    release: str | None = None
+    build_id: str | None = None
+    taint: tuple[TaintFlag, ...] = ()
+    ip: Frame | None = None
+    registers: tuple[Register, ...] = ()
+    code: Code | None = None
+    stacks: tuple[Stack, ...] = ()
+    modules: tuple[str, ...] = ()
+    damage: str = ""
+    records: tuple[LogRecord, ...] = ()
+
+
+class Evidence(NamedTuple):
+    """A line of the input, quoted letter for letter, and what it shows."""
+
+    line: int
+    quote: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """What to do. A command is shown, never run; `undo`, `verify` and `risk` go with it."""
+
+    text: str
+    command: str | None = None
+    undo: str | None = None
+    verify: str | None = None
+    risk: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """
+    One judgement with its evidence (never empty), its reason and what to do about it.
+
+    `rule` is the name of the rule that judged; the engine fills it in.
+    """
+
+    rule: str = ""
+    severity: Severity
+    confidence: Confidence
+    title: str
+    evidence: tuple[Evidence, ...]
+    explanation: str
+    advice: tuple[Advice, ...] = ()
+    references: tuple[str, ...] = ()
+
+
+class Failure(NamedTuple):
+    """Something that could not be done: `what` was tried, `why` it failed, in words a user can act on."""
+
+    what: str
+    why: str
+
+
+class Check(NamedTuple):
+    """One comparison of the log with a binary: `name` says what was compared, `said` both sides of it."""
+
+    name: str
+    file: str
+    outcome: Outcome
+    said: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """
+    Which kernel wrote the log, as far as it says so.
+
+    `version` is the rest of the banner from `#1 SMP` on; `offset_bytes` is what KASLR added.
+    """
+
+    release: str | None = None
+    version: str | None = None
+    build_id: str | None = None
+    arch: str | None = None
+    offset_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSummary:
+    """
+    What is known when the log has ended: the fact that rules about a whole log judge.
+
+    `skipped_lines` counts lines outside every recognised block, `unread_lines` those inside a block that
+    no pattern took.
+    """
+
+    kernel: Kernel
+    events: tuple[Event, ...]
+    unread_lines: int
+    skipped_lines: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fragment:
+    """One event of a stream with what was found out about it alone."""
+
+    event: Event
+    findings: tuple[Finding, ...]
+    checks: tuple[Check, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything keepsane found in one input; renderers show every field."""
+
+    schema: int = 1
+    source: str
+    kernel: Kernel
+    events: tuple[Event, ...]
+    findings: tuple[Finding, ...]
+    checks: tuple[Check, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    unread_lines: int = 0
+    skipped_lines: int = 0
