@@ -69,7 +69,7 @@ class LogRecord(NamedTuple):
 
 
 class SourceText(NamedTuple):
-    """Lines of a source file around a place in it; `first_line` counts from 1, `path` is where it was read."""
+    """Lines of a source file around a place; `first_line` counts from 1, `path` is where it was read."""
 
     first_line: int
     lines: tuple[str, ...]
@@ -199,7 +199,9 @@ class Event:
     One report found in a log: a crash, a warning, a stall, a dump.
 
     A subclass per kind adds what only that kind says; those fields are `fields` in JSON. `line` and
-    `last_line` bound the block in the log. `ip` is the frame that was executing. `damage` says in words what the block lacks, "" when it is whole. `records` is the block itself and is not rendered.
+    `last_line` bound the block in the log; `again` holds the first lines of later reports that said the
+    same. `ip` is the frame that was executing. `damage` says in words what the block lacks, "" when it is
+    whole. `records` is the block itself and is not rendered.
     """
 
     kind: Kind

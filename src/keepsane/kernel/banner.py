@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Which kernel is speaking: its banner, and where KASLR put it.
+
+    Linux version 6.1.0-56-cloud-amd64 (debian-kernel@lists.debian.org) (gcc-12 ...) #1 SMP Debian 6.1.192-2
+    Kernel Offset: 0x21a00000 from 0xffffffff81000000 (relocation range: ...)
+
+Source: init/version-timestamp.c, linux_banner; arch/x86/kernel/setup.c and arch/arm64/kernel/setup.c,
+dump_kernel_offset().
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from keepsane.model import Event, Kernel
+
+_BANNER = re.compile(
+    r"Linux version (?P<release>[\w.+~-]{1,80}) .{0,400}?(?P<version>#\d+\b.{0,200})?$",
+)
+_OFFSET = re.compile(r"Kernel Offset: (?:0x(?P<offset>[0-9a-f]{1,16}) from|disabled)")
+
+
+@dataclass(slots=True)
+class KernelFacts:
+    """Collects what a log says of its kernel; the first banner counts, a later boot changes nothing."""
+
+    release: str | None = None
+    version: str | None = None
+    build_id: str | None = None
+    arch: str | None = None
+    offset_bytes: int | None = None
+    _offsets: int = 0
+
+    def take(self, text: str) -> None:
+        """Read one line that belongs to no report."""
+        if text.startswith("Linux version "):
+            self._banner(text)
+        elif text.startswith("Kernel Offset: "):
+            self._offset(text)
+
+    def learn(self, event: Event, version: str | None) -> None:
+        """Take over what a report says of its kernel where no banner did."""
+        self.release = self.release or event.release
+        self.build_id = self.build_id or event.build_id
+        self.version = self.version or version
+        self.arch = self.arch or _arch(event)
+
+    def kernel(self) -> Kernel:
+        """Give what is known. An offset printed twice with different values belongs to two boots: None."""
+        return Kernel(
+            release=self.release,
+            version=self.version,
+            build_id=self.build_id,
+            arch=self.arch,
+            offset_bytes=self.offset_bytes if self._offsets == 1 else None,
+        )
+
+    def _banner(self, text: str) -> None:
+        found = _BANNER.match(text)
+        if found is not None and self.release is None:
+            self.release, self.version = found["release"], found["version"]
+
+    def _offset(self, text: str) -> None:
+        found = _OFFSET.match(text)
+        if found is None:
+            return
+        offset_bytes = int(found["offset"] or "0", 16)
+        if self._offsets == 0 or offset_bytes != self.offset_bytes:
+            self._offsets += 1
+        self.offset_bytes = offset_bytes
+
+
+def _arch(event: Event) -> str | None:
+    names = {register.name for register in event.registers}
+    if names & {"RAX", "RSP"}:
+        return "x86_64"
+    if {"x29", "x28"} & names:
+        return "arm64"
+    functions = {frame.function for stack in event.stacks for frame in stack.frames}
+    if functions & {"do_syscall_64", "entry_SYSCALL_64_after_hwframe", "ret_from_fork_asm"}:
+        return "x86_64"
+    return "arm64" if functions & {"el0_svc", "el0t_64_sync", "el0_svc_common"} else None

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+RCU stalls: a CPU or task kept a grace period from ending.
+
+    rcu: INFO: rcu_sched self-detected stall on CPU
+    rcu: 	0-...!: (1242 ticks this GP) idle=1c14/1/0x4000000000000000 softirq=230/230 fqs=17
+    rcu: 	(t=1250 jiffies g=-923 q=2 ncpus=2)
+    INFO: rcu_preempt detected stalls on CPUs/tasks:               before 4.19, also one line with { 1}
+    rcu: INFO: rcu_preempt detected expedited stalls on CPUs/tasks: { 1-... } 2100 jiffies s: 81 root: 0x2/.
+    INFO: rcu_sched_state detected stall on CPU 0 (t=105060 jiffies)       2.6
+    INFO: rcu_tasks detected stalls on tasks:                              kernel/rcu/tasks.h
+
+Source: kernel/rcu/tree_stall.h, print_cpu_stall() and print_other_cpu_stall(); tree_exp.h; tasks.h.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from keepsane.kernel.block import Block, Opening, build
+from keepsane.kernel.culprit import runs_in, stalled
+from keepsane.kernel.task_line import parse_task
+from keepsane.model import Event, Frame, Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RcuStall(Event):
+    """
+    A grace period of `flavor` (rcu_sched, rcu_preempt, ...) did not end.
+
+    `cpus` are the CPUs it waits for; `starved_jiffies` is how long the grace-period kthread did not run,
+    None where it did.
+    """
+
+    flavor: str
+    cpus: tuple[int, ...] = ()
+    starved_jiffies: int | None = None
+
+
+HEAD = re.compile(
+    r"(?:rcu: )?INFO: (?P<flavor>rcu\w*|srcu\w*) (?:self-)?detected (?:expedited )?stalls? on (?:CPUs?"
+    r"|tasks|CPUs/tasks)?"
+)
+_CPUS = re.compile(
+    r"(?:rcu: )?\s*(?:INFO: .*?stalls? on CPUs?(?:/tasks)?:? ?\{?\s*)?(?P<cpu>\d{1,5})(?:-[.\w?!]{3,4}"
+    r"|: \(\d+|\}|\s+\()"
+)
+_STARVED = re.compile(
+    r"(?:rcu: )?\s*\w+ kthread (?:timer )?(?:starved|wakeup didn't happen) for (?P<jiffies>\d{1,19}) jiffies"
+)
+_OWN = re.compile(
+    r"rcu: |\s*(?:Tasks blocked on level|\d+-[.\w?!]{3,4}:|\(t=\d+ jiffies|\(detected by \d+"
+    r"|Unless \w+ kthread gets|RCU grace-period kthread"
+    r"|Stack dump where RCU GP|Task dump for CPU|blocking rcu_node|\w+ kthread (?:timer )?(?:starved"
+    r"|wakeup)|\w+ GPs? behind|Possible timer handling issue|INFO: Stall ended"
+    r"|\d+: \(\d+ .*ticks this GP|Workqueue: )"
+)
+
+
+def _cpus(block: Block) -> tuple[int, ...]:
+    found = (_CPUS.match(record.text) for record in block.records)
+    return tuple(dict.fromkeys(int(match["cpu"]) for match in found if match))
+
+
+def _samples(block: Block, cpus: tuple[int, ...]) -> list[tuple[Frame, ...]]:
+    """
+    Give the stacks that could hold up the grace period, those of the stalled CPUs first.
+
+    RCU's own thread is none of them; a stack without a CPU's name is the one that found itself stalled.
+    """
+    body = block.body
+    stalled = {f"NMI backtrace for cpu {cpu}" for cpu in cpus}
+    stacks = [
+        stack for stack in body.stacks if all(frame.function != "rcu_gp_kthread" for frame in stack.frames)
+    ]
+    stacks.sort(key=lambda stack: stack.name.startswith("NMI ") and stack.name not in stalled)
+    return [
+        (body.ip, *stack.frames) if body.ip is not None and stack is body.stacks[0] else stack.frames
+        for stack in stacks
+    ]
+
+
+def _task(block: Block, cpus: tuple[int, ...]) -> Task | None:
+    """Give the task on a stalled CPU; the first task named may be one on another."""
+    named = (parse_task(record.text) for record in block.records)
+    on_cpu = next((task for task in named if task is not None and task.cpu in cpus), None)
+    return on_cpu or block.body.task or (Task(comm=None, pid=None, cpu=cpus[0]) if cpus else None)
+
+
+def parse_rcu_stall(block: Block) -> RcuStall | None:
+    """
+    Read an RCU CPU stall warning with the stacks that were sampled for it.
+
+    Accepted format:
+        rcu: INFO: rcu_preempt self-detected stall on CPU
+        INFO: rcu_sched detected stalls on CPUs/tasks: { 1} (detected by 0, t=5252 jiffies, g=6, c=5, q=2)
+    """
+    flavor = block.head["flavor"]
+    cpus, starved = _cpus(block), block.find(_STARVED)
+    samples = _samples(block, cpus)
+    sample = next((sample for sample in samples if runs_in(sample)), samples[0] if samples else ())
+    return build(
+        RcuStall,
+        block,
+        "rcu-stall",
+        f"{flavor} stall{stalled(sample)}",
+        task=_task(block, cpus),
+        ip=block.body.ip or next((frame for frame in sample if frame.role == "ip"), None),
+        flavor=flavor,
+        cpus=cpus,
+        starved_jiffies=int(starved["jiffies"]) if starved else None,
+    )
+
+
+OPENINGS = (Opening("rcu-stall", "INFO: ", HEAD, parse_rcu_stall, own=_OWN),)

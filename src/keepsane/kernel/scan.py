@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Find the reports in a log: a literal gate first, then one parser per block, the summary last.
+
+Several contexts may print at once; where the log names its callers (`[T12]`, `[C1]`) each has its own
+open block. Memory is bounded by the open blocks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from keepsane.kernel.banner import KernelFacts
+from keepsane.kernel.block import Block, Opening
+from keepsane.kernel.body import BodyReader
+from keepsane.kernel.openings import OPENINGS
+from keepsane.model import Event, LogRecord, LogSummary
+
+MAX_BLOCK_LINES = 20_000
+MAX_OPEN_BLOCKS = 64
+FOREIGN_BEFORE_BODY = 30
+"""So many lines of others may stand between the opening of a report and its stack, ..."""
+FOREIGN_IN_BODY = 12
+"""... and so many inside or after it, before the report counts as ended."""
+MAX_CONSOLE_LINES = 2_000
+"""Lines of programs (no timestamp in a log that has them) do not count as such, up to this many."""
+
+
+_COMMON = "zqjyxvkwbhgfm_upcdl.:ntsraoi0123456789e "
+"""Letters of kernel logs from rare to common; capitals and what else is not here are rarer."""
+
+
+def _gate(literals: Iterable[str]) -> re.Pattern[str]:
+    """Compile literals into one pattern, those that begin alike together: side by side they are slower."""
+    by_letter: dict[str, list[str]] = {}
+    for literal in literals:
+        by_letter.setdefault(literal[:1], []).append(literal[1:])
+    if "" in by_letter:
+        return re.compile("")
+    branches = [re.escape(letter) + _gate(rest).pattern for letter, rest in sorted(by_letter.items())]
+    return re.compile(branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})")
+
+
+def _telling(literal: str) -> str:
+    """Cut a literal's front off up to its rarest letter, half of it kept: the gate tries fewer places."""
+    starts = range(len(literal) // 2 + 1 if len(literal) > 1 else 1)
+    return literal[min(starts, key=lambda start: _COMMON.find(literal[start])) :]
+
+
+_GATE = _gate({_telling(opening.literal) for opening in OPENINGS})
+_CALL_TRACE = re.compile(r"\s*Call [Tt]race:")
+
+
+@dataclass(slots=True)
+class _Open:
+    """A block that is still being read."""
+
+    opened: list[tuple[Opening, re.Match[str], LogRecord]]
+    records: list[LogRecord] = field(default_factory=list)
+    reader: BodyReader = field(default_factory=BodyReader)
+    foreign: int = 0
+    unread: int = 0
+    console: int = 0
+    full: bool = False
+
+    def continues(self, opening: Opening) -> bool:
+        """Tell whether `opening` belongs here: a more general head, or a stack of the same report."""
+        if any(name in opening.joins for name, *_ in (other[0] for other in self.opened)) or self._repeats(
+            opening
+        ):
+            return True
+        return not self.reader.begun and opening.rank < min(other[0].rank for other in self.opened)
+
+    def holds(self, opening: Opening) -> bool:
+        """Tell whether the line of `opening` is to be read as any other line of this block."""
+        return opening.alone or any(other[0].name in opening.detail_of for other in self.opened)
+
+    def _repeats(self, opening: Opening) -> bool:
+        """A symbolizer prints the head once per inlined function; the last is the one the kernel wrote."""
+        last, _, record = self.opened[-1]
+        return not self.reader.begun and last == opening and record.text.endswith("[inline]")
+
+    def add(self, opening: Opening, found: re.Match[str], record: LogRecord) -> None:
+        """Take a further opening line into the block."""
+        if self.reader.begun or opening.joins:
+            self.reader.section(found.groupdict().get("stack") or opening.name)
+        if self._repeats(opening):
+            self.opened.pop()
+        self.opened.append((opening, found, record))
+        self.reader.take(record)
+        self._keep(record)
+
+    def take(self, record: LogRecord) -> bool:
+        """Read a line; False where the block has ended before it."""
+        if self.reader.ended and _CALL_TRACE.match(record.text):
+            return False
+        read = self.reader.take(record) or self._own(record.text)
+        if read:
+            self._keep(record)
+            return not self.full
+        if self.reader.ended:
+            return False
+        if record.seconds is None and self.records[0].seconds is not None:
+            return self._console()
+        if self.foreign >= (FOREIGN_IN_BODY if self.reader.begun else FOREIGN_BEFORE_BODY):
+            return False
+        self.foreign += 1
+        self.records.append(record)
+        return True
+
+    def _console(self) -> bool:
+        """Let pass what a program wrote to the console: the kernel's own lines have timestamps here."""
+        self.console += 1
+        return self.console <= MAX_CONSOLE_LINES
+
+    def _own(self, text: str) -> bool:
+        return any(opening.own is not None and opening.own.match(text) for opening, *_ in self.opened)
+
+    def _keep(self, record: LogRecord) -> None:
+        self.unread += self.foreign
+        self.foreign = 0
+        self.records.append(record)
+        self.full = len(self.records) >= MAX_BLOCK_LINES
+
+
+class Scanner:
+    """Reads records one by one and gives the events whose blocks have ended; `finish` gives the rest."""
+
+    def __init__(self) -> None:
+        self._open: dict[str | None, _Open] = {}
+        self._facts = KernelFacts()
+        self._skipped = 0
+        self._unread = 0
+
+    def feed(self, record: LogRecord) -> Iterable[Event]:
+        """Read one line and give the events that ended with it."""
+        self._facts.take(record.text)
+        gated = _GATE.search(record.text) is not None
+        block = self._open.get(record.caller)
+        if block is None and not gated:
+            self._skipped += 1
+            return ()
+        return self._read(record, block, gated)
+
+    def _read(self, record: LogRecord, block: _Open | None, gated: bool) -> Iterator[Event]:
+        opening = self._opening(record) if gated else None
+        if opening is None or (block is not None and block.holds(opening[0])):
+            if block is not None and block.take(record):
+                return
+            if block is not None:
+                yield from self._close(block)
+        if opening is not None:
+            yield from self._begin(*opening, record)
+        else:
+            self._skipped += 1
+
+    def finish(self) -> Iterator[Event]:
+        """End of the log: yield what was still open, as cut off there."""
+        while self._open:
+            yield from self._close(next(iter(self._open.values())), cut=True)
+
+    def summary(self, events: tuple[Event, ...]) -> LogSummary:
+        """Give the last fact about the log: which kernel it was, and how much was not understood."""
+        return LogSummary(
+            kernel=self._facts.kernel(), events=events, unread_lines=self._unread, skipped_lines=self._skipped
+        )
+
+    def _opening(self, record: LogRecord) -> tuple[Opening, re.Match[str]] | None:
+        text = record.text.lstrip()  # a log pasted into a mail is indented
+        for opening in OPENINGS:
+            if opening.literal in text and (found := opening.pattern.match(text)):
+                return opening, found
+        return None
+
+    def _begin(self, opening: Opening, found: re.Match[str], record: LogRecord) -> Iterator[Event]:
+        block = self._home(opening, record)
+        if block is not None:
+            block.add(opening, found, record)
+            self._open[record.caller] = block
+            return
+        ended = self._open.pop(record.caller, None)
+        if ended is not None:
+            yield from self._close(ended)
+        if len(self._open) >= MAX_OPEN_BLOCKS:
+            yield from self._close(next(iter(self._open.values())))
+        fresh = _Open([(opening, found, record)], [record])
+        fresh.reader.take(record)
+        self._open[record.caller] = fresh
+
+    def _home(self, opening: Opening, record: LogRecord) -> _Open | None:
+        """Find the open block that `opening` continues: its own context's or, for a stack, another's."""
+        own = self._open.get(record.caller)
+        if own is not None and not own.full and own.continues(opening):
+            return own
+        if own is None and opening.joins:
+            return next((block for block in self._open.values() if block.continues(opening)), None)
+        return None
+
+    def _close(self, block: _Open, *, cut: bool = False) -> Iterator[Event]:
+        self._open = {caller: other for caller, other in self._open.items() if other is not block}
+        self._skipped += block.foreign + block.console
+        if block.foreign:
+            del block.records[-block.foreign :]
+        event = _parse(block, cut=cut and block.foreign == 0)
+        if event is None:
+            self._skipped += len(block.records)
+            return
+        self._unread += block.unread
+        self._facts.learn(event, block.reader.release.version if block.reader.release else None)
+        yield event
+
+
+def _parse(block: _Open, *, cut: bool) -> Event | None:
+    body = block.reader.finish()
+    names = tuple(opening.name for opening, *_ in block.opened)
+    for opening, head, record in block.opened:
+        event = opening.parse(
+            Block(
+                opening=opening,
+                head=head,
+                head_record=record,
+                openings=names,
+                records=tuple(block.records),
+                body=body,
+                cut=cut,
+            )
+        )
+        if event is not None:
+            return event
+    return None
+
+
+def scan(records: Iterable[LogRecord]) -> Iterator[Event | LogSummary]:
+    """
+    Yield the events of a log as their blocks end, then one LogSummary.
+
+    The summary's `events` is empty: whoever keeps the events puts them in.
+    """
+    scanner = Scanner()
+    for record in records:
+        yield from scanner.feed(record)
+    yield from scanner.finish()
+    yield scanner.summary(())

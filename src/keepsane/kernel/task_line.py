@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+The line that says who ran, on which CPU and under which kernel.
+
+    CPU: 0 PID: 1 Comm: init Tainted: G           OE      6.1.0-56-cloud-amd64 #1  Debian 6.1.192-2
+    CPU: 6 UID: 1000 PID: 1996 Comm: stress-ng-chatt Not tainted 7.0.0-14-generic #14-Ubuntu PREEMPT(lazy)
+    Pid: 491, comm: scsi_eh_0 Tainted: G        W  ---- 2.6.32-220.13.1.el6.x86_64 #1
+    4.15.0+ #221 Not tainted                                                        lockdep
+    Process swapper/0 (pid: 1, stack limit = 0xffff80001000)                        arm64 up to 5.x
+
+Source: lib/dump_stack.c, dump_stack_print_info(); kernel/locking/lockdep.c, print_kernel_ident().
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from keepsane.kernel.taint import taint_flags
+from keepsane.model import TaintFlag, Task
+
+_TASK = re.compile(
+    r"(?:CPU: (?P<cpu>\d{1,5}) )?(?:UID: \d+ )?(?:PID: (?P<pid>\d{1,10}) |Pid: (?P<old_pid>\d{1,10}), )"
+    r"[cC]omm: (?P<comm>.{0,64}?)(?: (?=Tainted:|Not tainted|Kdump:)|$)"
+)
+_PROCESS = re.compile(r"Process (?P<comm>.{1,32}?) \(pid: (?P<pid>\d{1,10})")
+_RELEASE = re.compile(
+    r"(?:Not tainted|Tainted: (?P<taint>[A-Z\s-]{1,60}?)) +(?P<release>[0-9a-z][\w.+~-]{1,80})"
+    r"(?P<version> +#\S.*?)?(?: +(?P<build_id>[0-9a-f]{40}))?\s*$"
+)
+_IDENT = re.compile(
+    r"(?P<release>\d[\w.+~-]{1,80}) (?P<version>#\S.{0,40}?) (?:Not tainted"
+    r"|Tainted: (?P<taint>[A-Z\s-]{1,60}))\s*(?P<build_id>$)"
+)
+
+
+class Release(NamedTuple):
+    """Which kernel a report says it is from, and what had tainted it."""
+
+    release: str
+    version: str | None
+    build_id: str | None
+    taint: tuple[TaintFlag, ...]
+
+
+def parse_task(text: str) -> Task | None:
+    """
+    Read the task of a report; None where the line names none.
+
+    Accepted format:
+        CPU: 0 PID: 1 Comm: init Tainted: G           OE      6.1.0-56-cloud-amd64 #1  Debian 6.1.192-2
+    """
+    if "omm: " in text:
+        found = _TASK.search(text)
+        if found is None:
+            return None
+        pid, cpu = found["pid"] or found["old_pid"], found["cpu"]
+        return Task(comm=found["comm"], pid=int(pid), cpu=int(cpu) if cpu else None)
+    found = _PROCESS.match(text) if text.startswith("Process ") else None
+    return Task(comm=found["comm"], pid=int(found["pid"]), cpu=None) if found else None
+
+
+def parse_release(text: str) -> Release | None:
+    """
+    Read the kernel release, its version, its build id and the taint; None where the line has no `tainted`.
+
+    Accepted format:
+        Tainted: G           OE      6.1.0-56-cloud-amd64 #1 Debian 6.1.192-2
+    """
+    if "ainted" not in text:
+        return None
+    found = _RELEASE.search(text) or _IDENT.match(text)
+    if found is None:
+        return None
+    version = (found["version"] or "").strip() or None
+    return Release(found["release"], version, found["build_id"] or None, taint_flags(found["taint"] or ""))
