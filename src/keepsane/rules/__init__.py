@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Facts in, findings out.
+
+A rule is one function of one fact. It yields a Finding where it fires, nothing where the fact is clear of
+it, and a CannotTell with the reason where the fact lacks what it needs. Its docstring is its manual page.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any, NamedTuple, TypeVar
+
+from keepsane.model import Failure, Finding
+
+FAMILIES = {
+    "history": "keepsane.model",
+    "null_pointer": "keepsane.kernel.oops",
+    "error_pointer": "keepsane.kernel.oops",
+    "poison": "keepsane.kernel.oops",
+    "refcount": "keepsane.kernel.refcount",
+    "atomic_sleep": "keepsane.kernel.atomic_sleep",
+    "hung_task": "keepsane.kernel.hung_task",
+    "rcu": "keepsane.kernel.rcu",
+    "stack_overflow": "keepsane.kernel.oops",
+    "modules": "keepsane.model",
+}
+"""
+The modules of this room that hold rules, in the order in which a reader meets them, each with the module
+that defines its facts: while nobody has imported that one, there is no fact to judge.
+"""
+
+
+class CannotTell(NamedTuple):
+    """A judgement that could not be made, and what was missing for it."""
+
+    why: str
+
+
+Judge = Callable[[Any], Iterator[Finding | CannotTell]]
+F = TypeVar("F")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule's name, the type of fact it judges, and its function."""
+
+    name: str
+    on: type
+    judge: Judge
+
+
+RULES: dict[str, Rule] = {}
+
+
+def rule(
+    name: str, *, on: type[F]
+) -> Callable[[Callable[[F], Iterator[Finding | CannotTell]]], Callable[[F], Iterator[Finding | CannotTell]]]:
+    """Register a function as the rule `name` for facts of type `on` and its subclasses."""
+
+    def register(
+        judge: Callable[[F], Iterator[Finding | CannotTell]],
+    ) -> Callable[[F], Iterator[Finding | CannotTell]]:
+        RULES[name] = Rule(name, on, judge)
+        return judge
+
+    return register
+
+
+def load(*, every: bool = True) -> dict[str, Rule]:
+    """Import the families and give all rules by name; not `every`: only those that a fact can need by now."""
+    for family, facts in FAMILIES.items():
+        if every or facts in sys.modules:
+            import_module(f"keepsane.rules.{family}")
+    return RULES
+
+
+def run(facts: Iterable[object]) -> Iterator[Finding | Failure]:
+    """Ask every rule about every fact of its type; a rule that raises is a Failure and stops nobody else."""
+    facts = tuple(facts)
+    rules = tuple(load(every=False).values())
+    for fact in facts:
+        for known in rules:
+            if isinstance(fact, known.on):
+                yield from _ask(known, fact)
+
+
+def _ask(known: Rule, fact: object) -> Iterator[Finding | Failure]:
+    try:
+        for answer in known.judge(fact):
+            if isinstance(answer, CannotTell):
+                yield Failure(f"rule {known.name}", f"cannot tell: {answer.why}")
+            else:
+                yield replace(answer, rule=known.name)
+    except Exception as error:
+        yield Failure(
+            f"rule {known.name}", f"the rule itself failed: {error!r}; please report this with the log"
+        )
