@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+The ELF file of a kernel or module: header, sections, build-id, compression.
+
+Read with struct and pread: only what is asked for is read, so a file whose answers are all cached costs a few
+pages.
+Accepted: 64-bit little-endian ELF, plain or as `.xz`, `.gz`, `.zst`. Source: the System V ABI, elf(5).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+from keepsane.errors import SymbolError
+
+ET_REL = 1
+SHT_SYMTAB, SHT_NOTE, SHT_NOBITS = 2, 7, 8
+SHF_ALLOC, SHF_EXECINSTR = 0x2, 0x4
+EM_X86_64, EM_AARCH64 = 62, 183
+
+_MAX_UNPACKED_BYTES = 1 << 30
+_MAX_SECTIONS = 0xFF00
+_MAX_NAMES_BYTES = 1 << 24
+_CHUNK_BYTES = 1 << 20
+_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
+_SECTION = struct.Struct("<IIQQQQIIQQ")
+_NOTE = struct.Struct("<III")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section header; `address` is 0 in a relocatable file."""
+
+    name: str
+    kind: int
+    flags: int
+    address: int
+    offset: int
+    size_bytes: int
+    link: int
+    align_bytes: int
+
+    @property
+    def is_text(self) -> bool:
+        """Say whether the section is loaded and holds instructions."""
+        return self.flags & (SHF_ALLOC | SHF_EXECINSTR) == SHF_ALLOC | SHF_EXECINSTR
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Elf:
+    """
+    An opened ELF file.
+
+    `path` is the file the user knows; `descriptor` is open on the ELF bytes themselves, which for a
+    compressed file are a private temporary file, and is closed when nobody holds the value any more.
+    """
+
+    path: Path
+    descriptor: int
+    kind: int
+    machine: int
+    sections: tuple[Section, ...]
+    build_id: str | None
+
+    def section(self, name: str) -> Section | None:
+        """Find the first section of this name."""
+        return next((section for section in self.sections if section.name == name), None)
+
+    def content(self, section: Section) -> bytes:
+        """Give a section's bytes, none for a section that has no bytes in the file."""
+        if section.kind == SHT_NOBITS:
+            return b""
+        return os.pread(self.descriptor, section.size_bytes, section.offset)
+
+    @property
+    def has_debug_info(self) -> bool:
+        """Say whether the file holds DWARF."""
+        return self.section(".debug_info") is not None
+
+
+def read_elf(path: Path) -> Elf:
+    """
+    Open a vmlinux or a module.
+
+    Raises SymbolError where the file is missing, cannot be unpacked, is truncated, or is no 64-bit
+    little-endian ELF file.
+    """
+    descriptor = _opened(path)
+    try:
+        elf = _parse(path, descriptor)
+    except (struct.error, ValueError, IndexError, OverflowError) as problem:
+        os.close(descriptor)
+        raise SymbolError(f"{path} is a damaged ELF file ({problem}); give an undamaged copy") from problem
+    except SymbolError:
+        os.close(descriptor)
+        raise
+    weakref.finalize(elf, os.close, descriptor)
+    return elf
+
+
+def _parse(path: Path, descriptor: int) -> Elf:
+    size_bytes = os.fstat(descriptor).st_size
+    raw = os.pread(descriptor, _HEADER.size, 0)
+    if len(raw) < _HEADER.size or raw[:4] != b"\x7fELF":
+        raise SymbolError(
+            f"{path} is no ELF file; give an uncompressed vmlinux (not bzImage or vmlinuz) or a .ko"
+        )
+    if raw[4:6] != b"\x02\x01":
+        raise SymbolError(f"{path} is no 64-bit little-endian ELF file; only those can be read")
+    header = _HEADER.unpack(raw)
+    kind, machine, start, entries, names = header[1], header[2], header[6], header[12], header[13]
+    if entries > _MAX_SECTIONS or start + entries * _SECTION.size > size_bytes:
+        raise SymbolError(f"{path} is truncated: its section headers lie behind its end; copy it again")
+    sections = _sections(descriptor, start, entries, names)
+    _refuse_truncated(path, sections, size_bytes)
+    return Elf(path, descriptor, kind, machine, sections, _build_id(descriptor, sections))
+
+
+def _sections(descriptor: int, start: int, entries: int, names: int) -> tuple[Section, ...]:
+    raw = list(_SECTION.iter_unpack(os.pread(descriptor, entries * _SECTION.size, start)))
+    if not raw:
+        return ()
+    table = os.pread(descriptor, min(raw[names][5], _MAX_NAMES_BYTES), raw[names][4])
+    return tuple(
+        Section(_string(table, one[0]), one[1], one[2], one[3], one[4], one[5], one[6], one[8]) for one in raw
+    )
+
+
+def _string(table: bytes, offset: int) -> str:
+    return table[offset : table.index(0, offset)].decode("utf-8", "replace")
+
+
+def _refuse_truncated(path: Path, sections: tuple[Section, ...], size_bytes: int) -> None:
+    for section in sections:
+        if section.kind not in (0, SHT_NOBITS) and section.offset + section.size_bytes > size_bytes:
+            raise SymbolError(
+                f"{path} is truncated: section {section.name} lies behind its end; copy it again"
+            )
+
+
+def _build_id(descriptor: int, sections: tuple[Section, ...]) -> str | None:
+    for section in sections:
+        if section.kind == SHT_NOTE:
+            for name, kind, content in _notes(
+                os.pread(descriptor, min(section.size_bytes, _MAX_NAMES_BYTES), section.offset)
+            ):
+                if name == b"GNU\0" and kind == 3:
+                    return content.hex()
+    return None
+
+
+def _notes(data: bytes) -> Iterator[tuple[bytes, int, bytes]]:
+    position = 0
+    while position + _NOTE.size <= len(data):
+        name_bytes, content_bytes, kind = _NOTE.unpack_from(data, position)
+        name = position + _NOTE.size
+        content = name + (name_bytes + 3) // 4 * 4
+        yield data[name : name + name_bytes], kind, data[content : content + content_bytes]
+        position = content + (content_bytes + 3) // 4 * 4
+
+
+def _opened(path: Path) -> int:
+    try:
+        with path.open("rb") as file:
+            magic = file.read(6)
+            file.seek(0)
+            unpacked = _unpacking(file, magic)
+            return os.dup(file.fileno()) if unpacked is None else _unpacked(path, unpacked)
+    except OSError as problem:
+        raise SymbolError(
+            f"{path} cannot be read: {problem.strerror or problem}; give another copy"
+        ) from problem
+
+
+def _unpacking(file: BinaryIO, magic: bytes) -> IO[bytes] | None:
+    # Imported here: most files are not compressed, and each of these costs milliseconds.
+    if magic[:2] == b"\x1f\x8b":
+        import gzip
+
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
+    if magic == b"\xfd7zXZ\0":
+        import lzma
+
+        return lzma.LZMAFile(file)
+    if magic[:4] == b"\x28\xb5\x2f\xfd":
+        import zstandard
+
+        return cast("IO[bytes]", zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(file))
+    return None
+
+
+def _unpacked(path: Path, source: IO[bytes]) -> int:
+    # An unlinked file, not memory: drgn takes a descriptor, and a child process inherits it.
+    import tempfile
+
+    left_bytes = _MAX_UNPACKED_BYTES
+    with source, tempfile.TemporaryFile() as target:
+        for chunk in _chunks(path, source):
+            left_bytes -= len(chunk)
+            if left_bytes < 0:
+                raise SymbolError(
+                    f"{path} unpacks to more than {_MAX_UNPACKED_BYTES} bytes; unpack it yourself"
+                )
+            target.write(chunk)
+        target.flush()
+        return os.dup(target.fileno())
+
+
+def _chunks(path: Path, source: IO[bytes]) -> Iterator[bytes]:
+    while True:
+        try:
+            chunk = source.read(_CHUNK_BYTES)
+        except Exception as problem:  # each decompressor has an error class of its own
+            raise SymbolError(f"{path} cannot be unpacked: {problem}; copy it again") from problem
+        if not chunk:
+            return
+        yield chunk
