@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Explain every report in a kernel log, down to the source line.
+
+    keepsane explain console.log.gz --vmlinux vmlinux --modules /lib/modules/6.1.0-56-cloud-amd64
+    dmesg | keepsane explain -
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from keepsane.api import explain, explain_stream
+from keepsane.commands.progress import counted
+from keepsane.errors import InputError, KeepsaneError
+from keepsane.kernel.input import read_log
+from keepsane.model import Fragment, Report
+from keepsane.render.json import render_json, render_jsonl
+from keepsane.symbols.files import READ_VMLINUX
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `keepsane explain` takes."""
+    parser.add_argument(
+        "log",
+        nargs="?",
+        default="-",
+        metavar="LOG",
+        help="a log file, plain or gzip, xz, zstd; - for standard input",
+    )
+    parser.add_argument("--vmlinux", metavar="FILE", help="the kernel's ELF file with debug information")
+    parser.add_argument(
+        "--modules",
+        metavar="DIR",
+        action="append",
+        default=[],
+        help="a directory with .ko files; may be repeated",
+    )
+    parser.add_argument("--source", metavar="DIR", help="the source tree to quote from")
+    parser.add_argument(
+        "--debug-dir", metavar="DIR", action="append", default=[], help="look for debug files here too"
+    )
+    parser.add_argument("--no-cache", action="store_true", help="neither read nor write the symbol cache")
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "jsonl"),
+        default="text",
+        help="jsonl writes one line per event, as it happens",
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="write here instead of standard output")
+
+
+class _Damage:
+    """Remembers that the input broke off, so that what was read before is still explained."""
+
+    error: KeepsaneError | None = None
+
+    def watch(self, lines: Iterator[str]) -> Iterator[str]:
+        first = next(lines, None)
+        if first is None:
+            return
+        yield first
+        try:
+            yield from lines
+        except InputError as error:
+            self.error = error
+
+
+@contextmanager
+def _output(path: str | None) -> Iterator[TextIO]:
+    if path is None:
+        reconfigure = getattr(sys.stdout, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", errors="replace")
+        yield sys.stdout
+        return
+    try:
+        file = Path(path).open("w", encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; give another file to -o") from error
+    with file:
+        yield file
+
+
+def _render(part: Report | Fragment, form: str, out: TextIO) -> str:
+    if isinstance(part, Fragment) or form == "jsonl":
+        return render_jsonl(part)
+    if form == "json":
+        return render_json(part)
+    from keepsane.render.paint import plain, terminal
+    from keepsane.render.text import render_text
+
+    colour = out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return render_text(part, terminal if colour else plain)
+
+
+def _require(arguments: argparse.Namespace) -> None:
+    """Refuse at once what was named and is not there: a typing error must not look like an answer."""
+    named = [("--vmlinux", arguments.vmlinux), ("--source", arguments.source)]
+    named += [("--modules", path) for path in arguments.modules]
+    named += [("--debug-dir", path) for path in arguments.debug_dir]
+    for option, path in named:
+        if path is not None and not Path(path).exists():
+            raise InputError(f"{option} {path} does not exist; give a path that does, or leave {option} out")
+
+
+def _unusable(part: Report | Fragment) -> bool:
+    """Tell whether a vmlinux could not be used; why is among the failures."""
+    return any(failure.what == READ_VMLINUX for failure in part.failures)
+
+
+def _found(part: Report | Fragment) -> bool:
+    events = part.events if isinstance(part, Report) else (part.event,)
+    return bool(events) or any(finding.severity != "info" for finding in part.findings)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read, explain, write; 0 where nothing was found, 1 where something was, 2 where the input broke off."""
+    _require(arguments)
+    damage = _Damage()
+    lines = counted(damage.watch(read_log(arguments.log)), sys.stderr)
+    options = {
+        "name": arguments.log,
+        "vmlinux": arguments.vmlinux,
+        "modules": arguments.modules,
+        "source": arguments.source,
+        "debug_dirs": arguments.debug_dir,
+        "cache": not arguments.no_cache,
+    }
+    found = unusable = False
+    with _output(arguments.output) as out:
+        for part in _parts(arguments.format, lines, options):
+            out.write(_render(part, arguments.format, out))
+            out.flush()
+            found, unusable = found or _found(part), unusable or _unusable(part)
+    if damage.error is not None:
+        raise damage.error
+    if unusable and arguments.vmlinux:
+        return 2
+    return 1 if found else 0
+
+
+def _parts(form: str, lines: Iterator[str], options: dict[str, Any]) -> Iterator[Report | Fragment]:
+    if form == "jsonl":
+        yield from explain_stream(lines, **options)
+    else:
+        yield explain(lines, **options)

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A finding as text: what, how sure, why, the lines that show it, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from textwrap import fill
+
+from keepsane.model import Advice, Finding, Severity
+from keepsane.render.paint import Paint, Tone, clean
+
+_TONES: dict[Severity, Tone] = {"error": "error", "warning": "warning", "note": "title", "info": "dim"}
+WIDTH = 100
+
+
+def paragraph(text: str, first: str, rest: str | None = None) -> str:
+    """Fill text to the width, after `first` and, on further lines, `rest` (as many blanks)."""
+    indent = " " * len(first) if rest is None else rest
+    return fill(
+        clean(text),
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def finding_lines(finding: Finding, paint: Paint) -> Iterator[str]:
+    """Write one finding with every field it has."""
+    sure = "" if finding.confidence == "high" else f" ({finding.confidence} confidence)"
+    yield ""
+    yield paint(_TONES[finding.severity], f"  => {clean(finding.title)}{sure}") + paint(
+        "dim", f"  [{finding.rule}]"
+    )
+    yield paragraph(finding.explanation, "     ")
+    for evidence in finding.evidence:
+        note = f"   ({clean(evidence.note)})" if evidence.note else ""
+        yield (
+            paint("dim", f"     line {evidence.line}: ") + clean(evidence.quote).strip() + paint("dim", note)
+        )
+    for advice in finding.advice:
+        yield from _advice(advice, paint)
+    for reference in finding.references:
+        yield paint("dim", f"     see {clean(reference)}")
+
+
+def _advice(advice: Advice, paint: Paint) -> Iterator[str]:
+    yield paragraph(advice.text, "     do: ")
+    parts = (("run", advice.command), ("undo", advice.undo), ("verify", advice.verify), ("risk", advice.risk))
+    for name, text in parts:
+        if text:
+            yield f"       {name + ':':<8}" + (
+                paint("function", clean(text)) if name != "risk" else clean(text)
+            )
