@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Everything is installed into .venv, nothing else is touched. PYTHON=python3.13 chooses another Python.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
+CRASH := examples/null-deref
+
+.PHONY: help demo test live check docs format clean
+.NOTPARALLEL:
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+demo: $(VENV)/run ## explain a real crash, down to the source line
+	@$(BIN)/keepsane explain $(CRASH)/console.log.gz --modules $(CRASH) --source $(CRASH) || test $$? -eq 1
+
+test: $(VENV)/dev ## the tests that need no virtual machine
+	@type gcc ld objdump >/dev/null 2>&1 || checks/need gcc binutils
+	@$(BIN)/python -m pytest
+
+live: $(VENV)/dev ## boot Debian kernels in QEMU, crash them, explain the logs (fetches 700 MB once)
+	@checks/need qemu-system-x86 busybox-static cpio gcc make binutils llvm xz-utils
+	@tests/live/lab setup
+	@$(BIN)/python -m pytest tests/live -m live
+
+check: check-format check-lint check-types check-layers check-limits check-news check-docs ## every gate a change must pass
+	@printf '\nmake check: all gates passed\n'
+
+docs: check-docs ## build the documentation into build/docs
+	@echo build/docs/index.html
+
+format: $(VENV)/dev ## lay the code out as make check wants it
+	@$(BIN)/ruff check --quiet --fix-only
+	@$(BIN)/ruff format
+
+clean: ## remove .venv and everything built
+	@rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The gates, each also on its own: make check-types
+gate = @printf '\n== %s\n' '$(1)'; $(2) || { printf '\nmake check: %s: failed. %s\n' '$(1)' '$(3)' >&2; exit 1; }
+
+check-format: $(VENV)/dev
+	$(call gate,layout,$(BIN)/ruff format --check,make format mends it.)
+check-lint: $(VENV)/dev
+	$(call gate,lint,$(BIN)/ruff check,pyproject.toml says why each rule is there.)
+check-types: $(VENV)/dev
+	$(call gate,types,$(BIN)/mypy,)
+check-layers: $(VENV)/dev
+	$(call gate,layers,$(BIN)/lint-imports --no-logo,docs/design.md says which room may import which.)
+check-limits: $(VENV)/dev
+	$(call gate,limits,$(BIN)/python checks/limits.py,)
+check-news: $(VENV)/dev
+	$(call gate,changelog fragments,said=$$($(BIN)/towncrier build --draft --version next 2>&1) || { echo "$$said"; false; },CONTRIBUTING.md says what a fragment is.)
+check-docs: $(VENV)/dev
+	$(call gate,documentation,$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs,)
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "keepsane needs Python 3.11 or later; choose one with: make PYTHON=python3.13 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || checks/need python3-venv
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@echo "Installing what keepsane needs into $(VENV) ..."
+	@$(PIP) --editable '.[symbols]'
+	@touch $@
+
+$(VENV)/dev: $(VENV)/run
+	@echo "Installing what its developers need into $(VENV) ..."
+	@$(PIP) --editable '.[all,dev]'
+	@touch $@
