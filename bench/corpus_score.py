@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.title_kinds import LEFT_OUT, kinds_of
+from bench.title_kinds import LEFT_OUT, TITLE_KINDS, kinds_of
 from keepsane.api import explain
 from keepsane.model import Event
 
@@ -27,6 +27,8 @@ BESIDE = Path(__file__).resolve().parents[2] / "shared" / "corpora"
 _CLONE = re.compile(r"\.(isra|constprop|part|cold|llvm|lto_priv|str|plt)\b.*")
 # One system call has one name per ABI; syzkaller's titles say sys_ for all.
 _SYSCALL = re.compile(r"^(__(ia32|x64|arm64|riscv|s390x?|do|se)_(compat_)?sys_|(compat_)?S[yY]S_|(__|k)sys_)")
+# Allocation failures, out of memory, dumps on request: keepsane reports them, no title ever does.
+KINDS_OF_TITLES = frozenset(kind for _, kinds in TITLE_KINDS for kind in kinds)
 _IN = re.compile(r".*\bin (?P<function>\S+)(?: at addr ADDR)?$")
 
 
@@ -117,7 +119,8 @@ def read_cases(folder: Path, *, tune: bool) -> Iterator[Case]:
 
 def answers(case: Case, events: tuple[Event, ...]) -> Iterator[tuple[str, bool, str, str]]:
     """Judge one case: (row, right, wanted, got) for each row of the table that asks it something."""
-    first = events[0] if events else None
+    reported = [event for event in events if event.kind in KINDS_OF_TITLES] or list(events)
+    first = reported[0] if reported else None
     said = f"{first.kind}: {first.title}" if first else "nothing"
     if case.title is None:
         yield "quiet", first is None, "nothing", said

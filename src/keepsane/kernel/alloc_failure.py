@@ -78,7 +78,7 @@ def _function(block: Block) -> str | None:
     frames = [
         frame for stack in block.body.stacks for frame in stack.frames if frame.reliable and frame.function
     ]
-    names = [frame.function or "" for frame in frames if not REPORTING.match(frame.function or "")]
+    names = [frame.function or "" for frame in frames if (frame.function or "") not in REPORTING]
     asked = next((name for name in names if not _ALLOCATOR.match(name)), None)
     return plain_name(asked) if asked else None
 

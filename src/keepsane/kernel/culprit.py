@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from keepsane.kernel.body import Body
+from keepsane.kernel.demangle import demangled
 from keepsane.kernel.machinery import (
     CALL_ENTRIES,
     CROSS_CALLS,
@@ -23,6 +24,7 @@ from keepsane.kernel.machinery import (
     REPORTING,
     TICKS,
     WAITS,
+    Names,
 )
 from keepsane.model import Frame, Stack
 
@@ -30,10 +32,10 @@ _CLONE = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv|str)(?:\.\d+)*
 
 
 def plain_name(function: str) -> str:
-    """Take the compiler's clone suffixes off: `do_null.constprop.0` is `do_null`."""
+    """Take the compiler's clone suffixes off, and Rust's mangling: `do_null.constprop.0` is `do_null`."""
     while (plain := _CLONE.sub("", function)) != function:
         function = plain
-    return function
+    return demangled(function)
 
 
 def names(frames: Iterable[Frame]) -> list[str]:
@@ -45,9 +47,9 @@ def names(frames: Iterable[Frame]) -> list[str]:
     ]
 
 
-def first_beyond(functions: Iterable[str], *skips: re.Pattern[str]) -> str | None:
+def first_beyond(functions: Iterable[str], *skips: Names) -> str | None:
     """Name the first function that no list passes over."""
-    return next((name for name in functions if not any(skip.match(name) for skip in skips)), None)
+    return next((name for name in functions if not any(name in skip for skip in skips)), None)
 
 
 def traces(stacks: Iterable[Stack]) -> tuple[Stack, ...]:
@@ -77,7 +79,7 @@ def culprit(body: Body, *, stacks: Iterable[Stack] | None = None, ip: bool = Tru
 
 def is_machinery(function: str) -> bool:
     """Tell whether a function only reports or helps, so that a title names its caller."""
-    return REPORTING.match(function) is not None or HELPERS.match(function) is not None
+    return function in REPORTING or function in HELPERS
 
 
 def waits_in(frames: Iterable[Frame]) -> str | None:
@@ -88,8 +90,8 @@ def waits_in(frames: Iterable[Frame]) -> str | None:
     """
     functions = names(frames)
     known = first_beyond(functions, WAITS)
-    named = next((name for name in functions if NAMED_WAITS.match(name)), None)
-    return named or (known if known and not ENTRIES.match(known) else None)
+    named = next((name for name in functions if name in NAMED_WAITS), None)
+    return named or (known if known and known not in ENTRIES else None)
 
 
 def runs_in(frames: Sequence[Frame]) -> str | None:
@@ -100,11 +102,11 @@ def runs_in(frames: Sequence[Frame]) -> str | None:
     particular to the call names the stall. The interrupt that only took the sample is passed over.
     """
     functions = _interrupted(names(frames))
-    waits = next((name for name in functions if CROSS_CALLS.match(name)), None)
+    waits = next((name for name in functions if name in CROSS_CALLS), None)
     if waits is not None:
         return waits
     for outer, inner in zip(functions[1:], functions, strict=False):
-        if CALL_ENTRIES.match(outer) and not CALL_ENTRIES.match(inner) and not REPORTING.match(inner):
+        if outer in CALL_ENTRIES and inner not in CALL_ENTRIES and inner not in REPORTING:
             return inner
     return None
 
@@ -120,11 +122,11 @@ def stalled(frames: Sequence[Frame]) -> str:
 
 def _interrupted(functions: list[str]) -> list[str]:
     """Cut off the tick or NMI that printed the stack, up to the entry it came in by."""
-    sampled = next((at for at, name in enumerate(functions) if TICKS.match(name)), None)
+    sampled = next((at for at, name in enumerate(functions) if name in TICKS), None)
     if sampled is None:
         return functions
     entry = next(
-        (at for at, name in enumerate(functions) if at > sampled and INTERRUPT_ENTRIES.match(name)), None
+        (at for at, name in enumerate(functions) if at > sampled and name in INTERRUPT_ENTRIES), None
     )
     return functions if entry is None else functions[entry + 1 :]
 
@@ -136,6 +138,6 @@ def accused(function: str | None, body: Body) -> str | None:
     `function` is the headline's, None where it has none.
     """
     function = None if function == "(null)" else function
-    if function and not any(skip.match(function) for skip in (REPORTING, HELPERS)):
+    if function and not is_machinery(function):
         return plain_name(function)
     return culprit(body, stacks=body.stacks[:1], ip=False) or (plain_name(function) if function else None)

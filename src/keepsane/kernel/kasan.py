@@ -51,7 +51,8 @@ class Kasan(Event):
 
 HEAD = re.compile(
     r"BUG: KAS[Aa][Nn]: (?P<bug>[a-z][a-z -]{2,60}?)"
-    r"(?: in\s+(?:" + SYMBOL + MODULE + r"|(?P<bare>\S{1,255}))| on address (?P<at>[0-9a-f]{4,16})|\s*$)"
+    r"(?: in\s+(?:" + SYMBOL + MODULE + r"|(?P<bare>\S{1,255}))"
+    r"| on address +(?P<at>[0-9a-f]{4,16}|\(null\))|\s*$)"
     r"(?:.* at addr (?P<address>[0-9a-f]{4,16}))?"
 )
 _ACCESS = re.compile(
@@ -101,7 +102,7 @@ def _access(block: Block) -> dict[str, object]:
     return {
         "access": found["access"].lower() if found else None,
         "size_bytes": int(found["size"]) if found and found["size"] else None,
-        "address": int(address, 16) if address else None,
+        "address": int(address.replace("(null)", "0"), 16) if address else None,
         "task": _task(block, found),
     }
 

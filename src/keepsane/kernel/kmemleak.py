@@ -18,7 +18,8 @@ import re
 from dataclasses import dataclass
 
 from keepsane.kernel.block import Block, Opening, build
-from keepsane.kernel.culprit import culprit
+from keepsane.kernel.culprit import culprit, first_beyond, names
+from keepsane.kernel.machinery import ALLOCATORS, ENTRIES, HELPERS, REPORTING
 from keepsane.model import Event, Stack, Task
 
 
@@ -69,7 +70,8 @@ def parse_object(block: Block) -> Kmemleak | None:
     head = next((found for record in block.records if (found := OBJECT.match(record.text))), None)
     who = block.find(_TASK)
     size = head["size"] if head else None
-    function = culprit(block.body, stacks=_stacks(block)) or culprit(block.body)
+    frames = names(frame for stack in _stacks(block) for frame in stack.frames)
+    function = first_beyond(frames, REPORTING, HELPERS, ENTRIES, ALLOCATORS) or culprit(block.body)
     return build(
         Kmemleak,
         block,

@@ -2,116 +2,170 @@
 """
 Functions that a title passes over, by the reason why; the lists are data.
 
-A pattern stands for a whole function name without its clone suffix; underscores in front are optional
-everywhere, `*` is any run of letters, digits and underscores, `(a|b)` one of several. A new name goes into
-the group whose comment it fits.
+A word is a function's name without its clone suffix and without underscores in front; `name*` is any name
+that begins so, `*part*` any that contains it, `(a|b)` stands for either, `(a|b)?` for either or none. A new
+name goes into the group whose comment it fits: by what the function is, not by the log it was seen in.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import product
+
+_CHOICE = re.compile(r"\(([^)]*)\)(\??)")
 
 
-def _any(*groups: str) -> re.Pattern[str]:
-    """Compile groups of blank-separated patterns into one that matches a whole function name."""
-    patterns = "|".join(" ".join(groups).split()).replace("*", r"\w*").replace("(", "(?:")
-    return re.compile(rf"_{{0,4}}(?:{patterns})$")
+class Names:
+    """A set of function names; `name in names` is what everybody asks."""
+
+    def __init__(self, *groups: str) -> None:
+        """Take groups of blank-separated words."""
+        words = [word for pattern in " ".join(groups).split() for word in _spelled_out(pattern)]
+        self._exact = frozenset(word for word in words if "*" not in word)
+        self._begins = tuple(word[:-1] for word in words if word.endswith("*") and not word.startswith("*"))
+        self._parts = tuple(word.strip("*") for word in words if word.startswith("*"))
+
+    def __contains__(self, function: str) -> bool:
+        """Tell whether a function is one of these."""
+        name = function.lstrip("_")
+        if name in self._exact or name.startswith(self._begins):
+            return True
+        return any(part in name for part in self._parts)
+
+
+def _spelled_out(pattern: str) -> list[str]:
+    """Give every word that a pattern with choices stands for."""
+    pieces: list[list[str]] = []
+    end = 0
+    for choice in _CHOICE.finditer(pattern):
+        pieces += [[pattern[end : choice.start()]], choice[1].split("|") + ([""] if choice[2] else [])]
+        end = choice.end()
+    return ["".join(parts) for parts in product(*pieces, [pattern[end:]])]
 
 
 # They print the report.
 _PRINT = """
-    dump_(stack|backtrace|header|page|task|cpu_task|mapping|reg|regs)*
-    show_(stack|regs|trace|opcodes|fault_oops)* print_* v?printk* v?panic nmi_panic *_panic
-    panic_saved_regs warn warn_(slowpath|printk|alloc|on)* report_* end_report die die_* oops_* kmsg_dump*
-    dev_v?printk* stack_trace_(save|consume)* save_stack* arch_stack_walk walk_stackframe stack_depot_*
-    set_track* object_err slab_(err|bug|pad_check) spin_(dump|bug) schedule_bug nmi_*backtrace* nmi_handle
-    default_do_nmi do_nmi end_repeat_nmi nmi first_nmi repeat_nmi ubsan_* val_to_string vprintk_*
-    dynamic_*_dbg *assertfail assfail sched_show_task dump_cpu_task show_state_filter
-    (netdev|dev)_(printk|err|warn|info|notice|dbg)
+    dump_* show_(stack|regs|trace|opcodes|fault_oops)* print_* printk* vprintk* panic vpanic nmi_panic
+    skb_panic fortify_panic panic_saved_regs warn warn_* report_* end_report die die_* oops_* kmsg_dump*
+    dev_printk* dev_vprintk* stack_trace_(save|consume)* save_stack* arch_stack_walk walk_stackframe
+    unwind_* stack_depot_* set_track* object_err slab_(err|bug|pad_check) spin_(dump|bug) schedule_bug
+    nmi_(cpu|trigger|handle)* arch_trigger_* default_do_nmi do_nmi end_repeat_nmi nmi first_nmi repeat_nmi
+    ubsan_* val_to_string dynamic_(pr|dev|netdev)_* *assertfail assfail sched_show_task show_state_filter
+    (netdev|dev)_(printk|err|warn|info|notice|dbg) *_panic *rust_begin_unwind* core::panicking::*
+    rust_helper_*
 """
 
 # They take the trap.
 _TRAPS = """
-    do_(trap|error_trap|invalid_op|general_protection|page_fault|kern_addr_fault|user_addr_fault|bad_area|sea|int3)
+    do_(trap|error_trap|invalid_op|general_protection|page_fault|kern_addr_fault|user_addr_fault|bad_area|int3)
     do_(translation_fault|mem_abort|alignment_fault|tag_check_fault|tag_recovery|undefinstr|kernel_fault|debug)
-    do_(debug_exception|PrefetchAbort|DataAbort|divide_error|double_fault|stack_segment|el1_*)
+    do_(debug_exception|PrefetchAbort|DataAbort|divide_error|double_fault|stack_segment|sea) do_el1_*
     (asm_)?exc_* error_entry error_exit page_fault async_page_fault general_protection invalid_op
     divide_error double_fault int3 handle_bug fixup_* no_context bad_area* mm_fault_error page_fault_oops
-    kernelmode_fixup* is_prefetch* el1[ht]?_* bug_handler call_break_hook brk_handler notify_die
-    atomic_notifier* kgdb_* und_svc* dabt_svc* pabt_svc* early_*_handler ret_from_exception restore_all_*
-    handle_exception stack_segment arm64_(notify_die|force)* x86_indirect_thunk_* x86_return_thunk*
+    kernelmode_fixup* is_prefetch* el1_* el1h_* el1t_* bug_handler call_break_hook brk_handler notify_die
+    atomic_notifier* kgdb_* und_svc* dabt_svc* pabt_svc* early_(idt|pgtable|ti)* ret_from_exception
+    restore_all_* handle_exception stack_segment arm64_(notify_die|force)* x86_indirect_thunk_*
+    x86_return_thunk* program_check_* die_kernel_fault
 """
 
 # They checked what turned out wrong: sanitizers, lock and object debugging, hardened copies.
 _CHECKS = """
-    k?[amct]?san_* hw?asan_* kmsan* kasan* kcsan* kfence_* sanitizer_* memory_is_* (read|write)_once_*
-    instrument_*
+    kasan_* kasan* asan_* hwasan_* kmsan* msan_* kcsan* tsan_* kfence_* sanitizer_* memory_is_*
+    (read|write)_once_* instrument_*
     check_(memory_region|heap_object|object|region_inline|access|stack_object|copy_size|bytes_and_report|poison_obj)*
-    check_(prev|prevs|noncircular|deadlock|usage|irq|path|unlock|flags|chain_key|wait_context|slab|preemption_disabled)*
-    debug_(print_object|check_no_*|object_*|assert*|locks*|spin*|mutex*|rwlock*|work*|timer*|rt_mutex*|list*|smp_*)
+    check_(prev|noncircular|deadlock|usage|irq|path|unlock|flags|chain_key|wait_context|slab|preemption_disabled)*
+    debug_(print_object|check_no_|object_|assert|locks|spin|mutex|rwlock|work|timer|rt_mutex|list|smp_)*
     might_(sleep|fault|resched)* lockdep_* lock_(acquire|release|downgrade|is_held|set)*
     validate_(chain|slab)* mark_(lock|held_locks|usage|irqflags)* valid_state register_lock_class
     look_up_lock_class static_obj bad_chain* assign_lock_key trace_(hardirqs|softirqs|graph|irq)_*
-    irq_usage* perf_trace_* unlock_bug print_unlock_imbalance* fortify_panic skb_(over|under)?_?panic
-    usercopy_* stack_chk_fail preempt_count_(add|sub) this_cpu_preempt_check
+    irq_usage* perf_trace_* unlock_bug skb_(over|under)_panic usercopy_* stack_chk_fail
+    preempt_count_(add|sub) this_cpu_preempt_check warn_bogus_irq_restore
     rcu_(lock|lockdep|read_lock|read_unlock|preempt_deferred|note_context|dynticks|irq|eqs|is_watching)*
     timer_is_static_object work_is_static_object free_obj_work fill_pool lookup_object*
     read_word_at_a_time bad_page* get_(freepointer|map_page)* on_freelist (free|alloc)_debug_processing
-    free_consistency_checks ref_tracker_* refcount_* kref_* kobject_* add_uevent_var program_check_*
-    reacquire_held_locks lock_class*
+    free_consistency_checks ref_tracker_* refcount_* kref_* kobject_* add_uevent_var reacquire_held_locks
+    lock_class* fortify_*
 """
 
-REPORTING = _any(_PRINT, _TRAPS, _CHECKS)
+REPORTING = Names(_PRINT, _TRAPS, _CHECKS)
 """Frames that only report, trap or check."""
 
+# mm/slab*.c, mm/slub.c, mm/page_alloc.c, mm/vmalloc.c, mm/percpu.c, mm/mempool.c, net/core/page_pool.c
 _MEMORY = """
-    (devm_|sock_)?k?v?[mzc]alloc* k?v?realloc* kv?free* kmem_cache_* cache_(alloc|free|grow)* k?strn?dup*
-    k?v?memdup* kv?asprintf v[mzf](alloc|free|ree)* alloc_(pages?|slab_page|percpu)* (get_)?free_pages?*
-    get_page_from_freelist allocate_slab new_slab* free_unref* free_the_page free_large_kmalloc
-    put_cpu_partial slab_* pcpu_* do_kmalloc* do_slab_free vfree* folio_alloc* mempool_alloc* vunmap_*
-    should_fail* fail_* ioremap* free_percpu rmqueue* prep_*page* post_alloc_hook discard_slab
-    find_(get|lock)_entries truncate_inode_pages*
+    (k|kz|kc|kv|kvz|kvc|kvm|v|vz|vm|kmem_)(alloc|zalloc|calloc|malloc)* (devm_|sock_)?k(m|z|c)alloc*
+    (k|kv|v|kvm)realloc* (k|kv|v|kz)free* kmem_cache_* cache_(alloc|free|grow)* kstrdup* kstrndup*
+    strndup* kmemdup* kvmemdup* memdup_* (k|kv)asprintf alloc_(page|pages|slab|percpu|frozen|contig)*
+    (get_)?free_page* get_zeroed_page* get_free_page* get_page_from_freelist allocate_slab new_slab*
+    free_unref* free_the_page free_large_kmalloc free_frozen* put_cpu_partial slab_* pcpu_* do_kmalloc*
+    do_slab_free folio_alloc* mempool_* vmap* vunmap* should_fail* fail_* ioremap* iounmap* free_percpu
+    rmqueue* prep_* post_alloc_hook discard_slab find_(get|lock)_entries truncate_inode_pages* page_pool_*
+    alloc_large_kmalloc kmalloc_*
 """
+# lib/string*.c, lib/vsprintf.c, lib/usercopy.c, lib/iov_iter.c, include/linux/uaccess.h
 _STRINGS = """
-    mem(cpy|set|move|cmp|chr|scan|copy|dup)* v?sc?n?printf number string string_nocheck format_decode
-    pointer va_format
-    str(n?len|[nls]?cpy|lcpy|scpy|n?cmp|n?casecmp|n?str|nr?chr|r?chr|chrnul|n?cat|lcat|sep|im)
-    strn?cpy_from_user strnlen_user (raw_|arch_)?copy_(to|from|in)_(user|iter)* copy_user_* copyin copyout
-    (get|put)_user* hex_dump* rep_(movs|stos)* copy_page_(to|from)_iter* logic_(in|out)* read[bwlq]
-    write[bwlq]
+    mem(cpy|set|move|cmp|chr|scan|copy|dup)* (v)?(s|sn|sc)printf vscnprintf number string string_nocheck
+    format_decode pointer va_format str(len|nlen|cpy|ncpy|lcpy|scpy|cmp|ncmp|casecmp|ncasecmp|str|nstr)
+    str(chr|nchr|rchr|chrnul|cat|ncat|lcat|sep|im) strncpy_from_user strnlen_user
+    (raw_|arch_)?copy_(to|from|in)_(user|iter)* copy_user_* copyin copyout simple_copy_* (get|put)_user*
+    hex_dump* rep_(movs|stos)* copy_page_(to|from)_iter* iov_iter_* import_(iovec|ubuf|single)*
+    logic_(in|out)* read(b|w|l|q) write(b|w|l|q) clear_user* csum_*
 """
+# kernel/locking/, include/linux/spinlock.h, kernel/softirq.c
 _LOCKS = """
     (ww_|rt_)?mutex_* rwsem_* down down_(read|write|interruptible|killable|timeout|trylock)* up
     up_(read|write)* downgrade_write raw_(spin|read|write)* do_raw_*
     (native_)?(queued_)?spin_(lock|unlock|trylock)* rt_spin_* rtlock*
     (native_)?(queued_)?(read|write)_(lock|unlock|trylock)* pv_queued_* osq_* lock_sock* bit_spin*
-    arch_spin* arch_local* *_rq_lock reiserfs_write_lock* lock_timer_base
+    arch_spin* arch_local* *write_lock *write_lock_nested rq_lock* task_rq_lock* raw_spin_rq*
+    lock_timer_base local_bh_* local_irq_* seqcount_* seqlock_* percpu_(down|up)_*
 """
+# include/linux/atomic, bitops, list.h; lib/rbtree.c, rhashtable.c, xarray.c, maple_tree.c, idr.c, kref
 _STRUCTURES = """
-    (raw_|arch_)?atomic(64|_long)?_* (arch_)?(test|set|clear|change)_(and_\\w+_)?bit
-    (variable|constant)_test_bit list_(add|del|move|replace|splice|empty)* hlist_(add|del)* klist_* rht_*
-    rhashtable_* xas_* mas_* get_current current_thread_info rb_(insert|erase|link)* skb_(put|push) dput
-    fast_dput
+    (raw_|arch_)?atomic(64_|_long_|_)* (arch_)?(test|set|clear|change)_bit
+    (arch_)?test_and_(set|clear|change)_bit (variable|constant)_test_bit
+    list_(add|del|move|replace|splice|empty)* hlist_(add|del)* klist_* llist_* plist_* rht_* rhashtable_*
+    xas_* xa_* mas_* mtree_* idr_* ida_* get_current current_thread_info rb_(insert|erase|link|replace)*
+    percpu_ref_* skb_(put|push|pull|trim|copy|clone|expand|header|headers) pskb_* skb_copy_* consume_skb
+    dput fast_dput
 """
 # Registering and releasing things in general: who did it with what is the caller.
+# drivers/base/, fs/sysfs/, fs/kernfs/, fs/proc/generic.c, drivers/usb/core/, net/core/dev.c
 _REGISTRIES = """
-    device_(add|del|unregister|create|destroy|release)* (get|put)_device* hwrng_unregister i2c_del_adapter
-    device_(for_each_child|remove_file)* proc_(register|create|mkdir)* sysfs_remove* unregister_netdev*
-    rollback_registered* tty_unregister_device
+    device_(add|del|register|unregister|create|destroy|release|remove|initialize|links|bind|for_each|find|move)*
+    (get|put)_device* devres_* devm_(add|remove|release|kfree)*
+    driver_(register|unregister|attach|detach|probe)* really_probe bus_(add|remove|probe|for_each)*
+    class_(create|destroy|register|unregister)* hwrng_unregister i2c_del_adapter
+    proc_(register|create|mkdir|remove)* remove_proc_* sysfs_* kernfs_* internal_create_group*
+    unregister_netdev* rollback_registered* tty_unregister_device cdev_(add|del|put)*
     usb_(submit_urb|kill_urb|kill_anchored_urbs|control_msg|bulk_msg|interrupt_msg|start_wait_urb)
-    usb_hcd_submit_urb
+    usb_(unlink_urb|poison_urb|free_urb|get_urb|anchor_urb|unanchor_urb)* usb_hcd_* unregister_client
 """
+# What inodes, pages and buffers share: fs/inode.c, fs/buffer.c, mm/filemap.c
+_FILES = """
+    (drop|inc|clear|set)_nlink mark_buffer_dirty* mark_inode_dirty*
+    (folio|page)_(lock|unlock|put|get|end)* unlock_page lock_page* put_page* set_page_dirty* brelse
+    bforget iput* iget_* ilookup*
+"""
+# kernel/workqueue.c, kernel/time/timer.c
+_WORK = """
+    insert_work queue_(work|delayed_work|rcu_work)* mod_delayed_work* flush_(work|workqueue|delayed_work)*
+    drain_workqueue* destroy_workqueue start_flush_work cancel_(delayed_)?work* try_to_grab_pending
+    (add|del|mod)_timer* try_to_del* timer_(delete|shutdown|reduce)* detach_if_pending call_rcu*
+    smp_call_function* on_each_cpu* kthread_(stop|queue_work|flush_work|cancel)*
+"""
+# kernel/sched/core.c, kernel/sched/wait.c, kernel/time/sleep_timeout.c
 _SCHEDULE = """
     schedule schedule_(timeout|preempt|hrtimeout|idle|debug)* io_schedule* preempt_schedule* cond_resched*
     wait_for_* wait_on_* do_wait_for* prepare_to_wait* finish_wait bit_wait* out_of_line_wait* msleep*
-    usleep* fsleep context_switch switch_to flush_(work|workqueue|delayed_work)* drain_workqueue*
-    destroy_workqueue start_flush_work cancel_(delayed_)?work* try_to_grab_pending (del|mod)_timer*
-    try_to_del* timer_(delete|shutdown)* call_rcu* smp_call_function* on_each_cpu* kthread_stop
+    usleep* fsleep context_switch switch_to
 """
-HELPERS = _any(_MEMORY, _STRINGS, _LOCKS, _STRUCTURES, _REGISTRIES, _SCHEDULE)
+HELPERS = Names(_MEMORY, _STRINGS, _LOCKS, _STRUCTURES, _REGISTRIES, _FILES, _WORK, _SCHEDULE)
 """General helpers: what matters is who called them."""
 
-ENTRIES = _any("""
+ALLOCATORS = Names("*alloc* *strdup* *memdup* create_object *printf")
+"""Functions that get memory for their caller: he is the one who must give it back."""
+
+ENTRIES = Names("""
     entry_* do_syscall_* do_fast_syscall* do_int80* do_SYSENTER_32 ret_from_* ret_fast* kthread
     worker_thread process_(one_work|scheduled_works) syscall_* system_call* sysenter* x32_sys_call
     x64_sys_call ia32_sys_call start_kernel start_secondary secondary_startup* x86_64_start*
@@ -121,16 +175,16 @@ ENTRIES = _any("""
 """)
 """The way into the kernel or the thread: named only where nothing else is left."""
 
-TICKS = _any("""
-    rcu_(dump_cpu_stacks|check_callbacks|sched_clock_irq|pending) check_cpu_stall*
-    print_(cpu|other_cpu)_*stall* update_process_times tick_* hrtimer_run_queues hrtimer_interrupt
-    watchdog_timer_fn watchdog_overflow* nmi_*backtrace* nmi_handle perf_event_nmi* (asm_)?exc_nmi
+TICKS = Names("""
+    rcu_(dump_cpu_stacks|check_callbacks|sched_clock_irq|pending) check_cpu_stall* print_(cpu|other_cpu)_*
+    update_process_times tick_* hrtimer_run_queues hrtimer_interrupt watchdog_timer_fn watchdog_overflow*
+    nmi_(cpu|trigger)* nmi_handle perf_event_nmi* (asm_)?exc_nmi
 """)
 """The interrupt that found a CPU stuck and printed its stack."""
 
-INTERRUPT_ENTRIES = _any("""
+INTERRUPT_ENTRIES = Names("""
     (asm_)?sysvec_* irqentry_* (smp_)?apic_timer_interrupt* el1_irq el1h_64_irq el0_irq irq_svc nmi
-    end_repeat_nmi asm_exc_nmi asm_call_* reschedule_interrupt call_function*interrupt ret_from_intr
+    end_repeat_nmi asm_exc_nmi asm_call_* reschedule_interrupt call_function* ret_from_intr
     (asm_)?common_interrupt handle_exception do_irq
 """)
 """Where an interrupt begins: what it interrupted is the next frame outwards."""
@@ -147,36 +201,38 @@ _DISPATCH = """
 """
 # System calls that mean something only together with the file, socket or device they were made on.
 _OPERATIONS = """
-    do_vfs_ioctl vfs_ioctl (*_)?(k?sys|SyS|SYSC)_(ioctl|read|write) *compat_ioctl
+    do_vfs_ioctl vfs_ioctl *(sys|SyS|SYSC)_(ioctl|read|write) *compat_ioctl
     vfs_(open|read|write|readv|writev) vfs_iter_(read|write) new_sync_(read|write) call_(read|write)_iter
     do_iter_(read|write|readv_writev)* kernel_(read|write) do_loop_readv* do_dentry_open fput
     sock_(sendmsg|recvmsg)(_nosec)? sock_release sock_(do_)?ioctl sock_mmap
-    (*_)?(sys|SyS|SYSC)_(connect|bind|listen|accept4?|setsockopt|getsockopt|getsockname|socketpair)
+    *(sys|SyS|SYSC)_(connect|bind|listen|accept|accept4|setsockopt|getsockopt|getsockname|socketpair)
     kernel_(setsockopt|listen|accept|connect|bind) sock_common_setsockopt do_sock_(set|get)sockopt
     sk_common_release sock_(read|write)_iter nfnetlink_rcv_msg netlink_dump netif_receive_skb*
     net_rx_action napi_poll
 """
-CALL_ENTRIES = _any(_DISPATCH, _OPERATIONS)
+CALL_ENTRIES = Names(_DISPATCH, _OPERATIONS)
 """Who called decides: the frame inside one of these tells one call, timer, work or protocol from another."""
 
-WAITS = _any(
+WAITS = Names(
     _SCHEDULE,
+    _WORK,
     _LOCKS,
     _PRINT,
     """
     do_nanosleep clock_nanosleep* hrtimer_* queue_work*
     *(_lock|slowlock|mutex|rwsem|sched|completion|semaphore)* *wait_bit* folio_wait* wait_* swait*
-    jbd2_log_wait* *down *down_* kthread lock_* rcu_barrier* synchronize_* exp_funnel* rt_* switch_to
-    refrigerator flush_*work* *unlock* blk_*freeze* percpu_* do_read_cache_(folio|page)
+    jbd2_log_wait* *down* kthread lock_* rcu_barrier* synchronize_* exp_funnel* rt_* switch_to
+    refrigerator flush_* *unlock* blk_mq_freeze* blk_freeze* blk_queue_enter* percpu_*
+    do_read_cache_(folio|page)
 """,
 )
 """A blocked task: the ways to wait."""
 
-NAMED_WAITS = _any("""
+NAMED_WAITS = Names("""
     rtnl_lock rtnl_lock_killable synchronize_(rcu|srcu|sched|net|rcu_expedited|rcu_tasks) console_lock
     lock_mount
 """)
 """Waits that everybody knows by name."""
 
-CROSS_CALLS = _any("smp_call_function*")
+CROSS_CALLS = Names("smp_call_function*")
 """Waiting for other CPUs to answer: they hold the cause, whoever called."""

@@ -218,7 +218,7 @@ OPENINGS = (
         "kernel stack overflow",
         re.compile(r"kernel stack overflow"),
         parse_stack_overflow,
-        rank=3,
+        rank=2,
     ),
     Opening(
         "insufficient-stack",

@@ -35,7 +35,8 @@ def _function(block: Block, reason: str) -> str | None:
     """Name a function only where the panic is about one; else its reason says more than its stack."""
     named = _NAMED.match(reason)
     if named is not None:
-        return plain_name(named["function"])
+        address = re.fullmatch(r"[0-9a-f]{8,16}", named["function"])
+        return culprit(block.body) if address else plain_name(named["function"])
     if not reason.startswith(_STACK_END):
         return None
     stacks = traces(block.body.stacks)

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 
 from keepsane.kernel import warning
-from keepsane.kernel.block import Block, Opening, build, damage_of
+from keepsane.kernel.block import PRELUDE, Block, Opening, build, damage_of
 from keepsane.kernel.culprit import culprit
 from keepsane.model import Event
 
@@ -66,7 +66,12 @@ def parse_refcount(block: Block) -> Refcount | None:
 
 OPENINGS = (
     Opening(
-        "refcount", "refcount_t", SAID, parse_refcount, rank=3, detail_of=frozenset({"refcount-warning"})
+        "refcount",
+        "refcount_t",
+        SAID,
+        parse_refcount,
+        rank=PRELUDE,
+        detail_of=frozenset({"refcount-warning"}),
     ),
     Opening("refcount-warning", "WARNING: ", WARNING, parse_refcount, own=SAID),
 )

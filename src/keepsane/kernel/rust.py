@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass
 
 from keepsane.kernel.block import PRELUDE, Block, Opening, build, damage_of
+from keepsane.kernel.culprit import culprit
 from keepsane.model import Event
 
 
@@ -51,11 +52,13 @@ def parse_rust(block: Block) -> RustPanic | None:
         attempt to subtract with overflow
     """
     message = _message(block)
+    function = culprit(block.body, ip=False)
+    where = f" in {function}" if function else ""
     return build(
         RustPanic,
         block,
         "rust-panic",
-        f"Rust panic: {message or 'no message'} at {block.head['file']}:{block.head['source_line']}",
+        f"Rust panic: {message or 'no message'} at {block.head['file']}:{block.head['source_line']}{where}",
         damage=damage_of(block, needs_end=True),
         file=block.head["file"],
         source_line=int(block.head["source_line"]),

@@ -123,7 +123,8 @@ def parse_warning(block: Block) -> Warning | None:
 
 BAD_STACK = re.compile(
     r"WARNING: (?:kernel|can't"
-    r"|unrecognized) (?P<what>stack \w+(?: \w+)?) at \S{1,32} in (?P<comm>.{1,32}):(?P<pid>\d{1,10}) has bad"
+    r"|unrecognized) (?P<what>stack \w+(?: \w+)?) at +(?:[0-9a-f]{1,16}|\(null\))"
+    r" in (?P<comm>.{1,32}):(?P<pid>\d{1,10}) has bad"
 )
 
 OPENINGS = (

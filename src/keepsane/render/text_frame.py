@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from keepsane.kernel.demangle import demangled
 from keepsane.model import Event, Frame, SourceLine, SourceText
 from keepsane.render.paint import Paint, clean, link
 
@@ -20,12 +21,13 @@ _WIDEST = 60
 
 def frame_name(frame: Frame) -> str:
     """Give a frame as the kernel prints it: `do_null.constprop.0+0x5f/0x90 [crashme]`."""
-    if frame.function is None or frame.offset_bytes is None:
-        name = frame.function or f"{frame.address or 0:#x}"
+    function = demangled(frame.function) if frame.function is not None else None
+    if function is None or frame.offset_bytes is None:
+        name = function or f"{frame.address or 0:#x}"
     elif frame.size_bytes is None:
-        name = f"{frame.function}+{frame.offset_bytes:#x}"
+        name = f"{function}+{frame.offset_bytes:#x}"
     else:
-        name = f"{frame.function}+{frame.offset_bytes:#x}/{frame.size_bytes:#x}"
+        name = f"{function}+{frame.offset_bytes:#x}/{frame.size_bytes:#x}"
     return clean(name + (f" [{frame.module}]" if frame.module else ""))
 
 

@@ -155,7 +155,7 @@ def _sleeper(event: AtomicSleep) -> tuple[str | None, str | None]:
     sleeper = None
     for frame in stack.frames if stack else ():
         name = plain_name(frame.function or "")
-        if not frame.reliable or not name or REPORTING.match(name):
+        if not frame.reliable or not name or name in REPORTING:
             continue
         if not is_machinery(name):
             return sleeper, name

@@ -51,7 +51,7 @@ def where(event: Event) -> str:
     stack = first_stack(event)
     frames = ((event.ip,) if event.ip is not None else ()) + (stack.frames if stack else ())
     names = (plain_name(frame.function) for frame in frames if frame.function and frame.reliable)
-    function = next((name for name in names if not REPORTING.match(name)), None)
+    function = next((name for name in names if name not in REPORTING), None)
     return f" in {function}" if function else ""
 
 
