@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from keepsane.kernel.records import records
 from keepsane.kernel.scan import Scanner
 from keepsane.model import Check, Event, Failure, Finding, Fragment, Kernel, Report
 from keepsane.rules import run
@@ -59,8 +58,8 @@ def _collect(scanner: Scanner, lines: Iterable[str]) -> tuple[tuple[Event, ...],
 
 
 def _events(scanner: Scanner, lines: Iterable[str]) -> Iterator[Event]:
-    for record in records(lines):
-        yield from scanner.feed(record)
+    for number, line in enumerate(lines, 1):
+        yield from scanner.read(number, line)
     yield from scanner.finish()
 
 

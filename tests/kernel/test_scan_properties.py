@@ -11,13 +11,14 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keepsane.kernel.openings import OPENINGS
+from keepsane.kernel.openings import KINDS
 from keepsane.kernel.records import records
 from keepsane.kernel.scan import scan
 from keepsane.model import Event, LogSummary
 from tests.golden import CASES, events_of, read_case
 
 LOGS = tuple(read_case(path).log for path in sorted(CASES.glob("*/*.case")))
+LITERALS = tuple(dict.fromkeys(literal for literals in KINDS.values() for literal in literals))
 LINES = tuple(sorted({line for log in LOGS for line in log.splitlines()}))
 SLOW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -49,17 +50,13 @@ def test_any_text(lines: list[str]) -> None:
 
 
 @SLOW
-@given(
-    st.lists(
-        st.one_of(st.sampled_from(LINES), st.sampled_from([one.literal for one in OPENINGS])), max_size=60
-    )
-)
+@given(st.lists(st.one_of(st.sampled_from(LINES), st.sampled_from(LITERALS)), max_size=60))
 def test_lines_of_real_reports_in_any_order(lines: list[str]) -> None:
     assert_true_to_input(lines)
 
 
 @SLOW
-@given(st.sampled_from([one.literal for one in OPENINGS]), st.text(max_size=120), st.text(max_size=40))
+@given(st.sampled_from(LITERALS), st.text(max_size=120), st.text(max_size=40))
 def test_a_beginning_with_anything_after_it(literal: str, after: str, before: str) -> None:
     assert_true_to_input([before.replace("\n", " ") + literal + after.replace("\n", " ")])
 

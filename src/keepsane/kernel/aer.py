@@ -85,7 +85,7 @@ def parse_aer(block: Block) -> PcieAer | None:
 
 
 OPENINGS = (
-    Opening("aer", "error", RECEIVED, parse_aer, rank=0, own=_OWN),
+    Opening("aer", " received", RECEIVED, parse_aer, rank=0, own=_OWN),
     Opening(
         "aer-error", "PCIe Bus Error: ", ERROR, parse_aer, rank=0, own=_OWN, detail_of=frozenset({"aer"})
     ),

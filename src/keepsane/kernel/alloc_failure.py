@@ -194,7 +194,8 @@ OPENINGS = (
         detail_of=frozenset({"old-alloc-failure"}),
     ),
     # Before 4.11 two lines: the size first, then the order that warn_alloc_failed() was called with.
-    Opening("vmalloc-failure", "vm", VMALLOC, parse_vmalloc_failure, own=_OWN),
+    Opening("vmalloc-failure", "vmalloc", VMALLOC, parse_vmalloc_failure, own=_OWN),
+    Opening("vmalloc-failure", "vmap allocation", VMALLOC, parse_vmalloc_failure, own=_OWN),
     Opening(
         "slab-alloc-failure",
         "Unable to allocate memory on",

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 
 from keepsane.model import Event, Kernel
 
+_BANNER_BEGINS, _OFFSET_BEGINS = "Linux version ", "Kernel Offset: "
+LITERALS = (_BANNER_BEGINS, _OFFSET_BEGINS)
+"""What a line holds that `KernelFacts.take` has a use for."""
 _BANNER = re.compile(
     r"Linux version (?P<release>[\w.+~-]{1,80}) .{0,400}?(?P<version>#\d+\b.{0,200})?$",
 )
@@ -35,9 +38,9 @@ class KernelFacts:
 
     def take(self, text: str) -> None:
         """Read one line that belongs to no report."""
-        if text.startswith("Linux version "):
+        if text.startswith(_BANNER_BEGINS):
             self._banner(text)
-        elif text.startswith("Kernel Offset: "):
+        elif text.startswith(_OFFSET_BEGINS):
             self._offset(text)
 
     def learn(self, event: Event, version: str | None) -> None:

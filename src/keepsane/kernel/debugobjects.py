@@ -69,5 +69,5 @@ def parse_odebug(block: Block) -> ObjectWarning | None:
 
 OPENINGS = (
     Opening("odebug", "ODEBUG: ", HEAD, parse_odebug, rank=3, detail_of=frozenset({"odebug-warning"})),
-    Opening("odebug-warning", "WARNING: ", WARNING, parse_odebug, own=HEAD),
+    Opening("odebug-warning", "debugobjects.c:", WARNING, parse_odebug, own=HEAD),
 )

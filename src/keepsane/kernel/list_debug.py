@@ -65,7 +65,10 @@ def parse_list(block: Block) -> ListCorruption | None:
 
 OPENINGS = (
     Opening(
-        "list-corruption", "list_", SAID, parse_list, rank=PRELUDE, detail_of=frozenset({"list-warning"})
+        "list-corruption", "list_add ", SAID, parse_list, rank=PRELUDE, detail_of=frozenset({"list-warning"})
     ),
-    Opening("list-warning", "WARNING: ", WARNING, parse_list, own=SAID),
+    Opening(
+        "list-corruption", "list_del ", SAID, parse_list, rank=PRELUDE, detail_of=frozenset({"list-warning"})
+    ),
+    Opening("list-warning", "list_debug.c:", WARNING, parse_list, own=SAID),
 )

@@ -120,7 +120,7 @@ OPENINGS = (
     Opening("oom-kill", "oom-killer: gfp_mask=", HEAD, parse_oom, own=_OWN),
     Opening(
         "oom-killed",
-        "ut of ",
+        ": Kill",
         KILLED,
         parse_killed,
         rank=0,

@@ -131,7 +131,8 @@ def parse_netdevice(block: Block) -> Event | None:
 
 OPENINGS = (
     Opening("page-state", "BUG: Bad ", PAGE_STATE, parse_page_state, own=_STATE),
-    Opening("counters", "BUG: ", COUNTERS, parse_counters, rank=0),
+    Opening("counters", "BUG: Bad ", COUNTERS, parse_counters, rank=0),
+    Opening("counters", "BUG: non-zero pgtables", COUNTERS, parse_counters, rank=0),
     Opening("usercopy", "ernel memory ", USERCOPY, parse_usercopy, rank=PRELUDE),
     Opening("dentry", "BUG: Dentry ", DENTRY, parse_dentry, rank=PRELUDE),
     Opening("busy-inodes", "VFS: Busy inodes", INODES, parse_inodes, rank=PRELUDE),

@@ -113,4 +113,7 @@ def parse_rcu_stall(block: Block) -> RcuStall | None:
     )
 
 
-OPENINGS = (Opening("rcu-stall", "INFO: ", HEAD, parse_rcu_stall, own=_OWN),)
+OPENINGS = (
+    Opening("rcu-stall", "INFO: rcu", HEAD, parse_rcu_stall, own=_OWN),
+    Opening("rcu-stall", "INFO: srcu", HEAD, parse_rcu_stall, own=_OWN),
+)

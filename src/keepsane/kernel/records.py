@@ -56,12 +56,12 @@ def record(line: int, text: str) -> LogRecord:
         return LogRecord(
             line, None, None, clock["caller"] if clock else None, text[clock.end() if clock else start :]
         )
-    seconds, level = prefix["seconds"], prefix["level"]
+    level, seconds, caller = prefix.group("level", "seconds", "caller")
     return LogRecord(
         line,
         float(seconds) if seconds else None,
         int(level) & 7 if level else None,
-        prefix["caller"],
+        caller,
         text[prefix.end() :],
     )
 

@@ -73,5 +73,6 @@ OPENINGS = (
         rank=PRELUDE,
         detail_of=frozenset({"refcount-warning"}),
     ),
-    Opening("refcount-warning", "WARNING: ", WARNING, parse_refcount, own=SAID),
+    Opening("refcount-warning", "refcount.", WARNING, parse_refcount, own=SAID),
+    Opening("refcount-warning", "kref.h:", WARNING, parse_refcount, own=SAID),
 )

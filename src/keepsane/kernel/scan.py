@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from keepsane.kernel.banner import KernelFacts
 from keepsane.kernel.block import Block, Opening
 from keepsane.kernel.body import BodyReader
-from keepsane.kernel.openings import OPENINGS
+from keepsane.kernel.openings import GATE, find_opening
+from keepsane.kernel.records import record as read_record
 from keepsane.model import Event, LogRecord, LogSummary
 
 MAX_BLOCK_LINES = 20_000
@@ -27,29 +28,6 @@ FOREIGN_IN_BODY = 12
 MAX_CONSOLE_LINES = 2_000
 """Lines of programs (no timestamp in a log that has them) do not count as such, up to this many."""
 
-
-_COMMON = "zqjyxvkwbhgfm_upcdl.:ntsraoi0123456789e "
-"""Letters of kernel logs from rare to common; capitals and what else is not here are rarer."""
-
-
-def _gate(literals: Iterable[str]) -> re.Pattern[str]:
-    """Compile literals into one pattern, those that begin alike together: side by side they are slower."""
-    by_letter: dict[str, list[str]] = {}
-    for literal in literals:
-        by_letter.setdefault(literal[:1], []).append(literal[1:])
-    if "" in by_letter:
-        return re.compile("")
-    branches = [re.escape(letter) + _gate(rest).pattern for letter, rest in sorted(by_letter.items())]
-    return re.compile(branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})")
-
-
-def _telling(literal: str) -> str:
-    """Cut a literal's front off up to its rarest letter, half of it kept: the gate tries fewer places."""
-    starts = range(len(literal) // 2 + 1 if len(literal) > 1 else 1)
-    return literal[min(starts, key=lambda start: _COMMON.find(literal[start])) :]
-
-
-_GATE = _gate({_telling(opening.literal) for opening in OPENINGS})
 _CALL_TRACE = re.compile(r"\s*Call [Tt]race:")
 
 
@@ -126,7 +104,7 @@ class _Open:
 
 
 class Scanner:
-    """Reads records one by one and gives the events whose blocks have ended; `finish` gives the rest."""
+    """Reads lines one by one and gives the events whose blocks have ended; `finish` gives the rest."""
 
     def __init__(self) -> None:
         self._open: dict[str | None, _Open] = {}
@@ -134,18 +112,32 @@ class Scanner:
         self._skipped = 0
         self._unread = 0
 
-    def feed(self, record: LogRecord) -> Iterable[Event]:
-        """Read one line and give the events that ended with it."""
-        self._facts.take(record.text)
-        gated = _GATE.search(record.text) is not None
-        block = self._open.get(record.caller)
-        if block is None and not gated:
+    def read(self, line: int, text: str) -> Iterable[Event]:
+        """Read a line as it stands in the log; what belongs to no report is not even split."""
+        gated = GATE.search(text) is not None
+        if not gated and not self._open:
             self._skipped += 1
             return ()
-        return self._read(record, block, gated)
+        return self._take(read_record(line, text), gated)
 
-    def _read(self, record: LogRecord, block: _Open | None, gated: bool) -> Iterator[Event]:
-        opening = self._opening(record) if gated else None
+    def feed(self, record: LogRecord) -> Iterable[Event]:
+        """Read one line and give the events that ended with it."""
+        return self._take(record, GATE.search(record.text) is not None)
+
+    def _take(self, record: LogRecord, gated: bool) -> Iterable[Event]:
+        opening = None
+        if gated:
+            self._facts.take(record.text)
+            opening = find_opening(record.text.lstrip())  # a log pasted into a mail is indented
+        block = self._open.get(record.caller)
+        if block is None and opening is None:
+            self._skipped += 1
+            return ()
+        return self._read(record, block, opening)
+
+    def _read(
+        self, record: LogRecord, block: _Open | None, opening: tuple[Opening, re.Match[str]] | None
+    ) -> Iterator[Event]:
         if opening is None or (block is not None and block.holds(opening[0])):
             if block is not None and block.take(record):
                 return
@@ -166,13 +158,6 @@ class Scanner:
         return LogSummary(
             kernel=self._facts.kernel(), events=events, unread_lines=self._unread, skipped_lines=self._skipped
         )
-
-    def _opening(self, record: LogRecord) -> tuple[Opening, re.Match[str]] | None:
-        text = record.text.lstrip()  # a log pasted into a mail is indented
-        for opening in OPENINGS:
-            if opening.literal in text and (found := opening.pattern.match(text)):
-                return opening, found
-        return None
 
     def _begin(self, opening: Opening, found: re.Match[str], record: LogRecord) -> Iterator[Event]:
         block = self._home(opening, record)

@@ -126,7 +126,9 @@ def parse_track(block: Block) -> SlabCorruption | None:
 
 
 OPENINGS = (
-    Opening("slub", "BUG ", HEAD, parse_slub, own=_OWN, detail_of=frozenset({"kasan"})),
-    Opening("slab", "lab ", OLD_HEAD, parse_slab, own=_OWN),
+    Opening("slub", "(Not tainted", HEAD, parse_slub, own=_OWN, detail_of=frozenset({"kasan"})),
+    Opening("slub", "(Tainted", HEAD, parse_slub, own=_OWN, detail_of=frozenset({"kasan"})),
+    Opening("slab", "lab corruption", OLD_HEAD, parse_slab, own=_OWN),
+    Opening("slab", "lab error in", OLD_HEAD, parse_slab, own=_OWN),
     Opening("slab-track", " age=", TRACK, parse_track, own=_OWN, joins=_REPORTED),
 )

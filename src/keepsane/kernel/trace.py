@@ -77,7 +77,7 @@ def strip_marker(text: str) -> tuple[str | None, str]:
 
     Returns (None, text) where the line has no marker.
     """
-    found = _MARKER.match(text)
+    found = _MARKER.match(text) if "<" in text else None
     return (found["marker"], text[found.end() :]) if found else (None, text)
 
 

@@ -75,7 +75,9 @@ def load(*, every: bool = True) -> dict[str, Rule]:
     for family, facts in FAMILIES.items():
         if every or facts in sys.modules:
             import_module(f"keepsane.rules.{family}")
-    return RULES
+    # A family may be imported late in a process; the order of rules is the same in all.
+    families = [f"keepsane.rules.{family}" for family in FAMILIES]
+    return dict(sorted(RULES.items(), key=lambda known: families.index(known[1].judge.__module__)))
 
 
 def run(facts: Iterable[object]) -> Iterator[Finding | Failure]:

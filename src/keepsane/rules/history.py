@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from keepsane.kernel.panic import Panic
 from keepsane.model import Confidence, Event, Evidence, Finding, Kind, LogSummary
 from keepsane.rules import CannotTell, rule
 from keepsane.rules.quote import quote, quote_head
@@ -35,23 +34,23 @@ _STUCK: frozenset[Kind] = frozenset(
 _FATAL: frozenset[Kind] = DIED | {"list-corruption", "panic"}
 _AFTERMATH: frozenset[Kind] = _FATAL | _WARNED | _STUCK
 
-_ENDS: tuple[tuple[re.Pattern[str], frozenset[Kind], int | None], ...] = (
+_ENDS: tuple[tuple[str, frozenset[Kind], int | None], ...] = (
     (
-        re.compile(r"(?:Oops: )?Fatal exception|Aiee, killing interrupt handler"),
+        r"(?:Oops: )?Fatal exception|Aiee, killing interrupt handler",
         DIED | {"list-corruption"},
         None,
     ),
-    (re.compile(r"Attempted to kill init!"), DIED | {"list-corruption"}, 1),
-    (re.compile(r"Attempted to kill the idle task!"), DIED | {"list-corruption"}, 0),
-    (re.compile(r".{0,40}\bpanic_on_warn set"), _WARNED | {"kmsan", "kcsan", "ubsan", "lockdep"}, None),
-    (re.compile(r"panic_on_kmsan set"), frozenset({"kmsan"}), None),
-    (re.compile(r"hung_task: blocked tasks"), frozenset({"hung-task"}), None),
-    (re.compile(r"softlockup: hung tasks"), frozenset({"soft-lockup"}), None),
-    (re.compile(r"(?:Watchdog detected )?[Hh]ard LOCKUP"), frozenset({"hard-lockup"}), None),
-    (re.compile(r"RCU Stall"), frozenset({"rcu-stall"}), None),
-    (re.compile(r"scheduling while atomic"), frozenset({"atomic-sleep"}), None),
-    (re.compile(r"Machine halted\."), frozenset({"double-fault", "stack-overflow"}), None),
-    (re.compile(r"(?:Out of memory|out of memory)\b.{0,80}panic_on_oom"), frozenset({"oom-kill"}), None),
+    (r"Attempted to kill init!", DIED | {"list-corruption"}, 1),
+    (r"Attempted to kill the idle task!", DIED | {"list-corruption"}, 0),
+    (r".{0,40}\bpanic_on_warn set", _WARNED | {"kmsan", "kcsan", "ubsan", "lockdep"}, None),
+    (r"panic_on_kmsan set", frozenset({"kmsan"}), None),
+    (r"hung_task: blocked tasks", frozenset({"hung-task"}), None),
+    (r"softlockup: hung tasks", frozenset({"soft-lockup"}), None),
+    (r"(?:Watchdog detected )?[Hh]ard LOCKUP", frozenset({"hard-lockup"}), None),
+    (r"RCU Stall", frozenset({"rcu-stall"}), None),
+    (r"scheduling while atomic", frozenset({"atomic-sleep"}), None),
+    (r"Machine halted\.", frozenset({"double-fault", "stack-overflow"}), None),
+    (r"(?:Out of memory|out of memory)\b.{0,80}panic_on_oom", frozenset({"oom-kill"}), None),
 )
 """A panic's sentence, the kinds of report it can end, and the pid that must have been running, if any."""
 
@@ -112,10 +111,11 @@ def _rebooted(before: Event, event: Event, panic_gap_seconds: float) -> bool:
 
 
 def _end_of(event: Event, before: Sequence[Event]) -> Finding | None:
-    if not isinstance(event, Panic):
+    reason = _panic_reason(event)
+    if reason is None:
         return None
     for sentence, kinds, pid in _ENDS:
-        if sentence.match(event.reason):
+        if re.match(sentence, reason):
             return _ended(event, before, kinds, pid)
     return None
 
@@ -139,7 +139,7 @@ def _ended(event: Event, before: Sequence[Event], kinds: frozenset[Kind], pid: i
 def _after(event: Event, before: Sequence[Event]) -> Finding | None:
     letters = {flag.letter for flag in event.taint}
     count = _die_count(event)
-    if event.kind not in _AFTERMATH or (isinstance(event, Panic) and _ON_PURPOSE.match(event.reason)):
+    if event.kind not in _AFTERMATH or _ON_PURPOSE.match(_panic_reason(event) or ""):
         return None
     if "D" in letters or (count or 0) > 1:
         return _after_crash(event, _first_death(before, count))
@@ -191,7 +191,7 @@ def _after_warning(event: Event, before: Sequence[Event]) -> Finding:
 
 def _untold(event: Event, before: Sequence[Event], count: int | None) -> Finding | None:
     """Judge a report whose own taint is lost: only its place after a crash is known."""
-    if event.release is not None or count is not None or isinstance(event, Panic):
+    if event.release is not None or count is not None or event.kind == "panic":
         return None
     first = _first_death(before, None)
     if first is None:
@@ -214,6 +214,11 @@ def _first_death(before: Sequence[Event], count: int | None) -> Event | None:
         ):
             return earlier
     return None
+
+
+def _panic_reason(event: Event) -> str | None:
+    # By its kind: the module of Panic is loaded only where a log has one.
+    return getattr(event, "reason", None) if event.kind == "panic" else None
 
 
 def _die_count(event: Event) -> int | None:
