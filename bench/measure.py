@@ -24,12 +24,23 @@ def seconds(
     with (stdin or Path(os.devnull)).open("rb") as given, tempfile.TemporaryFile() as said:
         begun = time.perf_counter()
         done = subprocess.run(
-            command, stdin=given, stdout=said, stderr=subprocess.DEVNULL, env=environment, check=False
+            command,
+            stdin=given,
+            stdout=said,
+            stderr=subprocess.DEVNULL,
+            env=_installed(environment),
+            check=False,
         )
         took = time.perf_counter() - begun
     if done.returncode not in FOUND_OR_NOT:
         raise SystemExit(f"exit code {done.returncode}: {' '.join(map(str, command))}")
     return took
+
+
+def _installed(environment: Mapping[str, str] | None) -> dict[str, str]:
+    # An installed keepsane has its .pyc files; where a shell forbids them, each run would compile everything.
+    given = os.environ if environment is None else environment
+    return {name: value for name, value in given.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def explain_command(log: Path, vmlinux: Path, modules: Path) -> Command:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from keepsane.kernel.code import parse_code
+from keepsane.kernel.records import records
+from keepsane.kernel.scan import scan
 from keepsane.kernel.warning import Warning
 from keepsane.model import Check, Code, Event, Frame, Kernel, Stack
 from keepsane.symbols.facts import Facts, PrintedCode, PrintedSize, facts_of
@@ -327,3 +329,19 @@ def test_code_of_a_running_kernel_against_its_file_and_the_others(running: str, 
         found = _named(check(facts, image), "Code: bytes")
         assert (found.outcome == "match") == (running == file), found.said
         assert (found.outcome == "mismatch") == (running != file and "no bytes" not in found.said), found.said
+
+
+def test_a_torn_last_line_proves_nothing() -> None:
+    """A log cut inside `/0x3f0` says `/0x3`: that is no size of a function."""
+    log = """\
+BUG: kernel NULL pointer dereference, address: 0000000000000080
+CPU: 0 PID: 7 Comm: made-up Not tainted 6.1.0 #1
+RIP: 0010:first+0x12/0x40
+Call Trace:
+ second+0x5f/0x90
+ third+0xc7/0x3"""
+    events = tuple(event for event in scan(records(log.splitlines())) if isinstance(event, Event))
+
+    facts = facts_of(events, Kernel())
+
+    assert [size.function for size in facts.sizes] == ["first", "second"]

@@ -26,7 +26,28 @@ def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_several_processes_say_what_one_says(build: Path) -> None:
     pytest.importorskip("drgn", reason="drgn has wheels for x86-64 only")
     elf = read_elf(build / "vmlinux")
-    assert read_chains_in_parallel(elf, MANY) == read_chains(elf, MANY)
+    assert read_chains_in_parallel(elf, MANY) == read_chains(elf, [MANY])
+
+
+@pytest.mark.usefixtures("two_processors")
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_who_may_start_no_more_processes_gets_every_answer(
+    build: Path, monkeypatch: pytest.MonkeyPatch, allowed: int
+) -> None:
+    pytest.importorskip("drgn", reason="drgn has wheels for x86-64 only")
+    fork = os.fork
+    started: list[int] = []
+
+    def fork_while_allowed() -> int:
+        if len(started) == allowed:
+            raise BlockingIOError
+        started.append(fork())
+        return started[-1]
+
+    monkeypatch.setattr(os, "fork", fork_while_allowed)
+    elf = read_elf(build / "vmlinux")
+    assert read_chains_in_parallel(elf, MANY) == read_chains(elf, [MANY])
+    assert len(started) == allowed
 
 
 @pytest.mark.usefixtures("two_processors")

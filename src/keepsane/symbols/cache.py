@@ -9,23 +9,23 @@ that cannot be used is said once and then done without: it never stops an explan
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from keepsane.model import Failure
 
-Question = Literal["line", "name", "at"]
-"""What was asked: the lines of an address, the functions of a name, the function at an address."""
+Question = Literal["lines", "name", "at"]
+"""What was asked: the lines of a page of addresses, the functions of a name, the function at an address."""
 
-_MIGRATIONS = tuple(sorted(Path(__file__).with_name("sql").glob("[0-9]*.sql")))
 _MAX_CACHE_BYTES = 512 << 20
 _WAIT_SECONDS = 2.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Cache:
     """An open cache, or one that stands in for it and keeps nothing; `failures` says why."""
 
@@ -38,24 +38,35 @@ class Cache:
         if self.connection is None or build_id is None:
             return {}
         try:
-            rows = self.connection.execute(
-                "SELECT subject, answer FROM answer WHERE build_id = ? AND question = ?"
-                " AND subject IN (SELECT value FROM json_each(?))",
-                (build_id, question, json.dumps(list(subjects))),
-            ).fetchall()
+            return _select(self.connection, build_id, question, subjects)
         except sqlite3.Error as problem:
             self._give_up(problem)
             return {}
-        return {str(subject): str(answer) for subject, answer in rows}
 
-    def keep(self, build_id: str | None, question: Question, answers: Mapping[str, str]) -> None:
-        """Keep answers for the next run."""
+    def keep(
+        self,
+        build_id: str | None,
+        question: Question,
+        answers: Mapping[str, str],
+        join: Callable[[str, str], str] | None = None,
+    ) -> None:
+        """
+        Keep answers for the next run.
+
+        `join` makes one answer of the kept one and the new one; without it the new one replaces the other.
+        """
         if self.connection is None or build_id is None or not answers:
             return
-        rows = [(build_id, question, subject, answer) for subject, answer in answers.items()]
         try:
             with self.connection:
-                self.connection.executemany("INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?)", rows)
+                # The lock first: what another process keeps meanwhile would be lost.
+                self.connection.execute("BEGIN IMMEDIATE")
+                kept = _select(self.connection, build_id, question, answers) if join else {}
+                joined = {subject: join(kept[subject], answers[subject]) for subject in kept} if join else {}
+                self.connection.executemany(
+                    "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?)",
+                    [(build_id, question, *one) for one in {**answers, **joined}.items()],
+                )
         except sqlite3.Error as problem:
             self._give_up(problem)
 
@@ -72,7 +83,10 @@ class Cache:
 
 def open_cache(directory: Path | None = None) -> Cache:
     """Open the cache in `directory`, by default the user's own; see Cache for what happens if it fails."""
-    directory = directory or _users_own()
+    try:
+        directory = directory or _users_own()
+    except RuntimeError as problem:  # a user without a home
+        return Cache(None, None, [_unusable(None, problem)])
     file = directory / "symbols.sqlite"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -82,6 +96,8 @@ def open_cache(directory: Path | None = None) -> Cache:
         return Cache(file, None, [_unusable(file, problem)])
     try:
         _migrate(connection)
+        # With WAL this loses the last answers when the power fails, never the file, and waits for no disk.
+        connection.execute("PRAGMA synchronous = NORMAL")
         _bound(connection)
     except sqlite3.Error as problem:
         connection.close()
@@ -90,22 +106,34 @@ def open_cache(directory: Path | None = None) -> Cache:
 
 
 def _users_own() -> Path:
-    from platformdirs import user_cache_path
+    # The rule of the XDG base directories by hand: importing platformdirs for it takes a tenth of a warm run.
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (given if given.is_absolute() else Path.home() / ".cache") / "keepsane"
 
-    return user_cache_path("keepsane")
+
+def _select(
+    connection: sqlite3.Connection, build_id: str, question: Question, subjects: Iterable[str]
+) -> dict[str, str]:
+    rows = connection.execute(
+        "SELECT subject, answer FROM answer WHERE build_id = ? AND question = ?"
+        " AND subject IN (SELECT value FROM json_each(?))",
+        (build_id, question, json.dumps(list(subjects))),
+    )
+    return {str(subject): str(answer) for subject, answer in rows}
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
+    migrations = sorted(Path(__file__).with_name("sql").glob("[0-9]*.sql"))
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(_MIGRATIONS):
+    if version > len(migrations):
         raise sqlite3.DatabaseError("a newer keepsane wrote it")
-    if version == len(_MIGRATIONS):
+    if version == len(migrations):
         return
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("BEGIN IMMEDIATE")
     # Another process may have done it while this one waited for the lock.
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    for number, migration in enumerate(_MIGRATIONS[version:], version + 1):
+    for number, migration in enumerate(migrations[version:], version + 1):
         for statement in migration.read_text(encoding="utf-8").split(";"):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {number}")
@@ -122,4 +150,7 @@ def _bound(connection: sqlite3.Connection) -> None:
 
 
 def _unusable(file: Path | None, problem: Exception) -> Failure:
-    return Failure(f"use the cache {file}", f"{problem}; remove the file, or go without with --no-cache")
+    return Failure(
+        f"use the cache {file or 'in the home directory'}",
+        f"{problem}; remove the file, or go without with --no-cache",
+    )

@@ -10,7 +10,7 @@ addresses, so the first one is a dummy and the rest are asked for at one more.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from keepsane.errors import MissingExtraError, SymbolError
@@ -25,20 +25,23 @@ Chain = tuple[SourceLine, ...]
 """The lines of one address, innermost first; the outermost function is "" where DWARF has none."""
 
 
-def read_chains(elf: Elf, addresses: Sequence[int]) -> dict[int, Chain]:
+def read_chains(elf: Elf, batches: Iterable[Sequence[int]]) -> dict[int, Chain]:
     """
-    Decode each address exactly as it stands; one without line information has an empty chain.
+    Decode each address of each batch exactly as it stands; one without line information has an empty chain.
 
+    The next batch is asked for when the last one is done.
     Raises MissingExtraError without drgn, SymbolError where the file has no DWARF or drgn cannot read it.
     """
     drgn = import_drgn()
     if not elf.has_debug_info:
         raise SymbolError(f"{elf.path} has no debug information; give the file from the debug package")
-    chains: dict[int, list[SourceLine]] = {address: [] for address in addresses}
+    chains: dict[int, list[SourceLine]] = {}
     try:
         program = _program(drgn, elf)
-        for pc, line in _lines(program, addresses):
-            chains[pc].append(line)
+        for addresses in batches:
+            chains |= {address: [] for address in addresses}
+            for pc, line in _lines(program, addresses):
+                chains[pc].append(line)
     except (LookupError, ValueError, OSError, drgn.MissingDebugInfoError) as problem:
         raise SymbolError(f"{elf.path} cannot be decoded: {problem}; give an undamaged copy") from problem
     return {address: tuple(chain) for address, chain in chains.items()}

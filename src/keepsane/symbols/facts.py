@@ -13,8 +13,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from keepsane.kernel.bug import Bug
-from keepsane.kernel.warning import Warning
 from keepsane.model import Code, Event, Frame, Kernel
 from keepsane.symbols.names import made_at_run_time
 
@@ -72,8 +70,11 @@ def facts_of(events: Iterable[Event], kernel: Kernel, module: str | None = None)
     Functions that exist only at run time (BPF programs, trampolines) are in no file and left out.
     """
     events = tuple(events)
+    torn = _torn_line(events)
     frames = [frame for event in events for frame in _frames(event) if _is_of(frame, module)]
+    frames = [frame for frame in frames if frame.line != torn]
     own = [event for event in events if event.ip is not None and _is_of(event.ip, module)]
+    own = [event for event in own if event.ip is not None and event.ip.line != torn]
     build_ids = (
         [frame.build_id for frame in frames] if module else [kernel.build_id, *(e.build_id for e in events)]
     )
@@ -87,6 +88,12 @@ def facts_of(events: Iterable[Event], kernel: Kernel, module: str | None = None)
         codes=tuple(code for event in own if (code := _printed_code(event)) is not None)[:_MAX_CODES],
         lines=tuple(dict.fromkeys(line for event in own if (line := _printed_line(event)) is not None)),
     )
+
+
+def _torn_line(events: tuple[Event, ...]) -> int | None:
+    """Give the line in which a log was cut off: half a size or half a module's name proves nothing."""
+    last = max(events, key=lambda event: event.last_line, default=None)
+    return last.last_line if last is not None and last.damage else None
 
 
 def _frames(event: Event) -> list[Frame]:
@@ -123,8 +130,10 @@ def _printed_code(event: Event) -> PrintedCode | None:
 
 def _printed_line(event: Event) -> PrintedLine | None:
     ip = event.ip
-    if not isinstance(event, Bug | Warning) or event.file is None or event.source_line is None:
+    # By their kind: the modules of Bug and Warning are loaded only where a log has one.
+    file, source_line = getattr(event, "file", None), getattr(event, "source_line", None)
+    if event.kind not in {"bug", "warning"} or file is None or source_line is None:
         return None
     if ip is None or ip.function is None or ip.offset_bytes is None:
         return None
-    return PrintedLine(event.file, event.source_line, ip.function, ip.offset_bytes, ip.size_bytes or 0)
+    return PrintedLine(file, source_line, ip.function, ip.offset_bytes, ip.size_bytes or 0)

@@ -18,8 +18,6 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from keepsane.model import Kernel
 
 _RELEASE = re.compile(r"[0-9A-Za-z.+_~-]{1,64}\Z")
@@ -103,6 +101,9 @@ def build_id_files(
     part = Path(".build-id", build_id[:2], f"{build_id[2:]}.debug")
     tops = [*debug_dirs, *(top / "usr/lib/debug" for top in debug_dirs), root / "usr/lib/debug"]
     places = [top / part for top in tops]
+    # Few logs have a build-id: the others need not wait for the library.
+    from platformdirs import user_cache_path
+
     places.append(user_cache_path("debuginfod_client") / build_id / "debuginfo")
     return tuple(dict.fromkeys(place for place in places if _is_file(place)))
 

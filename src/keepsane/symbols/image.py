@@ -8,14 +8,14 @@ What the cache knows is answered without opening the symbol table or the DWARF.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING
 
 from keepsane.symbols.cache import Cache
-from keepsane.symbols.dwarf import Chain
 from keepsane.symbols.elf import ET_REL, Elf, read_elf
+from keepsane.symbols.pages import join_pages, pack_pages, page_of, unpack_pages
 from keepsane.symbols.symtab import (
     Symbol,
     SymbolTable,
@@ -25,15 +25,15 @@ from keepsane.symbols.symtab import (
     symbol_containing,
     symbols_named,
 )
-from keepsane.symbols.workers import pack_chain, read_chains_in_parallel, unpack_chain
 
-_Answer = TypeVar("_Answer")
+if TYPE_CHECKING:
+    from keepsane.symbols.dwarf import Chain
 
 _MAX_LTO_NAMES = 50
 _MANY_ADDRESSES = 40
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Image:
     """
     An opened vmlinux or module.
@@ -72,7 +72,7 @@ class Image:
         unasked = wanted - self.named.keys()
         if unasked:
             known = self.cache.recall(self._key, "name", unasked)
-            self.named |= _understood(known, _symbols)
+            self.named |= _symbols(known)
         missing = wanted - self.named.keys()
         if missing:
             fresh = self._read_symbols(missing)
@@ -84,7 +84,7 @@ class Image:
         """Find the function around each address; an address outside every function has no entry."""
         wanted = set(addresses)
         known = self.cache.recall(self._key, "at", [f"{address:x}" for address in wanted])
-        found = {int(address, 16): symbols for address, symbols in _understood(known, _symbols).items()}
+        found = {int(address, 16): symbols for address, symbols in _symbols(known).items()}
         missing = wanted - found.keys()
         if missing:
             table = self._table()
@@ -104,16 +104,22 @@ class Image:
         Raises MissingExtraError without drgn, SymbolError where the file has no usable DWARF.
         """
         wanted = set(addresses)
-        known = self.cache.recall(self._key, "line", [f"{address:x}" for address in wanted])
-        found = {int(address, 16): chain for address, chain in _understood(known, unpack_chain).items()}
+        found = self._kept_chains(wanted)
         missing = wanted - found.keys()
         if missing:
-            fresh = self._named(read_chains_in_parallel(self.elf, sorted(missing)))
+            from keepsane.symbols.workers import read_chains_in_parallel  # not where all is kept
+
+            fresh = self._named(read_chains_in_parallel(self.elf, missing))
             found |= fresh
-            self.cache.keep(
-                self._key, "line", {f"{one:x}": _packed_chain(chain) for one, chain in fresh.items()}
-            )
+            self.cache.keep(self._key, "lines", pack_pages(fresh), join_pages)
         return found
+
+    def _kept_chains(self, wanted: Set[int]) -> dict[int, Chain]:
+        known = self.cache.recall(self._key, "lines", {page_of(address) for address in wanted})
+        try:
+            return unpack_pages(known.values(), wanted)
+        except (ValueError, TypeError):  # another program wrote there: all is asked for anew
+            return {}
 
     def _named(self, chains: dict[int, Chain]) -> dict[int, Chain]:
         unnamed = [address for address, chain in chains.items() if chain and not chain[-1].function]
@@ -151,22 +157,17 @@ def open_image(path: Path, cache: Cache | None = None) -> Image:
 
 
 def _packed(symbols: tuple[Symbol, ...]) -> str:
-    return json.dumps([(one.name, one.address, one.size_bytes, one.exact, one.section) for one in symbols])
+    return json.dumps(symbols)  # a list for each, in the order of its fields
 
 
-def _symbols(rows: list[Any]) -> tuple[Symbol, ...]:
-    return tuple(Symbol(*row) for row in rows)
-
-
-def _packed_chain(chain: Chain) -> str:
-    return json.dumps(pack_chain(chain))
-
-
-def _understood(answers: Mapping[str, str], unpack: Callable[[list[Any]], _Answer]) -> dict[str, _Answer]:
+def _symbols(answers: Mapping[str, str]) -> dict[str, tuple[Symbol, ...]]:
     """Unpack what the cache held; what another program wrote there is asked for anew."""
     try:
         # One call for all: five thousand calls take three times as long.
         rows = json.loads(f"[{','.join(answers.values())}]")
-        return {subject: unpack(row) for subject, row in zip(answers, rows, strict=True)}
+        return {
+            subject: tuple(Symbol(*symbol) for symbol in row)
+            for subject, row in zip(answers, rows, strict=True)
+        }
     except (ValueError, TypeError):
         return {}

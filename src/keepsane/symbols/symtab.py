@@ -14,6 +14,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from keepsane.errors import SymbolError
 from keepsane.symbols.elf import ET_REL, SHF_ALLOC, SHT_SYMTAB, Elf, Section
@@ -29,8 +30,7 @@ _MAX_PAGES = 64
 _MANY_NAMES = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
+class Symbol(NamedTuple):
     """
     A function as kallsyms would print it.
 
@@ -45,7 +45,7 @@ class Symbol:
     section: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class SymbolTable:
     """
     Columns of `.symtab`, one entry per symbol: `heads` is the first eight bytes (name, type, section).

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: GPL-2.0-or-later
--- What was once read from a binary: question is line, name or at, subject the address in hex or the name,
--- answer the JSON that symbols/image.py writes.
+-- What was once read from a binary: question is lines, name or at, subject a page of addresses in hex, a name
+-- or an address in hex, answer the JSON that symbols/pages.py and symbols/image.py write.
 CREATE TABLE answer (
     build_id TEXT NOT NULL,
     question TEXT NOT NULL,
