@@ -10,6 +10,7 @@ byte it may be nonsense. Of the starts that lead to the trapping byte the one wi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from keepsane.errors import MissingExtraError
@@ -83,10 +84,27 @@ def _before(machine: _Machine, data: bytes, trap: int) -> list[_Piece]:
     """What leads up to the trapping byte, from the start that makes the most sense."""
     if machine.unit_bytes > 1:
         return _decode(machine, data, 0, trap)
-    streams = [_decode(machine, data, start, trap) for start in range(min(trap, _LONGEST_X86_BYTES) + 1)]
-    aligned = [stream for stream in streams if not stream or stream[-1].text is not None]
+    # Each byte is tried once as a beginning; the starts then only follow the lengths.
+    lengths = [_length_bytes(machine, data[start:trap]) for start in range(trap)]
+    streams = [(_steps(lengths, start), start) for start in range(min(trap, _LONGEST_X86_BYTES) + 1)]
+    aligned = [(steps.count(0), start) for steps, start in streams if not steps or steps[-1]]
     # min() keeps the first of equals: the stream that covers the most bytes.
-    return min(aligned, key=lambda stream: sum(piece.text is None for piece in stream), default=[])
+    return _decode(machine, data, min(aligned)[1], trap) if aligned else []
+
+
+def _length_bytes(machine: _Machine, data: bytes) -> int:
+    """How long the instruction at the beginning of `data` is, 0 where there is none."""
+    found = next(machine.decoder.disasm_lite(data[:_LONGEST_X86_BYTES], 0, 1), None)
+    return found[1] if found is not None else 0
+
+
+def _steps(lengths: Sequence[int], start: int) -> list[int]:
+    """The lengths met on the way from `start` to the end, 0 for a byte that begins no instruction."""
+    steps = []
+    while start < len(lengths):
+        steps.append(lengths[start])
+        start += lengths[start] or 1
+    return steps
 
 
 def _decode(machine: _Machine, data: bytes, start: int, end: int) -> list[_Piece]:
