@@ -77,6 +77,7 @@ def _symbols(
     modules: Iterable[str | Path],
     source: str | Path | None,
     debug_dirs: Iterable[str | Path],
+    edges: bool,
     cache: bool,
 ) -> Symbols:
     return Symbols(
@@ -85,6 +86,7 @@ def _symbols(
             modules=tuple(Path(directory) for directory in modules),
             source=Path(source) if source else None,
             debug_dirs=tuple(Path(directory) for directory in debug_dirs),
+            edges=edges,
             cache=cache,
         )
     )
@@ -98,6 +100,7 @@ def explain(
     modules: Iterable[str | Path] = (),
     source: str | Path | None = None,
     debug_dirs: Iterable[str | Path] = (),
+    edges: bool = False,
     cache: bool = True,
 ) -> Report:
     """
@@ -105,8 +108,8 @@ def explain(
 
     `log` is the text or its lines, `name` what the report calls it. `vmlinux` and `modules` (directories with
     `.ko` files) decode frames; without them the files are looked for where distributions put them and below
-    `debug_dirs`. `source` is a kernel or module source tree to quote from. Equal reports are given once,
-    with the lines of the others in `again`.
+    `debug_dirs`. `source` is a kernel or module source tree to quote from. `edges` asks, of every frame, why
+    it is there. Equal reports are given once, with the lines of the others in `again`.
 
     Raises SymbolError where a file named here cannot be used. Damage in the log is never an error.
     """
@@ -114,7 +117,7 @@ def explain(
     scanner = Scanner()
     events, left_out = _collect(scanner, lines)
     kernel = scanner.summary(()).kernel
-    decoded = _symbols(vmlinux, modules, source, debug_dirs, cache).annotate(events, kernel)
+    decoded = _symbols(vmlinux, modules, source, debug_dirs, edges, cache).annotate(events, kernel)
     summary = scanner.summary(decoded.events)
     findings, failures = _judge((*decoded.events, summary))
     more = (
@@ -140,6 +143,7 @@ def explain_stream(
     modules: Iterable[str | Path] = (),
     source: str | Path | None = None,
     debug_dirs: Iterable[str | Path] = (),
+    edges: bool = False,
     cache: bool = True,
 ) -> Iterator[Fragment | Report]:
     """
@@ -148,7 +152,7 @@ def explain_stream(
     The final report holds what only the whole log tells: the kernel, findings about several events, counts.
     """
     scanner = Scanner()
-    symbols = _symbols(vmlinux, modules, source, debug_dirs, cache)
+    symbols = _symbols(vmlinux, modules, source, debug_dirs, edges, cache)
     seen: list[Event] = []
     for event in _events(scanner, lines):
         yield _fragment(event, scanner.summary(()).kernel, symbols)

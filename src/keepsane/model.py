@@ -90,7 +90,13 @@ class SourceLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """One step from a caller to its callee (design section 6)."""
+    """
+    One step from a caller to its callee.
+
+    `kind` is call, jump, conditional jump, indirect jump, static call, alternative, trampoline, table,
+    possible table (one of several that fit) or pointer (code takes the callee's address). `function` is
+    where the step is made or leads to, `name` a table's member or a pointer as the source writes it.
+    """
 
     kind: str
     function: str | None
@@ -100,11 +106,17 @@ class Hop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """How a frame's caller got here, read from the bytes of the caller (design section 6)."""
+    """
+    How the call before a frame's return address led to the frame above it, read from the caller's bytes.
+
+    `verdict` is one of docs/reference/json.md, `via` the hops from the caller to the callee, `why` the reason
+    in words. `group` is the same for all frames that one earlier path left on the stack.
+    """
 
     verdict: str
     via: tuple[Hop, ...]
     why: str
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,10 @@ class Guest:
     def modules(self) -> Path:
         return self.folder / "module" / self.release
 
+    @property
+    def series(self) -> str:
+        return ".".join(self.release.split(".")[:2])
+
     def log(self, scenario: str) -> Path:
         return self.folder / "logs" / self.release / f"{scenario}.log"
 
@@ -49,6 +54,20 @@ def read_guests() -> tuple[Guest, ...]:
     subprocess.run([LAB_COMMAND, "logs"], check=True, stdin=subprocess.DEVNULL)
     said = subprocess.run([LAB_COMMAND, "kernels"], check=True, capture_output=True, text=True)
     return tuple(Guest(release, lab_folder()) for release in said.stdout.split())
+
+
+@cache
+def boot_edges() -> None:
+    """Boot the guests of edges.c that have no fresh log yet; a log is VARIANT/edges, its text beside it."""
+    subprocess.run([LAB_COMMAND, "edges"], check=True, stdin=subprocess.DEVNULL)
+
+
+@cache
+def boot_arm64() -> Guest:
+    """Fetch the arm64 kernel if need be, boot what has no fresh log yet, and give the guest."""
+    subprocess.run([LAB_COMMAND, "arm64"], check=True, stdin=subprocess.DEVNULL)
+    said = subprocess.run([LAB_COMMAND, "arm64-kernel"], check=True, capture_output=True, text=True)
+    return Guest(said.stdout.strip(), lab_folder())
 
 
 def explain(cache_home: Path, log: Path, vmlinux: Path, modules: Path) -> Json:

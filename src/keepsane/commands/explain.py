@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--debug-dir", metavar="DIR", action="append", default=[], help="look for debug files here too"
     )
+    parser.add_argument(
+        "--edges", action="store_true", help="say of every frame why it is there, from the caller's bytes"
+    )
     parser.add_argument("--no-cache", action="store_true", help="neither read nor write the symbol cache")
     parser.add_argument(
         "--format",
@@ -131,6 +134,7 @@ def run(arguments: argparse.Namespace) -> int:
         "modules": arguments.modules,
         "source": arguments.source,
         "debug_dirs": arguments.debug_dir,
+        "edges": arguments.edges,
         "cache": not arguments.no_cache,
     }
     found = unusable = False

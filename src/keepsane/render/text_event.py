@@ -17,6 +17,7 @@ from keepsane.model import Code, Event, Frame, Register, Task
 from keepsane.render.paint import Paint, clean
 from keepsane.render.text_finding import WIDTH, paragraph
 from keepsane.render.text_frame import frame_lines, name_width, place
+from keepsane.render.text_stack import stack_lines
 
 _COMMON = frozenset(field.name for field in fields(Event))
 _SAID_TOGETHER = frozenset({"address", "address_means", "access", "file", "source_line"})
@@ -39,21 +40,12 @@ def body_lines(event: Event, paint: Paint) -> Iterator[str]:
         yield paint("title", "  Where it was")
         yield from frame_lines(event.ip, paint, width, context=True)
     for stack in event.stacks:
-        yield paint("title", f"  {clean(stack.name)}")
-        for index, frame in enumerate(stack.frames):
-            if index > 0 or not _repeats_ip(event, frame):
-                yield from frame_lines(frame, paint, width)
+        yield from stack_lines(stack, event, paint, width)
     if event.code is not None:
         yield from _code(event.code, event.ip, paint)
     yield from _registers(event.registers)
     if event.modules:
         yield paragraph(" ".join(event.modules), "  modules    ")
-
-
-def _repeats_ip(event: Event, frame: Frame) -> bool:
-    """Tell whether a stack begins with the frame that was just written (arm64 prints it twice)."""
-    ip = event.ip
-    return ip is not None and (frame.function, frame.offset_bytes) == (ip.function, ip.offset_bytes)
 
 
 def _fact(name: str, said: str) -> str:

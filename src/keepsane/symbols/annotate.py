@@ -18,6 +18,7 @@ from keepsane.model import Check, Code, Event, Failure, Frame, Kernel, SourceLin
 from keepsane.symbols.cache import Cache, open_cache
 from keepsane.symbols.disassemble import disassemble
 from keepsane.symbols.files import READ_VMLINUX, Files, open_kernel, open_module
+from keepsane.symbols.image import Image
 from keepsane.symbols.locate import Decoded, decode_frames
 from keepsane.symbols.names import made_at_run_time
 from keepsane.symbols.source import SourceTree, read_source
@@ -29,13 +30,15 @@ class Wanted:
     What the user asked for.
 
     `vmlinux` None lets it be found on this machine. `modules` and `debug_dirs` are directories, `source`
-    a kernel or module tree. `cache` False keeps nothing and asks nothing kept.
+    a kernel or module tree. `edges` asks why every frame is there. `cache` False keeps nothing and asks
+    nothing kept.
     """
 
     vmlinux: Path | None = None
     modules: tuple[Path, ...] = ()
     source: Path | None = None
     debug_dirs: tuple[Path, ...] = ()
+    edges: bool = False
     cache: bool = True
 
 
@@ -62,13 +65,16 @@ class Symbols:
         """
         cache = open_cache() if self.wanted.cache else Cache()
         run = _Run(self.wanted, tuple(events), kernel, cache)
+        tree = SourceTree(self.wanted.source)
         try:
             decoded = _decode_all(run)
+            annotated = tuple(_annotated(run, event, decoded, tree) for event in events)
+            if self.wanted.edges:
+                annotated = _judged(run, annotated)
         finally:
             cache.close()
-        tree = SourceTree(self.wanted.source)
         return Annotated(
-            tuple(_annotated(run, event, decoded, tree) for event in events),
+            annotated,
             tuple(run.files.checks),
             tuple(dict.fromkeys([*run.files.failures, *run.failures, *cache.failures])),
         )
@@ -84,6 +90,7 @@ class _Run:
     cache: Cache
     failures: list[Failure] = field(default_factory=list)
     files: Files = field(init=False)
+    images: dict[str | None, Image] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.files = Files(
@@ -114,6 +121,7 @@ def _decode_group(run: _Run, module: str | None, frames: Sequence[Frame]) -> dic
     image, why = open_kernel(run.files) if module is None else open_module(run.files, module, frames)
     if image is None:
         return {frame: Decoded((), why) for frame in frames}
+    run.images[module] = image
     try:
         return decode_frames(image, frames, run.kernel.offset_bytes)
     except KeepsaneError as problem:
@@ -156,6 +164,13 @@ def _decoded(frame: Frame, decoded: Mapping[Frame, Decoded], tree: SourceTree) -
 
 def _with_source(locations: Iterable[SourceLine], tree: SourceTree) -> tuple[SourceLine, ...]:
     return tuple(read_source(tree, line) for line in locations)
+
+
+def _judged(run: _Run, events: tuple[Event, ...]) -> tuple[Event, ...]:
+    # Reading calls takes a disassembler and more time than decoding: only who asks for edges pays.
+    from keepsane.symbols.edges import judge_edges
+
+    return judge_edges(events, run.images, run.kernel)
 
 
 def _disassembled(run: _Run, event: Event) -> Code | None:

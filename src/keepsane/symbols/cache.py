@@ -18,8 +18,8 @@ from typing import Literal
 
 from keepsane.model import Failure
 
-Question = Literal["lines", "name", "at"]
-"""What was asked: the lines of a page of addresses, the functions of a name, the function at an address."""
+Question = Literal["lines", "name", "at", "edge"]
+"""What was asked: a page of addresses' lines, a name's functions, an address's function, a stack's edges."""
 
 _MAX_CACHE_BYTES = 512 << 20
 _WAIT_SECONDS = 2.0

@@ -37,7 +37,7 @@ def read_chains(elf: Elf, batches: Iterable[Sequence[int]]) -> dict[int, Chain]:
         raise SymbolError(f"{elf.path} has no debug information; give the file from the debug package")
     chains: dict[int, list[SourceLine]] = {}
     try:
-        program = _program(drgn, elf)
+        program = open_program(drgn, elf)
         for addresses in batches:
             chains |= {address: [] for address in addresses}
             for pc, line in _lines(program, addresses):
@@ -58,7 +58,8 @@ def import_drgn() -> Any:
     return drgn
 
 
-def _program(drgn: Any, elf: Elf) -> drgn.Program:
+def open_program(drgn: Any, elf: Elf) -> drgn.Program:
+    """Open a file in drgn, its addresses as they stand there (a module's as lay_out() puts them)."""
     machines = {EM_X86_64: drgn.Architecture.X86_64, EM_AARCH64: drgn.Architecture.AARCH64}
     if elf.machine not in machines:
         raise SymbolError(

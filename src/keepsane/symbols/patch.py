@@ -176,6 +176,12 @@ def _table_sites(patches: PatchTables, start: int, code: bytes, high: int) -> It
             yield PatchSite(place, _size_bytes(table, entry, its_code), table.name, entry)
 
 
+def table_sites(table: PatchTable, low: int, high: int) -> Iterator[PatchSite]:
+    """List the sites of a table whose entries say their length, from address `low` up to `high`."""
+    for entry, place in _entries(table, low, high):
+        yield PatchSite(place, _size_bytes(table, entry, b""), table.name, entry)
+
+
 def _size_bytes(table: PatchTable, entry: int, code: bytes) -> int:
     form = table.form
     if form.size_at is not None:

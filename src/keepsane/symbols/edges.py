@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Why is this frame here? Every frame of an event gets the verdict of design section 6, read from the bytes.
+
+An edge belongs to the frame whose return address it explains: it says how the call before that address led
+to the frame above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from keepsane.errors import KeepsaneError
+from keepsane.kernel.task_dump import TaskDump
+from keepsane.model import Edge, Event, Frame, Hop, Kernel, SourceLine, Stack
+from keepsane.symbols.draft import Draft, Reader, open_reader
+from keepsane.symbols.elf import EM_AARCH64, EM_X86_64
+from keepsane.symbols.image import Image
+from keepsane.symbols.judge import judge_call
+from keepsane.symbols.kept import keep_edges, recall_edges, subject_of
+from keepsane.symbols.leftovers import Marked, judge_leftovers
+from keepsane.symbols.locate import fits
+from keepsane.symbols.names import made_at_run_time
+from keepsane.symbols.text import Function, Place, Text, function_at
+
+_MACHINES = {EM_X86_64: "x86_64", EM_AARCH64: "arm64"}
+_ENTRIES = (
+    "asm_",
+    "el1h_64_",
+    "el0t_",
+    "ret_from_intr",
+    "apic_timer_interrupt",
+    "common_interrupt",
+    "error_entry",
+)
+_REPORTERS = ("dump_stack", "show_stack", "show_trace", "dump_backtrace", "sched_show_task")
+
+
+def judge_edges(
+    events: Sequence[Event], images: Mapping[str | None, Image], kernel: Kernel
+) -> tuple[Event, ...]:
+    """
+    Give every frame of every event its edge.
+
+    `images` holds vmlinux under None and the modules by name, those at hand; a frame of another has the
+    verdict `unknown` and the reason. Missing frames are not put into the stacks: they are the hops of
+    `Edge.via`. Calls are read in the code of x86-64 and arm64.
+    """
+    why_not = _why_not(images, kernel)
+    if why_not:
+        return tuple(_all_unknown(event, why_not) for event in events)
+    asked = {
+        subject_of(event, stack, _ip_of(event, stack), kernel.offset_bytes): (event, stack)
+        for event in events
+        for stack in event.stacks
+    }
+    edges = recall_edges(images, list(asked))
+    missing = {subject: pair for subject, pair in asked.items() if subject not in edges}
+    try:
+        fresh = _judge_stacks(images, kernel, missing)
+    except KeepsaneError as problem:
+        return tuple(_all_unknown(event, str(problem)) for event in events)
+    keep_edges(images, fresh)
+    return tuple(_with_edges(event, kernel, {**edges, **fresh}) for event in events)
+
+
+def _why_not(images: Mapping[str | None, Image], kernel: Kernel) -> str:
+    if not images:
+        return "no vmlinux and no module at hand"
+    machines = {image.elf.machine for image in images.values()}
+    if len(machines) > 1 or not machines <= _MACHINES.keys():
+        return f"calls can be read in the code of {' and '.join(_MACHINES.values())} alone"
+    (machine,) = machines
+    if kernel.arch not in (None, _MACHINES[machine]):
+        return f"the log is of {kernel.arch}, the files are of {_MACHINES[machine]}"
+    return ""
+
+
+def _all_unknown(event: Event, why: str) -> Event:
+    edge = Edge(verdict="unknown", via=(), why=why)
+    stacks = tuple(
+        replace(stack, frames=tuple(replace(frame, edge=edge) for frame in stack.frames))
+        for stack in event.stacks
+    )
+    return replace(event, stacks=stacks, ip=None if event.ip is None else replace(event.ip, edge=edge))
+
+
+def _with_edges(event: Event, kernel: Kernel, edges: Mapping[str, Sequence[Edge]]) -> Event:
+    stacks = []
+    for stack in event.stacks:
+        of_stack = edges[subject_of(event, stack, _ip_of(event, stack), kernel.offset_bytes)]
+        frames = zip(stack.frames, of_stack, strict=True)
+        stacks.append(replace(stack, frames=tuple(replace(frame, edge=edge) for frame, edge in frames)))
+    ip = None if event.ip is None else replace(event.ip, edge=_edge(event.ip, _TRAPPED, {}))
+    return replace(event, stacks=tuple(stacks), ip=ip)
+
+
+def _judge_stacks(
+    images: Mapping[str | None, Image], kernel: Kernel, asked: Mapping[str, tuple[Event, Stack]]
+) -> dict[str, tuple[Edge, ...]]:
+    if not asked:
+        return {}
+    reader = open_reader(Text(images))
+    drafts = {
+        subject: _judge_stack(reader, event, stack, kernel) for subject, (event, stack) in asked.items()
+    }
+    lines = _lines(reader, (draft for of_stack in drafts.values() for draft in of_stack))
+    return {
+        subject: tuple(
+            _edge(frame, draft, lines)
+            for frame, draft in zip(asked[subject][1].frames, of_stack, strict=True)
+        )
+        for subject, of_stack in drafts.items()
+    }
+
+
+def _ip_of(event: Event, stack: Stack) -> Frame | None:
+    """The frame above a stack that the log prints with the registers, None where the stack has it."""
+    ip, frames = event.ip, stack.frames
+    if ip is None or stack is not event.stacks[0] or not frames:
+        return None
+    return None if frames[0].role == "ip" or ip.line > frames[0].line else ip
+
+
+_TRAPPED = Draft("exception", (), "it was executing here")
+
+
+def _edge(frame: Frame, draft: Draft, lines: Mapping[Place, SourceLine]) -> Edge:
+    verdict = draft.verdict
+    # The call itself stands in a function that was inlined into the one the log names.
+    if verdict == "direct" and frame.reliable and len(frame.locations) > 1:
+        verdict = "inlined"
+    hops = tuple(
+        Hop(kind=hop.kind, function=hop.function, name=hop.name, source=lines.get(hop.at) if hop.at else None)
+        for hop in draft.via
+    )
+    return Edge(verdict=verdict, via=hops, why=draft.why, group=draft.group)
+
+
+def _lines(reader: Reader, drafts: Iterable[Draft]) -> dict[Place, SourceLine]:
+    """Look up the source line of every hop, each image once."""
+    wanted = {hop.at for draft in drafts for hop in draft.via if hop.at is not None and hop.at.address}
+    found = {}
+    for module, image in reader.text.images.items():
+        places = [place for place in wanted if place.module == module]
+        try:
+            chains = image.locate([place.address for place in places if place.address is not None])
+        except KeepsaneError:
+            continue  # without DWARF the hops have no lines, as the frames have none
+        for place in places:
+            chain = chains.get(place.address or 0)
+            if chain:
+                found[place] = chain[0]
+    return found
+
+
+def _judge_stack(reader: Reader, event: Event, stack: Stack, kernel: Kernel) -> list[Draft]:
+    frames, ip = stack.frames, _ip_of(event, stack)
+    functions = [candidates(reader.text, frame, kernel) for frame in frames]
+    drafts: dict[int, Draft] = {}
+    inner: tuple[Frame | None, Sequence[Function]] = (ip, candidates(reader.text, ip, kernel) if ip else ())
+    for index, frame in enumerate(frames):
+        if frame.reliable:
+            drafts[index] = _judge_frame(reader, frame, functions[index], *inner)
+            inner = (frame, functions[index])
+    marked = [Marked(frame, functions[index], drafts.get(index)) for index, frame in enumerate(frames)]
+    leftovers = judge_leftovers(reader, marked, _why_unjudged(event, stack))
+    return [leftovers[index] if index in leftovers else drafts[index] for index in range(len(frames))]
+
+
+def _why_unjudged(event: Event, stack: Stack) -> str:
+    """Why the `?` frames of a stack must not be judged, "" where they may be."""
+    if event.damage:
+        return f"the report is damaged: {event.damage}"
+    if event.kind in ("stack-overflow", "double-fault"):
+        return "the stack overflowed or is corrupted"
+    if isinstance(event, TaskDump) and event.state == "R":
+        return "the task was running while its stack was read"
+    if not any(frame.reliable for frame in stack.frames):
+        return "every frame is marked ?, as a kernel without a reliable unwinder prints them"
+    return ""
+
+
+def candidates(text: Text, frame: Frame, kernel: Kernel) -> tuple[Function, ...]:
+    """List the functions that a frame may name: of several with the name those of the size printed."""
+    if frame.module not in text.images:
+        return ()
+    if frame.function is None:
+        return _bare(text, frame, kernel)
+    name = frame.function
+    image = text.images[frame.module]
+    found = [one for one in image.symbols([name])[name] if fits(one, frame.size_bytes)]
+    return tuple(Function(frame.module, one.name, one.address, one.size_bytes) for one in found)
+
+
+def _bare(text: Text, frame: Frame, kernel: Kernel) -> tuple[Function, ...]:
+    if not frame.address or frame.module is not None:
+        return ()
+    found = function_at(
+        text, Place(None, frame.address - (kernel.offset_bytes or 0) - (frame.role == "return"))
+    )
+    return (found,) if found is not None else ()
+
+
+def return_address(frame: Frame, function: Function, kernel_offset_bytes: int = 0) -> int:
+    """Give the address in the file that a frame returns to."""
+    if frame.function is None:
+        return (frame.address or 0) - kernel_offset_bytes
+    return function.address + (frame.offset_bytes or 0)
+
+
+def _judge_frame(
+    reader: Reader,
+    frame: Frame,
+    functions: Sequence[Function],
+    inner: Frame | None,
+    callees: Sequence[Function],
+) -> Draft:
+    if frame.role == "ip":
+        return _interrupted(inner)
+    if not functions:
+        return Draft("unknown", (), _why_no_code(reader, frame))
+    if inner is not None and _is_entry(inner):
+        return Draft("exception", (), f"{inner.function} interrupted it")
+    drafts = []
+    for function in functions:
+        for callee in callees or (None,):
+            draft = _judge_pair(reader, frame, function, inner, callee)
+            if draft.verdict != "unknown":
+                return draft
+            drafts.append(draft)
+    return drafts[0]
+
+
+def _is_entry(frame: Frame) -> bool:
+    name = frame.function or ""
+    return name.startswith(_ENTRIES) and not name.endswith("_handler")
+
+
+def _judge_pair(
+    reader: Reader, frame: Frame, function: Function, inner: Frame | None, callee: Function | None
+) -> Draft:
+    address = return_address(frame, function)
+    draft = judge_call(reader, function, address, callee)
+    if draft is None:
+        return Draft("unknown", (), "no form of the bytes before this address is a call")
+    if callee is None and inner is not None:
+        return _to_unknown(draft, inner)
+    if inner is None and frame.function and frame.function.startswith(_REPORTERS):
+        return draft._replace(verdict="reporter", why=f"it made this report: {draft.why}")
+    return draft
+
+
+def _to_unknown(draft: Draft, inner: Frame) -> Draft:
+    """Judge a call to a frame whose code is not at hand."""
+    if any(hop.kind == "trampoline" for hop in draft.via):
+        return draft  # what a hook leads to is made at run time
+    if inner.function is None:
+        return (
+            draft
+            if draft.verdict == "indirect"
+            else Draft("unknown", (), f"{draft.why}, not {inner.address:#x}")
+        )
+    called = next((hop.function for hop in draft.via), None)
+    if called == inner.function:
+        return draft
+    return Draft("unknown", (), f"{draft.why}; the code of {inner.function} is not at hand")
+
+
+def _interrupted(inner: Frame | None) -> Draft:
+    if inner is None:
+        return _TRAPPED
+    return Draft("exception", (), f"it was executing here when {inner.function or 'an exception'} came")
+
+
+def _why_no_code(reader: Reader, frame: Frame) -> str:
+    made = made_at_run_time(frame.function, frame.module)
+    if made:
+        return made
+    if frame.module not in reader.text.images:
+        return "no vmlinux at hand" if frame.module is None else f"no {frame.module}.ko at hand"
+    return frame.note or "the file has no such function"

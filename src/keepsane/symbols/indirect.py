@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+A call through a pointer: which table did it read, which function stood there, and did that one jump on?
+
+A function that is reached through a pointer may have been called itself, or by a jump of another function
+whose address was read: both are looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from keepsane.symbols.calls import Branch
+from keepsane.symbols.chain import Chain, chains, jumpers
+from keepsane.symbols.draft import SHOWN, Draft, DraftHop, Reader, place_of, said_of, shortened
+from keepsane.symbols.elf import EM_AARCH64
+from keepsane.symbols.loads import pointer_of
+from keepsane.symbols.members import expression_of
+from keepsane.symbols.objects import variable_at
+from keepsane.symbols.pointer import Pointer
+from keepsane.symbols.tables import Found, Holder, entries, may_jump_to, only_holder, tables_read, taken_in
+from keepsane.symbols.text import Function, Place
+
+_MAX_JUMPS_BACK = 3
+_MAX_BEFORE = 60
+
+
+def judge_indirect(reader: Reader, caller: Function, branch: Branch, callee: Function | None) -> Draft:
+    """Say how a call through a pointer led to a function, or without one only where the pointer is from."""
+    pointer = pointer_of(reader.text, caller, branch.insn, branch.register)
+    if callee is None:
+        return Draft("indirect", (), f"a call through a pointer{_loaded(pointer)}")
+    found = tables_read(reader.tables, callee, pointer)
+    said = f"a call through {_source_of(reader, caller, branch, pointer)}"
+    if pointer.fixed is not None:
+        return _fixed(reader, said, pointer, callee, found)
+    jumped = _jumped(reader, pointer, callee)
+    if not jumped:
+        return _through_table(reader, said, callee, found) or _taken(reader, said, callee)
+    possible = (found.used,) if found.used else found.possible
+    if not possible and len(jumped) == 1 and jumped[0].sure:
+        return jumped[0].draft
+    hops = _possible(callee, possible)
+    hops += tuple(hop for one in jumped[:SHOWN] for hop in one.draft.via if hop.kind == "possible table")
+    names = [one.name for one in possible] + [one.said for one in jumped]
+    return Draft("indirect", hops, f"{said}: could be {shortened(names)}")
+
+
+def _through_table(reader: Reader, said: str, callee: Function, found: Found) -> Draft | None:
+    """A call that led straight to the function; None where no table holds that."""
+    if found.used is not None:
+        hop = DraftHop("table", callee.name, found.used.name, None)
+        return Draft("indirect", (hop,), f"{said}: {found.used.name} is {callee.name}")
+    only = only_holder(reader.tables, callee) if found.possible and not found.is_member else None
+    if only is not None:
+        hop = DraftHop("table", callee.name, only.name, None)
+        return Draft("indirect", (hop,), f"{said}: only {only.name} holds {callee.name}")
+    if not found.possible:
+        return None
+    hops = _possible(callee, found.possible)
+    if not found.is_member:
+        return Draft("indirect", hops, f"{said}: could be {said_of(found.possible)}")
+    first, more = found.possible[0], len(found.possible) - 1
+    path = first.member.path if first.member else ""
+    return Draft(
+        "indirect", hops, f"{said}: {callee.name} is the {path} of {first.variable.name} (and {more} more)"
+    )
+
+
+def _possible(callee: Function, holders: Sequence[Holder]) -> tuple[DraftHop, ...]:
+    return tuple(DraftHop("possible table", callee.name, one.name, None) for one in holders[:SHOWN])
+
+
+def _source_of(reader: Reader, caller: Function, branch: Branch, pointer: Pointer) -> str:
+    """Call the pointer what the source calls it, else say where it was loaded from."""
+    if pointer.fixed is not None and not pointer.indexed:
+        variable = variable_at(reader.tables.data, pointer.fixed)
+        return variable.name if variable is not None else "a pointer"
+    expression = expression_of(reader.tables.types, caller, branch.insn.address, pointer)
+    if expression is not None:
+        return expression
+    return f"a pointer{_loaded(pointer)}"
+
+
+def _fixed(reader: Reader, said: str, pointer: Pointer, callee: Function, found: Found) -> Draft:
+    """A call through a pointer whose place the code itself names."""
+    if found.used is not None:
+        hop = DraftHop("table", callee.name, found.used.name, None)
+        return Draft("indirect", (hop,), f"{said}: {found.used.name} is {callee.name}")
+    return _entry_that_jumps(reader, pointer, callee) or _taken(reader, said, callee)
+
+
+class _Jumped(NamedTuple):
+    """A function that may have been called and jumped on; `sure` where nothing else was read."""
+
+    sure: bool
+    said: str
+    draft: Draft
+
+
+def _jumped(reader: Reader, pointer: Pointer, callee: Function) -> list[_Jumped]:
+    """The functions that jump to the one whose frame is seen, and whose address is held somewhere."""
+    found: list[_Jumped] = []
+    for function in _before(reader, callee):
+        chain = next(iter(chains(reader.jumps, function, callee).closed), None)
+        if chain is None:
+            continue
+        jumps = tuple(
+            DraftHop(step.kind, step.function.name if step.function else None, None, place_of(step))
+            for step in chain
+        )
+        read = tables_read(reader.tables, function, pointer)
+        holders = (read.used,) if read.used else read.possible
+        kind = "table" if read.used else "possible table"
+        for holder in holders:
+            why = f"a call through {holder.name}, {function.name}, which jumps on and left no frame"
+            draft = Draft("tail-call", (DraftHop(kind, function.name, holder.name, None), *jumps), why)
+            found.append(
+                _Jumped(read.used is not None, f"{holder.name}, {function.name}, which jumps on", draft)
+            )
+        for inside, at in taken_in(reader.tables, function)[:1] if not holders else ():
+            why = f"a call through a pointer to {function.name}, which jumps on and left no frame"
+            hop = DraftHop("pointer", function.name, None, Place(inside.module, at))
+            found.append(
+                _Jumped(True, f"{function.name}, which jumps on", Draft("tail-call", (hop, *jumps), why))
+            )
+    return found
+
+
+def _before(reader: Reader, callee: Function) -> list[Function]:
+    """The functions that lead to one by up to three jumps."""
+    found: list[Function] = []
+    wave = [callee]
+    for _ in range(_MAX_JUMPS_BACK):
+        wave = [one for function in wave for one in jumpers(reader.jumps, function) or () if one not in found]
+        found += dict.fromkeys(one for one in wave if one != callee)
+        if len(found) > _MAX_BEFORE:
+            break
+    return found[:_MAX_BEFORE]
+
+
+def _loaded(pointer: Pointer) -> str:
+    if pointer.displacement is not None and pointer.fixed is None:
+        return f" at offset {pointer.displacement:#x} of a structure"
+    return ""
+
+
+def _entry_that_jumps(reader: Reader, pointer: Pointer, callee: Function) -> Draft | None:
+    ways: dict[Function, tuple[Holder, Chain]] = {}
+    for holder, function in entries(reader.tables, pointer):
+        if function not in ways and may_jump_to(reader.text, function, callee):
+            for chain in chains(reader.jumps, function, callee).closed:
+                ways[function] = (holder, chain)
+    if len(ways) != 1:
+        return None
+    ((function, (holder, chain)),) = ways.items()
+    jumps = [
+        DraftHop(step.kind, step.function.name if step.function else None, None, place_of(step))
+        for step in chain
+    ]
+    hops = (DraftHop("table", function.name, holder.name, None), *jumps)
+    return Draft(
+        "tail-call", hops, f"a call through {holder.name}, {function.name}, which jumps on and left no frame"
+    )
+
+
+def _taken(reader: Reader, said: str, callee: Function) -> Draft:
+    places = taken_in(reader.tables, callee)
+    if not places and reader.text.machine == EM_AARCH64:
+        return Draft("indirect", (), f"{said}; no table holds {callee.name}")
+    if not places:
+        return Draft(
+            "unknown", (), f"{said}; no table and no code at hand takes the address of {callee.name}"
+        )
+    hops = tuple(
+        DraftHop("pointer", inside.name, callee.name, Place(inside.module, at))
+        for inside, at in places[:SHOWN]
+    )
+    names = " or ".join(dict.fromkeys(inside.name for inside, _ in places[:SHOWN]))
+    return Draft("indirect", hops, f"{said}; no table holds {callee.name}, its address is taken in {names}")

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+One caller and one callee: how did the call before this return address lead to that function?
+
+What a draft says still lacks its source lines: they are looked up for a whole event at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from keepsane.symbols.calls import Branch, CallSite, call_site, is_mcount, replacing_calls
+from keepsane.symbols.chain import Chain, body_of, chains, open_ends
+from keepsane.symbols.draft import SHOWN, Draft, DraftHop, Reader, hops_of, place_of, said_of
+from keepsane.symbols.indirect import judge_indirect
+from keepsane.symbols.loads import pointer_of
+from keepsane.symbols.objects import variable_at
+from keepsane.symbols.tables import tables_read, taken_in
+from keepsane.symbols.text import Function, Place, function_at
+
+
+def judge_call(
+    reader: Reader, caller: Function, return_address: int, callee: Function | None
+) -> Draft | None:
+    """
+    Say how the call before a return address led to a function; None where no form of the bytes has a call.
+
+    Without a callee only the call itself is described. Raises MissingExtraError without capstone.
+    """
+    asked = (caller, return_address, callee)
+    if asked not in reader.judged:
+        reader.judged[asked] = _judge_call(reader, *asked)
+    return reader.judged[asked]
+
+
+def _judge_call(
+    reader: Reader, caller: Function, return_address: int, callee: Function | None
+) -> Draft | None:
+    site = call_site(reader.text, caller, return_address)
+    if site is None:
+        return None
+    # Nobody calls a `.cold` part: its function jumps there.
+    callee = None if callee is None else body_of(reader.text, callee)
+    drafts = []
+    for branch in _branches(reader, caller, return_address, site):
+        draft = _judge_branch(reader, caller, branch, callee)
+        call = Place(caller.module, branch.insn.address)
+        drafts.append(draft._replace(call=call, why=draft.why + (f" ({site.form})" if site.form else "")))
+        if draft.verdict != "unknown":
+            break
+    return drafts[-1] if drafts[-1].verdict != "unknown" else drafts[0]
+
+
+def _branches(reader: Reader, caller: Function, return_address: int, site: CallSite) -> Iterator[Branch]:
+    yield from site.branches
+    # What stands in the file may be replaced by another call, but few frames need that looked up.
+    yield from replacing_calls(reader.text, caller, return_address)
+
+
+def _judge_branch(reader: Reader, caller: Function, branch: Branch, callee: Function | None) -> Draft:
+    if branch.kind == "indirect call":
+        return judge_indirect(reader, caller, branch, callee)
+    target = branch.target or Place(None, None)
+    start = function_at(reader.text, target)
+    at = Place(caller.module, branch.insn.address)
+    if start is None:
+        return Draft("unknown", (), f"it calls {target.name or 'an address'}, which no file at hand defines")
+    if is_mcount(reader.text, branch):
+        return Draft(
+            "direct",
+            (DraftHop("trampoline", None, "ftrace", at),),
+            "the tracer's hook at the function's entry",
+        )
+    if callee is None:
+        return Draft("direct", (DraftHop(branch.kind, start.name, None, at),), f"it calls {start.name}")
+    return _through_jumps(reader, start, branch, callee, at)
+
+
+def _through_jumps(reader: Reader, start: Function, branch: Branch, callee: Function, at: Place) -> Draft:
+    found = chains(reader.jumps, start, callee)
+    ways = {tuple(step.function for step in chain): chain for chain in found.closed}
+    if len(ways) == 1 and not found.gave_up:
+        (chain,) = ways.values()
+        # Of several names for one place the log's is the one to say.
+        *before, last = hops_of(branch.kind, start, chain, at)
+        hops = (*before, last._replace(function=callee.name))
+        if len(hops) == 1:
+            return Draft("direct", hops, f"it calls {hops[0].function}")
+        missing = [hop.function or "" for hop in hops[:-1]]
+        return Draft(
+            "tail-call", hops, f"it calls {missing[0]}, which jumps on: {' and '.join(missing)} left no frame"
+        )
+    if ways:
+        said = "; ".join(_names(start, chain) for chain in list(ways.values())[:SHOWN])
+        return Draft("tail-call", (), f"one of: {said}")
+    return _through_pointer(reader, start, branch, callee, at)
+
+
+def _names(start: Function, chain: Chain) -> str:
+    return " -> ".join([start.name, *(step.function.name for step in chain if step.function)])
+
+
+def _through_pointer(reader: Reader, start: Function, branch: Branch, callee: Function, at: Place) -> Draft:
+    """A call that leads to a jump through a pointer, or a static call that was set to something else."""
+    if branch.kind == "static call":
+        name = start.name.removeprefix("__SCT__")
+        hop = DraftHop("static call", callee.name, name, at)
+        return Draft(
+            "indirect", (hop,), f"the static call {name} was set at run time; its default leads elsewhere"
+        )
+    certain: list[Draft] = []
+    possible: list[Draft] = []
+    for chain in open_ends(reader.jumps, start):
+        draft = _through_end(reader, start, branch, callee, chain, at)
+        if draft is not None:
+            (possible if draft.verdict == "unknown" else certain).append(draft)
+    drafts = certain if len(certain) == 1 else certain + possible
+    if len(drafts) == 1:
+        return drafts[0]
+    return Draft("unknown", (), f"it calls {start.name}, and how that leads to {callee.name} was not found")
+
+
+def _through_end(
+    reader: Reader, start: Function, branch: Branch, callee: Function, chain: Chain, at: Place
+) -> Draft | None:
+    """A chain whose last jump goes through a pointer or a static call; None where it cannot lead there."""
+    last = chain[-1]
+    hops = hops_of(branch.kind, start, chain[:-1], at)
+    if last.function is not None:
+        if not taken_in(reader.tables, callee):
+            return None
+        name = last.function.name.removeprefix("__SCT__")
+        jump = DraftHop("static call", callee.name, name, place_of(last))
+        return Draft(
+            "tail-call", (*hops, jump), f"it calls {start.name}, which jumps through the static call {name}"
+        )
+    pointer = pointer_of(reader.text, last.inside, last.branch.insn, last.branch.register)
+    if pointer.fixed is not None and taken_in(reader.tables, callee):
+        variable = variable_at(reader.tables.data, pointer.fixed)
+        jump = DraftHop("indirect jump", callee.name, variable.name if variable else None, place_of(last))
+        why = f"it calls {start.name}, which jumps through {variable.name if variable else 'a pointer'}"
+        return Draft("tail-call", (*hops, jump), why)
+    found = tables_read(reader.tables, callee, pointer)
+    if found.used:
+        jump = DraftHop("indirect jump", callee.name, found.used.name, place_of(last))
+        return Draft("tail-call", (*hops, jump), f"{last.inside.name} jumps through {found.used.name}")
+    if found.possible:
+        said = said_of(found.possible)
+        return Draft("unknown", (), f"{last.inside.name} jumps through a pointer, which could be {said}")
+    return None

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The member of a variable that stands at an offset, by the DWARF: `proc_reg_file_ops` + 0x20 is `.write`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from keepsane.errors import KeepsaneError
+from keepsane.symbols.dwarf import import_drgn, open_program
+from keepsane.symbols.objects import Variable
+from keepsane.symbols.pointer import Pointer
+from keepsane.symbols.text import Function, Text
+
+_COPY = re.compile(r"(\.\d+)+\Z")
+_MAX_DEPTH = 12
+_UNREADABLE = (
+    LookupError,
+    ValueError,
+    TypeError,
+    OSError,
+)  # what drgn raises for damaged DWARF, and for none
+_PARAMETERS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
+
+
+class Member(NamedTuple):
+    """
+    A member of a variable: `path` as C writes it, `.write` or `[3].handler`.
+
+    `offsets_bytes` are its distances from the start of each structure around it, the innermost first.
+    """
+
+    path: str
+    offsets_bytes: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Types:
+    """The DWARF of the images, opened where first needed; None where it cannot be."""
+
+    text: Text
+    programs: dict[str | None, Any] = field(default_factory=dict)
+    known: dict[Variable, Any] = field(default_factory=dict)
+
+
+def member_at(
+    types: Types, variable: Variable, offset_bytes: int, files: Callable[[], Sequence[str]]
+) -> Member | None:
+    """
+    Name the member of a variable at an offset; None where the DWARF does not say.
+
+    Several variables may share a name: `files` gives those where it may be defined, and is asked only then.
+    """
+    if variable not in types.known:
+        types.known[variable] = _type_of(types, variable, files)
+    kind = types.known[variable]
+    return None if kind is None else _member(kind, offset_bytes)
+
+
+def _type_of(types: Types, variable: Variable, files: Callable[[], Sequence[str]]) -> Any:
+    program = _program_of(types, variable.module)
+    if program is None:
+        return None
+    name = _COPY.sub("", variable.name)
+    found = _variable(program, name, None)
+    if found is not None and found.address_ != variable.address:
+        others = (_variable(program, name, file) for file in files())
+        found = next((one for one in others if one is not None and one.address_ == variable.address), None)
+    return None if found is None else found.type_
+
+
+def _variable(program: Any, name: str, file: str | None) -> Any:
+    try:
+        return program.variable(name, file)
+    except _UNREADABLE:
+        return None
+
+
+def expression_of(types: Types, function: Function, address: int, pointer: Pointer) -> str | None:
+    """
+    Write the call at an address through a pointer as the source has it: `file->f_op->write`, or `fn`.
+
+    Said only where exactly one local variable leads to a function pointer by the offsets that the code loads,
+    or where it is a parameter of the function.
+    """
+    program = _program_of(types, function.module)
+    if program is None or pointer.fixed is not None:
+        return None
+    if pointer.argument is not None:
+        return _parameter(program, function, pointer.argument)
+    if pointer.displacement is None:
+        return None
+    found = {
+        said
+        for name, kind in _locals(program, address)
+        for said in _expressions(name, kind, pointer.displacement, pointer.behind)
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+def _parameter(program: Any, function: Function, register: str) -> str | None:
+    try:
+        found = program.function(function.name)
+    except _UNREADABLE:
+        return None
+    number = _PARAMETERS.index(register) if register in _PARAMETERS else len(_PARAMETERS)
+    if found.address_ != function.address or number >= len(found.type_.parameters):
+        return None
+    parameter = found.type_.parameters[number]
+    return (
+        parameter.name if _is_function_pointer(import_drgn(), _plain(import_drgn(), parameter.type)) else None
+    )
+
+
+def _locals(program: Any, address: int) -> Iterator[tuple[str, Any]]:
+    frames = iter(program.stack_trace_from_pcs([0, address + 1]))
+    next(frames)
+    for frame in frames:
+        try:
+            names = frame.locals()
+        except _UNREADABLE:
+            continue
+        for name in names:
+            try:
+                yield name, frame[name].type_
+            except _UNREADABLE:
+                continue
+
+
+def _expressions(name: str, kind: Any, displacement: int, behind: int | None) -> Iterator[str]:
+    drgn = import_drgn()
+    path = _pointed(drgn, kind, displacement)
+    if path is not None and _is_function_pointer(drgn, path[1]):
+        yield f"{name}->{path[0]}"
+    outer = _pointed(drgn, kind, behind) if behind is not None else None
+    inner = _pointed(drgn, outer[1], displacement) if outer is not None else None
+    if outer is not None and inner is not None and _is_function_pointer(drgn, inner[1]):
+        yield f"{name}->{outer[0]}->{inner[0]}"
+
+
+def _pointed(drgn: Any, kind: Any, offset_bytes: int) -> tuple[str, Any] | None:
+    """The member at an offset of the structure that a pointer points to, with its type."""
+    kind = _plain(drgn, kind)
+    if kind.kind != drgn.TypeKind.POINTER:
+        return None
+    return _leaf(drgn, _plain(drgn, kind.type), offset_bytes)
+
+
+def _leaf(drgn: Any, kind: Any, offset_bytes: int) -> tuple[str, Any] | None:
+    path = ""
+    for _ in range(_MAX_DEPTH):
+        if kind.kind not in (drgn.TypeKind.STRUCT, drgn.TypeKind.UNION):
+            return (path, kind) if path and not offset_bytes else None
+        inner = _containing(drgn, kind.members or (), offset_bytes)
+        if inner is None:
+            return None
+        path = ".".join(filter(None, (path, inner.name)))
+        offset_bytes, kind = offset_bytes - inner.offset, _plain(drgn, inner.type)
+    return None
+
+
+def _plain(drgn: Any, kind: Any) -> Any:
+    while kind.kind == drgn.TypeKind.TYPEDEF:
+        kind = kind.type
+    return kind
+
+
+def _is_function_pointer(drgn: Any, kind: Any) -> bool:
+    return bool(kind.kind == drgn.TypeKind.POINTER and _plain(drgn, kind.type).kind == drgn.TypeKind.FUNCTION)
+
+
+def _program_of(types: Types, module: str | None) -> Any:
+    if module not in types.programs:
+        types.programs[module] = _opened(types, module)
+    return types.programs[module]
+
+
+def _opened(types: Types, module: str | None) -> Any:
+    try:
+        return open_program(import_drgn(), types.text.images[module].elf)
+    except (KeepsaneError, *_UNREADABLE):
+        return None  # the caller says that no member is known; why is in the frames' own failures
+
+
+def _member(kind: Any, offset_bytes: int) -> Member | None:
+    drgn = import_drgn()
+    path, at = "", 0
+    starts: list[int] = []
+    for _ in range(_MAX_DEPTH):
+        kind = _plain(drgn, kind)
+        rest_bytes = offset_bytes - at
+        if kind.kind == drgn.TypeKind.ARRAY:
+            size_bytes = drgn.sizeof(kind.type)
+            if not size_bytes:
+                return None
+            index = rest_bytes // size_bytes
+            path, at, kind = f"{path}[{index}]", at + index * size_bytes, kind.type
+        elif kind.kind in (drgn.TypeKind.STRUCT, drgn.TypeKind.UNION):
+            starts.append(at)
+            inner = _containing(drgn, kind.members or (), rest_bytes)
+            if inner is None:
+                return None
+            path = f"{path}.{inner.name}" if inner.name else path
+            at, kind = at + inner.offset, inner.type
+        else:
+            offsets = tuple(offset_bytes - start for start in reversed(starts))
+            return Member(path, offsets) if at == offset_bytes and path else None
+    return None
+
+
+def _containing(drgn: Any, members: Any, offset_bytes: int) -> Any:
+    for member in members:
+        if member.bit_field_size is None and member.offset <= offset_bytes:
+            try:
+                size_bytes = drgn.sizeof(member.type)
+            except TypeError:
+                continue  # an array without a length
+            if offset_bytes < member.offset + size_bytes:
+                return member
+    return None

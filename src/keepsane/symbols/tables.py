@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Which tables of function pointers hold a function, and which of them a call read.
+
+A table is said to be the one that was used where the code names its address, or where the member stands at
+the offset that the call loaded and only one table holds the function there. Otherwise it could be.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from keepsane.symbols.members import Member, Types, member_at
+from keepsane.symbols.objects import Data, Variable, places_holding, pointer_at, variable_at
+from keepsane.symbols.patch import bytes_at
+from keepsane.symbols.pointer import Pointer
+from keepsane.symbols.text import (
+    Function,
+    Place,
+    Text,
+    function_at,
+    instructions,
+    positions_of,
+    start_of,
+    symbols_of,
+)
+
+_MAX_ENTRIES = 2048
+_LISTS = ("_kbl_addr_", "_eil_addr_", "__addressable_", "__UNIQUE_ID_", "__initcall_", "__param_")
+_TEXT_SECTIONS = (".text", ".init.text")
+
+
+class Holder(NamedTuple):
+    """A place of data that holds a function; `member` is None where no DWARF says which one it is."""
+
+    place: Place
+    variable: Variable
+    member: Member | None
+
+    @property
+    def name(self) -> str:
+        """Name the place as C writes it."""
+        offset_bytes = (self.place.address or 0) - self.variable.address
+        path = self.member.path if self.member else (f"+{offset_bytes:#x}" if offset_bytes else "")
+        return self.variable.name + path
+
+
+class Found(NamedTuple):
+    """
+    The table that a call read, None where it is not certain, and all those it could be.
+
+    `is_member` says that each of those has the function at the offset that the call loaded: which one was
+    read is open then, and which member is not.
+    """
+
+    used: Holder | None
+    possible: tuple[Holder, ...]
+    is_member: bool = False
+
+
+@dataclass(slots=True)
+class Tables:
+    """The tables of the images, looked up once for each function."""
+
+    text: Text
+    data: Data
+    types: Types
+    held: dict[Function, tuple[Holder, ...]] = field(default_factory=dict)
+    taken: dict[Function, tuple[tuple[Function, int], ...]] = field(default_factory=dict)
+
+
+def open_tables(text: Text) -> Tables:
+    """Prepare to look tables up."""
+    return Tables(text, Data(text), Types(text))
+
+
+def holders(tables: Tables, function: Function) -> tuple[Holder, ...]:
+    """List the places of data that hold a function's address."""
+    if function not in tables.held:
+        tables.held[function] = tuple(_holders(tables, function))
+    return tables.held[function]
+
+
+def _holders(tables: Tables, function: Function) -> Iterator[Holder]:
+    places = places_holding(tables.data, function)
+
+    def files() -> Sequence[str]:
+        return _files(tables.text, function)
+
+    for place in places:
+        variable = variable_at(tables.data, place)
+        if variable is not None and not variable.name.startswith(_LISTS):
+            offset_bytes = (place.address or 0) - variable.address
+            yield Holder(place, variable, member_at(tables.types, variable, offset_bytes, files))
+
+
+def _files(text: Text, function: Function) -> Sequence[str]:
+    chain = text.images[function.module].locate([function.address])[function.address]
+    return [line.file for line in chain[-1:] if line.file]
+
+
+def tables_read(tables: Tables, function: Function, pointer: Pointer) -> Found:
+    """Say which table a call that led to this function read, going by where its pointer was loaded from."""
+    possible = holders(tables, function)
+    if pointer.fixed is not None:
+        fixed = [one for one in possible if _is_read(tables, one, pointer)]
+        return Found(fixed[0] if len(fixed) == 1 or (pointer.indexed and fixed) else None, tuple(fixed))
+    fitting = [one for one in possible if one.member and pointer.displacement in one.member.offsets_bytes]
+    if len(fitting) == 1:
+        return Found(fitting[0], ())
+    return Found(None, tuple(fitting or possible), is_member=bool(fitting))
+
+
+def only_holder(tables: Tables, function: Function) -> Holder | None:
+    """Give the one place that a function's address can come from: no other data, no code, no other module."""
+    held = holders(tables, function)
+    if len(held) != 1 or taken_in(tables, function) or _is_exported(tables.text, function):
+        return None
+    return held[0]
+
+
+def _is_exported(text: Text, function: Function) -> bool:
+    wanted = b"\0__ksymtab_" + function.name.encode("utf-8", "surrogateescape") + b"\0"
+    return wanted in symbols_of(text.images[function.module]).strings
+
+
+def _is_read(tables: Tables, holder: Holder, pointer: Pointer) -> bool:
+    if not pointer.indexed or pointer.fixed is None:
+        return holder.place[:2] == (pointer.fixed or Place(None, None))[:2]
+    return variable_at(tables.data, pointer.fixed) == holder.variable
+
+
+def entries(tables: Tables, pointer: Pointer) -> list[tuple[Holder, Function]]:
+    """List what an indexed table, named by the code, holds."""
+    variable = variable_at(tables.data, pointer.fixed) if pointer.fixed is not None else None
+    if variable is None or not pointer.indexed:
+        return []
+    found = []
+    for at in range(variable.address, variable.address + min(variable.size_bytes, 8 * _MAX_ENTRIES), 8):
+        target = pointer_at(tables.data, Place(variable.module, at))
+        function = function_at(tables.text, target) if target is not None else None
+        if function is not None:
+            path = f"[{(at - variable.address) // 8}]"
+            found.append((Holder(Place(variable.module, at), variable, Member(path, ())), function))
+    return found
+
+
+def may_jump_to(text: Text, function: Function, goal: Function) -> bool:
+    """Say whether the bytes of a function hold the distance to another: quicker than disassembling it."""
+    image = text.images[function.module]
+    if function.module is not None or goal.module is not None:
+        return True
+    code = bytes_at(image.elf, symbols_of(image), function.address, function.size_bytes)
+    position = 0
+    while (position := code.find(0xE9, position)) >= 0:
+        if position + 5 <= len(code):
+            (distance,) = struct.unpack_from("<i", code, position + 1)
+            if function.address + position + 5 + distance == goal.address:
+                return True
+        position += 1
+    return False
+
+
+def taken_in(tables: Tables, function: Function) -> tuple[tuple[Function, int], ...]:
+    """List where code takes the address of a function: the function that does so, and the instruction."""
+    if function not in tables.taken:
+        tables.taken[function] = tuple(_taken(tables, function))
+    return tables.taken[function]
+
+
+def _taken(tables: Tables, function: Function) -> Iterator[tuple[Function, int]]:
+    for place in _mentions(tables, function):
+        inside = function_at(tables.text, place)
+        insns = instructions(tables.text, inside) if inside is not None else ()
+        for insn in insns:
+            if inside is not None and insn.address <= (place.address or 0) < insn.end and not insn.flow:
+                yield inside, insn.address
+
+
+def _mentions(tables: Tables, function: Function) -> Iterator[Place]:
+    if function.module is not None:
+        from keepsane.symbols.text import references_of
+
+        for at, reference in references_of(tables.text, function.module).items():
+            where = reference.place._replace(address=(reference.place.address or 0) + reference.addend_bytes)
+            if where == start_of(function) and not reference.is_distance:
+                yield Place(function.module, at)
+        return
+    image = tables.text.images[None]
+    wanted = struct.pack("<I", function.address & 0xFFFFFFFF)
+    for section in image.elf.sections:
+        if section.name in _TEXT_SECTIONS:
+            content = tables.data.code_of(section)
+            yield from (Place(None, section.address + at) for at in positions_of(content, wanted))

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+What the running kernel changed in itself lies where its own tables say so.
+
+A guest copied its text and that of edges.ko from /proc/kcore to a disk (tests/live/edges-init). Every byte
+that differs from the file must be a site of symbols/patch.py, an address that KASLR moved or, in the module,
+a relocation.
+"""
+
+from __future__ import annotations
+
+from operator import ne
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from keepsane.model import Code
+from keepsane.symbols.codematch import match_code
+from keepsane.symbols.elf import read_elf
+from keepsane.symbols.patch import PatchTables, bytes_at, patch_sites, read_patch_tables
+from keepsane.symbols.symtab import SymbolTable, read_symbols
+from tests.live.edges import VARIANTS
+from tests.live.guests import Guest, boot_edges
+
+pytestmark = pytest.mark.live
+PAGE_BYTES = 4096
+CHUNK_BYTES = 1 << 18
+CONTEXT_BYTES = 64
+NO_TABLES = PatchTables((), ())
+
+
+class Compared(NamedTuple):
+    """How many bytes differ in sites that may be patched, and where in the file others differ."""
+
+    changed_bytes: int
+    different: tuple[int, ...]
+
+
+class Copied(NamedTuple):
+    """Bytes of a running kernel and the address where they stood."""
+
+    address: int
+    data: bytes
+
+
+@pytest.fixture(scope="session", autouse=True)
+def logs() -> None:
+    boot_edges()
+
+
+def copied(guest: Guest, variant: str) -> dict[str, Copied]:
+    """What the guest wrote: lines `NAME ADDRESS FIRST_PAGE PAGES`, and pages from each address' page on."""
+    disk = guest.log(f"{variant}/edges").with_suffix(".text").read_bytes()
+    found = {}
+    for line in disk[:PAGE_BYTES].rstrip(b"\0").decode().splitlines():
+        name, address, first, pages = line.split()
+        start = int(first) * PAGE_BYTES + int(address, 16) % PAGE_BYTES
+        found[name] = Copied(int(address, 16), disk[start : (int(first) + int(pages)) * PAGE_BYTES])
+    return found
+
+
+def sections(symbols: SymbolTable) -> dict[str, range]:
+    """Where each section of text stands in the file's addresses."""
+    return {
+        section.name: range(address, address + section.size_bytes)
+        for address, section in zip(symbols.section_addresses, symbols.sections, strict=True)
+        if section.is_text and address
+    }
+
+
+def unpatched(file: bytes, text: bytes, start: int, patches: PatchTables) -> bytes:
+    """The running text with the file's bytes back in every site that may have been patched."""
+    result, padded = bytearray(text), bytes(CONTEXT_BYTES) + file + bytes(CONTEXT_BYTES)
+    for at in range(0, len(file), CHUNK_BYTES):
+        code = padded[at : at + CHUNK_BYTES + 2 * CONTEXT_BYTES]
+        for site in patch_sites(patches, start + at - CONTEXT_BYTES, code, CONTEXT_BYTES):
+            # Call depth tracking moves these, and none of the guests has it.
+            if site.table != ".call_sites":
+                first, last = max(site.address - start, 0), site.address - start + site.size_bytes
+                result[first:last] = file[first:last]
+    return bytes(result[: len(file)])
+
+
+def compare(binary: Path, text: Copied, section: str) -> Compared:
+    """The running bytes of a section against the file's: sites first, then what moved with the kernel."""
+    elf = read_elf(binary)
+    symbols = read_symbols(elf)
+    place = sections(symbols)[section]
+    file, running = bytes_at(elf, symbols, place.start, len(place)), text.data[: len(place)]
+    assert len(file) == len(running)
+    rest = unpatched(file, running, place.start, read_patch_tables(elf, symbols))
+    different = []
+    for at in range(0, len(rest), CHUNK_BYTES):
+        code = Code(line=1, data=rest[at : at + CHUNK_BYTES], trap_bytes=0, word_bytes=1)
+        found = match_code(elf, symbols, NO_TABLES, code, place.start + at, text.address - place.start)
+        assert found is not None
+        different += [place.start + at + position for position in found.different]
+    return Compared(sum(map(ne, running, rest)), tuple(different))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_changed_bytes_of_the_kernel_lie_in_its_tables(variant: str, guest: Guest) -> None:
+    found = compare(guest.vmlinux, copied(guest, variant)["kernel"], ".text")
+    assert [hex(address) for address in found.different] == []
+    assert found.changed_bytes > 100_000  # every function's entry alone
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_changed_bytes_of_a_module_lie_in_its_tables(variant: str, guest: Guest) -> None:
+    texts = {
+        name.removeprefix("edges"): text
+        for name, text in copied(guest, variant).items()
+        if name.startswith("edges.")
+    }
+    assert ".text" in texts
+    for section, text in texts.items():
+        found = compare(guest.modules / "edges.ko", text, section)
+        assert [hex(address) for address in found.different] == []
+
+
+def test_bytes_outside_the_tables_are_seen(guest: Guest) -> None:
+    text = copied(guest, "thunk")["edges.text"]
+    inverted = text._replace(data=bytes(byte ^ 0xFF for byte in text.data))
+    found = compare(guest.modules / "edges.ko", inverted, ".text")
+    assert len(found.different) > found.changed_bytes > 0
+
+
+def test_indirect_calls_run_in_three_forms(guest: Guest) -> None:
+    texts = {variant: copied(guest, variant)["kernel"].data for variant in VARIANTS}
+    plain, behind_lfence = b"\xff\xd0\x0f\x1f\x00", b"\x0f\xae\xe8\xff\xd0"  # call *%rax
+    found = {
+        variant: (text.count(plain) > 100, text.count(behind_lfence) > 100) for variant, text in texts.items()
+    }
+    assert found == {"thunk": (False, False), "off": (True, False), "lfence": (False, True)}

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Builds a vmlinux and a module in which we know who calls whom, and says where each call returns to."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from keepsane.model import Event, Frame, Kernel, Stack
+from keepsane.symbols.image import Image, open_image
+
+KERNEL = """\
+#define plain __attribute__((noipa))
+struct ops { int (*prepare)(int); int (*run)(int); int (*finish)(int); };
+int volatile sink;
+
+plain int end(int n) { return sink + n; }
+plain int direct(int n) { return end(n) + 1; }
+plain int one(int n) { return end(n + 1); }
+plain int two(int n) { return one(n + 2); }
+plain int tail_one(int n) { return one(n) + 1; }
+plain int tail_two(int n) { return two(n) + 1; }
+plain int other(int n) { return end(n + 3); }
+plain int either(int n) { return n > 3 ? one(n) : other(n); }
+plain int forked(int n) { return either(n) + 1; }
+
+static inline __attribute__((always_inline)) int part(int n) { return end(n * 3) + 5; }
+plain int holder(int n) { return part(n) * 2; }
+
+plain int run(int n) { return sink - n; }
+plain int prepare(int n) { return sink * n; }
+plain int shared(int n) { return sink / n; }
+const struct ops single_ops = { .prepare = prepare, .run = run };
+const struct ops first_ops = { .finish = shared };
+const struct ops second_ops = { .finish = shared };
+int (*const steps[])(int) = { prepare, run };
+
+plain int member(const struct ops *ops, int n) { return ops->run(n) + 1; }
+plain int member_of_two(const struct ops *ops, int n) { return ops->finish(n) + 1; }
+plain int indexed(int n) { return steps[n & 1](n) + 1; }
+plain int jumps_on(const struct ops *ops, int n) { return ops->run(n); }
+plain int through_jump(int n) { return jumps_on(&single_ops, n) + 1; }
+plain int parameter(int (*fn)(int), int n) { return fn(n) + 1; }
+plain int gives(int n) { return parameter(direct, n) + 1; }
+
+int start(int n)
+{
+	return tail_one(n) + tail_two(n) + forked(n) + holder(n) + member(&single_ops, n) + direct(n)
+		+ member_of_two(n ? &first_ops : &second_ops, n) + indexed(n) + through_jump(n) + gives(n);
+}
+"""
+MODULE = """\
+#define plain __attribute__((noipa))
+struct ops { int (*prepare)(int); int (*run)(int); int (*finish)(int); };
+int end(int n);
+int one(int n);
+static plain int inside(int n) { return n + 4; }
+static const struct ops module_ops = { .run = inside };
+plain int to_kernel(int n) { return one(n) + 1; }
+plain int own_table(const struct ops *ops, int n) { return ops->run(n) + 1; }
+int init(int n) { return own_table(&module_ops, n) + to_kernel(n); }
+"""
+_REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", *(f"r{number}" for number in range(8, 16)))
+THUNKS = "".join(
+    f".globl __x86_indirect_thunk_{name}\n.balign 32\n__x86_indirect_thunk_{name}: jmp *%{name}\n"
+    for name in _REGISTERS
+)
+_FLAGS = ("-g", "-O2", "-fno-pic", "-fcf-protection=none", "-mcmodel=kernel", "-ffreestanding")
+_RETPOLINE = ("-mindirect-branch=thunk-extern", "-mindirect-branch-register")
+_CALL = re.compile(r"^\s*(?P<address>[0-9a-f]+):\s+(?:cs )?call")
+_LABEL = re.compile(r"^(?P<address>[0-9a-f]+) <(?P<name>[\w.]+)>:")
+
+
+@cache
+def build(top: Path) -> dict[str | None, Image]:
+    """Compile and link both; skips the test where there is no compiler."""
+    if shutil.which("gcc") is None or shutil.which("objdump") is None:
+        pytest.skip("gcc and objdump are not installed, and the code to judge is built here")
+    (top / "kernel.c").write_text(KERNEL)
+    (top / "module.c").write_text(MODULE)
+    (top / "thunks.s").write_text(THUNKS)
+    for name in ("kernel", "module"):
+        _run(top, "gcc", *_FLAGS, *_RETPOLINE, "-c", f"{name}.c", "-o", f"{name}.o")
+    _run(top, "gcc", "-c", "thunks.s", "-o", "thunks.o")
+    _run(
+        top,
+        "ld",
+        "-Ttext=0xffffffff81000000",
+        "--build-id",
+        "-e",
+        "start",
+        "-o",
+        "vmlinux",
+        "kernel.o",
+        "thunks.o",
+    )
+    _run(top, "ld", "-r", "--build-id", "-o", "mod.ko", "module.o")
+    return {None: open_image(top / "vmlinux"), "mod": open_image(top / "mod.ko")}
+
+
+def _run(top: Path, *command: str) -> None:
+    subprocess.run(command, cwd=top, check=True, capture_output=True)
+
+
+def returns(images: dict[str | None, Image], function: str, module: str | None = None) -> list[int]:
+    """Where the calls of a function return to, as offsets from its start, by objdump."""
+    listing = subprocess.run(
+        ["objdump", "-d", "--no-show-raw-insn", images[module].path],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    found, start, is_behind = [], None, False
+    for line in listing.splitlines():
+        label = _LABEL.match(line)
+        if label:
+            start = int(label["address"], 16) if label["name"] == function else None
+            is_behind = False
+        elif start is not None and ":" in line:
+            if is_behind:
+                found.append(int(line.partition(":")[0], 16) - start)
+            is_behind = _CALL.match(line) is not None
+    return found
+
+
+def frame(
+    images: dict[str | None, Image],
+    function: str,
+    offset_bytes: int,
+    module: str | None = None,
+    *,
+    reliable: bool = True,
+) -> Frame:
+    """A frame as a log prints it."""
+    (symbol,) = images[module].symbols([function])[function]
+    size_bytes = symbol.size_bytes if symbol.exact else None
+    return Frame(
+        line=1,
+        function=function,
+        offset_bytes=offset_bytes,
+        size_bytes=size_bytes,
+        module=module,
+        reliable=reliable,
+    )
+
+
+def event(*frames: Frame) -> Event:
+    """An event with one stack."""
+    return Event(
+        kind="other", title="", line=1, last_line=9, stacks=(Stack(name="Call Trace", frames=frames),)
+    )
+
+
+KERNEL_OF_LOG = Kernel(release="6.12", arch="x86_64")

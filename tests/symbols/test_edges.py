@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whole stacks: the source below says who calls whom, and objdump where each call returns to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from keepsane.model import Edge, Frame, SourceLine
+from keepsane.symbols.edges import judge_edges
+from keepsane.symbols.image import Image
+from tests.symbols.calling import KERNEL_OF_LOG, build, event, frame, returns
+
+pytest.importorskip("capstone")
+pytest.importorskip("drgn", reason="drgn has wheels for x86-64 only")
+
+Images = dict[str | None, Image]
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
+    return build(tmp_path_factory.mktemp("calling"))
+
+
+def _edges(images: Images, *frames: Frame) -> list[Edge]:
+    (judged,) = judge_edges([event(*frames)], images, KERNEL_OF_LOG)
+    return [one.edge for one in judged.stacks[0].frames if one.edge is not None]
+
+
+def _edge(
+    images: Images, caller: str, callee: str, module: str | None = None, callee_module: str | None = None
+) -> Edge:
+    """The edge of the first call of `caller`, with a frame of `callee` above."""
+    inner = frame(images, callee, 1, callee_module)
+    outer = frame(images, caller, returns(images, caller, module)[0], module)
+    return _edges(images, replace(inner, role="ip"), outer)[1]
+
+
+def _missing(edge: Edge) -> list[str | None]:
+    return [hop.function for hop in edge.via[:-1]]
+
+
+def test_a_call_is_direct(images: Images) -> None:
+    edge = _edge(images, "direct", "end")
+    assert edge.verdict == "direct" and [hop.function for hop in edge.via] == ["end"]
+
+
+@pytest.mark.parametrize(("caller", "missing"), [("tail_one", ["one"]), ("tail_two", ["two", "one"])])
+def test_functions_that_jump_on_are_named_with_their_lines(
+    images: Images, caller: str, missing: list[str]
+) -> None:
+    edge = _edge(images, caller, "end")
+    assert edge.verdict == "tail-call" and _missing(edge) == missing
+    lines = [hop.source.function for hop in edge.via if hop.source]
+    assert lines == [caller, *missing], "each hop stands in the function before"
+
+
+def test_of_two_ways_none_is_chosen(images: Images) -> None:
+    edge = _edge(images, "forked", "end")
+    assert edge.verdict == "tail-call" and not edge.via
+    assert (
+        "one of" in edge.why and "either -> one -> end" in edge.why and "either -> other -> end" in edge.why
+    )
+
+
+def test_a_call_in_an_inlined_function_is_said_to_be_one(images: Images) -> None:
+    line = SourceLine(function="part", file="kernel.c", line=1, column=1, inlined=True)
+    outer = replace(
+        frame(images, "holder", returns(images, "holder")[0]),
+        locations=(line, replace(line, function="holder")),
+    )
+    assert _edges(images, replace(frame(images, "end", 1), role="ip"), outer)[1].verdict == "inlined"
+
+
+def test_the_only_table_with_the_member_is_the_one_used(images: Images) -> None:
+    edge = _edge(images, "member", "run")
+    assert edge.verdict == "indirect" and [(hop.kind, hop.name) for hop in edge.via] == [
+        ("table", "single_ops.run")
+    ]
+    assert "ops->run" in edge.why
+
+
+def test_of_two_tables_with_the_member_none_is_chosen(images: Images) -> None:
+    edge = _edge(images, "member_of_two", "shared")
+    assert edge.verdict == "indirect" and "shared is the .finish of first_ops (and 1 more)" in edge.why
+    assert {hop.name for hop in edge.via} == {"first_ops.finish", "second_ops.finish"}
+    assert {hop.kind for hop in edge.via} == {"possible table"}
+
+
+def test_an_array_that_the_code_names_is_the_one_used(images: Images) -> None:
+    edge = _edge(images, "indexed", "run")
+    assert [(hop.kind, hop.name) for hop in edge.via] == [("table", "steps[1]")]
+
+
+def test_a_function_that_jumps_through_a_table_is_named(images: Images) -> None:
+    edge = _edge(images, "through_jump", "run")
+    assert edge.verdict == "tail-call" and _missing(edge) == ["jumps_on"]
+    assert edge.via[-1].name == "single_ops.run"
+
+
+def test_a_pointer_that_was_passed_is_named_as_the_parameter(images: Images) -> None:
+    edge = _edge(images, "parameter", "direct")
+    assert edge.verdict == "indirect" and "through fn" in edge.why
+    assert [(hop.kind, hop.function) for hop in edge.via] == [("pointer", "gives")]
+
+
+def test_the_same_log_without_retpolines_has_the_same_verdicts(images: Images) -> None:
+    inner = replace(frame(images, "run", 1), role="ip")
+    (behind,) = returns(images, "member")
+    for moved_bytes in (-3, 0):  # call *%rax is two bytes long, the call of the thunk five
+        edge = _edges(images, inner, frame(images, "member", behind + moved_bytes))[1]
+        assert edge.verdict == "indirect" and edge.via[0].name == "single_ops.run"
+
+
+def test_a_module_reaches_the_kernel_by_the_name_it_asks_for(images: Images) -> None:
+    edge = _edge(images, "to_kernel", "end", module="mod")
+    assert edge.verdict == "tail-call" and _missing(edge) == ["one"]
+
+
+def test_a_table_of_a_module_is_read_from_its_relocations(images: Images) -> None:
+    edge = _edge(images, "own_table", "inside", module="mod", callee_module="mod")
+    assert [(hop.kind, hop.name) for hop in edge.via] == [("table", "module_ops.run")]
+
+
+def test_one_odd_return_address_is_unknown(images: Images) -> None:
+    odd = frame(images, "direct", returns(images, "direct")[0] + 1)
+    edge = _edges(images, replace(frame(images, "end", 1), role="ip"), odd)[1]
+    assert edge.verdict == "unknown" and "no form" in edge.why
+
+
+def test_what_is_executing_has_an_edge_too(images: Images) -> None:
+    assert _edges(images, replace(frame(images, "end", 1), role="ip"))[0].verdict == "exception"
+
+
+def test_without_a_file_the_verdict_is_unknown_and_says_so(images: Images) -> None:
+    outer = replace(frame(images, "direct", 9), module="absent")
+    (edge,) = _edges(images, outer)
+    assert edge.verdict == "unknown" and "absent.ko" in edge.why
+    (judged,) = judge_edges([event(outer)], {}, KERNEL_OF_LOG)
+    assert judged.stacks[0].frames[0].edge == Edge(
+        verdict="unknown", via=(), why="no vmlinux and no module at hand"
+    )
+
+
+def test_the_files_of_another_architecture_judge_nothing(images: Images) -> None:
+    (judged,) = judge_edges([event(frame(images, "end", 1))], images, replace(KERNEL_OF_LOG, arch="riscv"))
+    edge = judged.stacks[0].frames[0].edge
+    assert edge is not None and edge.verdict == "unknown" and "riscv" in edge.why

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tables of our own source, found in the bytes of vmlinux and in the relocations of a module."""
+
+from __future__ import annotations
+
+import pytest
+
+from keepsane.symbols.image import Image
+from keepsane.symbols.pointer import Pointer
+from keepsane.symbols.tables import Tables, holders, only_holder, open_tables, tables_read, taken_in
+from keepsane.symbols.text import Function, Text, functions_named
+from tests.symbols.calling import build
+
+pytest.importorskip("capstone")
+pytest.importorskip("drgn", reason="drgn has wheels for x86-64 only")
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    images: dict[str | None, Image] = build(tmp_path_factory.mktemp("calling"))
+    return open_tables(Text(images))
+
+
+def _function(tables: Tables, name: str) -> Function:
+    (found,) = functions_named(tables.text, name)
+    return found
+
+
+def _names(tables: Tables, function: str) -> set[str]:
+    return {holder.name for holder in holders(tables, _function(tables, function))}
+
+
+def test_what_holds_a_function_is_named_down_to_the_member(tables: Tables) -> None:
+    assert _names(tables, "run") == {"single_ops.run", "steps[1]"}
+    assert _names(tables, "shared") == {"first_ops.finish", "second_ops.finish"}
+    assert _names(tables, "direct") == set()
+    assert _names(tables, "inside") == {"module_ops.run"}
+
+
+def test_the_member_at_the_offset_of_one_table_is_the_one_read(tables: Tables) -> None:
+    found = tables_read(tables, _function(tables, "run"), Pointer(displacement=8))
+    assert found.used is not None and found.used.name == "single_ops.run"
+
+
+def test_an_offset_that_no_member_has_proves_nothing(tables: Tables) -> None:
+    found = tables_read(tables, _function(tables, "run"), Pointer(displacement=0x30))
+    assert found.used is None and not found.is_member and len(found.possible) == 2
+
+
+def test_two_tables_with_the_same_member_stay_two(tables: Tables) -> None:
+    found = tables_read(tables, _function(tables, "shared"), Pointer(displacement=16))
+    assert found.used is None and found.is_member and len(found.possible) == 2
+
+
+def test_a_function_in_one_place_alone_can_come_from_nowhere_else(tables: Tables) -> None:
+    holder = only_holder(tables, _function(tables, "inside"))
+    assert holder is not None and holder.name == "module_ops.run"
+    assert only_holder(tables, _function(tables, "run")) is None, "two tables hold it"
+
+
+def test_code_that_takes_an_address_is_found(tables: Tables) -> None:
+    assert {inside.name for inside, _ in taken_in(tables, _function(tables, "direct"))} == {"gives"}
+    assert taken_in(tables, _function(tables, "run")) == ()
