@@ -215,3 +215,68 @@ def test_a_vmlinux_that_cannot_be_used(tmp_path: Path, content: bytes) -> None:
     assert b"NULL pointer dereference in poke_null" in done.stdout
     assert str(vmlinux) in done.stdout.decode()
     assert b"Traceback" not in done.stdout + done.stderr
+
+
+def test_a_truncated_zstd_log_is_not_healthy(tmp_path: Path) -> None:
+    """A frame that ends early is damage, however little of it came out."""
+    log = tmp_path / "console.zst"
+    log.write_bytes(zstandard.ZstdCompressor().compress((CRASH * 500).encode())[:-20])
+
+    done = keepsane("explain", str(log))
+
+    assert done.returncode == 2
+    assert b"ends inside a zstd frame" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x7fELF" + bytes(200), "an ELF file"),
+        (b"BZh91AY" + bytes(200), "bzip2"),
+        (CRASH.encode("utf-16"), "UTF-16"),
+        (bytes(range(256)) * 40, "binary"),
+    ],
+)
+def test_what_is_no_log_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+    """Garbage is one sentence and exit 2, not a log in which nothing was found."""
+    log = tmp_path / "log"
+    log.write_bytes(content)
+
+    done = keepsane("explain", str(log))
+
+    assert done.returncode == 2
+    assert words in done.stderr.decode()
+
+
+def test_the_log_is_never_overwritten(tmp_path: Path) -> None:
+    """`-o` on the log itself would destroy what it is to explain."""
+    log = tmp_path / "console.log"
+    log.write_text(CRASH)
+
+    done = keepsane("explain", str(log), "-o", str(log))
+
+    assert done.returncode == 2
+    assert log.read_text() == CRASH
+
+
+def test_a_full_disk_is_said() -> None:
+    """Output that cannot be written is exit 2, never the 1 that means found."""
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "keepsane.cli", "explain", "-"]
+        done = subprocess.run(command, input=CRASH.encode() * 900, stdout=full, stderr=subprocess.PIPE)
+
+    assert done.returncode == 2
+    assert b"cannot write" in done.stderr
+
+
+def test_a_finding_stands_with_the_report_it_quotes() -> None:
+    """Two contexts interleaved line by line: each finding is under its own report."""
+    first = [line.replace("]", "][    T1]", 1) for line in CRASH.splitlines()[1:]]
+    other = CRASH.replace("poke_null", "poke_other").replace("init", "made-up").splitlines()[1:]
+    second = [line.replace("]", "][   T99]", 1) for line in other]
+    log = "\n".join(line for pair in zip(first, second, strict=True) for line in pair)
+
+    text = keepsane("explain", "-", stdin=log.encode()).stdout.decode()
+
+    parts = text.split("NULL pointer dereference in poke_other")
+    assert "was read in poke_null" in parts[0] and "was read in poke_other" in parts[1]

@@ -15,14 +15,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from keepsane.kernel.scan import Scanner
 from keepsane.model import Check, Event, Failure, Finding, Fragment, Kernel, Report
 from keepsane.rules import run
-from keepsane.symbols.annotate import Symbols, Wanted
+from keepsane.symbols.annotate import Annotated, Symbols, Wanted
 
 MAX_EVENTS = 20_000
 """Distinct reports kept for one input; further ones are counted and said to be left out."""
+
+
+MAX_AGAIN = 1_000
+"""Lines kept of later reports that said the same; further ones are counted."""
 
 
 @dataclass(slots=True)
@@ -31,36 +36,73 @@ class _Kept:
 
     event: Event
     again: list[int]
+    more: int = 0
+
+    def repeat(self, line: int) -> None:
+        """Count a later report that said the same."""
+        if len(self.again) < MAX_AGAIN:
+            self.again.append(line)
+        else:
+            self.more += 1
+
+
+class _Collected(NamedTuple):
+    """The distinct events of a log in its order, and what was left out of them."""
+
+    events: tuple[Event, ...]
+    failures: tuple[Failure, ...]
 
 
 def _same(event: Event) -> object:
-    """Give what makes two reports the same: kind, title, task and every frame."""
+    """Give what makes two reports the same: the boot, kind, title, task, address and every frame."""
     frames = tuple(
         (stack.name, tuple((frame.function, frame.offset_bytes, frame.module) for frame in stack.frames))
         for stack in event.stacks
     )
-    return event.kind, event.title, event.task, frames
+    ip = event.ip and (event.ip.function, event.ip.offset_bytes, event.ip.address)
+    address = getattr(event, "address", None)
+    return event.boot, event.release, event.kind, event.title, event.task, ip, address, frames
 
 
-def _collect(scanner: Scanner, lines: Iterable[str]) -> tuple[tuple[Event, ...], int]:
+def _collect(scanner: Scanner, lines: Iterable[str]) -> _Collected:
     kept: dict[object, _Kept] = {}
     left_out = 0
     for event in _events(scanner, lines):
         key = _same(event)
         if key in kept:
-            kept[key].again.append(event.line)
+            kept[key].repeat(event.line)
         elif len(kept) < MAX_EVENTS:
             kept[key] = _Kept(event, [])
         else:
             left_out += 1
     events = (replace(one.event, again=tuple(one.again)) for one in kept.values())
-    return tuple(sorted(events, key=lambda event: event.line)), left_out
+    failures = [
+        Failure(f"list the repeats of line {one.event.line}", f"{one.more} more were only counted")
+        for one in kept.values()
+        if one.more
+    ]
+    if left_out:
+        failures.append(Failure("keep every report", f"{left_out} more than {MAX_EVENTS} were left out"))
+    return _Collected(tuple(sorted(events, key=lambda event: event.line)), tuple(failures))
 
 
 def _events(scanner: Scanner, lines: Iterable[str]) -> Iterator[Event]:
     for number, line in enumerate(lines, 1):
         yield from scanner.read(number, line)
     yield from scanner.finish()
+
+
+def _annotated(symbols: Symbols, events: Sequence[Event], boots: Sequence[Kernel]) -> Annotated:
+    """Decode the reports of each boot with what that boot said of its kernel."""
+    parts = [
+        symbols.annotate([event for event in events if event.boot == boot], kernel)
+        for boot, kernel in enumerate(boots, 1)
+    ]
+    return Annotated(
+        tuple(sorted((event for part in parts for event in part.events), key=lambda event: event.line)),
+        tuple(check._replace(boot=boot) for boot, part in enumerate(parts, 1) for check in part.checks),
+        tuple(dict.fromkeys(failure for part in parts for failure in part.failures)),
+    )
 
 
 def _judge(facts: Sequence[object]) -> tuple[tuple[Finding, ...], tuple[Failure, ...]]:
@@ -72,24 +114,35 @@ def _judge(facts: Sequence[object]) -> tuple[tuple[Finding, ...], tuple[Failure,
     return tuple(findings), tuple(failures)
 
 
+def _paths(named: Iterable[str | Path] | str | Path) -> tuple[Path, ...]:
+    return (Path(named),) if isinstance(named, str | Path) else tuple(Path(path) for path in named)
+
+
 def _symbols(
     vmlinux: str | Path | None,
-    modules: Iterable[str | Path],
+    modules: Iterable[str | Path] | str | Path,
     source: str | Path | None,
-    debug_dirs: Iterable[str | Path],
+    debug_dirs: Iterable[str | Path] | str | Path,
     edges: bool,
     cache: bool,
 ) -> Symbols:
     return Symbols(
         Wanted(
             vmlinux=Path(vmlinux) if vmlinux else None,
-            modules=tuple(Path(directory) for directory in modules),
+            modules=_paths(modules),
             source=Path(source) if source else None,
-            debug_dirs=tuple(Path(directory) for directory in debug_dirs),
+            debug_dirs=_paths(debug_dirs),
             edges=edges,
             cache=cache,
         )
     )
+
+
+def _lines(log: str | Iterable[str]) -> Iterable[str]:
+    # Not splitlines(): a form feed in a log ends no line, and line numbers must be an editor's.
+    if isinstance(log, str):
+        return (line.rstrip("\r") for line in log.removesuffix("\n").split("\n")) if log else ()
+    return log
 
 
 def explain(
@@ -97,9 +150,9 @@ def explain(
     *,
     name: str = "-",
     vmlinux: str | Path | None = None,
-    modules: Iterable[str | Path] = (),
+    modules: Iterable[str | Path] | str | Path = (),
     source: str | Path | None = None,
-    debug_dirs: Iterable[str | Path] = (),
+    debug_dirs: Iterable[str | Path] | str | Path = (),
     edges: bool = False,
     cache: bool = True,
 ) -> Report:
@@ -111,25 +164,23 @@ def explain(
     `debug_dirs`. `source` is a kernel or module source tree to quote from. `edges` asks, of every frame, why
     it is there. Equal reports are given once, with the lines of the others in `again`.
 
-    Raises SymbolError where a file named here cannot be used. Damage in the log is never an error.
+    A file that cannot be used is among the report's failures. Damage in the log is never an error.
     """
-    lines = log.splitlines() if isinstance(log, str) else log
     scanner = Scanner()
-    events, left_out = _collect(scanner, lines)
-    kernel = scanner.summary(()).kernel
-    decoded = _symbols(vmlinux, modules, source, debug_dirs, edges, cache).annotate(events, kernel)
+    collected = _collect(scanner, _lines(log))
+    known = scanner.summary(())
+    symbols = _symbols(vmlinux, modules, source, debug_dirs, edges, cache)
+    decoded = _annotated(symbols, collected.events, known.boots)
     summary = scanner.summary(decoded.events)
     findings, failures = _judge((*decoded.events, summary))
-    more = (
-        (Failure("further reports", f"{left_out} more than {MAX_EVENTS} were left out"),) if left_out else ()
-    )
     return Report(
         source=name,
-        kernel=kernel,
+        kernel=summary.kernel,
+        boots=summary.boots,
         events=decoded.events,
         findings=findings,
         checks=decoded.checks,
-        failures=(*decoded.failures, *failures, *more),
+        failures=(*decoded.failures, *failures, *collected.failures),
         unread_lines=summary.unread_lines,
         skipped_lines=summary.skipped_lines,
     )
@@ -140,9 +191,9 @@ def explain_stream(
     *,
     name: str = "-",
     vmlinux: str | Path | None = None,
-    modules: Iterable[str | Path] = (),
+    modules: Iterable[str | Path] | str | Path = (),
     source: str | Path | None = None,
-    debug_dirs: Iterable[str | Path] = (),
+    debug_dirs: Iterable[str | Path] | str | Path = (),
     edges: bool = False,
     cache: bool = True,
 ) -> Iterator[Fragment | Report]:
@@ -155,7 +206,7 @@ def explain_stream(
     symbols = _symbols(vmlinux, modules, source, debug_dirs, edges, cache)
     seen: list[Event] = []
     for event in _events(scanner, lines):
-        yield _fragment(event, scanner.summary(()).kernel, symbols)
+        yield _fragment(event, scanner.summary(()).boots[event.boot - 1], symbols)
         if len(seen) < MAX_EVENTS:
             seen.append(_remembered(event))
     summary = scanner.summary(tuple(seen))
@@ -163,6 +214,7 @@ def explain_stream(
     yield Report(
         source=name,
         kernel=summary.kernel,
+        boots=summary.boots,
         events=(),
         findings=findings,
         failures=failures,

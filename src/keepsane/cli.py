@@ -97,12 +97,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except KeepsaneError as error:
-        sys.stderr.write(f"keepsane: {error}\n")
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _complain(str(error))
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        else:
+            _complain(f"cannot write: {error.strerror}")
     except KeyboardInterrupt:
-        sys.stderr.write("keepsane: interrupted\n")
+        _complain("interrupted")
     return EXIT_FAILED
+
+
+def _complain(sentence: str) -> None:
+    """Write one line to standard error; a path in it may hold anything."""
+    line = "".join(char if char.isprintable() else "?" for char in sentence)
+    if sys.stderr is not None:
+        sys.stderr.write(f"keepsane: {line}\n")
 
 
 if __name__ == "__main__":

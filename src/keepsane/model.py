@@ -211,15 +211,16 @@ class Event:
     One report found in a log: a crash, a warning, a stall, a dump.
 
     A subclass per kind adds what only that kind says; those fields are `fields` in JSON. `line` and
-    `last_line` bound the block in the log; `again` holds the first lines of later reports that said the
-    same. `ip` is the frame that was executing. `damage` says in words what the block lacks, "" when it is
-    whole. `records` is the block itself and is not rendered.
+    `last_line` bound the block in the log; `boot` counts the boots in it from 1; `again` holds the first
+    lines of later reports that said the same. `ip` is the frame that was executing. `damage` says in words
+    what the block lacks, "" when it is whole. `records` is the block itself and is not rendered.
     """
 
     kind: Kind
     title: str
     line: int
     last_line: int
+    boot: int = 1
     again: tuple[int, ...] = ()
     task: Task | None = None
     release: str | None = None
@@ -279,12 +280,17 @@ class Failure(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One comparison of the log with a binary: `name` says what was compared, `said` both sides of it."""
+    """
+    One comparison of a boot's reports with a binary.
+
+    `name` says what was compared, `said` both sides of it; `boot` counts the boots in the log from 1.
+    """
 
     name: str
     file: str
     outcome: Outcome
     said: str
+    boot: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,6 +321,7 @@ class LogSummary:
     events: tuple[Event, ...]
     unread_lines: int
     skipped_lines: int
+    boots: tuple[Kernel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,11 +336,16 @@ class Fragment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Everything keepsane found in one input; renderers show every field."""
+    """
+    Everything keepsane found in one input; renderers show every field.
+
+    `boots` has the kernel of every boot in the log, `kernel` is that of the last one with a report.
+    """
 
     schema: int = 1
     source: str
     kernel: Kernel
+    boots: tuple[Kernel, ...] = ()
     events: tuple[Event, ...]
     findings: tuple[Finding, ...]
     checks: tuple[Check, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from keepsane.kernel.culprit import is_machinery, plain_name, runs_in, waits_in
+from keepsane.kernel.culprit import is_machinery, plain_name, runs_in, stalled, waits_in
 from keepsane.model import Frame
 
 
@@ -59,3 +59,30 @@ def test_a_wait_everybody_knows_is_named_itself() -> None:
     )
     assert waits_in(frames("__schedule", "schedule", "__mutex_lock", "take_widget")) == "take_widget"
     assert waits_in(frames("__schedule", "schedule", "worker_thread", "ret_from_fork")) is None
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        ("local_apic_timer_interrupt", "smp_trace_apic_timer_interrupt", "smp_trace_apic_timer_interrupt_x"),
+        ("__sysvec_apic_timer_interrupt", "asm_call_irq_on_stack", "sysvec_apic_timer_interrupt"),
+        ("asm_call_irq_on_stack", "sysvec_apic_timer_interrupt", "asm_sysvec_apic_timer_interrupt"),
+    ],
+)
+def test_a_stall_is_not_named_after_the_tick_that_found_it(entry: tuple[str, ...]) -> None:
+    tick = ("dump_stack", "rcu_dump_cpu_stacks", "tick_sched_handle", "tick_sched_timer", "hrtimer_interrupt")
+    stack = frames(*tick, *entry, "spin_widget", "widget_ioctl", "do_vfs_ioctl")
+
+    assert stalled(stack) == " at spin_widget in widget_ioctl"
+
+
+@pytest.mark.parametrize("entry", ["irqentry_exit", "retint_kernel"])
+def test_a_task_is_not_named_after_the_interrupt_that_preempted_it(entry: str) -> None:
+    stack = frames("__schedule", "preempt_schedule_irq", entry, "walk_widget", "widget_read", "vfs_read")
+
+    assert stalled(stack) == " at walk_widget in widget_read"
+
+
+def test_warning_helpers_are_machinery_and_drivers_functions_are_not() -> None:
+    assert all(map(is_machinery, ("warn_slowpath_fmt", "__warn_printk", "warn_alloc", "__warn")))
+    assert not any(map(is_machinery, ("warn_end", "warn_widget")))

@@ -7,7 +7,7 @@ import pytest
 
 from keepsane.kernel.warning import Warning
 from keepsane.model import Task
-from tests.golden import first_of
+from tests.golden import events_of, first_of
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,16 @@ def test_the_words_before_the_head_are_its_message() -> None:
     assert isinstance(event, Warning)
     assert event.message == "!widget_ready"
     assert event.task == Task(comm="insmod", pid=101, cpu=1)
+
+
+@pytest.mark.parametrize(
+    ("checked", "stack", "title"),
+    [
+        ("warn_end", " other_end+0x10/0x20\n", "warning in warn_end"),
+        ("kmalloc_slab", " dump_stack+0x10/0x20\n panic+0x10/0x20\n", "warning in kmalloc_slab"),
+    ],
+)
+def test_a_title_names_no_reporter_and_no_caller_of_a_like_name(checked: str, stack: str, title: str) -> None:
+    head = f"WARNING: CPU: 1 PID: 9 at mm/widget.c:12 {checked}+0x5d/0x70\n"
+
+    assert events_of(head + "Call Trace:\n" + stack)[0].title == title

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import sqlite3
@@ -122,15 +123,15 @@ def test_a_second_run_gives_the_same_without_reading_the_binary(build: Path, tmp
 def test_a_cache_that_holds_nonsense_is_one_sentence(build: Path, tmp_path: Path) -> None:
     pytest.importorskip("drgn", reason="drgn has wheels for x86-64 only")
     cache = open_cache(tmp_path)
-    build_id = open_image(build / "vmlinux").elf.build_id
+    key = open_image(build / "vmlinux").key
     fresh = open_image(build / "vmlinux")
     for nonsense in NONSENSE:
-        cache.keep(build_id, "lines", {page_of(address): nonsense for address in ADDRESSES})
+        cache.keep(key, "lines", {page_of(address): nonsense for address in ADDRESSES})
         image = open_image(build / "vmlinux", cache)
         assert image.locate(ADDRESSES) == fresh.locate(ADDRESSES)
-        kept = cache.recall(build_id, "lines", {page_of(address) for address in ADDRESSES})
+        kept = cache.recall(key, "lines", {page_of(address) for address in ADDRESSES})
         assert unpack_pages(kept.values(), set(ADDRESSES)) == fresh.locate(ADDRESSES)
-    cache.keep(build_id, "name", {"outer": '[["outer"]]'})
+    cache.keep(key, "name", {"outer": '[["outer"]]'})
     assert open_image(build / "vmlinux", cache).symbols(["outer"]) == fresh.symbols(["outer"])
     assert not cache.failures
     cache.close()
@@ -142,7 +143,48 @@ def test_what_is_asked_later_joins_what_was_kept(build: Path, tmp_path: Path) ->
     both = open_image(build / "vmlinux", cache), open_image(build / "vmlinux", cache)
     both[0].locate(ADDRESSES[:30])
     both[1].locate(ADDRESSES[20:])
-    kept = cache.recall(both[0].elf.build_id, "lines", {page_of(address) for address in ADDRESSES})
+    kept = cache.recall(both[0].key, "lines", {page_of(address) for address in ADDRESSES})
     assert unpack_pages(kept.values(), set(ADDRESSES)) == open_image(build / "vmlinux").locate(ADDRESSES)
     assert unpack_pages(kept.values(), {ADDRESSES[0]}).keys() == {ADDRESSES[0]}
+    cache.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ['[["outer", "1", 16, true, ".text"]]', '[["outer", 1, 16, true, null]]', '[[7, 1, 16, true, ".text"]]'],
+)
+def test_a_kept_function_of_wrong_types_is_asked_anew(build: Path, tmp_path: Path, answer: str) -> None:
+    cache = open_cache(tmp_path)
+    cache.keep(open_image(build / "vmlinux", cache).key, "name", {"outer": answer})
+    fresh = open_image(build / "vmlinux").symbols(["outer"])
+    assert open_image(build / "vmlinux", cache).symbols(["outer"]) == fresh
+    cache.close()
+
+
+@pytest.mark.parametrize("column", range(2, 7))
+def test_a_kept_line_of_wrong_types_is_asked_anew(build: Path, tmp_path: Path, column: int) -> None:
+    pytest.importorskip("drgn", reason="drgn has wheels for x86-64 only")
+    cache = open_cache(tmp_path)
+    columns: list[list[object]] = [[ADDRESSES[0]], [1], ["outer"], ["tiny.c"], [15], [1], [False]]
+    columns[column] = [[]]
+    key = open_image(build / "vmlinux", cache).key
+    cache.keep(key, "lines", {page_of(ADDRESSES[0]): json.dumps(columns)})
+    fresh = open_image(build / "vmlinux").locate(ADDRESSES[:1])
+    assert open_image(build / "vmlinux", cache).locate(ADDRESSES[:1]) == fresh
+    cache.close()
+
+
+def test_a_file_with_a_copied_build_id_has_answers_of_its_own(build: Path, tmp_path: Path) -> None:
+    for name, size_bytes in (("real", 64), ("copy", 48)):
+        (tmp_path / f"{name}.s").write_text(
+            ".text\n.globl f, g\n.type f, @function\n.type g, @function\n"
+            f"f: .fill {size_bytes}, 1, 0x90\ng: ret\n"
+            ".section .debug_info\n.byte 0\n"
+            '.section .note.gnu.build-id, "a", @note\n.long 4, 8, 3\n.asciz "GNU"\n.quad 7\n'
+        )
+        subprocess.run(["as", "-o", f"{name}.ko", f"{name}.s"], cwd=tmp_path, check=True)
+    cache = open_cache(tmp_path)
+    real, copy = (open_image(tmp_path / f"{name}.ko", cache) for name in ("real", "copy"))
+    assert real.elf.build_id == copy.elf.build_id
+    assert [one.symbols(["f"])["f"][0].size_bytes for one in (copy, real)] == [48, 64]
     cache.close()

@@ -345,3 +345,36 @@ Call Trace:
     facts = facts_of(events, Kernel())
 
     assert [size.function for size in facts.sizes] == ["first", "second"]
+
+
+def _several_sizes(odd: int, equal: int) -> tuple[PrintedSize, ...]:
+    return (*(PrintedSize("one", 64 - 1 - k) for k in range(odd)), *(SIZES * equal)[:equal])
+
+
+@pytest.mark.parametrize(
+    ("version", "odd", "equal", "outcome"),
+    [
+        (VERSION, 2, 3, "match"),
+        (VERSION, 3, 2, "mismatch"),
+        ("#1 SMP", 2, 3, "mismatch"),
+        (None, 2, 3, "mismatch"),
+    ],
+)
+def test_a_few_damaged_sizes_do_not_outvote_the_build_date(
+    vmlinux: Image, version: str | None, odd: int, equal: int, outcome: str
+) -> None:
+    facts = replace(FACTS, releases=(RELEASE,), version=version, sizes=_several_sizes(odd, equal))
+    said = _named(check(facts, vmlinux), "function sizes")
+    assert said.outcome == outcome
+    assert said.said.startswith(f"{equal} of {odd + equal} sizes equal, but one has 0x3f bytes in the log")
+    assert said.said.endswith("banner and release are equal") == (version == VERSION)
+
+
+def test_a_program_is_no_kernel(vmlinux: Image, tmp_path: Path) -> None:
+    (tmp_path / "p.s").write_text(".globl one\n.type one, @function\none: .fill 64, 1, 0x90\n")
+    subprocess.run(["as", "-o", "p.o", "p.s"], cwd=tmp_path, check=True)
+    subprocess.run(["ld", "-s", "-e", "one", "-o", "p", "p.o"], cwd=tmp_path, check=True)
+    facts = replace(FACTS, releases=(RELEASE,), version=VERSION, sizes=SIZES)
+    checks = check(facts, open_image(tmp_path / "p"))
+    assert contradicts(checks)
+    assert "no kernel" in _named(checks, "banner").said

@@ -195,3 +195,17 @@ def test_a_stripped_file_and_one_without_dwarf_are_said(build: Path, tmp_path: P
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(SymbolError, match="nowhere cannot be read"):
         open_image(tmp_path / "nowhere")
+
+
+def test_the_first_line_of_a_section_is_not_the_last_of_the_one_before(tmp_path: Path) -> None:
+    if shutil.which("gcc") is None or shutil.which("ld") is None:
+        pytest.skip("gcc and ld are not installed, and the objects to decode are built here")
+    # .exit.text begins where .text would end, were they packed: 32 bytes, the alignment 1.
+    (tmp_path / "m.s").write_text(
+        '.file 1 "m.c"\n.section .text\n.type a, @function\na: .loc 1 10\n.fill 32, 1, 0x90\n'
+        '.section .exit.text, "ax"\n.type b, @function\nb: .loc 1 20\n.fill 8, 1, 0x90\n.loc 1 21\nret\n'
+    )
+    subprocess.run(["gcc", "-gdwarf-5", "-c", "m.s", "-o", "m.ko"], cwd=tmp_path, check=True)
+    image = open_image(tmp_path / "m.ko")
+    (before,), (behind,) = image.symbols(["a", "b"])["a"], image.symbols(["a", "b"])["b"]
+    assert behind.address - before.address > before.size_bytes

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,22 @@ def test_without_a_directory_the_path_itself_is_read(tree: Path) -> None:
     assert _read(None, str(tree / "mm" / "slub.c")) is not None
     assert _read(None, "mm/slub.c") is None
     assert _read(None, "/dev/zero") is None
+
+
+def test_links_in_a_circle_are_no_source(tree: Path) -> None:
+    (tree / "round.c").symlink_to("back.c")
+    (tree / "back.c").symlink_to("round.c")
+    assert _read(tree, "round.c", 2) is None
+    assert _read(None, str(tree / "round.c"), 2) is None
+
+
+@pytest.mark.parametrize("is_below_source", [True, False])
+def test_a_fifo_is_not_waited_for(tree: Path, is_below_source: bool) -> None:
+    os.mkfifo(tree / "fifo.c")
+    assert _read(tree if is_below_source else None, str(tree / "fifo.c"), 1) is None
+
+
+def test_a_huge_file_is_not_read(tree: Path) -> None:
+    with (tree / "huge.c").open("wb") as file:
+        file.truncate(1 << 33)
+    assert _read(tree, "huge.c", 1) is None

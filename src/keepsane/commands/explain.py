@@ -47,12 +47,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--debug-dir", metavar="DIR", action="append", default=[], help="look for debug files here too"
     )
     parser.add_argument(
+        "--path",
+        nargs=2,
+        metavar=("SITE", "FUNCTION"),
+        help="no log: how the call at SITE (tty_read+0x96) can reach FUNCTION by direct calls and jumps",
+    )
+    parser.add_argument(
         "--edges", action="store_true", help="say of every frame why it is there, from the caller's bytes"
     )
     parser.add_argument("--no-cache", action="store_true", help="neither read nor write the symbol cache")
     parser.add_argument(
         "--format",
-        choices=("text", "json", "jsonl"),
+        choices=("text", "json", "jsonl", "html"),
         default="text",
         help="jsonl writes one line per event, as it happens",
     )
@@ -96,6 +102,10 @@ def _render(part: Report | Fragment, form: str, out: TextIO) -> str:
         return render_jsonl(part)
     if form == "json":
         return render_json(part)
+    if form == "html":
+        from keepsane.render.html import render_html
+
+        return render_html(part)
     from keepsane.render.paint import plain, terminal
     from keepsane.render.text import render_text
 
@@ -105,17 +115,31 @@ def _render(part: Report | Fragment, form: str, out: TextIO) -> str:
 
 def _require(arguments: argparse.Namespace) -> None:
     """Refuse at once what was named and is not there: a typing error must not look like an answer."""
-    named = [("--vmlinux", arguments.vmlinux), ("--source", arguments.source)]
-    named += [("--modules", path) for path in arguments.modules]
-    named += [("--debug-dir", path) for path in arguments.debug_dir]
-    for option, path in named:
+    folders = [("--source", arguments.source)]
+    folders += [("--modules", path) for path in arguments.modules]
+    folders += [("--debug-dir", path) for path in arguments.debug_dir]
+    for option, path in [("--vmlinux", arguments.vmlinux), *folders]:
         if path is not None and not Path(path).exists():
             raise InputError(f"{option} {path} does not exist; give a path that does, or leave {option} out")
+    for option, path in folders:
+        if path is not None and not Path(path).is_dir():
+            raise InputError(f"{option} {path} is no directory; give the one it lies in")
+    _require_other_file(arguments.log, arguments.output)
 
 
-def _unusable(part: Report | Fragment) -> bool:
-    """Tell whether a vmlinux could not be used; why is among the failures."""
-    return any(failure.what == READ_VMLINUX for failure in part.failures)
+def _require_other_file(log: str, output: str | None) -> None:
+    if output is None or log == "-" or not Path(output).exists() or not Path(log).exists():
+        return
+    if Path(output).samefile(log):
+        raise InputError(f"-o {output} is the log itself; give another file")
+
+
+def _unusable(part: Report | Fragment, vmlinux: str | None) -> bool:
+    """Tell whether the vmlinux that was named could not be used; why is among the failures or checks."""
+    if vmlinux is None:
+        return False
+    contradicts = any(check.outcome == "mismatch" and check.file == vmlinux for check in part.checks)
+    return contradicts or any(failure.what == READ_VMLINUX for failure in part.failures)
 
 
 def _found(part: Report | Fragment) -> bool:
@@ -126,6 +150,10 @@ def _found(part: Report | Fragment) -> bool:
 def run(arguments: argparse.Namespace) -> int:
     """Read, explain, write; 0 where nothing was found, 1 where something was, 2 where the input broke off."""
     _require(arguments)
+    if arguments.path:
+        from keepsane.commands.explain_path import run_path
+
+        return run_path(arguments)
     damage = _Damage()
     lines = counted(damage.watch(read_log(arguments.log)), sys.stderr)
     options = {
@@ -142,10 +170,10 @@ def run(arguments: argparse.Namespace) -> int:
         for part in _parts(arguments.format, lines, options):
             out.write(_render(part, arguments.format, out))
             out.flush()
-            found, unusable = found or _found(part), unusable or _unusable(part)
+            found, unusable = found or _found(part), unusable or _unusable(part, arguments.vmlinux)
     if damage.error is not None:
         raise damage.error
-    if unusable and arguments.vmlinux:
+    if unusable:
         return 2
     return 1 if found else 0
 

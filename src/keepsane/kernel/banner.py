@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keepsane.model import Event, Kernel
+from keepsane.model import Event, Kernel, LogRecord
 
 _BANNER_BEGINS, _OFFSET_BEGINS = "Linux version ", "Kernel Offset: "
 LITERALS = (_BANNER_BEGINS, _OFFSET_BEGINS)
@@ -25,16 +25,49 @@ _BANNER = re.compile(
 _OFFSET = re.compile(r"Kernel Offset: (?:0x(?P<offset>[0-9a-f]{1,16}) from|disabled)")
 
 
+_BANNER_SECONDS = 1.0
+_BACK_SECONDS = 60.0
+"""Reports of several contexts end out of order, but not by so much."""
+
+
 @dataclass(slots=True)
 class KernelFacts:
-    """Collects what a log says of its kernel; the first banner counts, a later boot changes nothing."""
+    """Collects what a log says of the kernel of one boot."""
 
     release: str | None = None
     version: str | None = None
     build_id: str | None = None
     arch: str | None = None
     offset_bytes: int | None = None
+    last_seconds: float | None = None
     _offsets: int = 0
+
+    def is_over(self, record: LogRecord, *, reporting: bool, timed: bool) -> bool:
+        """
+        Tell whether a line begins another boot: a banner, where this boot has said who it is.
+
+        `reporting` says whether a report is open, `timed` whether lines before this one had a timestamp.
+        """
+        if self.release is None or not record.text.startswith(_BANNER_BEGINS):
+            return False
+        # `cat /proc/version` on the console is no boot: printk says its banner in the first second.
+        if (record.seconds is None and timed) or (record.seconds or 0.0) > _BANNER_SECONDS:
+            return False
+        found = _BANNER.match(record.text)
+        # A doubled console says everything twice, and a cut banner is no other kernel's.
+        again = (found["release"], found["version"]) if found is not None else (self.release, self.version)
+        return again != (self.release, self.version) or reporting or self.last_seconds is not None
+
+    def is_foreign(self, event: Event) -> bool:
+        """Tell whether a report is of a later boot without a banner: another release, an earlier clock."""
+        if self.release is not None and event.release is not None and event.release != self.release:
+            return True
+        seconds = event.records[0].seconds
+        return (
+            seconds is not None
+            and self.last_seconds is not None
+            and seconds < self.last_seconds - _BACK_SECONDS
+        )
 
     def take(self, text: str) -> None:
         """Read one line that belongs to no report."""
@@ -49,6 +82,7 @@ class KernelFacts:
         self.build_id = self.build_id or event.build_id
         self.version = self.version or version
         self.arch = self.arch or _arch(event)
+        self.last_seconds = event.records[0].seconds if event.records[0].seconds is not None else 0.0
 
     def kernel(self) -> Kernel:
         """Give what is known. An offset printed twice with different values belongs to two boots: None."""

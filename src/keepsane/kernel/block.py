@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, TypeVar
 
 from keepsane.kernel.body import Body
+from keepsane.kernel.stacks import MAX_FRAMES
 from keepsane.model import Event, Kind, LogRecord
 
 PRELUDE = 10
@@ -111,6 +112,8 @@ def damage_of(block: Block, *, needs_stack: bool = True, needs_end: bool = False
         lacks.append("no line that says which task ran")
     if needs_end and not body.ended and "panic" not in block.openings:
         lacks.append("its end is missing (no `---[ end trace`)")
+    if body.frames_left_out:
+        lacks.append(f"{body.frames_left_out} frames beyond the first {MAX_FRAMES} were left out")
     if block.cut and lacks:
         lacks.append("the log ends inside this report")
     return "; ".join(lacks)

@@ -59,7 +59,11 @@ _END = re.compile(r"\s*---\[ end (?:trace|Kernel panic)|={50,}\s*$|-{8,}\[ cut h
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """The common parts of one report; every part is None or empty where the report lacks it."""
+    """
+    The common parts of one report; every part is None or empty where the report lacks it.
+
+    `frames_left_out` counts the frames beyond MAX_FRAMES, which `stacks` lacks.
+    """
 
     task: Task | None
     release: str | None
@@ -72,6 +76,7 @@ class Body:
     stacks: tuple[Stack, ...]
     modules: tuple[str, ...]
     ended: bool
+    frames_left_out: int = 0
 
 
 @dataclass(slots=True)
@@ -127,6 +132,7 @@ class BodyReader:
             stacks=self.stacks.finish(self.ip),
             modules=tuple(self.modules),
             ended=self.ended,
+            frames_left_out=self.stacks.left_out,
         )
 
     def _context(self, text: str, line: int) -> bool:

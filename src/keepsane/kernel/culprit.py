@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import dropwhile
 
 from keepsane.kernel.body import Body
 from keepsane.kernel.demangle import demangled
@@ -26,7 +27,7 @@ from keepsane.kernel.machinery import (
     WAITS,
     Names,
 )
-from keepsane.model import Frame, Stack
+from keepsane.model import Event, Frame, Stack
 
 _CLONE = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv|str)(?:\.\d+)*$")
 
@@ -64,11 +65,18 @@ def culprit(body: Body, *, stacks: Iterable[Stack] | None = None, ip: bool = Tru
 
     `ip` says whether the executing function counts. Where every frame is machinery, the outermost is named.
     """
-    functions = names(
-        frame for stack in traces(body.stacks if stacks is None else stacks) for frame in stack.frames
-    )
-    if ip and body.ip is not None:
-        functions[:0] = names([body.ip])
+    return _named(body.stacks if stacks is None else stacks, body.ip if ip else None)
+
+
+def culprit_of(event: Event) -> str | None:
+    """Name the function a finding about a whole event should carry: the one of its title."""
+    return _named(event.stacks, event.ip)
+
+
+def _named(stacks: Iterable[Stack], ip: Frame | None) -> str | None:
+    functions = names(frame for stack in traces(stacks) for frame in stack.frames)
+    if ip is not None:
+        functions[:0] = names([ip])
     return (
         first_beyond(functions, REPORTING, HELPERS, ENTRIES)
         or first_beyond(functions, REPORTING, ENTRIES)
@@ -114,7 +122,7 @@ def runs_in(frames: Sequence[Frame]) -> str | None:
 def stalled(frames: Sequence[Frame]) -> str:
     """Say where a CPU is stuck, for a title: ` at do_softlockup in proc_reg_write`."""
     outer = runs_in(frames)
-    inner = first_beyond(_interrupted(names(frames)), REPORTING, HELPERS, ENTRIES)
+    inner = first_beyond(_interrupted(names(frames)), REPORTING, HELPERS, ENTRIES, INTERRUPT_ENTRIES, TICKS)
     if outer is None or outer == inner:
         return f" in {inner}" if inner else ""
     return f" at {inner} in {outer}" if inner else f" in {outer}"
@@ -128,7 +136,7 @@ def _interrupted(functions: list[str]) -> list[str]:
     entry = next(
         (at for at, name in enumerate(functions) if at > sampled and name in INTERRUPT_ENTRIES), None
     )
-    return functions if entry is None else functions[entry + 1 :]
+    return functions if entry is None else list(dropwhile(INTERRUPT_ENTRIES.__contains__, functions[entry:]))
 
 
 def accused(function: str | None, body: Body) -> str | None:

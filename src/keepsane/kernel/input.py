@@ -29,26 +29,49 @@ def _unpack_xz(raw: BinaryIO) -> BinaryIO:
 
 
 def _unpack_zstd(raw: BinaryIO) -> BinaryIO:
-    import zstandard
+    from keepsane.kernel.zstd import ZstdReader
 
-    reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-    return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, reader)))
+    return cast(BinaryIO, io.BufferedReader(ZstdReader(raw)))
 
 
 UNPACKERS = {b"\x1f\x8b": _unpack_gzip, b"\xfd7zXZ\x00": _unpack_xz, b"\x28\xb5\x2f\xfd": _unpack_zstd}
 
 
-def _unpacked(raw: io.BufferedReader) -> BinaryIO:
+_LOOK_BYTES = 4096
+_ENOUGH_BYTES = 64
+_NO_LOG = {
+    b"\x7fELF": "an ELF file",
+    b"BZh": "packed with bzip2",
+    b"\x1f\x8b": "packed twice",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+}
+
+
+def _unpacked(raw: io.BufferedReader) -> io.BufferedReader:
     head = raw.peek(6)[:6]
     for magic, unpack in UNPACKERS.items():
         if head.startswith(magic):
-            return unpack(cast(BinaryIO, raw))
-    return cast(BinaryIO, raw)
+            return cast(io.BufferedReader, unpack(cast(BinaryIO, raw)))
+    return raw
+
+
+def _require_text(stream: io.BufferedReader, path: str) -> None:
+    """Refuse what is no log at all; a serial line may carry noise, but most of a log is text."""
+    head = stream.peek(_LOOK_BYTES)[:_LOOK_BYTES]
+    for magic, what in _NO_LOG.items():
+        if head.startswith(magic):
+            raise InputError(f"{path} is {what}, not a log; unpack or convert it first")
+    strange = sum(byte < 9 or 13 < byte < 27 or 27 < byte < 32 for byte in head)
+    if len(head) >= _ENOUGH_BYTES and strange * 10 > len(head):
+        raise InputError(f"{path} is binary, not a log: {strange} of its first {len(head)} bytes are no text")
 
 
 @contextmanager
 def _opened(path: str) -> Iterator[io.BufferedReader]:
     if path == "-":
+        if sys.stdin is None:
+            raise InputError("standard input is closed; name a log file")
         yield cast(io.BufferedReader, sys.stdin.buffer)
         return
     try:
@@ -79,7 +102,9 @@ def read_log(path: str) -> Iterator[str]:
     """
     with _opened(path) as raw:
         try:
-            yield from split_lines(_unpacked(raw))
+            stream = _unpacked(raw)
+            _require_text(stream, path)
+            yield from split_lines(cast(BinaryIO, stream))
         except (OSError, EOFError, ValueError) as error:
             raise InputError(f"{path} is damaged: {error}; the lines before it were read") from error
         except Exception as error:  # lzma.LZMAError and zstandard.ZstdError, without importing either

@@ -46,7 +46,8 @@ def _spelled_out(pattern: str) -> list[str]:
 # They print the report.
 _PRINT = """
     dump_* show_(stack|regs|trace|opcodes|fault_oops)* print_* printk* vprintk* panic vpanic nmi_panic
-    skb_panic fortify_panic panic_saved_regs warn warn_* report_* end_report die die_* oops_* kmsg_dump*
+    skb_panic fortify_panic panic_saved_regs warn
+    warn_(slowpath|alloc|printk|bogus|thunk|flushing)* report_* end_report die die_* oops_* kmsg_dump*
     dev_printk* dev_vprintk* stack_trace_(save|consume)* save_stack* arch_stack_walk walk_stackframe
     unwind_* stack_depot_* set_track* object_err slab_(err|bug|pad_check) spin_(dump|bug) schedule_bug
     nmi_(cpu|trigger|handle)* arch_trigger_* default_do_nmi do_nmi end_repeat_nmi nmi first_nmi repeat_nmi
@@ -172,6 +173,7 @@ ENTRIES = Names("""
     cpu_startup_entry do_idle default_idle* el0_* el0t_* invoke_syscall do_el0_* ret_to_user* rest_init
     kernel_init(_freeable)? child_rip kernel_thread_helper exit_to_user* apic_timer_interrupt sysvec_*
     asm_sysvec* call_on_stack* smp_apic_timer* irq_exit* do_softirq*
+    irqentry_* retint_* asm_call_*
 """)
 """The way into the kernel or the thread: named only where nothing else is left."""
 
@@ -183,9 +185,9 @@ TICKS = Names("""
 """The interrupt that found a CPU stuck and printed its stack."""
 
 INTERRUPT_ENTRIES = Names("""
-    (asm_)?sysvec_* irqentry_* (smp_)?apic_timer_interrupt* el1_irq el1h_64_irq el0_irq irq_svc nmi
-    end_repeat_nmi asm_exc_nmi asm_call_* reschedule_interrupt call_function* ret_from_intr
-    (asm_)?common_interrupt handle_exception do_irq
+    (asm_)?sysvec_* irqentry_* (smp_)?(trace_)?apic_timer_interrupt* retint_* el1_irq el1h_64_irq
+    el0_irq irq_svc nmi end_repeat_nmi asm_exc_nmi asm_call_* reschedule_interrupt call_function*
+    ret_from_intr (asm_)?common_interrupt handle_exception do_irq
 """)
 """Where an interrupt begins: what it interrupted is the next frame outwards."""
 

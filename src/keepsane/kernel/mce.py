@@ -6,6 +6,7 @@ Machine checks: the processor or the firmware reports an error of the hardware.
     mce: [Hardware Error]: Machine check events logged
     [Hardware Error]: Corrected error, no action required.
     {1}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 0
+    HARDWARE ERROR                                                                    up to 2.6.32
 
 Source: arch/x86/kernel/cpu/mce/core.c, __print_mce(); drivers/edac/mce_amd.c, amd_decode_mce();
 drivers/acpi/apei/ghes.c, __ghes_print_estatus().
@@ -69,6 +70,11 @@ def parse_mce(block: Block) -> Mce | None:
     )
 
 
-OPENINGS = (
-    Opening("mce", "ardware Error]: ", HEAD, parse_mce, rank=0, own=HEAD, detail_of=frozenset({"mce"})),
+_OWN = re.compile(
+    HEAD.pattern + r"|CPU \d{1,5}: Machine Check Exception: |TSC [0-9a-f]{1,16}\b|PROCESSOR \d{1,3}:"
+    r"|This is not a software problem|No human readable MCE decoding|Run through mcelog"
+)
+OPENINGS = tuple(
+    Opening("mce", literal, HEAD, parse_mce, rank=0, own=_OWN, detail_of=frozenset({"mce"}))
+    for literal in ("ardware Error]: ", "HARDWARE ERROR")
 )

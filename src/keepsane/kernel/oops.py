@@ -55,7 +55,10 @@ _UNHANDLED = re.compile(r"Unhandled fault: .{0,120}? at (?:0x)?(?P<address>[0-9a
 _BAD_ADDRESS = re.compile(
     r".*?(?:NULL pointer dereference|kernel paging request|user memory|access user-memory|bad area)"
 )
-_CR2 = re.compile(r"CR2: (?P<address>[0-9a-f]{8,16})")
+_CR2 = re.compile(r"CR2: (?P<address>[0-9a-f]{16}|[0-9a-f]{8})\b")
+_NULL = re.compile(r" at +(?:virtual address +)?\(null\)")
+_CR4_LA57 = 1 << 12
+_ADDRESS_DIGITS = (8, 16)
 
 
 def _access(block: Block) -> str | None:
@@ -81,8 +84,23 @@ def _where(block: Block) -> str:
     return f" in {function}" if function else ""
 
 
+def _canonical_bits(block: Block) -> int:
+    """Give the width of an address on x86-64: 48 bits only where CR4 says that LA57 is off."""
+    cr4 = next((register.value for register in block.body.registers if register.name == "CR4"), None)
+    return 57 if cr4 is None or cr4 & _CR4_LA57 else 48
+
+
+def _means(block: Block, kind: Kind, address: int | None) -> str | None:
+    """Say what the address looks like; only x86 has general protection faults and non-canonical addresses."""
+    if address is None:
+        return None
+    if kind != "general-protection":
+        return address_in_words(address)
+    kasan = any("KASAN" in record.text or "kasan: " in record.text for record in block.records)
+    return address_in_words(address, canonical_bits=_canonical_bits(block), kasan=kasan)
+
+
 def _oops(block: Block, kind: Kind, what: str, address: int | None) -> Oops:
-    canonical_bits = 57 if any(r.name == "CR4" and r.value >> 12 & 1 for r in block.body.registers) else 48
     return build(
         Oops,
         block,
@@ -90,7 +108,7 @@ def _oops(block: Block, kind: Kind, what: str, address: int | None) -> Oops:
         what + _where(block),
         damage=damage_of(block, needs_end=True),
         address=address,
-        address_means=None if address is None else address_in_words(address, canonical_bits=canonical_bits),
+        address_means=_means(block, kind, address),
         access=_access(block),
         count=_count(block),
     )
@@ -105,11 +123,29 @@ def parse_bad_address(block: Block) -> Oops | None:
         BUG: unable to handle page fault for address: ffffc90000a7f000
         Unable to handle kernel NULL pointer dereference at virtual address 0000000000000010
     """
-    found = _ADDRESS.match(block.head_record.text) or block.find(_CR2)
-    address = int(found["address"], 16) if found else None
+    address = _said_address(block)
     if "NULL pointer" in block.head_record.text:
-        return _oops(block, "null-deref", "NULL pointer dereference", address if address is not None else 0)
+        return _oops(block, "null-deref", "NULL pointer dereference", address)
     return _oops(block, "page-fault", "bad page access", address)
+
+
+def _said_address(block: Block) -> int | None:
+    """Give the address of the first line or else of CR2; None where the line is cut inside it."""
+    text = block.head_record.text
+    found = _ADDRESS.match(text)
+    if found and not _is_cut(block, found):
+        return int(found["address"], 16)
+    if _NULL.search(text):
+        return 0
+    found = block.find(_CR2)
+    return int(found["address"], 16) if found else None
+
+
+def _is_cut(block: Block, found: re.Match[str]) -> bool:
+    """Tell whether digits may be missing: zeros in front and no full width, or half at the log's end."""
+    digits = len(found["address"])
+    last = block.cut and block.records[-1] is block.head_record and found.end() == len(found.string.rstrip())
+    return (last and digits < 16) or (found["address"].startswith("0") and digits not in _ADDRESS_DIGITS)
 
 
 def parse_protection(block: Block) -> Oops | None:
@@ -141,14 +177,19 @@ def parse_stack_overflow(block: Block) -> Oops | None:
     Read a kernel stack that ran into its guard page.
 
     Accepted format:
-        BUG: TASK stack guard page was hit at 00000000 (stack is 00000000..00000000)
+        BUG: TASK stack guard page was hit at 00000000e2b1c4d5 (stack is 000000003f0a7716..00000000a95d8e21)
         BUG: stack guard page was hit at ffffc9000012bff8 (stack is ...)
         Insufficient stack space to handle exception!                     arm64
     """
+    return _oops(block, "stack-overflow", "kernel stack overflow", _guard_address(block))
+
+
+def _guard_address(block: Block) -> int | None:
+    """Give the address in the guard page; `%p` prints a hash of it from 4.15 on, with zeros in front."""
     found = _ADDRESS.match(block.head_record.text)
-    return _oops(
-        block, "stack-overflow", "kernel stack overflow", int(found["address"], 16) if found else None
-    )
+    if found is None or found["address"].startswith("00000000"):
+        found = block.find(_CR2)
+    return int(found["address"], 16) if found else None
 
 
 def parse_double_fault(block: Block) -> Oops | None:

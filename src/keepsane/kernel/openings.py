@@ -38,7 +38,7 @@ KINDS = {
         "alloc failed, req-size",
     ),
     "oom": ("oom-killer: gfp_mask=", ": Kill"),
-    "mce": ("ardware Error]: ",),
+    "mce": ("ardware Error]: ", "HARDWARE ERROR"),
     "aer": (" received", "PCIe Bus Error: "),
     "other": (
         "BUG: Bad ",

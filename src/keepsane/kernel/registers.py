@@ -9,6 +9,7 @@ Register dumps and what the values in them look like.
     sp : ffff800012c3bc60
 
 Addresses in words: include/linux/poison.h, mm/kasan, Documentation/arch/x86/x86_64/mm.rst.
+What they mean is said only where it is certain: an address that has no words may still be a bad one.
 """
 
 from __future__ import annotations
@@ -38,6 +39,14 @@ _LIST_POISONS = (
     (0x200200, "LIST_POISON2, the prev pointer"),
 )
 """Offsets from POISON_POINTER_DELTA; 0x200 until 4.15, the last two until 4.2."""
+_LIST_REACH_BYTES = 0x3F
+"""How far from a list poison a member of the entry may lie: what is farther off is another mark."""
+_OTHER_POISONS = {
+    0x40: "the page pool's signature (PP_SIGNATURE): the page belongs to a page pool",
+    0x300: "the mark of a static timer (TIMER_ENTRY_STATIC)",
+    0x400: "the mapping of a tail page (TAIL_MAPPING)",
+}
+"""Offsets from POISON_POINTER_DELTA of marks that are no list's; the word behind counts as well."""
 _FILLS = {
     0x6B: "freed slab memory (POISON_FREE)",
     0x5A: "slab memory never written (POISON_INUSE)",
@@ -47,7 +56,9 @@ _FILLS = {
     0xFE: "uninitialised stack or heap (a compiler's fill pattern)",
 }
 KASAN_SHADOW_BASE = 0xDFFFFC0000000000
-_NON_CANONICAL = (0x0000800000000000, 0xFFFF7FFFFFFFFFFF)
+"""KASAN_SHADOW_OFFSET of x86-64."""
+_USER_SHADOW_BYTES = 1 << 44
+"""The shadow of the lower half of the address space with four-level page tables."""
 
 
 def _fill(address: int) -> str | None:
@@ -57,11 +68,14 @@ def _fill(address: int) -> str | None:
 
 
 def _list_poison(address: int) -> str | None:
-    """Name a list poison; a member of the entry that is not there may lie a little above or below it."""
+    """Name a list poison or another mark with its upper bits; a list entry's member may lie near it."""
     offset_bytes = address - _POISON_POINTER_DELTA
+    other = _OTHER_POISONS.get(offset_bytes & ~8)
+    if other:
+        return other
     near = [(abs(offset_bytes - poison), name) for poison, name in _LIST_POISONS]
     distance, name = min(near)
-    return f"a list poison ({name} of an entry already deleted)" if distance < 0x100 else None
+    return f"a list poison ({name} of an entry already deleted)" if distance <= _LIST_REACH_BYTES else None
 
 
 def _near_null(address: int) -> str | None:
@@ -74,28 +88,38 @@ def _near_null(address: int) -> str | None:
     return None
 
 
-def _kasan_shadow(address: int) -> str | None:
-    real = ((address - KASAN_SHADOW_BASE) << 3) & (2**64 - 1)
-    if KASAN_SHADOW_BASE <= address < KASAN_SHADOW_BASE + PAGE_BYTES:
+def _kasan_shadow(address: int, *, anywhere: bool) -> str | None:
+    """Say which access an address is the shadow of; `anywhere` where the kernel certainly has KASAN."""
+    offset_bytes = address - KASAN_SHADOW_BASE
+    if offset_bytes < 0 or not (anywhere or offset_bytes < _USER_SHADOW_BYTES):
+        return None
+    real = (offset_bytes << 3) & (2**64 - 1)
+    if offset_bytes < PAGE_BYTES:
         return f"the KASAN shadow of {real:#x}: the checked access was to NULL + {real:#x}"
-    return None
+    held = _fill(real) or _list_poison(real)
+    return f"the KASAN shadow of {real:#x}" + (f": {held}" if held else "")
 
 
-def address_in_words(address: int, *, canonical_bits: int = 48) -> str | None:
+def address_in_words(address: int, *, canonical_bits: int | None = None, kasan: bool = False) -> str | None:
     """
     Say what a faulting address looks like; None where it looks like an ordinary address.
 
     `0x80` is "NULL + 0x80: a member at offset 0x80 of a NULL structure", `0x6b6b6b6b6b6b6be3` freed slab
-    memory, `0xdead000000000100` a list poison. `canonical_bits` is 57 with five-level page tables.
+    memory, `0xdead000000000100` a list poison. Only where `canonical_bits` is given (48 or 57, for a general
+    protection fault on x86-64) may an address be called non-canonical; what is none on x86-64 is a good
+    pointer of other machines. `kasan` says that such a fault was in a kernel with KASAN.
     Source: include/linux/poison.h; arch/x86/kernel/traps.c, get_kernel_gp_address().
     """
-    known = _near_null(address) or _fill(address) or _list_poison(address) or _kasan_shadow(address)
-    if known:
+    known = _near_null(address) or _fill(address) or _list_poison(address)
+    bad = canonical_bits is not None and not _canonical(address, canonical_bits)
+    known = known or _kasan_shadow(address, anywhere=kasan and bad)
+    if known or not bad:
         return known
-    top = address >> (canonical_bits - 1)
-    if top not in (0, (1 << (65 - canonical_bits)) - 1):
-        return "a non-canonical address: no pointer of this machine looks like this"
-    return None
+    return "a non-canonical address: no pointer of this machine looks like this"
+
+
+def _canonical(address: int, bits: int) -> bool:
+    return address >> (bits - 1) in (0, (1 << (65 - bits)) - 1)
 
 
 def is_register_line(text: str) -> bool:
@@ -108,7 +132,7 @@ def parse_registers(text: str) -> tuple[Register, ...]:
     Read the registers of one line; a line without any gives ().
 
     Flags and control registers are kept as numbers; a general register's value is put in words where it
-    looks like NULL plus an offset, a poison or a non-canonical address. Zero stays a plain number.
+    is a poison.
     """
     return tuple(
         Register(found["name"], value, _meaning(found["name"], value))

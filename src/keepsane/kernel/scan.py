@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from keepsane.kernel.banner import KernelFacts
 from keepsane.kernel.block import Block, Opening
@@ -53,6 +53,9 @@ class _Open:
 
     def holds(self, opening: Opening) -> bool:
         """Tell whether the line of `opening` is to be read as any other line of this block."""
+        if opening.alone and self.opened[0][0].alone and self.reader.begun:
+            # One dump_stack() after another: the task line begins each.
+            return opening.literal != "Comm: "
         return opening.alone or any(other[0].name in opening.detail_of for other in self.opened)
 
     def _repeats(self, opening: Opening) -> bool:
@@ -108,7 +111,8 @@ class Scanner:
 
     def __init__(self) -> None:
         self._open: dict[str | None, _Open] = {}
-        self._facts = KernelFacts()
+        self._boots = [KernelFacts()]
+        self._timed = False
         self._skipped = 0
         self._unread = 0
 
@@ -126,14 +130,25 @@ class Scanner:
 
     def _take(self, record: LogRecord, gated: bool) -> Iterable[Event]:
         opening = None
+        if gated and self._boots[-1].is_over(record, reporting=bool(self._open), timed=self._timed):
+            return self._reboot(record)
+        self._timed = self._timed or record.seconds is not None
         if gated:
-            self._facts.take(record.text)
+            self._boots[-1].take(record.text)
             opening = find_opening(record.text.lstrip())  # a log pasted into a mail is indented
         block = self._open.get(record.caller)
         if block is None and opening is None:
             self._skipped += 1
             return ()
         return self._read(record, block, opening)
+
+    def _reboot(self, record: LogRecord) -> list[Event]:
+        """End every report with the boot it belongs to."""
+        ended = list(self.finish())
+        self._boots.append(KernelFacts())
+        self._boots[-1].take(record.text)
+        self._skipped += 1
+        return ended
 
     def _read(
         self, record: LogRecord, block: _Open | None, opening: tuple[Opening, re.Match[str]] | None
@@ -155,8 +170,14 @@ class Scanner:
 
     def summary(self, events: tuple[Event, ...]) -> LogSummary:
         """Give the last fact about the log: which kernel it was, and how much was not understood."""
+        boots = tuple(facts.kernel() for facts in self._boots)
+        told = [facts.kernel() for facts in self._boots if facts.last_seconds is not None]
         return LogSummary(
-            kernel=self._facts.kernel(), events=events, unread_lines=self._unread, skipped_lines=self._skipped
+            kernel=told[-1] if told else boots[-1],
+            boots=boots,
+            events=events,
+            unread_lines=self._unread,
+            skipped_lines=self._skipped,
         )
 
     def _begin(self, opening: Opening, found: re.Match[str], record: LogRecord) -> Iterator[Event]:
@@ -193,8 +214,10 @@ class Scanner:
             self._skipped += len(block.records)
             return
         self._unread += block.unread
-        self._facts.learn(event, block.reader.release.version if block.reader.release else None)
-        yield event
+        if self._boots[-1].is_foreign(event):
+            self._boots.append(KernelFacts())
+        self._boots[-1].learn(event, block.reader.release.version if block.reader.release else None)
+        yield replace(event, boot=len(self._boots))
 
 
 def _parse(block: _Open, *, cut: bool) -> Event | None:

@@ -21,7 +21,7 @@ from keepsane.kernel.trace import parse_frame, parse_inlined, strip_marker
 from keepsane.model import Frame, SourceLine, Stack
 
 MAX_FRAMES = 4096
-"""Frames kept per report; the kernel itself stops far earlier."""
+"""Frames kept per report, the rest is counted; the kernel itself stops far earlier."""
 
 CALL_TRACE = "Call Trace"
 _HEADER = re.compile(r"\s*(?P<name>-> #\d{1,5} .{1,200}?|[^\s:][^:]{0,120}?):?\s*:\s*$")
@@ -84,6 +84,11 @@ class StackReader:
             self._stacks.append(Stack(name=self._name or CALL_TRACE, frames=tuple(self._frames)))
         self._frames, self._name, self.in_section = [], "", False
         self._inlined.clear()
+
+    @property
+    def left_out(self) -> int:
+        """How many frames of the report were beyond the limit and are not kept."""
+        return max(0, self._count - MAX_FRAMES)
 
     def any(self) -> bool:
         """Tell whether a stack has begun, so that an instruction pointer belongs to one."""

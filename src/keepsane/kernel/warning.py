@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from keepsane.kernel.block import Block, Opening, build, damage_of
 from keepsane.kernel.culprit import culprit, is_machinery, plain_name
+from keepsane.kernel.machinery import REPORTING
 from keepsane.kernel.trace import MODULE, SYMBOL, symbol_frame
 from keepsane.model import Event, Frame, Task
 
@@ -72,7 +73,8 @@ def _function(block: Block) -> str | None:
     said = block.head["function"]
     if said and not is_machinery(plain_name(said)):
         return plain_name(said)
-    return culprit(block.body) or (plain_name(said) if said else None)
+    found = culprit(block.body)
+    return found if found and found not in REPORTING else plain_name(said) if said else None
 
 
 def parse_stack_pointer(block: Block) -> Warning | None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from keepsane.model import Check, Event, Failure, Finding, Kernel, Report
+from keepsane.model import Check, Failure, Finding, Report
 from keepsane.render.paint import Paint, clean, plain
 from keepsane.render.text_event import body_lines, head_lines
 from keepsane.render.text_finding import finding_lines
+from keepsane.render.words import count_words, file_words, kernel_words, proven, unread_words
 
 
 def render_text(report: Report, paint: Paint = plain) -> str:
@@ -22,61 +23,62 @@ def render_text(report: Report, paint: Paint = plain) -> str:
 
 def _lines(report: Report, paint: Paint) -> Iterator[str]:
     yield _headline(report, paint)
-    yield from _checks(report.checks, paint)
-    left = list(report.findings)
+    if len(report.boots) > 1:
+        for number, kernel in enumerate(report.boots, 1):
+            yield f"  boot {number}: {clean(kernel_words(kernel))}"
+    yield from _checks(report, paint)
+    about = findings_by_event(report)
     for event in report.events:
         yield ""
-        about = [finding for finding in left if _concerns(finding, event)]
-        left = [finding for finding in left if finding not in about]
         yield from head_lines(event, paint)
-        for finding in about:
+        for finding in about.pop(event.line, ()):
             yield from finding_lines(finding, paint)
         yield from body_lines(event, paint)
-    for finding in left:
+    for finding in about.pop(None, ()):
         yield from finding_lines(finding, paint)
     yield from _failures(report.failures, paint)
     yield from _counts(report)
 
 
-def _concerns(finding: Finding, event: Event) -> bool:
-    """Tell whether a finding stands with this event: its first quote is from there."""
-    return event.line <= finding.evidence[0].line <= event.last_line
+def findings_by_event(report: Report) -> dict[int | None, list[Finding]]:
+    """
+    Give the findings of each event under its first line, those of no event under None.
+
+    A finding belongs to the event that holds the line it quotes first: events of several contexts overlap.
+    """
+    owner = {record.line: event.line for event in report.events for record in event.records}
+    found: dict[int | None, list[Finding]] = {}
+    for finding in report.findings:
+        found.setdefault(owner.get(finding.evidence[0].line), []).append(finding)
+    return found
 
 
 def _headline(report: Report, paint: Paint) -> str:
-    count = len(report.events) + sum(len(event.again) for event in report.events)
-    what = "nothing found" if count == 0 else "1 report" if count == 1 else f"{count} reports"
-    return paint("title", f"{clean(report.source)}: {what}") + _kernel(report.kernel)
+    what = paint("title", f"{clean(report.source)}: {count_words(report)}")
+    return f"{what}, {clean(kernel_words(report.kernel))}"
 
 
-def _kernel(kernel: Kernel) -> str:
-    if kernel.release is None:
-        return ", which kernel wrote it is not said"
-    version = f" {kernel.version}" if kernel.version else ""
-    arch = f", {kernel.arch}" if kernel.arch else ""
-    offset = f", KASLR offset {kernel.offset_bytes:#x}" if kernel.offset_bytes else ""
-    build_id = f", build-id {kernel.build_id}" if kernel.build_id else ""
-    return clean(f", Linux {kernel.release}{version}{arch}{offset}{build_id}")
-
-
-def _checks(checks: tuple[Check, ...], paint: Paint) -> Iterator[str]:
+def _checks(report: Report, paint: Paint) -> Iterator[str]:
     """A contradiction comes first and loud; then, file by file, what was compared and what could not be."""
-    for check in checks:
-        if check.outcome == "mismatch":
-            yield paint("error", f"MISMATCH {clean(check.file)}: {check.name}: {clean(check.said)}")
-    for file in dict.fromkeys(check.file for check in checks):
-        mine = [check for check in checks if check.file == file]
-        if any(check.outcome == "mismatch" for check in mine):
-            yield paint("error", f"  {clean(file)} is not what ran here: no frame is decoded from it")
+    files: dict[str, list[Check]] = {}
+    for check in report.checks:
+        files.setdefault(clean(file_words(report, check)), []).append(check)
+    for file, checks in files.items():
+        for check in checks:
+            if check.outcome == "mismatch":
+                yield paint("error", f"MISMATCH {file}: {check.name}: {clean(check.said)}")
+    for file, checks in files.items():
+        if any(check.outcome == "mismatch" for check in checks):
+            yield paint("error", f"  {file} is not what ran here: no frame is decoded from it")
         else:
-            yield from _agreement(file, mine, paint)
+            yield from _agreement(file, checks, paint)
 
 
 def _agreement(file: str, checks: list[Check], paint: Paint) -> Iterator[str]:
     proofs = [check for check in checks if check.outcome == "match"]
-    proven = any(check.name != "function sizes" for check in proofs)
-    verdict = "agrees with the log" if proven else "nothing contradicts it, and nothing proves it"
-    yield paint("good" if proven else "warning", f"  {clean(file)}: {verdict}")
+    is_proven = proven(checks)
+    verdict = "agrees with the log" if is_proven else "nothing contradicts it, and nothing proves it"
+    yield paint("good" if is_proven else "warning", f"  {file}: {verdict}")
     for check in proofs:
         yield f"    {check.name + ':':<16}{clean(check.said)}"
     missing = ", ".join(dict.fromkeys(check.name for check in checks if check.outcome == "not possible"))
@@ -93,6 +95,5 @@ def _failures(failures: tuple[Failure, ...], paint: Paint) -> Iterator[str]:
 
 def _counts(report: Report) -> Iterator[str]:
     if report.unread_lines:
-        inside = f"{report.unread_lines} line{'s' if report.unread_lines > 1 else ''} inside the reports"
         yield ""
-        yield f"{inside} could not be read; {report.skipped_lines} outside belong to none"
+        yield unread_words(report)

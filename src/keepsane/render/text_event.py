@@ -10,27 +10,23 @@ An event as text: first what happened to whom, then where, then the bytes and re
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 
-from keepsane.kernel.registers import address_in_words
-from keepsane.model import Code, Event, Frame, Register, Task
+from keepsane.model import Code, Event, Frame, Register
 from keepsane.render.paint import Paint, clean
 from keepsane.render.text_finding import WIDTH, paragraph
 from keepsane.render.text_frame import frame_lines, name_width, place
 from keepsane.render.text_stack import stack_lines
+from keepsane.render.words import facts
 
-_COMMON = frozenset(field.name for field in fields(Event))
-_SAID_TOGETHER = frozenset({"address", "address_means", "access", "file", "source_line"})
+_PROSE = frozenset({"tainted"})
 
 
 def head_lines(event: Event, paint: Paint) -> Iterator[str]:
     """Write what happened: title, damage, who, which kernel, and what only this kind of event says."""
     title = clean(event.title)
     yield paint("error", title) + paint("dim", f"{f'line {event.line}':>{max(2, WIDTH - len(title))}}")
-    if event.damage:
-        yield _fact("damaged", paint("warning", clean(event.damage)))
-    yield from _facts(event)
-    yield from _own_facts(event)
+    for name, said in facts(event):
+        yield from _fact_lines(name, said, paint)
 
 
 def body_lines(event: Event, paint: Paint) -> Iterator[str]:
@@ -52,57 +48,16 @@ def _fact(name: str, said: str) -> str:
     return f"  {name:<11}{said}"
 
 
-def _task(task: Task) -> str:
-    parts = (
-        clean(task.comm) if task.comm else None,
-        f"pid {task.pid}" if task.pid is not None else None,
-        f"CPU {task.cpu}" if task.cpu is not None else None,
-    )
-    return ", ".join(part for part in parts if part)
-
-
-def _facts(event: Event) -> Iterator[str]:
-    yield _fact("kind", event.kind)
-    if event.task is not None:
-        yield _fact("task", _task(event.task))
-    if event.release is not None:
-        build_id = f", build-id {event.build_id}" if event.build_id else ""
-        yield _fact("kernel", clean(event.release) + build_id)
-    if event.taint:
-        yield paragraph("; ".join(f"{flag.letter} {flag.meaning}" for flag in event.taint), "  tainted    ")
-    if event.again:
-        lines = ", ".join(str(line) for line in event.again[:8]) + (", ..." if len(event.again) > 8 else "")
-        yield _fact("again", f"{len(event.again)} more like it, at line {lines}")
-
-
-def _own_facts(event: Event) -> Iterator[str]:
-    """Write what only this kind says; what belongs together stands on one line."""
-    yield from _address(event)
-    file, source_line = getattr(event, "file", None), getattr(event, "source_line", None)
-    if file:
-        yield _fact("at", clean(file) + (f":{source_line}" if source_line else ""))
-    for field in fields(event):
-        value = getattr(event, field.name)
-        if field.name not in _COMMON and field.name not in _SAID_TOGETHER and value not in (None, "", ()):
-            yield from _own_fact(field.name, value)
-
-
-def _address(event: Event) -> Iterator[str]:
-    address = getattr(event, "address", None)
-    if isinstance(address, int):
-        access = getattr(event, "access", None)
-        means = getattr(event, "address_means", None) or address_in_words(address)
-        yield _fact(
-            "address", f"{address:#x}" + (f", {access}" if access else "") + (f": {means}" if means else "")
-        )
-
-
-def _own_fact(name: str, value: object) -> Iterator[str]:
-    label = name.replace("_", " ")
-    said = "\n".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
+def _fact_lines(name: str, said: str, paint: Paint) -> Iterator[str]:
+    """Write a fact; one of several lines (a message of the kernel's) stays in its lines."""
+    if name == "damaged":
+        said = paint("warning", clean(said))
+    elif name in _PROSE:
+        yield paragraph(said, f"  {name:<11}")
+        return
     for index, line in enumerate(said.splitlines()):
-        shown = label if index == 0 else ""
-        yield _fact(shown, clean(line)) if len(label) < 11 else f"  {shown:<{len(label)}} {clean(line)}"
+        shown, text = name if index == 0 else "", line if name == "damaged" else clean(line)
+        yield _fact(shown, text) if len(name) < 11 else f"  {shown:<{len(name)}} {text}"
 
 
 def _registers(registers: tuple[Register, ...]) -> Iterator[str]:

@@ -102,6 +102,8 @@ def _boots(events: Sequence[Event], panic_gap_seconds: float) -> Iterator[list[E
 
 def _rebooted(before: Event, event: Event, panic_gap_seconds: float) -> bool:
     """Tell whether the machine restarted between two reports: another kernel, an earlier clock, a panic."""
+    if before.boot != event.boot:
+        return True
     if before.release and event.release and before.release != event.release:
         return True
     was, now = before.records[0].seconds, event.records[0].seconds
@@ -121,19 +123,27 @@ def _end_of(event: Event, before: Sequence[Event]) -> Finding | None:
 
 
 def _ended(event: Event, before: Sequence[Event], kinds: frozenset[Kind], pid: int | None) -> Finding | None:
-    for earlier in reversed(before):
-        if earlier.kind in kinds and (pid is None or (earlier.task is not None and earlier.task.pid == pid)):
-            return Finding(
-                severity="info",
-                confidence="high",
-                title=f"this panic is the end of the report at line {earlier.line}: {earlier.title}",
-                evidence=(
-                    quote_head(event, "the kernel gives up because of the report before"),
-                    quote_head(earlier, "that report"),
-                ),
-                explanation="The panic only says that the kernel stopped; what went wrong is in that report.",
-            )
-    return None
+    ends = [
+        earlier
+        for earlier in before
+        if earlier.kind in kinds and (pid is None or (earlier.task is not None and earlier.task.pid == pid))
+    ]
+    if not ends:
+        return None
+    # Of several tasks that hang, the last is often a victim of the first.
+    several = len(ends) > 1 and "hung-task" in kinds
+    earlier = ends[0] if several else ends[-1]
+    which = f"of {len(ends)} such reports, the first" if several else "of the report"
+    return Finding(
+        severity="info",
+        confidence="medium" if several else "high",
+        title=f"this panic is the end {which} at line {earlier.line}: {earlier.title}",
+        evidence=(
+            quote_head(event, "the kernel gives up because of the report before"),
+            quote_head(earlier, "the first of them" if several else "that report"),
+        ),
+        explanation="The panic only says that the kernel stopped; what went wrong is in that report.",
+    )
 
 
 def _after(event: Event, before: Sequence[Event]) -> Finding | None:

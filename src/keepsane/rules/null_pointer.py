@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from keepsane.kernel.oops import Oops
+from keepsane.kernel.trace import MODULE, SYMBOL, symbol_frame
 from keepsane.model import Advice, Confidence, Evidence, Finding, Frame
 from keepsane.rules import CannotTell, rule
 from keepsane.rules.quote import first_stack, quote, quote_frame, quote_head, where
@@ -17,6 +18,8 @@ SHADOW_SCALE_BYTES = 8
 
 _FETCH = re.compile(r"instruction fetch|IABT")
 _IP_LINE = re.compile(r"^\s*(?:[RE]?IP|pc|PC|NIP|epc)\b")
+_LR = re.compile(r"\s*(?:lr ?: |LR is at )" + SYMBOL + MODULE)
+_X86_64 = re.compile(r"\s*(?:RIP: |RAX: |RSP: )")
 _KASAN_NULL = re.compile(
     r"KASAN: null-ptr-deref in range \[0x(?P<low>[0-9a-f]{1,16})-0x(?P<high>[0-9a-f]{1,16})\]"
 )
@@ -57,10 +60,12 @@ def null_member_access(event: Oops, *, limit_bytes: int = PAGE_BYTES) -> Iterato
     error pointer plus an offset that wraps around (-2 + 0x10 is 0xe). An address that no member is likely to
     have (an odd one) is given medium confidence for that reason.
     """
-    if event.kind != "null-deref" or event.address is None or event.address >= limit_bytes:
+    if event.kind != "null-deref" or (event.address or 0) >= limit_bytes:
         return
     fetch = fetches(event)
-    if fetch:
+    if event.address is None and not fetch:
+        yield CannotTell("the report is cut before it says which address faulted")
+    if fetch or event.address is None:
         return
     if fetch is None and event.address == 0:
         yield CannotTell("the report is cut before it says whether NULL was read, written or called")
@@ -103,7 +108,8 @@ def call_through_null_pointer(
     cleared, an uninitialised timer or work item.
 
     How we know: the instruction pointer itself was NULL or on the first page, or the processor reported an
-    instruction fetch there. The caller is the first frame of the trace, since the called function never ran.
+    instruction fetch there. The caller is the first frame of the trace on x86-64, since the called function
+    never ran, and the function in LR on arm and arm64; on other machines it is not named.
 
     What to do: look at the caller's line for the call through a pointer, and check the pointer before the
     call or set it where the table is built.
@@ -126,6 +132,13 @@ _FAULTS = ("null-deref", "page-fault")
 
 
 def _caller(event: Oops) -> Frame | None:
+    """Give who called: arm and arm64 keep it in LR, and its trace begins with the caller's own caller."""
+    for record in event.records:
+        found = _LR.match(record.text)
+        if found is not None:
+            return symbol_frame(found, record.line, "return")
+    if not any(_X86_64.match(record.text) for record in event.records):
+        return None
     stack = first_stack(event)
     frames = [frame for frame in stack.frames if frame.function] if stack else []
     return next((frame for frame in frames if frame.reliable), frames[0] if frames else None)
@@ -144,7 +157,7 @@ def _call_finding(event: Oops, caller: Frame | None, confidence: Confidence) -> 
             quote_frame(event, caller, "the caller") if caller else None,
         ),
         explanation=(
-            "No code is at this address. What should have run left no frame; the first frame called it."
+            "No code is at this address. What should have run left no frame; its caller is known."
             if caller
             else "No code is at this address, and the part of the report that names the caller is missing."
         ),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from keepsane.kernel.culprit import culprit_of
 from keepsane.kernel.oops import Oops
 from keepsane.model import Advice, Confidence, Event, Evidence, Finding, Register
 from keepsane.rules import CannotTell, rule
@@ -20,7 +21,7 @@ LIST_POISONS = {
 }
 """What list_del() writes into an entry; 0x200 is the value of kernels before 4.16."""
 
-_OTHER_MARKS = frozenset({0x40, 0x300, 0x308, 0x400, 0x801})
+_OTHER_MARKS = frozenset({0x40, 0x48, 0x300, 0x308, 0x400, 0x801})
 """Page pool, static timer, tail page, network: they share the upper bits and are no list."""
 
 _FREED = {
@@ -170,10 +171,11 @@ def _list_word(offset_bytes: int) -> str | None:
 
 
 def _list_finding(event: Event, why: str, confidence: Confidence, *quoted: Evidence | None) -> Finding:
+    function = culprit_of(event)
     return Finding(
         severity="error",
         confidence=confidence,
-        title=f"a list entry was used after its deletion{where(event)}",
+        title="a list entry was used after its deletion" + (f" in {function}" if function else ""),
         evidence=tuple(evidence for evidence in quoted if evidence is not None) or (quote_head(event),),
         explanation=f"list_del() leaves its poison in the entry's pointers, and {why}.",
         references=("include/linux/poison.h", "include/linux/list.h, list_del()"),

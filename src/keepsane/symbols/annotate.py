@@ -170,7 +170,11 @@ def _judged(run: _Run, events: tuple[Event, ...]) -> tuple[Event, ...]:
     # Reading calls takes a disassembler and more time than decoding: only who asks for edges pays.
     from keepsane.symbols.edges import judge_edges
 
-    return judge_edges(events, run.images, run.kernel)
+    try:
+        return judge_edges(events, run.images, run.kernel)
+    except Exception as problem:  # drgn raises Exception itself where a file's types are damaged
+        run.failures.append(Failure("say why each frame is there", f"{problem!r}; give undamaged files"))
+        return events
 
 
 def _disassembled(run: _Run, event: Event) -> Code | None:

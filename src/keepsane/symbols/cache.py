@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Answers kept by build-id, so that the same binary is read once.
+Answers kept by build-id and headers (image.py, Image.key), so that the same binary is read once.
 
 One SQLite file below the user's cache directory (mode 0700). Several processes may use it at once. A cache
 that cannot be used is said once and then done without: it never stops an explanation.

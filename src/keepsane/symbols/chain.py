@@ -47,7 +47,7 @@ _JUMP = re.compile(
 # The distance to another place of the text has one of these as its highest byte. A conditional jump of less
 # than 64 KiB is nearly always one inside its function, and there are more of them than of all others.
 _FAR_JUMP = re.compile(
-    rb"\xe9(?=(...[\x00\x01\xfe\xff]))|\x0f[\x80-\x8f](?=((?!..(?:\x00\x00|\xff\xff))...[\x00\x01\xfe\xff]))",
+    rb"\xe9(?=(...[\x00-\x03\xfc-\xff]))|\x0f[\x80-\x8f](?=((?!..(?:\x00\x00|\xff\xff))...[\x00-\x03\xfc-\xff]))",
     re.DOTALL,
 )
 _MAX_JUMPERS = 200

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from keepsane.errors import MissingExtraError, SymbolError
@@ -36,15 +37,24 @@ def read_chains(elf: Elf, batches: Iterable[Sequence[int]]) -> dict[int, Chain]:
     if not elf.has_debug_info:
         raise SymbolError(f"{elf.path} has no debug information; give the file from the debug package")
     chains: dict[int, list[SourceLine]] = {}
-    try:
-        program = open_program(drgn, elf)
-        for addresses in batches:
-            chains |= {address: [] for address in addresses}
+    program = open_program(drgn, elf)
+    for addresses in batches:
+        chains |= {address: [] for address in addresses}
+        with _reading(elf):
             for pc, line in _lines(program, addresses):
                 chains[pc].append(line)
-    except (LookupError, ValueError, OSError, drgn.MissingDebugInfoError) as problem:
-        raise SymbolError(f"{elf.path} cannot be decoded: {problem}; give an undamaged copy") from problem
     return {address: tuple(chain) for address, chain in chains.items()}
+
+
+@contextmanager
+def _reading(elf: Elf) -> Iterator[None]:
+    """Make one sentence of whatever drgn raises about a damaged file."""
+    try:
+        yield
+    # drgn has no base class for its errors: it raises a bare Exception for what libdw and libelf say, classes
+    # that only its private module names, and OverflowError. None of them may cost the rest of a report.
+    except Exception as problem:
+        raise SymbolError(f"{elf.path} cannot be decoded: {problem}; give an undamaged copy") from problem
 
 
 def import_drgn() -> Any:
@@ -59,7 +69,11 @@ def import_drgn() -> Any:
 
 
 def open_program(drgn: Any, elf: Elf) -> drgn.Program:
-    """Open a file in drgn, its addresses as they stand there (a module's as lay_out() puts them)."""
+    """
+    Open a file in drgn, its addresses as they stand there (a module's as lay_out() puts them).
+
+    Raises SymbolError where the file has no code, is for another machine, or drgn cannot read it.
+    """
     machines = {EM_X86_64: drgn.Architecture.X86_64, EM_AARCH64: drgn.Architecture.AARCH64}
     if elf.machine not in machines:
         raise SymbolError(
@@ -71,6 +85,13 @@ def open_program(drgn: Any, elf: Elf) -> drgn.Program:
     if not text:
         raise SymbolError(f"{elf.path} has no code; give a vmlinux or a .ko")
     start, end = min(place for place, _ in text), max(place + size for place, size in text)
+    with _reading(elf):
+        _load(program, elf, places, (start, end))
+    return program
+
+
+def _load(program: drgn.Program, elf: Elf, places: Sequence[int], text: tuple[int, int]) -> None:
+    start, end = text
     if elf.kind == ET_REL:
         module = program.relocatable_module(elf.path.name, start, create=True)
         for place, section in zip(places, elf.sections, strict=True):
@@ -83,7 +104,6 @@ def open_program(drgn: Any, elf: Elf) -> drgn.Program:
     # Only now: drgn would otherwise take the difference to the file's own addresses for a bias.
     if elf.kind != ET_REL:
         module.address_range = (start, end)
-    return program
 
 
 def _lines(program: drgn.Program, addresses: Sequence[int]) -> Iterator[tuple[int, SourceLine]]:

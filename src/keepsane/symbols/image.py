@@ -8,10 +8,12 @@ What the cache knows is answered without opening the symbol table or the DWARF.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Set
+import os
+import zlib
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keepsane.symbols.cache import Cache
 from keepsane.symbols.elf import ET_REL, Elf, read_elf
@@ -57,9 +59,14 @@ class Image:
         return self.elf.kind == ET_REL
 
     @property
-    def _key(self) -> str | None:
+    def key(self) -> str | None:
+        """Give the key of the file's answers in the cache; None where it has no build-id or no DWARF."""
         # A file without DWARF may carry the build-id of one that has it: its empty answers are not kept.
-        return self.elf.build_id if self.elf.has_debug_info else None
+        if self.elf.build_id is None or not self.elf.has_debug_info:
+            return None
+        # Another file may carry a copied build-id: then it differs in size, or in what its headers say.
+        said = [os.fstat(self.elf.descriptor).st_size, self.elf.kind, self.elf.machine, self.elf.sections]
+        return f"{self.elf.build_id} {zlib.crc32(repr(said).encode()):08x}"
 
     def symbols(self, names: Iterable[str]) -> dict[str, tuple[Symbol, ...]]:
         """
@@ -71,29 +78,26 @@ class Image:
         wanted = set(names)
         unasked = wanted - self.named.keys()
         if unasked:
-            known = self.cache.recall(self._key, "name", unasked)
+            known = self.cache.recall(self.key, "name", unasked)
             self.named |= _symbols(known)
         missing = wanted - self.named.keys()
         if missing:
             fresh = self._read_symbols(missing)
             self.named |= fresh
-            self.cache.keep(self._key, "name", {name: _packed(symbols) for name, symbols in fresh.items()})
+            self.cache.keep(self.key, "name", {name: _packed(symbols) for name, symbols in fresh.items()})
         return {name: self.named[name] for name in wanted}
 
     def containing(self, addresses: Iterable[int]) -> dict[int, Symbol]:
         """Find the function around each address; an address outside every function has no entry."""
         wanted = set(addresses)
-        known = self.cache.recall(self._key, "at", [f"{address:x}" for address in wanted])
+        known = self.cache.recall(self.key, "at", [f"{address:x}" for address in wanted])
         found = {int(address, 16): symbols for address, symbols in _symbols(known).items()}
         missing = wanted - found.keys()
         if missing:
-            table = self._table()
-            if len(missing) > _MANY_ADDRESSES:
-                read_pages(table)
-            around = {address: symbol_containing(table, address) for address in missing}
-            fresh = {address: (symbol,) if symbol else () for address, symbol in around.items()}
+            around = self._read_containing(missing)
+            fresh = {address: (around[address],) if address in around else () for address in missing}
             found |= fresh
-            self.cache.keep(self._key, "at", {f"{one:x}": _packed(symbols) for one, symbols in fresh.items()})
+            self.cache.keep(self.key, "at", {f"{one:x}": _packed(symbols) for one, symbols in fresh.items()})
         return {address: symbols[0] for address, symbols in found.items() if symbols}
 
     def locate(self, addresses: Iterable[int]) -> dict[int, Chain]:
@@ -111,19 +115,19 @@ class Image:
 
             fresh = self._named(read_chains_in_parallel(self.elf, missing))
             found |= fresh
-            self.cache.keep(self._key, "lines", pack_pages(fresh), join_pages)
+            self.cache.keep(self.key, "lines", pack_pages(fresh), join_pages)
         return found
 
     def _kept_chains(self, wanted: Set[int]) -> dict[int, Chain]:
-        known = self.cache.recall(self._key, "lines", {page_of(address) for address in wanted})
+        known = self.cache.recall(self.key, "lines", {page_of(address) for address in wanted})
         try:
             return unpack_pages(known.values(), wanted)
-        except (ValueError, TypeError):  # another program wrote there: all is asked for anew
+        except (ValueError, TypeError, LookupError):  # another program wrote there: all is asked for anew
             return {}
 
     def _named(self, chains: dict[int, Chain]) -> dict[int, Chain]:
         unnamed = [address for address, chain in chains.items() if chain and not chain[-1].function]
-        symbols = self.containing(unnamed)
+        symbols = self._read_containing(unnamed) if unnamed else {}  # kept with the lines, not on their own
         for address in unnamed:
             *inner, outer = chains[address]
             name = symbols[address].name if address in symbols else "?"
@@ -134,6 +138,13 @@ class Image:
         if self.table is None:
             self.table = read_symbols(self.elf)
         return self.table
+
+    def _read_containing(self, addresses: Collection[int]) -> dict[int, Symbol]:
+        table = self._table()
+        if len(addresses) > _MANY_ADDRESSES:
+            read_pages(table)
+        around = ((address, symbol_containing(table, address)) for address in addresses)
+        return {address: symbol for address, symbol in around if symbol is not None}
 
     def _read_symbols(self, names: set[str]) -> dict[str, tuple[Symbol, ...]]:
         table = self._table()
@@ -165,9 +176,20 @@ def _symbols(answers: Mapping[str, str]) -> dict[str, tuple[Symbol, ...]]:
     try:
         # One call for all: five thousand calls take three times as long.
         rows = json.loads(f"[{','.join(answers.values())}]")
-        return {
+        found = {
             subject: tuple(Symbol(*symbol) for symbol in row)
             for subject, row in zip(answers, rows, strict=True)
         }
     except (ValueError, TypeError):
         return {}
+    return {subject: symbols for subject, symbols in found.items() if all(map(_is_symbol, symbols))}
+
+
+def _is_symbol(kept: Any) -> bool:
+    return (
+        isinstance(kept.name, str)
+        and isinstance(kept.address, int)
+        and isinstance(kept.size_bytes, int)
+        and isinstance(kept.exact, bool)
+        and isinstance(kept.section, str)
+    )

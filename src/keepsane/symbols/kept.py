@@ -58,12 +58,12 @@ def keep_edges(images: Images, judged: Mapping[str, Sequence[Edge]]) -> None:
 
 
 def _key(images: Images) -> str | None:
-    """All build-ids, None where a file has none; one without DWARF says less than one with the same id."""
+    """Name all files together, None where one of them has nothing that names it."""
     said = []
     for module, image in sorted(images.items(), key=lambda item: item[0] or ""):
-        if image.elf.build_id is None:
+        if image.key is None:
             return None
-        said.append(f"{module or 'vmlinux'} {image.elf.build_id} {image.elf.has_debug_info}")
+        said.append(f"{module or 'vmlinux'} {image.key}")
     return hashlib.sha256("\n".join(said).encode()).hexdigest() if said else None
 
 

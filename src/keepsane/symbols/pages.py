@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Set
 from itertools import islice
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from keepsane.model import SourceLine
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from keepsane.symbols.dwarf import Chain
 
 _PAGE_BITS = 16
-_FIELDS = 5
+_TYPES: tuple[set[type], ...] = ({str}, {str, NoneType}, {int, NoneType}, {int, NoneType}, {bool})
+_FIELDS = len(_TYPES)
 
 
 def page_of(address: int) -> str:
@@ -75,6 +77,9 @@ def _unpacked(content: Any, wanted: Set[int]) -> dict[int, Chain]:
     addresses, levels, *columns = content
     if len(columns) != _FIELDS or sum(levels) != len(columns[0]):
         raise ValueError("columns of unequal length")
+    for column, types in zip(columns, _TYPES, strict=True):
+        if not types.issuperset(map(type, column)):
+            raise TypeError("a column of another type")
     lines = (
         SourceLine(function=function, file=file, line=line, column=column, inlined=inlined)
         for function, file, line, column, inlined in zip(*columns, strict=True)

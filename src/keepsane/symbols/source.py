@@ -8,12 +8,13 @@ and without one only where the absolute path is there.
 
 from __future__ import annotations
 
+import os
 import re
-import stat
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from keepsane.model import SourceLine, SourceText
+from keepsane.symbols.elf import open_regular
 
 _SOURCE = re.compile(r".*\.(c|h|S|s|rs|inc|lds)\Z", re.DOTALL)
 _AROUND_LINES = 3
@@ -48,11 +49,15 @@ def read_source(tree: SourceTree, line: SourceLine) -> SourceLine:
 def _read(directory: Path | None, file: str) -> tuple[str, ...]:
     try:
         path = _find(directory, file)
-        if path is None or path.stat().st_size > _MAX_FILE_BYTES:
+        if path is None:
             return ()
-        content = path.read_bytes().decode("utf-8", "replace")
+        with open_regular(path) as opened:
+            read = opened.read(_MAX_FILE_BYTES + 1)
     except (OSError, ValueError):
         return ()
+    if len(read) > _MAX_FILE_BYTES:
+        return ()
+    content = read.decode("utf-8", "replace")
     return tuple(line.rstrip("\r")[:_MAX_LINE_CHARACTERS] for line in content.split("\n"))
 
 
@@ -61,17 +66,22 @@ def _find(directory: Path | None, file: str) -> Path | None:
         return None
     if directory is None:
         path = Path(file)
-        return path if path.is_absolute() and stat.S_ISREG(path.stat().st_mode) else None
-    top = directory.resolve()
+        return path if path.is_absolute() else None
+    top = _resolved(directory)
     parts = _plain_parts(file)
     for start in range(len(parts)):
         if start and not file.startswith("/") and parts[start - 1] != top.name:
             # `mm/slab.c` must not become any `slab.c`, unless the directory is that `mm`.
             continue
-        path = top.joinpath(*parts[start:]).resolve()
+        path = _resolved(top.joinpath(*parts[start:]))
         if path.is_relative_to(top) and path.is_file():
             return path
     return None
+
+
+def _resolved(path: Path) -> Path:
+    # Not Path.resolve(): before Python 3.13 it raises RuntimeError where links lead in a circle.
+    return Path(os.path.realpath(path))
 
 
 def _plain_parts(file: str) -> list[str]:

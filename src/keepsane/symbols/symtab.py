@@ -71,6 +71,8 @@ def lay_out(sections: tuple[Section, ...]) -> tuple[int, ...]:
     Give each loaded section of a module an address, text first, as the module loader orders it.
 
     Source: kernel/module/main.c, layout_sections(): core sections in file order by permission, then init.
+    Unlike there, each section begins on a page of its own: where one ends, its line table has a last row that
+    must not stand at the first address of the next one.
     """
     addresses = [0] * len(sections)
     position = _MODULE_BASE
@@ -80,8 +82,7 @@ def lay_out(sections: tuple[Section, ...]) -> tuple[int, ...]:
                 align_bytes = max(section.align_bytes, 1)
                 position = (position + align_bytes - 1) // align_bytes * align_bytes
                 addresses[index] = position
-                position += section.size_bytes
-        position = (position + _PAGE_BYTES) // _PAGE_BYTES * _PAGE_BYTES
+                position = (position + section.size_bytes + _PAGE_BYTES) // _PAGE_BYTES * _PAGE_BYTES
     return tuple(addresses)
 
 
@@ -118,6 +119,10 @@ def read_symbols(elf: Elf) -> SymbolTable:
     heads, values = raw[0::3], raw[1::3]
     addresses = _placed(heads, values, places) if relocatable else values
     strings = elf.content(elf.sections[table.link]) + b"\0"
+    if words and max(words[0::6]) >= len(strings):
+        raise SymbolError(
+            f"{elf.path} is a damaged ELF file (a symbol's name is missing); give an undamaged copy"
+        )
     return SymbolTable(elf.sections, places, heads, addresses, strings, relocatable, words[0::6])
 
 

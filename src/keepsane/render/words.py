@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What every renderer says in the same words: an event's facts, a task, a kernel, a file's agreement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+
+from keepsane.kernel.registers import address_in_words
+from keepsane.model import Check, Event, Kernel, Report, Task
+
+_COMMON = frozenset(field.name for field in fields(Event))
+_SAID_TOGETHER = frozenset({"address", "address_means", "access", "file", "source_line"})
+_EVERY_REBUILD = frozenset({"function sizes", "release"})
+_IN_HEX = ("address", "mode", "mask", "preempt_count")
+
+
+def task_words(task: Task) -> str:
+    """Say who was running: `init, pid 1, CPU 0`."""
+    parts = (
+        task.comm or None,
+        f"pid {task.pid}" if task.pid is not None else None,
+        f"CPU {task.cpu}" if task.cpu is not None else None,
+    )
+    return ", ".join(part for part in parts if part)
+
+
+def kernel_words(kernel: Kernel) -> str:
+    """Say which kernel wrote the log, as far as it tells."""
+    if kernel.release is None:
+        return "which kernel wrote it is not said"
+    version = f" {kernel.version}" if kernel.version else ""
+    arch = f", {kernel.arch}" if kernel.arch else ""
+    offset = f", KASLR offset {kernel.offset_bytes:#x}" if kernel.offset_bytes else ""
+    build_id = f", build-id {kernel.build_id}" if kernel.build_id else ""
+    return f"Linux {kernel.release}{version}{arch}{offset}{build_id}"
+
+
+def count_words(report: Report) -> str:
+    """Say how many reports the log holds, equal ones counted each."""
+    count = len(report.events) + sum(len(event.again) for event in report.events)
+    return "nothing found" if count == 0 else "1 report" if count == 1 else f"{count} reports"
+
+
+def unread_words(report: Report) -> str:
+    """Say how many lines nobody understood."""
+    inside = f"{report.unread_lines} line{'' if report.unread_lines == 1 else 's'} inside the reports"
+    return f"{inside} could not be read; {report.skipped_lines} outside belong to none"
+
+
+def file_words(report: Report, check: Check) -> str:
+    """Name the file, and which boot it was held against where the log has several."""
+    return check.file + (f" (boot {check.boot})" if len(report.boots) > 1 else "")
+
+
+def proven(checks: Sequence[Check]) -> bool:
+    """Tell whether a match shows this very build: every rebuild has the release, and most of the sizes."""
+    return any(check.outcome == "match" and check.name not in _EVERY_REBUILD for check in checks)
+
+
+def facts(event: Event) -> Iterator[tuple[str, str]]:
+    """Give an event's facts as name and words; what an own field says may have several lines."""
+    if event.damage:
+        yield "damaged", event.damage
+    yield "kind", event.kind
+    if event.task is not None:
+        yield "task", task_words(event.task)
+    if event.release is not None:
+        yield "kernel", event.release + (f", build-id {event.build_id}" if event.build_id else "")
+    if event.taint:
+        yield "tainted", "; ".join(f"{flag.letter} {flag.meaning}" for flag in event.taint)
+    if event.again:
+        lines = ", ".join(str(line) for line in event.again[:8]) + (", ..." if len(event.again) > 8 else "")
+        yield "again", f"{len(event.again)} more like it, at line {lines}"
+    yield from _address(event)
+    yield from _own_facts(event)
+
+
+def _address(event: Event) -> Iterator[tuple[str, str]]:
+    address = getattr(event, "address", None)
+    if isinstance(address, int):
+        access = getattr(event, "access", None)
+        means = getattr(event, "address_means", None) or address_in_words(address)
+        yield "address", f"{address:#x}" + (f", {access}" if access else "") + (f": {means}" if means else "")
+
+
+def _own_facts(event: Event) -> Iterator[tuple[str, str]]:
+    """Give what only this kind says; what belongs together stands on one line."""
+    file, source_line = getattr(event, "file", None), getattr(event, "source_line", None)
+    if file:
+        yield "at", f"{file}:{source_line}" if source_line else file
+    for field in fields(event):
+        value = getattr(event, field.name)
+        if field.name not in _COMMON and field.name not in _SAID_TOGETHER and value not in (None, "", ()):
+            yield field.name.replace("_", " "), _own_fact(field.name, value)
+
+
+def _own_fact(name: str, value: object) -> str:
+    if isinstance(value, tuple):
+        return "\n".join(str(part) for part in value)
+    return f"{value:#x}" if isinstance(value, int) and name.endswith(_IN_HEX) else str(value)

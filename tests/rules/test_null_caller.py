@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who a finding names: the caller of a NULL pointer, the user of a deleted list entry."""
+
+from __future__ import annotations
+
+import pytest
+
+from keepsane.api import explain
+
+FAULT = "Unable to handle kernel NULL pointer dereference at virtual address 00000000\n"
+OOPS = (
+    FAULT
+    + "Internal error: Oops: 80000005 [#1] PREEMPT SMP ARM\nCPU: 0 PID: 9 Comm: a Not tainted 6.1.0 #1\n"
+)
+TRACE = "Backtrace:\n outer_widget from ioctl_widget+0x10/0x20\n ioctl_widget from sys_ioctl+0x10/0x20\n"
+
+
+@pytest.mark.parametrize(
+    ("link", "by"), [("LR is at call_widget+0x18/0x40\n", "by call_widget"), ("", "not show")]
+)
+def test_on_arm_the_caller_is_in_lr_and_not_in_the_trace(link: str, by: str) -> None:
+    (title,) = (
+        finding.title
+        for finding in explain(OOPS + "PC is at 0x0\n" + link + TRACE, cache=False).findings
+        if finding.rule == "call-through-null-pointer"
+    )
+    assert by in title
+
+
+def test_a_deleted_list_entry_is_not_said_to_be_used_in_the_check() -> None:
+    log = (
+        "list_del corruption, ffff888104c1a800->next is LIST_POISON1 (dead000000000100)\n"
+        "kernel BUG at lib/list_debug.c:56!\ninvalid opcode: 0000 [#1] SMP\n"
+        "RIP: 0010:__list_del_entry_valid_or_report+0x31/0x58\nCall Trace:\n frob_release+0x41/0x90\n"
+    )
+    titles = [finding.title for finding in explain(log, cache=False).findings]
+    assert "a list entry was used after its deletion in frob_release" in titles
