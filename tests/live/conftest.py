@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
-from pathlib import Path
 
 import pytest
 
@@ -29,6 +28,6 @@ def other_guest(guest: Guest, guests: tuple[Guest, ...]) -> Guest:
 
 
 @pytest.fixture(scope="session")
-def explained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, Path, Path], Json]:
+def explained(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Json]:
     """The command line's answer, asked once for the same files, with a symbol cache of this session."""
     return cache(partial(explain, tmp_path_factory.mktemp("cache")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests.live.edges import ARM64_SYSRQC, CRASHES, SOURCE, VARIANTS, Mark, mark
 from tests.live.guests import Guest, Json, boot_arm64, boot_edges, frames, plain_name
 
 pytestmark = pytest.mark.live
-Explain = Callable[[Path, Path, Path], Json]
+Explain = Callable[..., Json]
 Pair = tuple[Json, Json | None]  # a frame and the one that it called, None for a `?` frame and the innermost
 
 
@@ -27,7 +27,7 @@ def trace_of(explained: Explain, guest: Guest, variant: str, scenario: str) -> l
     log = guest.log(f"{variant}/edges")
     said = re.compile(rf"\bedges: (end of )?{scenario}\b")
     lines = [number for number, line in enumerate(log.read_text().splitlines(), 1) if said.search(line)]
-    report = explained(log, guest.vmlinux, guest.modules)
+    report = explained(log, guest.vmlinux, guest.modules, "--edges")
     return [frame for frame in all_frames(report) if lines[0] < frame["line"] < lines[-1]]
 
 
@@ -118,7 +118,7 @@ def test_edges_are_what_the_source_marks(
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_question_mark_has_a_reason(variant: str, guest: Guest, explained: Explain) -> None:
-    report = explained(guest.log(f"{variant}/edges"), guest.vmlinux, guest.modules)
+    report = explained(guest.log(f"{variant}/edges"), guest.vmlinux, guest.modules, "--edges")
     doubtful = [frame for frame in all_frames(report) if not frame["reliable"]]
     assert len(doubtful) > 100
     assert all(frame["edge"] for frame in doubtful), "frames have no edge: explain does not judge edges"
@@ -159,14 +159,15 @@ def test_verdicts_of_crashes_do_not_depend_on_the_command_line(
     scenario: str, variant: str, guest: Guest, explained: Explain
 ) -> None:
     logs = (guest.log(f"{variant}/{scenario}"), guest.log(scenario))
-    here, there = (said_of(all_frames(explained(log, guest.vmlinux, guest.modules))) for log in logs)
+    said = [explained(log, guest.vmlinux, guest.modules, "--edges") for log in logs]
+    here, there = (said_of(all_frames(report)) for report in said)
     assert here == there
 
 
 @pytest.mark.parametrize(("caller", "callee"), ARM64_SYSRQC)
 def test_arm64_edges(caller: str, callee: str, explained: Explain) -> None:
     guest = boot_arm64()
-    trace = all_frames(explained(guest.log("sysrqc"), guest.vmlinux, guest.modules))
+    trace = all_frames(explained(guest.log("sysrqc"), guest.vmlinux, guest.modules, "--edges"))
     (frame,) = [
         one
         for one, inner in pairs(trace)
