@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import gzip
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keepsane.api import explain
 from keepsane.render.paint import clean, link, plain, terminal
+from keepsane.render.text import render_text
 
 
 @given(st.text())
@@ -26,3 +31,14 @@ def test_plain_has_no_escape_and_terminal_has() -> None:
 def test_a_link_is_a_link_only_on_a_terminal() -> None:
     assert link(plain, "a.c:1", "/src/a.c") == "a.c:1"
     assert "file:///src/a.c" in link(terminal, "a.c:1", "/src/a.c")
+
+
+def test_places_in_a_source_tree_are_links_on_a_terminal() -> None:
+    """The example's source lies beside it: its lines lead there, and plain text has no escape at all."""
+    example = Path(__file__).parents[2] / "examples" / "null-deref"
+    log = gzip.decompress((example / "console.log.gz").read_bytes()).decode()
+
+    report = explain(log, modules=example, source=example, cache=False)
+
+    assert f"\x1b]8;;{(example / 'crashme.c').as_uri()}\x1b\\" in render_text(report, terminal)
+    assert "\x1b" not in render_text(report)

@@ -27,11 +27,13 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_three_lines_before_and_after_are_shown(tree: Path) -> None:
-    assert _read(tree, "mm/slub.c", 5) == SourceText(2, tuple(f"line {number}" for number in range(2, 9)))
+    lines = tuple(f"line {number}" for number in range(2, 9))
+
+    assert _read(tree, "mm/slub.c", 5) == SourceText(2, lines, str(tree / "mm" / "slub.c"))
 
 
 def test_at_the_edges_of_a_file_there_are_fewer(tree: Path) -> None:
-    assert _read(tree, "crashme.c", 1) == SourceText(1, ("one", "two", "three", ""))
+    assert _read(tree, "crashme.c", 1) == SourceText(1, ("one", "two", "three", ""), str(tree / "crashme.c"))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from keepsane.model import SourceLine, SourceText
 from keepsane.symbols.elf import open_regular
@@ -23,12 +24,22 @@ _MAX_FILES = 2000
 _MAX_LINE_CHARACTERS = 400
 
 
+class _File(NamedTuple):
+    """A source file as it was read; without lines where it was not found."""
+
+    path: str
+    lines: tuple[str, ...]
+
+
+_NOT_FOUND = _File("", ())
+
+
 @dataclass(slots=True)
 class SourceTree:
     """A directory with sources, or None for the paths in DWARF, and the files read so far."""
 
     directory: Path | None
-    files: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    files: dict[str, _File] = field(default_factory=dict)
 
 
 def read_source(tree: SourceTree, line: SourceLine) -> SourceLine:
@@ -39,26 +50,26 @@ def read_source(tree: SourceTree, line: SourceLine) -> SourceLine:
         if len(tree.files) >= _MAX_FILES:
             return line
         tree.files[line.file] = _read(tree.directory, line.file)
-    lines = tree.files[line.file]
+    path, lines = tree.files[line.file]
     if not 0 < line.line <= len(lines):
         return line
     first = max(line.line - _AROUND_LINES, 1)
-    return replace(line, text=SourceText(first, lines[first - 1 : line.line + _AROUND_LINES]))
+    return replace(line, text=SourceText(first, lines[first - 1 : line.line + _AROUND_LINES], path))
 
 
-def _read(directory: Path | None, file: str) -> tuple[str, ...]:
+def _read(directory: Path | None, file: str) -> _File:
     try:
         path = _find(directory, file)
         if path is None:
-            return ()
+            return _NOT_FOUND
         with open_regular(path) as opened:
             read = opened.read(_MAX_FILE_BYTES + 1)
     except (OSError, ValueError):
-        return ()
+        return _NOT_FOUND
     if len(read) > _MAX_FILE_BYTES:
-        return ()
+        return _NOT_FOUND
     content = read.decode("utf-8", "replace")
-    return tuple(line.rstrip("\r")[:_MAX_LINE_CHARACTERS] for line in content.split("\n"))
+    return _File(str(path), tuple(line.rstrip("\r")[:_MAX_LINE_CHARACTERS] for line in content.split("\n")))
 
 
 def _find(directory: Path | None, file: str) -> Path | None:
