@@ -36,8 +36,8 @@ COMMANDS = (
     Command("completion", "Around it", "a completion script for your shell", "keepsane.commands.completion"),
 )
 
-EXIT_CLEAR, EXIT_FOUND, EXIT_FAILED = 0, 1, 2
-"""No event and no finding above info; any; it could not be done."""
+EXIT_FAILED = 2
+"""It could not be done; the other exit codes are the verb's."""
 
 
 def _overview() -> str:
@@ -98,11 +98,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except KeepsaneError as error:
         _complain(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        else:
-            _complain(f"cannot write: {error.strerror}")
+        _complain(f"cannot write: {error.strerror}")
     except KeyboardInterrupt:
         _complain("interrupted")
     return EXIT_FAILED

@@ -12,17 +12,20 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from keepsane.api import explain, explain_stream
+from keepsane.commands.output import open_output
 from keepsane.commands.progress import counted
 from keepsane.errors import InputError, KeepsaneError
 from keepsane.kernel.input import read_log
 from keepsane.model import Fragment, Report
 from keepsane.render.json import render_json, render_jsonl
 from keepsane.symbols.files import READ_VMLINUX
+
+EXIT_CLEAR, EXIT_FOUND, EXIT_UNUSABLE = 0, 1, 2
+"""No event and no finding above info; any; the vmlinux that was named could not be used."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,22 +82,6 @@ class _Damage:
             yield from lines
         except InputError as error:
             self.error = error
-
-
-@contextmanager
-def _output(path: str | None) -> Iterator[TextIO]:
-    if path is None:
-        reconfigure = getattr(sys.stdout, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(encoding="utf-8", errors="replace")
-        yield sys.stdout
-        return
-    try:
-        file = Path(path).open("w", encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; give another file to -o") from error
-    with file:
-        yield file
 
 
 def _render(part: Report | Fragment, form: str, out: TextIO) -> str:
@@ -166,7 +153,7 @@ def run(arguments: argparse.Namespace) -> int:
         "cache": not arguments.no_cache,
     }
     found = unusable = False
-    with _output(arguments.output) as out:
+    with open_output(arguments.output) as out:
         for part in _parts(arguments.format, lines, options):
             out.write(_render(part, arguments.format, out))
             out.flush()
@@ -174,8 +161,8 @@ def run(arguments: argparse.Namespace) -> int:
     if damage.error is not None:
         raise damage.error
     if unusable:
-        return 2
-    return 1 if found else 0
+        return EXIT_UNUSABLE
+    return EXIT_FOUND if found else EXIT_CLEAR
 
 
 def _parts(form: str, lines: Iterator[str], options: dict[str, Any]) -> Iterator[Report | Fragment]:

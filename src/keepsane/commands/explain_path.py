@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from keepsane.commands.output import open_output
 from keepsane.errors import InputError, KeepsaneError, SymbolError
 from keepsane.model import SourceLine
 from keepsane.symbols.cache import Cache, open_cache
@@ -45,7 +45,7 @@ def run_path(arguments: argparse.Namespace) -> int:
     """
     if arguments.vmlinux is None:
         raise InputError("--path reads the code of the kernel; give its file with --vmlinux FILE")
-    if arguments.format == "jsonl":
+    if arguments.format not in ("text", "json"):
         raise InputError("--path gives one answer; ask for --format text or --format json")
     cache = Cache() if arguments.no_cache else open_cache()
     try:
@@ -54,18 +54,9 @@ def run_path(arguments: argparse.Namespace) -> int:
     finally:
         cache.close()
     said = _json(answer, lines) if arguments.format == "json" else _text(answer, lines)
-    _write(said, arguments.output)
+    with open_output(arguments.output) as out:
+        out.write(said)
     return FOUND if answer.ways else NOT_FOUND
-
-
-def _write(said: str, output: str | None) -> None:
-    if output is None:
-        sys.stdout.write(said)
-        return
-    try:
-        Path(output).write_text(said, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {output}: {error.strerror}; give another file to -o") from error
 
 
 def _answer(arguments: argparse.Namespace, cache: Cache) -> tuple[_Answer, Text]:

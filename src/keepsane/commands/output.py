@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where a verb writes: the file named with `-o`, else standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from keepsane.errors import InputError
+
+
+@contextmanager
+def open_output(path: str | None) -> Iterator[TextIO]:
+    """Open `path` for writing, None for standard output; what cannot be encoded is replaced, not fatal."""
+    if path is None:
+        reconfigure = getattr(sys.stdout, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", errors="replace")
+        yield sys.stdout
+        return
+    try:
+        file = Path(path).open("w", encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; give another file to -o") from error
+    with file:
+        yield file
