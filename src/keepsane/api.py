@@ -18,14 +18,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keepsane.kernel.scan import Scanner
-from keepsane.model import Check, Event, Failure, Finding, Fragment, Kernel, Report
+from keepsane.model import Event, Failure, Finding, Fragment, Kernel, Report
 from keepsane.rules import run
 from keepsane.symbols.annotate import Annotated, Symbols, Wanted
 
 MAX_EVENTS = 20_000
 """Distinct reports kept for one input; further ones are counted and said to be left out."""
-
-
 MAX_AGAIN = 1_000
 """Lines kept of later reports that said the same; further ones are counted."""
 
@@ -94,15 +92,21 @@ def _events(scanner: Scanner, lines: Iterable[str]) -> Iterator[Event]:
 
 def _annotated(symbols: Symbols, events: Sequence[Event], boots: Sequence[Kernel]) -> Annotated:
     """Decode the reports of each boot with what that boot said of its kernel."""
-    parts = [
-        symbols.annotate([event for event in events if event.boot == boot], kernel)
-        for boot, kernel in enumerate(boots, 1)
-    ]
+    by_boot: dict[int, list[Event]] = {}
+    for event in events:
+        by_boot.setdefault(event.boot, []).append(event)
+    parts = [_decoded(symbols, by_boot[boot], boots[boot - 1]) for boot in sorted(by_boot)]
     return Annotated(
         tuple(sorted((event for part in parts for event in part.events), key=lambda event: event.line)),
-        tuple(check._replace(boot=boot) for boot, part in enumerate(parts, 1) for check in part.checks),
+        tuple(check for part in parts for check in part.checks),
         tuple(dict.fromkeys(failure for part in parts for failure in part.failures)),
     )
+
+
+def _decoded(symbols: Symbols, events: Sequence[Event], kernel: Kernel) -> Annotated:
+    """Decode reports of one boot; every check says which."""
+    part = symbols.annotate(events, kernel)
+    return part._replace(checks=tuple(check._replace(boot=events[0].boot) for check in part.checks))
 
 
 def _judge(facts: Sequence[object]) -> tuple[tuple[Finding, ...], tuple[Failure, ...]]:
@@ -230,9 +234,11 @@ def _remembered(event: Event) -> Event:
 
 
 def _fragment(event: Event, kernel: Kernel, symbols: Symbols) -> Fragment:
-    decoded = symbols.annotate((event,), kernel)
+    decoded = _decoded(symbols, (event,), kernel)
     findings, failures = _judge(decoded.events)
-    checks: tuple[Check, ...] = decoded.checks
     return Fragment(
-        event=decoded.events[0], findings=findings, checks=checks, failures=(*decoded.failures, *failures)
+        event=decoded.events[0],
+        findings=findings,
+        checks=decoded.checks,
+        failures=(*decoded.failures, *failures),
     )
