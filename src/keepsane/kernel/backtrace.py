@@ -81,6 +81,7 @@ OPENINGS = (
         re.compile(r"CPU: \d{1,5} .{0,20}PID: \d{1,10} Comm: "),
         parse_backtrace,
         alone=True,
+        renews=True,
     ),
     Opening("backtrace", "Pid: ", re.compile(r"Pid: \d{1,10}, comm: "), parse_backtrace, alone=True),
     Opening("backtrace", "Call Trace:", re.compile(r"\s*Call Trace:"), parse_backtrace, alone=True),

@@ -30,7 +30,8 @@ class Opening(NamedTuple):
     ...", or "kernel BUG at ...", "invalid opcode: 0000 [#1]"): a line of lower `rank` continues a block whose
     body has not begun. `own` matches the further lines only this kind prints. `joins` names the openings
     whose block this one continues at any time, as a stack of its own called by group `stack`. One that is
-    `alone` begins a report only where no open block takes the line for its own; `detail_of` names the
+    `alone` begins a report only where no open block takes the line for its own, and one that `renews` begins
+    another after a complete one of that kind: one dump_stack() after the other. `detail_of` names the
     openings in whose block it begins none but is a line like others.
     """
 
@@ -42,6 +43,7 @@ class Opening(NamedTuple):
     own: re.Pattern[str] | None = None
     joins: frozenset[str] = frozenset()
     alone: bool = False
+    renews: bool = False
     detail_of: frozenset[str] = frozenset()
 
 

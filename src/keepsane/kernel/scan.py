@@ -45,18 +45,18 @@ class _Open:
 
     def continues(self, opening: Opening) -> bool:
         """Tell whether `opening` belongs here: a more general head, or a stack of the same report."""
-        if any(name in opening.joins for name, *_ in (other[0] for other in self.opened)) or self._repeats(
-            opening
-        ):
+        if self._has_any(opening.joins) or self._repeats(opening):
             return True
         return not self.reader.begun and opening.rank < min(other[0].rank for other in self.opened)
 
     def holds(self, opening: Opening) -> bool:
         """Tell whether the line of `opening` is to be read as any other line of this block."""
-        if opening.alone and self.opened[0][0].alone and self.reader.begun:
-            # One dump_stack() after another: the task line begins each.
-            return opening.literal != "Comm: "
-        return opening.alone or any(other[0].name in opening.detail_of for other in self.opened)
+        if opening.renews and self.opened[0][0].alone and self.reader.begun:
+            return False
+        return opening.alone or self._has_any(opening.detail_of)
+
+    def _has_any(self, names: frozenset[str]) -> bool:
+        return any(opening.name in names for opening, *_ in self.opened)
 
     def _repeats(self, opening: Opening) -> bool:
         """A symbolizer prints the head once per inlined function; the last is the one the kernel wrote."""

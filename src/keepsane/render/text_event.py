@@ -51,13 +51,14 @@ def _fact(name: str, said: str) -> str:
 def _fact_lines(name: str, said: str, paint: Paint) -> Iterator[str]:
     """Write a fact; one of several lines (a message of the kernel's) stays in its lines."""
     if name == "damaged":
-        said = paint("warning", clean(said))
-    elif name in _PROSE:
+        yield _fact(name, paint("warning", clean(said)))
+        return
+    if name in _PROSE:
         yield paragraph(said, f"  {name:<11}")
         return
     for index, line in enumerate(said.splitlines()):
-        shown, text = name if index == 0 else "", line if name == "damaged" else clean(line)
-        yield _fact(shown, text) if len(name) < 11 else f"  {shown:<{len(name)}} {text}"
+        shown = name if index == 0 else ""
+        yield _fact(shown, clean(line)) if len(name) < 11 else f"  {shown:<{len(name)}} {clean(line)}"
 
 
 def _registers(registers: tuple[Register, ...]) -> Iterator[str]:
