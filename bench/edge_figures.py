@@ -46,7 +46,9 @@ def main() -> None:
 
 def _frames(lab: Path, release: str, log: Path) -> Iterator[tuple[Frame, Edge]]:
     files = {"vmlinux": lab / "debug" / release / "vmlinux", "modules": lab / "module" / release}
-    report = explain(log.read_text(errors="replace"), vmlinux=files["vmlinux"], modules=[files["modules"]])
+    report = explain(
+        log.read_text(errors="replace"), vmlinux=files["vmlinux"], modules=[files["modules"]], edges=False
+    )
     images: dict[str | None, Image] = {None: open_image(files["vmlinux"])}
     images |= {path.stem: open_image(path) for path in files["modules"].glob("*.ko")}
     for event in judge_edges(report.events, images, report.kernel):

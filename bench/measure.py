@@ -43,9 +43,9 @@ def _installed(environment: Mapping[str, str] | None) -> dict[str, str]:
     return {name: value for name, value in given.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
-def explain_command(log: Path, vmlinux: Path, modules: Path) -> Command:
+def explain_command(log: Path, vmlinux: Path, modules: Path, *options: str) -> Command:
     """The command line that explains a log."""
-    return [*KEEPSANE, "explain", log, "--vmlinux", vmlinux, "--modules", modules]
+    return [*KEEPSANE, "explain", log, "--vmlinux", vmlinux, "--modules", modules, *options]
 
 
 def with_cache(folder: str | Path) -> dict[str, str]:

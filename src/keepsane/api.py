@@ -157,7 +157,7 @@ def explain(
     modules: Iterable[str | Path] | str | Path = (),
     source: str | Path | None = None,
     debug_dirs: Iterable[str | Path] | str | Path = (),
-    edges: bool = False,
+    edges: bool = True,
     cache: bool = True,
 ) -> Report:
     """
@@ -165,8 +165,9 @@ def explain(
 
     `log` is the text or its lines, `name` what the report calls it. `vmlinux` and `modules` (directories with
     `.ko` files) decode frames; without them the files are looked for where distributions put them and below
-    `debug_dirs`. `source` is a kernel or module source tree to quote from. `edges` asks, of every frame, why
-    it is there. Equal reports are given once, with the lines of the others in `again`.
+    `debug_dirs`. `source` is a kernel or module source tree to quote from. `edges` says of every frame why
+    it is there, read from the caller's bytes. Equal reports are given once, with the lines of the others in
+    `again`.
 
     A file that cannot be used is among the report's failures. Damage in the log is never an error.
     """
@@ -198,7 +199,7 @@ def explain_stream(
     modules: Iterable[str | Path] | str | Path = (),
     source: str | Path | None = None,
     debug_dirs: Iterable[str | Path] | str | Path = (),
-    edges: bool = False,
+    edges: bool = True,
     cache: bool = True,
 ) -> Iterator[Fragment | Report]:
     """

@@ -102,7 +102,15 @@ def test_what_the_log_says_itself_stays_without_files() -> None:
     frame = Frame(
         line=1, function="f", offset_bytes=1, size_bytes=16, module="absent", locations=(said,), note="x"
     )
-    assert _annotate(Wanted(), _event(frame)).events[0].stacks[0].frames[0] == frame
+    (stack,) = _annotate(Wanted(edges=False), _event(frame)).events[0].stacks
+    assert stack.frames == (frame,)
+
+
+def test_a_frame_that_was_not_judged_says_why() -> None:
+    frame = Frame(line=1, function="f", offset_bytes=1, size_bytes=16, module="absent")
+    (stack,) = _annotate(Wanted(), _event(frame)).events[0].stacks
+    edge = stack.frames[0].edge
+    assert edge is not None and edge.verdict == "unknown" and edge.why == stack.frames[0].note
 
 
 def test_a_module_file_with_debug_information_is_preferred(build: Path, tmp_path: Path) -> None:

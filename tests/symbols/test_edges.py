@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from keepsane.errors import SymbolError
 from keepsane.model import Edge, Frame, SourceLine
 from keepsane.symbols.edges import judge_edges
 from keepsane.symbols.image import Image
@@ -83,7 +84,9 @@ def test_the_only_table_with_the_member_is_the_one_used(images: Images) -> None:
 
 def test_of_two_tables_with_the_member_none_is_chosen(images: Images) -> None:
     edge = _edge(images, "member_of_two", "shared")
-    assert edge.verdict == "indirect" and "shared is the .finish of first_ops (and 1 more)" in edge.why
+    assert (
+        edge.verdict == "indirect" and "could be first_ops.finish" in edge.why and "1 more table" in edge.why
+    )
     assert {hop.name for hop in edge.via} == {"first_ops.finish", "second_ops.finish"}
     assert {hop.kind for hop in edge.via} == {"possible table"}
 
@@ -138,12 +141,10 @@ def test_without_a_file_the_verdict_is_unknown_and_says_so(images: Images) -> No
     (edge,) = _edges(images, outer)
     assert edge.verdict == "unknown" and "absent.ko" in edge.why
     (judged,) = judge_edges([event(outer)], {}, KERNEL_OF_LOG)
-    assert judged.stacks[0].frames[0].edge == Edge(
-        verdict="unknown", via=(), why="no vmlinux and no module at hand"
-    )
+    edge = judged.stacks[0].frames[0].edge or Edge(verdict="direct", via=(), why="")
+    assert edge.verdict == "unknown" and "no vmlinux and no module at hand" in edge.why
 
 
 def test_the_files_of_another_architecture_judge_nothing(images: Images) -> None:
-    (judged,) = judge_edges([event(frame(images, "end", 1))], images, replace(KERNEL_OF_LOG, arch="riscv"))
-    edge = judged.stacks[0].frames[0].edge
-    assert edge is not None and edge.verdict == "unknown" and "riscv" in edge.why
+    with pytest.raises(SymbolError, match="riscv"):
+        judge_edges([event(frame(images, "end", 1))], images, replace(KERNEL_OF_LOG, arch="riscv"))

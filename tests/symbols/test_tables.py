@@ -7,7 +7,7 @@ import pytest
 
 from keepsane.symbols.image import Image
 from keepsane.symbols.pointer import Pointer
-from keepsane.symbols.tables import Tables, holders, only_holder, open_tables, tables_read, taken_in
+from keepsane.symbols.tables import Tables, holders, open_tables, tables_read, taken_in
 from keepsane.symbols.text import Function, Text, functions_named
 from tests.symbols.calling import build
 
@@ -50,12 +50,6 @@ def test_an_offset_that_no_member_has_proves_nothing(tables: Tables) -> None:
 def test_two_tables_with_the_same_member_stay_two(tables: Tables) -> None:
     found = tables_read(tables, _function(tables, "shared"), Pointer(displacement=16))
     assert found.used is None and found.is_member and len(found.possible) == 2
-
-
-def test_a_function_in_one_place_alone_can_come_from_nowhere_else(tables: Tables) -> None:
-    holder = only_holder(tables, _function(tables, "inside"))
-    assert holder is not None and holder.name == "module_ops.run"
-    assert only_holder(tables, _function(tables, "run")) is None, "two tables hold it"
 
 
 def test_code_that_takes_an_address_is_found(tables: Tables) -> None:

@@ -56,7 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="no log: how the call at SITE (tty_read+0x96) can reach FUNCTION by direct calls and jumps",
     )
     parser.add_argument(
-        "--edges", action="store_true", help="say of every frame why it is there, from the caller's bytes"
+        "--edges",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="say of every frame why it is there, from the caller's bytes; --no-edges leaves that out",
     )
     parser.add_argument("--no-cache", action="store_true", help="neither read nor write the symbol cache")
     parser.add_argument(

@@ -19,6 +19,7 @@ from keepsane.model import Edge, Event, Frame, SourceLine, Stack
 from keepsane.render.paint import Paint, clean
 from keepsane.render.text_finding import paragraph
 from keepsane.render.text_frame import frame_lines, place
+from keepsane.symbols.not_judged import NOT_JUDGED
 
 _SELF_EVIDENT = frozenset({"direct", "inlined", "exception"})
 _NOT_RUN = frozenset({"table", "possible table", "pointer"})
@@ -82,9 +83,15 @@ def _missing(edge: Edge | None, paint: Paint, width: int) -> Iterator[str]:
         yield row + paint("dim", "  not in the log: it jumped on")
 
 
+def is_said_elsewhere(frame: Frame) -> bool:
+    """Tell whether what a frame's edge says is its note, or is said once for all frames."""
+    edge = frame.edge
+    return edge is not None and (edge.why == frame.note or edge.why.startswith(NOT_JUDGED))
+
+
 def _reason(frame: Frame, paint: Paint) -> Iterator[str]:
     """Say what is not evident: every `?` frame, every call through a pointer, every doubt."""
     edge = frame.edge
-    if edge is None or (frame.reliable and edge.verdict in _SELF_EVIDENT):
+    if edge is None or (frame.reliable and edge.verdict in _SELF_EVIDENT) or is_said_elsewhere(frame):
         return
     yield paint("dim", paragraph(f"{edge.verdict}: {edge.why}", "           ", "             "))

@@ -21,6 +21,7 @@ from keepsane.symbols.files import READ_VMLINUX, Files, open_kernel, open_module
 from keepsane.symbols.image import Image
 from keepsane.symbols.locate import Decoded, decode_frames
 from keepsane.symbols.names import made_at_run_time
+from keepsane.symbols.not_judged import not_judged
 from keepsane.symbols.source import SourceTree, read_source
 
 
@@ -30,15 +31,15 @@ class Wanted:
     What the user asked for.
 
     `vmlinux` None lets it be found on this machine. `modules` and `debug_dirs` are directories, `source`
-    a kernel or module tree. `edges` asks why every frame is there. `cache` False keeps nothing and asks
-    nothing kept.
+    a kernel or module tree. `edges` False leaves out why every frame is there. `cache` False keeps nothing
+    and asks nothing kept.
     """
 
     vmlinux: Path | None = None
     modules: tuple[Path, ...] = ()
     source: Path | None = None
     debug_dirs: tuple[Path, ...] = ()
-    edges: bool = False
+    edges: bool = True
     cache: bool = True
 
 
@@ -167,14 +168,19 @@ def _with_source(locations: Iterable[SourceLine], tree: SourceTree) -> tuple[Sou
 
 
 def _judged(run: _Run, events: tuple[Event, ...]) -> tuple[Event, ...]:
-    # Reading calls takes a disassembler and more time than decoding: only who asks for edges pays.
-    from keepsane.symbols.edges import judge_edges
+    why = "no file with its code at hand"
+    if run.images:
+        # Reading calls takes a disassembler and more time than decoding: a log without symbols pays nothing.
+        from keepsane.symbols.edges import judge_edges
 
-    try:
-        return judge_edges(events, run.images, run.kernel)
-    except Exception as problem:  # drgn raises Exception itself where a file's types are damaged
-        run.failures.append(Failure("say why each frame is there", f"{problem!r}; give undamaged files"))
-        return events
+        try:
+            return judge_edges(events, run.images, run.kernel)
+        except KeepsaneError as problem:
+            why = str(problem)
+        except Exception as problem:  # drgn raises Exception itself where a file's types are damaged
+            why = f"{problem!r}; give undamaged files"
+        run.failures.append(Failure("say why each frame is there", why))
+    return tuple(not_judged(event, why) for event in events)
 
 
 def _disassembled(run: _Run, event: Event) -> Code | None:

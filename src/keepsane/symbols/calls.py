@@ -22,7 +22,9 @@ from keepsane.symbols.elf import EM_X86_64
 from keepsane.symbols.insn import Insn
 from keepsane.symbols.text import Function, Place, Text, decode_at, function_at, instructions, refers_to
 
-_THUNK = "__x86_indirect_thunk_"
+THUNK = "__x86_indirect_thunk_"
+"""A call to one of these, one for each register, is a call through that register."""
+
 _LEGACY_REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp")
 RETURN_THUNKS = frozenset(
     {
@@ -97,11 +99,11 @@ def _direct(text: Text, insn: Insn, target: Place) -> Branch:
     name = _special_name(text, target)
     if name in RETURN_THUNKS and insn.flow != "call":
         return Branch("return", insn)
-    if name.startswith(_THUNK):
+    if name.startswith(THUNK):
         kind: Literal["indirect call", "indirect jump"] = (
             "indirect call" if insn.flow == "call" else "indirect jump"
         )
-        return Branch(kind, insn, register=name.removeprefix(_THUNK))
+        return Branch(kind, insn, register=name.removeprefix(THUNK))
     if insn.flow == "call":
         return Branch("static call" if name.startswith("__SCT__") else "call", insn, target)
     return Branch("jump" if insn.flow == "jump" else "conditional jump", insn, target)
@@ -110,7 +112,7 @@ def _direct(text: Text, insn: Insn, target: Place) -> Branch:
 def _special_name(text: Text, target: Place) -> str:
     name = name_of(text, target)
     # The first thunk shares its address with the name of the whole array.
-    return f"{_THUNK}rax" if name == f"{_THUNK}array" else name
+    return f"{THUNK}rax" if name == f"{THUNK}array" else name
 
 
 def call_site(text: Text, function: Function, return_address: int) -> CallSite | None:

@@ -12,7 +12,9 @@ from keepsane.symbols.tables import Holder, Tables, open_tables
 from keepsane.symbols.text import Function, Place, Text
 
 SHOWN = 3
-"""Of several possible tables or ways so many are named."""
+"""Of several possible tables or ways the words name so many."""
+LISTED = 16
+"""And so many are hops of the edge."""
 
 
 class DraftHop(NamedTuple):
@@ -72,7 +74,8 @@ def hops_of(kind: str, start: Function, chain: Sequence[Step], at: Place) -> tup
             trampoline = None
         else:
             hops.append(hop)
-    return tuple(hops)
+    # A frame may be the trampoline itself: an interrupt came while its one jump was executed.
+    return (*hops, trampoline) if trampoline is not None else tuple(hops)
 
 
 def place_of(step: Step) -> Place:
@@ -82,10 +85,25 @@ def place_of(step: Step) -> Place:
 
 def said_of(possible: Sequence[Holder]) -> str:
     """Name some of several tables, and how many more there are."""
-    return shortened([one.name for one in possible])
+    return any_of([one.name for one in possible])
 
 
-def shortened(names: Sequence[str]) -> str:
-    """Say some of several names, and how many more there are."""
+def any_of(names: Sequence[str]) -> str:
+    """Say some of several names, and how many more there are: `a, b, c or 2 more`."""
     more = len(names) - SHOWN
-    return " or ".join(names[:SHOWN]) + (f" (and {more} more)" if more > 0 else "")
+    return _joined([*names[:SHOWN], f"{more} more"] if more > 0 else names, "or") + not_listed(len(names))
+
+
+def all_of(names: Sequence[str]) -> str:
+    """Say several names: `a, b and c`."""
+    return _joined(names, "and")
+
+
+def not_listed(count: int) -> str:
+    """Say of how many candidates the edge has no hop, "" where it has all."""
+    return f" ({count - LISTED} of them are not listed)" if count > LISTED else ""
+
+
+def _joined(names: Sequence[str], word: str) -> str:
+    *before, last = names
+    return f"{', '.join(before)} {word} {last}" if before else last

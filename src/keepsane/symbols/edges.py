@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from keepsane.errors import KeepsaneError
+from keepsane.errors import KeepsaneError, SymbolError
 from keepsane.kernel.task_dump import TaskDump
 from keepsane.model import Edge, Event, Frame, Hop, Kernel, SourceLine, Stack
 from keepsane.symbols.draft import Draft, Reader, open_reader
@@ -22,6 +22,7 @@ from keepsane.symbols.kept import keep_edges, recall_edges, subject_of
 from keepsane.symbols.leftovers import Marked, judge_leftovers
 from keepsane.symbols.locate import fits
 from keepsane.symbols.names import made_at_run_time
+from keepsane.symbols.not_judged import not_judged
 from keepsane.symbols.text import Function, Place, Text, function_at
 
 _MACHINES = {EM_X86_64: "x86_64", EM_AARCH64: "arm64"}
@@ -45,11 +46,14 @@ def judge_edges(
 
     `images` holds vmlinux under None and the modules by name, those at hand; a frame of another has the
     verdict `unknown` and the reason. Missing frames are not put into the stacks: they are the hops of
-    `Edge.via`. Calls are read in the code of x86-64 and arm64.
+    `Edge.via`.
+
+    Raises SymbolError where the files are not of the log's architecture, or not of x86-64 or arm64;
+    MissingExtraError without capstone.
     """
-    why_not = _why_not(images, kernel)
-    if why_not:
-        return tuple(_all_unknown(event, why_not) for event in events)
+    if not images:
+        return tuple(not_judged(event, "no vmlinux and no module at hand") for event in events)
+    _refuse_other_machines(images, kernel)
     asked = {
         subject_of(event, stack, _ip_of(event, stack), kernel.offset_bytes): (event, stack)
         for event in events
@@ -57,33 +61,18 @@ def judge_edges(
     }
     edges = recall_edges(images, list(asked))
     missing = {subject: pair for subject, pair in asked.items() if subject not in edges}
-    try:
-        fresh = _judge_stacks(images, kernel, missing)
-    except KeepsaneError as problem:
-        return tuple(_all_unknown(event, str(problem)) for event in events)
+    fresh = _judge_stacks(images, kernel, missing)
     keep_edges(images, fresh)
     return tuple(_with_edges(event, kernel, {**edges, **fresh}) for event in events)
 
 
-def _why_not(images: Mapping[str | None, Image], kernel: Kernel) -> str:
-    if not images:
-        return "no vmlinux and no module at hand"
+def _refuse_other_machines(images: Mapping[str | None, Image], kernel: Kernel) -> None:
     machines = {image.elf.machine for image in images.values()}
     if len(machines) > 1 or not machines <= _MACHINES.keys():
-        return f"calls can be read in the code of {' and '.join(_MACHINES.values())} alone"
+        raise SymbolError(f"calls can be read in the code of {' and '.join(_MACHINES.values())} alone")
     (machine,) = machines
     if kernel.arch not in (None, _MACHINES[machine]):
-        return f"the log is of {kernel.arch}, the files are of {_MACHINES[machine]}"
-    return ""
-
-
-def _all_unknown(event: Event, why: str) -> Event:
-    edge = Edge(verdict="unknown", via=(), why=why)
-    stacks = tuple(
-        replace(stack, frames=tuple(replace(frame, edge=edge) for frame in stack.frames))
-        for stack in event.stacks
-    )
-    return replace(event, stacks=stacks, ip=None if event.ip is None else replace(event.ip, edge=edge))
+        raise SymbolError(f"the log is of {kernel.arch}, the files are of {_MACHINES[machine]}")
 
 
 def _with_edges(event: Event, kernel: Kernel, edges: Mapping[str, Sequence[Edge]]) -> Event:
@@ -275,9 +264,9 @@ def _interrupted(inner: Frame | None) -> Draft:
 
 
 def _why_no_code(reader: Reader, frame: Frame) -> str:
-    made = made_at_run_time(frame.function, frame.module)
-    if made:
-        return made
+    said = frame.note or made_at_run_time(frame.function, frame.module)
+    if said:
+        return said
     if frame.module not in reader.text.images:
         return "no vmlinux at hand" if frame.module is None else f"no {frame.module}.ko at hand"
-    return frame.note or "the file has no such function"
+    return "the file has no such function"

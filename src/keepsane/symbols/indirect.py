@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 from keepsane.symbols.calls import Branch
 from keepsane.symbols.chain import Chain, chains, jumpers
-from keepsane.symbols.draft import SHOWN, Draft, DraftHop, Reader, place_of, said_of, shortened
+from keepsane.symbols.draft import LISTED, Draft, DraftHop, Reader, any_of, not_listed, place_of, said_of
 from keepsane.symbols.elf import EM_AARCH64
 from keepsane.symbols.loads import pointer_of
 from keepsane.symbols.members import expression_of
 from keepsane.symbols.objects import variable_at
 from keepsane.symbols.pointer import Pointer
-from keepsane.symbols.tables import Found, Holder, entries, may_jump_to, only_holder, tables_read, taken_in
+from keepsane.symbols.tables import Found, Holder, entries, may_jump_to, tables_read, taken_in
 from keepsane.symbols.text import Function, Place
 
 _MAX_JUMPS_BACK = 3
@@ -37,39 +37,34 @@ def judge_indirect(reader: Reader, caller: Function, branch: Branch, callee: Fun
         return _fixed(reader, said, pointer, callee, found)
     jumped = _jumped(reader, pointer, callee)
     if not jumped:
-        return _through_table(reader, said, callee, found) or _taken(reader, said, callee)
+        return _through_table(said, callee, found) or _taken(reader, said, callee)
     possible = (found.used,) if found.used else found.possible
     if not possible and len(jumped) == 1 and jumped[0].sure:
         return jumped[0].draft
-    hops = _possible(callee, possible)
-    hops += tuple(hop for one in jumped[:SHOWN] for hop in one.draft.via if hop.kind == "possible table")
-    names = [one.name for one in possible] + [one.said for one in jumped]
-    return Draft("indirect", hops, f"{said}: could be {shortened(names)}")
+    hops = (*_possible(callee, possible), *(one.draft.via[0] for one in jumped))
+    first = f"{said_of(possible)}, or " if possible else ""
+    on = "which jumps on" if len(jumped) == 1 else "each of which jumps on"
+    ways = any_of([one.said for one in jumped])
+    return Draft("indirect", hops[:LISTED], f"{said}: could be {first}a call of {ways}, {on}")
 
 
-def _through_table(reader: Reader, said: str, callee: Function, found: Found) -> Draft | None:
+def _through_table(said: str, callee: Function, found: Found) -> Draft | None:
     """A call that led straight to the function; None where no table holds that."""
     if found.used is not None:
         hop = DraftHop("table", callee.name, found.used.name, None)
         return Draft("indirect", (hop,), f"{said}: {found.used.name} is {callee.name}")
-    only = only_holder(reader.tables, callee) if found.possible and not found.is_member else None
-    if only is not None:
-        hop = DraftHop("table", callee.name, only.name, None)
-        return Draft("indirect", (hop,), f"{said}: only {only.name} holds {callee.name}")
     if not found.possible:
         return None
-    hops = _possible(callee, found.possible)
-    if not found.is_member:
-        return Draft("indirect", hops, f"{said}: could be {said_of(found.possible)}")
+    hops = _possible(callee, found.possible)[:LISTED]
     first, more = found.possible[0], len(found.possible) - 1
-    path = first.member.path if first.member else ""
-    return Draft(
-        "indirect", hops, f"{said}: {callee.name} is the {path} of {first.variable.name} (and {more} more)"
-    )
+    if not found.is_member or not more:
+        return Draft("indirect", hops, f"{said}: could be {said_of(found.possible)}, which is {callee.name}")
+    others = f"{more} more table{'s' if more > 1 else ''}{not_listed(more + 1)}"
+    return Draft("indirect", hops, f"{said}: could be {first.name}, which is {callee.name} (or {others})")
 
 
 def _possible(callee: Function, holders: Sequence[Holder]) -> tuple[DraftHop, ...]:
-    return tuple(DraftHop("possible table", callee.name, one.name, None) for one in holders[:SHOWN])
+    return tuple(DraftHop("possible table", callee.name, one.name, None) for one in holders)
 
 
 def _source_of(reader: Reader, caller: Function, branch: Branch, pointer: Pointer) -> str:
@@ -85,10 +80,8 @@ def _source_of(reader: Reader, caller: Function, branch: Branch, pointer: Pointe
 
 def _fixed(reader: Reader, said: str, pointer: Pointer, callee: Function, found: Found) -> Draft:
     """A call through a pointer whose place the code itself names."""
-    if found.used is not None:
-        hop = DraftHop("table", callee.name, found.used.name, None)
-        return Draft("indirect", (hop,), f"{said}: {found.used.name} is {callee.name}")
-    return _entry_that_jumps(reader, pointer, callee) or _taken(reader, said, callee)
+    led = _through_table(said, callee, found) or _entry_that_jumps(reader, pointer, callee)
+    return led or _taken(reader, said, callee)
 
 
 class _Jumped(NamedTuple):
@@ -116,15 +109,11 @@ def _jumped(reader: Reader, pointer: Pointer, callee: Function) -> list[_Jumped]
         for holder in holders:
             why = f"a call through {holder.name}, {function.name}, which jumps on and left no frame"
             draft = Draft("tail-call", (DraftHop(kind, function.name, holder.name, None), *jumps), why)
-            found.append(
-                _Jumped(read.used is not None, f"{holder.name}, {function.name}, which jumps on", draft)
-            )
+            found.append(_Jumped(read.used is not None, f"{function.name} ({holder.name})", draft))
         for inside, at in taken_in(reader.tables, function)[:1] if not holders else ():
             why = f"a call through a pointer to {function.name}, which jumps on and left no frame"
             hop = DraftHop("pointer", function.name, None, Place(inside.module, at))
-            found.append(
-                _Jumped(True, f"{function.name}, which jumps on", Draft("tail-call", (hop, *jumps), why))
-            )
+            found.append(_Jumped(True, function.name, Draft("tail-call", (hop, *jumps), why)))
     return found
 
 
@@ -175,7 +164,7 @@ def _taken(reader: Reader, said: str, callee: Function) -> Draft:
         )
     hops = tuple(
         DraftHop("pointer", inside.name, callee.name, Place(inside.module, at))
-        for inside, at in places[:SHOWN]
+        for inside, at in places[:LISTED]
     )
-    names = " or ".join(dict.fromkeys(inside.name for inside, _ in places[:SHOWN]))
+    names = any_of(list(dict.fromkeys(inside.name for inside, _ in places)))
     return Draft("indirect", hops, f"{said}; no table holds {callee.name}, its address is taken in {names}")

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from keepsane.symbols.calls import Branch, CallSite, call_site, is_mcount, replacing_calls
+from keepsane.symbols.calls import THUNK, Branch, CallSite, call_site, is_mcount, replacing_calls
 from keepsane.symbols.chain import Chain, body_of, chains, open_ends
-from keepsane.symbols.draft import SHOWN, Draft, DraftHop, Reader, hops_of, place_of, said_of
+from keepsane.symbols.draft import SHOWN, Draft, DraftHop, Reader, all_of, hops_of, place_of, said_of
 from keepsane.symbols.indirect import judge_indirect
 from keepsane.symbols.loads import pointer_of
 from keepsane.symbols.objects import variable_at
@@ -59,6 +59,9 @@ def _branches(reader: Reader, caller: Function, return_address: int, site: CallS
 
 def _judge_branch(reader: Reader, caller: Function, branch: Branch, callee: Function | None) -> Draft:
     if branch.kind == "indirect call":
+        if callee is not None and callee.name in (f"{THUNK}{branch.register}", f"{THUNK}array"):
+            hop = DraftHop("call", callee.name, None, Place(caller.module, branch.insn.address))
+            return Draft("direct", (hop,), f"it calls {callee.name}, on the way to what a pointer holds")
         return judge_indirect(reader, caller, branch, callee)
     target = branch.target or Place(None, None)
     start = function_at(reader.text, target)
@@ -87,12 +90,12 @@ def _through_jumps(reader: Reader, start: Function, branch: Branch, callee: Func
         if len(hops) == 1:
             return Draft("direct", hops, f"it calls {hops[0].function}")
         missing = [hop.function or "" for hop in hops[:-1]]
-        return Draft(
-            "tail-call", hops, f"it calls {missing[0]}, which jumps on: {' and '.join(missing)} left no frame"
-        )
+        gone = f": {all_of(missing)}" if len(missing) > 1 else " and"
+        return Draft("tail-call", hops, f"it calls {missing[0]}, which jumps on{gone} left no frame")
     if ways:
         said = "; ".join(_names(start, chain) for chain in list(ways.values())[:SHOWN])
-        return Draft("tail-call", (), f"one of: {said}")
+        more = f"; {len(ways) - SHOWN} more" if len(ways) > SHOWN else ""
+        return Draft("tail-call", (), f"one of: {said}{more}")
     return _through_pointer(reader, start, branch, callee, at)
 
 

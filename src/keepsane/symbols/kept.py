@@ -34,7 +34,7 @@ def subject_of(event: Event, stack: Stack, ip: Frame | None, offset_bytes: int |
 def _printed(frame: Frame) -> tuple[Any, ...]:
     address = frame.address if frame.function is None else None
     place = (frame.function, frame.offset_bytes, frame.size_bytes, frame.module, address)
-    return (*place, frame.reliable, frame.role, len(frame.locations) > 1)
+    return (*place, frame.reliable, frame.role, len(frame.locations) > 1, frame.note)
 
 
 def recall_edges(images: Images, subjects: Sequence[str]) -> dict[str, tuple[Edge, ...]]:

@@ -46,17 +46,38 @@ class Types:
 
 
 def member_at(
-    types: Types, variable: Variable, offset_bytes: int, files: Callable[[], Sequence[str]]
+    types: Types, variable: Variable, offset_bytes: int, held: Function, files: Callable[[], Sequence[str]]
 ) -> Member | None:
     """
     Name the member of a variable at an offset; None where the DWARF does not say.
 
-    Several variables may share a name: `files` gives those where it may be defined, and is asked only then.
+    `held` is the function whose address stands there. Several variables may share a name: `files` gives those
+    where it may be defined, and is asked only then.
     """
     if variable not in types.known:
-        types.known[variable] = _type_of(types, variable, files)
+        types.known[variable] = _type_beside(types, variable, held) or _type_of(types, variable, files)
     kind = types.known[variable]
     return None if kind is None else _member(kind, offset_bytes)
+
+
+def _type_beside(types: Types, variable: Variable, held: Function) -> Any:
+    program = _program_of(types, variable.module)
+    if program is None or held.module != variable.module:
+        return None
+    found = _seen_from(program, held, _COPY.sub("", variable.name))
+    return found.type_ if found is not None and found.address_ == variable.address else None
+
+
+def _seen_from(program: Any, function: Function, name: str) -> Any:
+    """
+    Find what a name means inside a function, None for nothing.
+
+    Unlike a search of the whole DWARF this needs no index of it, which takes longer than a whole trace.
+    """
+    try:
+        return program.stack_trace_from_pcs([0, function.address + 1])[-1][name]
+    except _UNREADABLE:
+        return None
 
 
 def _type_of(types: Types, variable: Variable, files: Callable[[], Sequence[str]]) -> Any:
@@ -101,10 +122,12 @@ def expression_of(types: Types, function: Function, address: int, pointer: Point
 
 
 def _parameter(program: Any, function: Function, register: str) -> str | None:
-    try:
-        found = program.function(function.name)
-    except _UNREADABLE:
-        return None
+    found = _seen_from(program, function, function.name)
+    if found is None:
+        try:
+            found = program.function(function.name)
+        except _UNREADABLE:
+            return None
     number = _PARAMETERS.index(register) if register in _PARAMETERS else len(_PARAMETERS)
     if found.address_ != function.address or number >= len(found.type_.parameters):
         return None

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from keepsane.symbols.elf import SHF_ALLOC, SHT_NOBITS, SHT_SYMTAB, Section
 from keepsane.symbols.image import Image
+from keepsane.symbols.numbers import Numbers, positions_of_number
 from keepsane.symbols.text import Function, Place, Text, positions_of, references_of, symbols_of
 
 _STT_OBJECT = 1
@@ -57,6 +58,11 @@ class Data:
     variables: dict[str | None, tuple[list[int], list[int]]] = field(default_factory=dict)
     contents: dict[str | None, list[tuple[int, Section, bytes]]] = field(default_factory=dict)
     code: dict[str, bytes] = field(default_factory=dict)
+    numbers: dict[str, Numbers] = field(default_factory=dict)
+
+    def numbers_of(self, section: Section, content: bytes) -> Numbers:
+        """Prepare to look for numbers in a section of vmlinux."""
+        return self.numbers.setdefault(section.name, Numbers(content))
 
     def code_of(self, section: Section) -> bytes:
         """Give the bytes of a section of vmlinux, read once."""
@@ -147,8 +153,10 @@ def _may_hold_tables(section: Section) -> bool:
 
 def _scanned(data: Data, function: Function) -> Iterator[Place]:
     wanted = struct.pack("<Q", function.address)
-    for start, _, content in contents_of(data, None):
-        yield from (Place(None, start + at) for at in positions_of(content, wanted) if at % 8 == 0)
+    for start, section, content in contents_of(data, None):
+        for at in positions_of_number(data.numbers_of(section, content), wanted):
+            if at % 8 == 0:
+                yield Place(None, start + at)
 
 
 def _moved_with_the_kernel(data: Data, function: Function) -> Iterator[Place]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 from array import array
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -224,12 +225,12 @@ def _is_visible(table: SymbolTable, row: int) -> bool:
 def read_pages(table: SymbolTable) -> None:
     """Index all addresses at once: cheaper than page by page where many will be asked for."""
     if not table.has_all_pages:
-        table.pages = {}
+        pages: defaultdict[int, list[int]] = defaultdict(list)
         for row, address in enumerate(table.addresses):
-            table.pages.setdefault(address >> _PAGE_BITS, []).append(row)
-        for rows in table.pages.values():
+            pages[address >> _PAGE_BITS].append(row)
+        for rows in pages.values():
             rows.sort(key=table.addresses.__getitem__)
-        table.has_all_pages = True
+        table.pages, table.has_all_pages = dict(pages), True
 
 
 def _page(table: SymbolTable, page: int) -> list[int]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from keepsane.symbols.members import Member, Types, member_at
+from keepsane.symbols.numbers import positions_of_number
 from keepsane.symbols.objects import Data, Variable, places_holding, pointer_at, variable_at
 from keepsane.symbols.patch import bytes_at
 from keepsane.symbols.pointer import Pointer
@@ -23,7 +24,6 @@ from keepsane.symbols.text import (
     Text,
     function_at,
     instructions,
-    positions_of,
     start_of,
     symbols_of,
 )
@@ -94,7 +94,8 @@ def _holders(tables: Tables, function: Function) -> Iterator[Holder]:
         variable = variable_at(tables.data, place)
         if variable is not None and not variable.name.startswith(_LISTS):
             offset_bytes = (place.address or 0) - variable.address
-            yield Holder(place, variable, member_at(tables.types, variable, offset_bytes, files))
+            member = member_at(tables.types, variable, offset_bytes, function, files)
+            yield Holder(place, variable, member)
 
 
 def _files(text: Text, function: Function) -> Sequence[str]:
@@ -107,24 +108,11 @@ def tables_read(tables: Tables, function: Function, pointer: Pointer) -> Found:
     possible = holders(tables, function)
     if pointer.fixed is not None:
         fixed = [one for one in possible if _is_read(tables, one, pointer)]
-        return Found(fixed[0] if len(fixed) == 1 or (pointer.indexed and fixed) else None, tuple(fixed))
+        return Found(fixed[0] if len(fixed) == 1 else None, tuple(fixed))
     fitting = [one for one in possible if one.member and pointer.displacement in one.member.offsets_bytes]
     if len(fitting) == 1:
         return Found(fitting[0], ())
     return Found(None, tuple(fitting or possible), is_member=bool(fitting))
-
-
-def only_holder(tables: Tables, function: Function) -> Holder | None:
-    """Give the one place that a function's address can come from: no other data, no code, no other module."""
-    held = holders(tables, function)
-    if len(held) != 1 or taken_in(tables, function) or _is_exported(tables.text, function):
-        return None
-    return held[0]
-
-
-def _is_exported(text: Text, function: Function) -> bool:
-    wanted = b"\0__ksymtab_" + function.name.encode("utf-8", "surrogateescape") + b"\0"
-    return wanted in symbols_of(text.images[function.module]).strings
 
 
 def _is_read(tables: Tables, holder: Holder, pointer: Pointer) -> bool:
@@ -194,4 +182,5 @@ def _mentions(tables: Tables, function: Function) -> Iterator[Place]:
     for section in image.elf.sections:
         if section.name in _TEXT_SECTIONS:
             content = tables.data.code_of(section)
-            yield from (Place(None, section.address + at) for at in positions_of(content, wanted))
+            for at in positions_of_number(tables.data.numbers_of(section, content), wanted):
+                yield Place(None, section.address + at)
