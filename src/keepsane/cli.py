@@ -30,6 +30,7 @@ COMMANDS = (
         "what a kernel log says, down to the source line",
         "keepsane.commands.explain",
     ),
+    Command("gfp", "A kernel log", "what a gfp mask asks for", "keepsane.commands.gfp"),
     Command(
         "rules", "A kernel log", "what a finding means, how we know, what to do", "keepsane.commands.rules"
     ),
