@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 
 from keepsane.memory.plan import Plan, read_plan
@@ -142,7 +143,7 @@ def read_samples(
         while not last:
             last = number > 0 and (stopped() or (seconds is not None and number >= int(seconds)))
             yield _sample(reader, schedule, number, last, clocks.now())
-            number = max(number + 1, int(clocks.monotonic() - began))  # a late reader leaves samples out
+            number = max(number + 1, ceil(clocks.monotonic() - began))  # a late reader leaves samples out
             if seconds is not None:
                 number = min(number, max(int(seconds), 1))
             if not last:
