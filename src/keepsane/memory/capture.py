@@ -36,7 +36,7 @@ _FILES = (
     r"|sys/(?:devices/system/(?:node|cpu)|kernel/mm|fs/cgroup)/.{1,1000}"
     r"|(?:etc|run|usr/lib|usr/local/lib|lib)/(?:sysctl\.conf|sysctl\.d/[^/]{1,200}|tuned/.{1,300})"
     r"|run/\.containerenv|run/systemd/container|\.dockerenv"
-    r"|sos_commands/(?:host/uptime|date/date|kernel/(?:uname_-a|sysctl_-a)))"
+    r"|sos_commands/(?:(?:host|general)/uptime|tuned/tuned-adm_active|kernel/(?:uname_-a|sysctl_-a)))"
 )
 _WANTED = re.compile(rf"(?P<top>(?:[^/]{{1,255}}/){{0,6}}?)(?P<path>{_FILES}|{MISSING}|{TIME})")
 _SAMPLE = re.compile(r"(?:.{0,2000}/)?t(\d{1,9})/", re.DOTALL)

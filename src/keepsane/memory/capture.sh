@@ -62,6 +62,9 @@ ends() {
     for folder in /sys/kernel/mm/transparent_hugepage /sys/kernel/mm/redhat_transparent_hugepage; do
         maybe "$folder/enabled" "$folder/defrag" "$folder/khugepaged/defrag" "$folder/khugepaged/pages_to_scan"
     done
+    for folder in /sys/kernel/mm/hugepages/hugepages-*kB; do
+        maybe "$folder/nr_hugepages" "$folder/free_hugepages" "$folder/resv_hugepages" "$folder/surplus_hugepages"
+    done
     for group in $groups; do
         maybe "$group/memory.max" "$group/memory.high" "$group/memory.low" "$group/memory.swap.current" \
             "$group/cpuset.mems.effective" "$group/memory.stat"

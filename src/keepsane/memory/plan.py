@@ -16,6 +16,8 @@ from pathlib import Path
 
 from keepsane.memory.cgroup import CGROUP_ROOTS, CHEAP_FILES, COSTLY_FILES, LIMIT_FILES, parse_own_cgroup
 from keepsane.memory.container import MANAGER, MARKS
+from keepsane.memory.hugepages import FOLDER as HUGEPAGES_FOLDER
+from keepsane.memory.hugepages import NAMES as HUGEPAGES
 from keepsane.memory.machine import BOOT_ID, ONLINE_CPUS
 from keepsane.memory.numa import NODES
 from keepsane.memory.sysctl import ACTIVE_PROFILE, PROFILE_FOLDERS, SYSCTL_CONF, SYSCTL_FOLDERS
@@ -76,11 +78,16 @@ def read_plan(root: Path, pid: int | None = None) -> Plan:
             *_each(groups, (*LIMIT_FILES, *COSTLY_FILES)),
             *_each(["proc/sys/vm"], settings),
             *_each([name for name in THP_FOLDERS if (root / name).is_dir()], THP_NAMES),
+            *_each(_sizes(root), HUGEPAGES),
             *status,
         ),
         once=(*ONCE, f"proc/{'self' if pid is None else pid}/cgroup"),
         hints=(*HINTS, *_configured(root)),
     )
+
+
+def _sizes(root: Path) -> list[str]:
+    return [f"{HUGEPAGES_FOLDER}/{name}" for name in _listed(root / HUGEPAGES_FOLDER, "hugepages-*kB", 16)]
 
 
 def _each(folders: Iterable[str], names: Sequence[str]) -> Iterator[str]:

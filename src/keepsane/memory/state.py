@@ -16,6 +16,7 @@ from keepsane.memory.buddyinfo import BuddyZone, parse_buddyinfo
 from keepsane.memory.cgroup import Cgroup, cgroups_of
 from keepsane.memory.container import Container, container_of
 from keepsane.memory.counters import Counters
+from keepsane.memory.hugepages import Hugepages, hugepages_of
 from keepsane.memory.machine import Machine, Process, machine_of, process_of, uptime_of
 from keepsane.memory.meminfo import Meminfo, parse_meminfo
 from keepsane.memory.numa import Node, nodes_of
@@ -76,6 +77,7 @@ class MemoryState:
     container: Container | None
     process: Process | None
     thp: Thp | None
+    hugepages: tuple[Hugepages, ...]
     lru_gen: int | None
     first: MemorySample
     last: MemorySample
@@ -164,11 +166,11 @@ def sample_of(snapshot: Snapshot) -> MemorySample:
     )
 
 
-def state_of(snapshots: Iterable[Snapshot], pid: int | None = None) -> MemoryState | None:
+def state_of(snapshots: Iterable[Snapshot]) -> MemoryState | None:
     """
     Put samples together, in the order of time; None where there is not one.
 
-    The machine's facts are those of the first sample. `pid` names a process whose status was read too.
+    The facts about the machine and the process are those of the first sample.
     """
     samples = tuple(sample_of(snapshot) for snapshot in snapshots)
     if not samples:
@@ -179,8 +181,9 @@ def state_of(snapshots: Iterable[Snapshot], pid: int | None = None) -> MemorySta
     return MemoryState(
         machine=machine,
         container=container_of(first.snapshot),
-        process=None if pid is None else process_of(first.snapshot, pid),
+        process=process_of(first.snapshot),
         thp=thp_of(first.snapshot),
+        hugepages=hugepages_of(last.snapshot) or hugepages_of(first.snapshot),
         lru_gen=lru_gen_of(first.snapshot),
         first=first,
         last=last,
