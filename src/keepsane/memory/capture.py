@@ -7,7 +7,7 @@ A capture: samples of a machine as files, to be looked at elsewhere.
 
 A tar, mostly packed with gzip, or a folder: `tN` mirrors / as far as it could be read at that moment.
 `missing` has a line for each file that could not (reason, path, milliseconds where it was slow, parted by
-tabs), `time` the seconds since 1970. The interval is the difference of the uptimes. A folder without tN is
+tabs), `time` the seconds since 1970, `dmesg` the kernel log. The interval is the difference of the uptimes. A folder without tN is
 one sample, and so is a sosreport.
 """
 
@@ -24,7 +24,7 @@ from typing import get_args
 from keepsane.errors import InputError
 from keepsane.memory.archive import read_members
 from keepsane.memory.machine import BOOT_ID, uptime_of
-from keepsane.memory.snapshot import TIME, Missing, Reason, Snapshot
+from keepsane.memory.snapshot import DMESG, TIME, Missing, Reason, Snapshot
 
 MISSING = "missing"
 MAX_SAMPLES = 100_000
@@ -36,9 +36,9 @@ _FILES = (
     r"|sys/(?:devices/system/(?:node|cpu)|kernel/mm|fs/cgroup)/.{1,1000}"
     r"|(?:etc|run|usr/lib|usr/local/lib|lib)/(?:sysctl\.conf|sysctl\.d/[^/]{1,200}|tuned/.{1,300})"
     r"|run/\.containerenv|run/systemd/container|\.dockerenv"
-    r"|sos_commands/(?:(?:host|general)/uptime|tuned/tuned-adm_active|kernel/(?:uname_-a|sysctl_-a)))"
+    r"|sos_commands/(?:(?:host|general)/uptime|tuned/tuned-adm_active|kernel/(?:uname_-a|sysctl_-a|dmesg)))"
 )
-_WANTED = re.compile(rf"(?P<top>(?:[^/]{{1,255}}/){{0,6}}?)(?P<path>{_FILES}|{MISSING}|{TIME})")
+_WANTED = re.compile(rf"(?P<top>(?:[^/]{{1,255}}/){{0,6}}?)(?P<path>{_FILES}|{MISSING}|{TIME}|{DMESG})")
 _SAMPLE = re.compile(r"(?:.{0,2000}/)?t(\d{1,9})/", re.DOTALL)
 
 
@@ -97,7 +97,9 @@ def _samples(path: Path) -> Iterator[Snapshot]:
     tops: dict[str, dict[str, str]] = {}
     large: dict[str, list[Missing]] = {}
     broken = _collect(path, tops, large)
-    tops = {top: files for top, files in tops.items() if any(name not in (MISSING, TIME) for name in files)}
+    tops = {
+        top: files for top, files in tops.items() if any(name not in (MISSING, TIME, DMESG) for name in files)
+    }
     if broken is not None and not tops:
         raise broken
     if not tops:

@@ -71,6 +71,13 @@ ends() {
     done
 }
 
+# klog: the kernel log, for which there is no file
+klog() {
+    dmesg > "$sample/dmesg" 2> /dev/null && return
+    rm -f "$sample/dmesg"
+    note 'not permitted' dmesg
+}
+
 # once: what does not change, and who set what
 once() {
     due /proc/version /proc/cmdline /proc/1/cgroup /sys/devices/system/cpu/online
@@ -93,7 +100,7 @@ take() {
     at_end=$last
     [ "$1" -gt 0 ] || at_end=yes
     if [ "$at_end" = yes ] || [ $(($1 % 10)) -eq 0 ]; then slow; fi
-    if [ "$at_end" = yes ]; then ends; fi
+    if [ "$at_end" = yes ]; then ends; klog; fi
     if [ "$1" -eq 0 ]; then once; fi
 }
 

@@ -11,13 +11,16 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
 
+from keepsane.memory.klog import read_klog
 from keepsane.memory.plan import Plan, read_plan
-from keepsane.memory.snapshot import TIME, Missing, Reason, Snapshot
+from keepsane.memory.snapshot import DMESG, TIME, Missing, Reason, Snapshot
 
+LIVE = Path("/")
+"""The machine this runs on; another root is another machine's files, whose kernel log is not here."""
 SLOW_MILLISECONDS = 5.0
 """A read that takes more is demoted: from each second to every 10 s, from there to first and last."""
 SLOW_EVERY = 10
@@ -122,7 +125,7 @@ class _Schedule:
 
 def read_samples(
     *,
-    root: Path = Path("/"),
+    root: Path = LIVE,
     seconds: float | None = 30,
     pid: int | None = None,
     clocks: Clocks | None = None,
@@ -142,7 +145,8 @@ def read_samples(
     try:
         while not last:
             last = number > 0 and (stopped() or (seconds is not None and number >= int(seconds)))
-            yield _sample(reader, schedule, number, last, clocks.now())
+            snapshot = _sample(reader, schedule, number, last, clocks.now())
+            yield _with_klog(snapshot) if root == LIVE and (last or number == 0) else snapshot
             number = max(number + 1, ceil(clocks.monotonic() - began))  # a late reader leaves samples out
             if seconds is not None:
                 number = min(number, max(int(seconds), 1))
@@ -152,7 +156,7 @@ def read_samples(
         reader.close()
 
 
-def read_sample(*, root: Path = Path("/"), pid: int | None = None, clocks: Clocks | None = None) -> Snapshot:
+def read_sample(*, root: Path = LIVE, pid: int | None = None, clocks: Clocks | None = None) -> Snapshot:
     """One snapshot with everything there is."""
     return next(read_samples(root=root, pid=pid, clocks=clocks))
 
@@ -182,6 +186,13 @@ def _sample(reader: _Reader, schedule: _Schedule, number: int, last: bool, now: 
             schedule.demote(path, to_ends=False)
             missing.append(Missing(path=path, reason="too slow", milliseconds=round(milliseconds, 1)))
     return Snapshot(files=files, missing=tuple(missing))
+
+
+def _with_klog(snapshot: Snapshot) -> Snapshot:
+    said = read_klog()
+    if isinstance(said, Missing):
+        return replace(snapshot, missing=(*snapshot.missing, said))
+    return replace(snapshot, files={**snapshot.files, DMESG: said})
 
 
 OPTIONAL_FOLDERS = ("sys/fs/cgroup/", "sys/kernel/mm/transparent_hugepage/", "sys/kernel/mm/redhat")

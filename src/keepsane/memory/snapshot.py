@@ -15,7 +15,10 @@ Reason = Literal["absent", "not permitted", "too slow", "too large", "unreadable
 """Why a file is missing. "too slow": it was read, and took so long that it is now read less often."""
 
 TIME = "time"
-"""A path of our own in a snapshot: the time of day in seconds since 1970, which /proc tells at a price."""
+"""A path in a snapshot that no file has: the time of day, in seconds since 1970."""
+
+DMESG = "dmesg"
+"""Another: the kernel log, for which there is a system call and no file that ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from keepsane.memory.cgroup import Cgroup, cgroups_of
 from keepsane.memory.container import Container, container_of
 from keepsane.memory.counters import Counters
 from keepsane.memory.hugepages import Hugepages, hugepages_of
+from keepsane.memory.klog import klog_of
 from keepsane.memory.machine import Machine, Process, machine_of, process_of, uptime_of
 from keepsane.memory.meminfo import Meminfo, parse_meminfo
 from keepsane.memory.numa import Node, nodes_of
@@ -69,8 +70,8 @@ class MemoryState:
     A machine, and its memory from `first` to `last`; both are the same sample where there is only one.
 
     `interval_seconds` is None for a single sample and where the machine was restarted between. `between` are
-    the samples in between, most of them with the cheap files only. `notes` say in words what a reader of the
-    numbers must know.
+    the samples in between, most of them with the cheap files only. `klog` is the kernel log.
+    `notes` say in words what a reader of the numbers must know.
     """
 
     machine: Machine
@@ -79,6 +80,7 @@ class MemoryState:
     thp: Thp | None
     hugepages: tuple[Hugepages, ...]
     lru_gen: int | None
+    klog: str | None
     first: MemorySample
     last: MemorySample
     between: tuple[MemorySample, ...] = ()
@@ -185,6 +187,7 @@ def state_of(snapshots: Iterable[Snapshot]) -> MemoryState | None:
         thp=thp_of(first.snapshot),
         hugepages=hugepages_of(last.snapshot) or hugepages_of(first.snapshot),
         lru_gen=lru_gen_of(first.snapshot),
+        klog=klog_of(last.snapshot) or klog_of(first.snapshot),
         first=first,
         last=last,
         between=samples[1:-1],
