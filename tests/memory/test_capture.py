@@ -144,6 +144,13 @@ def test_what_is_no_capture_is_said(tmp_path: Path, files: dict[str, str], said:
         read_capture(written(tmp_path, tar_of(files)))
 
 
+def test_two_captures_in_one_are_not_mixed(tmp_path: Path) -> None:
+    files = {"db1/t0/proc/uptime": "1.00 1.00\n", "db2/t0/proc/uptime": "2.00 1.00\n"}
+
+    with pytest.raises(InputError, match="holds 2 captures; name one: db1/, db2/"):
+        read_capture(written(tmp_path, tar_of(files)))
+
+
 def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         read_capture(tmp_path / "no")

@@ -7,8 +7,8 @@ A capture: samples of a machine as files, to be looked at elsewhere.
 
 A tar, mostly packed with gzip, or a folder: `tN` mirrors / as far as it could be read at that moment.
 `missing` has a line for each file that could not (reason, path, milliseconds where it was slow, parted by
-tabs), `time` the seconds since 1970, `dmesg` the kernel log. The interval is the difference of the uptimes. A folder without tN is
-one sample, and so is a sosreport.
+tabs), `time` the seconds since 1970, `dmesg` the kernel log. The interval is the difference of the uptimes.
+A folder without tN is one sample, and so is a sosreport.
 """
 
 from __future__ import annotations
@@ -105,6 +105,9 @@ def _samples(path: Path) -> Iterator[Snapshot]:
     if not tops:
         raise InputError(f"{path} holds no sample: no proc/vmstat, proc/meminfo or the like was found in it")
     sampled = [top for top in tops if _SAMPLE.fullmatch(top)]
+    captures = sorted({top[: top.rindex("t")] for top in sampled})
+    if len(captures) > 1:
+        raise InputError(f"{path} holds {len(captures)} captures; name one: {', '.join(captures)[:200]}")
     for top in sorted(sampled, key=_number) if sampled else [max(tops, key=lambda top: len(tops[top]))]:
         yield _snapshot(tops[top], large.get(top, []))
 

@@ -64,7 +64,7 @@ class Plan:
 
 
 def read_plan(root: Path, pid: int | None = None) -> Plan:
-    """Look at which nodes, settings and control groups the machine under `root` has."""
+    """Look at which nodes, settings and control groups the machine under `root` has by now."""
     nodes = [f"{NODES}/{name}" for name in _listed(root / NODES, "node[0-9]*", MAX_NODES)]
     groups = _cgroups(root, "self" if pid is None else str(pid))
     status = () if pid is None else (f"proc/{pid}/status",)

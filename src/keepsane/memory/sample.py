@@ -26,6 +26,8 @@ SLOW_MILLISECONDS = 5.0
 SLOW_EVERY = 10
 MAX_FILE_BYTES = 4 << 20
 CHUNK_BYTES = 1 << 16
+OPTIONAL_FOLDERS = ("sys/fs/cgroup/", "sys/kernel/mm/transparent_hugepage/", "sys/kernel/mm/redhat")
+"""Folders in which it depends on the machine which files are there."""
 
 _REASONS: dict[int, Reason] = {
     errno.ENOENT: "absent",
@@ -193,9 +195,6 @@ def _with_klog(snapshot: Snapshot) -> Snapshot:
     if isinstance(said, Missing):
         return replace(snapshot, missing=(*snapshot.missing, said))
     return replace(snapshot, files={**snapshot.files, DMESG: said})
-
-
-OPTIONAL_FOLDERS = ("sys/fs/cgroup/", "sys/kernel/mm/transparent_hugepage/", "sys/kernel/mm/redhat")
 
 
 def _optional(path: str) -> bool:

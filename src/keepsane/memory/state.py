@@ -25,6 +25,7 @@ from keepsane.memory.pagetypeinfo import Pagetypeinfo, parse_pagetypeinfo
 from keepsane.memory.psi import Pressure, Stall, parse_pressure, stalled_percent
 from keepsane.memory.slabinfo import Slab, parse_slabinfo
 from keepsane.memory.snapshot import TIME, Missing, Snapshot
+from keepsane.memory.sysctl import sysctl, sysctl_number
 from keepsane.memory.thp import Thp, lru_gen_of, thp_of
 from keepsane.memory.vmstat import parse_vmstat, vmstat
 from keepsane.memory.zoneinfo import Zoneinfo, parse_zoneinfo
@@ -95,6 +96,14 @@ class MemoryState:
     def newest(self, what: Callable[[MemorySample], T | None]) -> T | None:
         """The last value that `what` gives for a sample: a broken-off capture has no full last one."""
         return next((value for sample in reversed(self.samples) if (value := what(sample)) is not None), None)
+
+    def sysctl(self, name: str) -> str | None:
+        """The newest value of a setting ("vm.zone_reclaim_mode"); None where the kernel has none."""
+        return self.newest(lambda sample: sysctl(sample.snapshot, name))
+
+    def sysctl_number(self, name: str) -> int | None:
+        """The same where it is one whole number."""
+        return self.newest(lambda sample: sysctl_number(sample.snapshot, name))
 
     def delta(self, name: str) -> int | None:
         """By how much the vmstat counter `name` rose from first to last, under whatever spelling it has."""
