@@ -20,7 +20,7 @@ note() { printf '%s\t%s\n' "$1" "${2#/}" >> "$sample/missing"; }
 keep() {
     [ -f "$1" ] || return 1
     [ -r "$1" ] || { note 'not permitted' "$1"; return 0; }
-    mkdir -p "$sample${1%/*}"
+    [ -d "$sample${1%/*}" ] || mkdir -p "$sample${1%/*}"
     cat "$1" > "$sample$1" 2> /dev/null || { rm -f "$sample$1"; note unreadable "$1"; }
 }
 
