@@ -71,6 +71,30 @@ def test_the_interval_is_the_difference_of_the_uptimes(tmp_path: Path) -> None:
     assert (state.first.epoch_seconds, state.last.epoch_seconds) == (1000.0, 1010.0)
 
 
+def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
+    write_capture(tmp_path / "out.tar.gz", SAMPLES)
+
+    assert (tmp_path / "out.tar.gz").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_may_not_be_read_in_a_folder_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    really = os.open
+
+    def guarded(path: Path, flags: int) -> int:
+        if path.name == "slabinfo":  # root may read every file, so its mode would prove nothing
+            raise PermissionError(13, "Permission denied")
+        return really(path, flags)
+
+    (tmp_path / "proc").mkdir()
+    for name in ("uptime", "slabinfo"):
+        (tmp_path / "proc" / name).write_text("1.00 1.00\n")
+    monkeypatch.setattr(os, "open", guarded)
+
+    (snapshot,) = read_capture(tmp_path)
+
+    assert snapshot.missing == (Missing(path="proc/slabinfo", reason="not permitted"),)
+
+
 def test_a_file_that_exists_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "out.tar.gz").write_text("mine")
 

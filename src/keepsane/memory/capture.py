@@ -14,6 +14,7 @@ A folder without tN is one sample, and so is a sosreport.
 from __future__ import annotations
 
 import io
+import os
 import re
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -59,11 +60,13 @@ def write_capture(out: Path, snapshots: Iterable[Snapshot]) -> int:
     """
     Write the samples into a new tar at `out`, packed with gzip, as they come; the number of samples.
 
+    Only its owner may read it: it holds what root alone could read, the kernel log among it.
     Raises InputError where the file exists or cannot be written.
     """
     number = 0
     try:
-        with tarfile.open(out, "x:gz", format=tarfile.PAX_FORMAT) as tar:
+        file = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(file, "wb") as stream, tarfile.open(fileobj=stream, mode="w:gz") as tar:
             for snapshot in snapshots:
                 _write(tar, f"t{number}", snapshot)
                 number += 1
@@ -95,8 +98,8 @@ def _samples(path: Path) -> Iterator[Snapshot]:
     if not path.exists():
         raise InputError(f"{path} does not exist; give a capture (tar or folder) or a sosreport")
     tops: dict[str, dict[str, str]] = {}
-    large: dict[str, list[Missing]] = {}
-    broken = _collect(path, tops, large)
+    unread: dict[str, list[Missing]] = {}
+    broken = _collect(path, tops, unread)
     tops = {
         top: files for top, files in tops.items() if any(name not in (MISSING, TIME, DMESG) for name in files)
     }
@@ -109,11 +112,11 @@ def _samples(path: Path) -> Iterator[Snapshot]:
     if len(captures) > 1:
         raise InputError(f"{path} holds {len(captures)} captures; name one: {', '.join(captures)[:200]}")
     for top in sorted(sampled, key=_number) if sampled else [max(tops, key=lambda top: len(tops[top]))]:
-        yield _snapshot(tops[top], large.get(top, []))
+        yield _snapshot(tops[top], unread.get(top, []))
 
 
 def _collect(
-    path: Path, tops: dict[str, dict[str, str]], large: dict[str, list[Missing]]
+    path: Path, tops: dict[str, dict[str, str]], unread: dict[str, list[Missing]]
 ) -> InputError | None:
     """Sort the files by the sample they belong to; what stopped the reading, None where nothing did."""
     try:
@@ -126,7 +129,7 @@ def _collect(
                 raise InputError(f"{path} has more than {MAX_SAMPLES} samples; cut it in parts")
             texts = tops.setdefault(top, {})
             if member.text is None:
-                large.setdefault(top, []).append(Missing(path=name, reason="too large"))
+                unread.setdefault(top, []).append(Missing(path=name, reason=member.reason or "unreadable"))
             else:
                 texts.setdefault(name, member.text)
     except InputError as error:
@@ -139,9 +142,9 @@ def _number(top: str) -> int:
     return int(found[1]) if found else 0
 
 
-def _snapshot(files: dict[str, str], large: list[Missing]) -> Snapshot:
+def _snapshot(files: dict[str, str], unread: list[Missing]) -> Snapshot:
     said = files.pop(MISSING, "")
-    return Snapshot(files=files, missing=(*_parse_missing(said), *large))
+    return Snapshot(files=files, missing=(*_parse_missing(said), *unread))
 
 
 def _parse_missing(text: str) -> Iterator[Missing]:

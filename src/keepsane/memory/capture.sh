@@ -7,6 +7,7 @@
 # OUT holds t0/, t1/, ...: the machine's own files as they were at each moment. Every second only the cheap ones
 # are read, zoneinfo and buddyinfo every 10 s, pagetypeinfo, slabinfo and memory.stat first and last.
 set -u
+umask 077 # it holds what root alone could read
 
 usage() {
     sed -n '/^#   sh/s/^# *//p' "$0" >&2
