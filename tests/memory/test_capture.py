@@ -159,6 +159,18 @@ def test_two_sosreports_of_two_boots_have_no_rates(tmp_path: Path) -> None:
     assert state.rate("pgfault") is None
 
 
+def test_two_captures_without_a_boot_id_keep_their_order_and_say_what_is_assumed(tmp_path: Path) -> None:
+    for name, uptime in (("a", "5.00"), ("b", "3.00"), ("c", "9.00")):
+        (tmp_path / name).write_bytes(tar_of({"t0/proc/uptime": f"{uptime} 1.00\n"}))
+
+    backwards = state_of(read_capture(tmp_path / "a", tmp_path / "b"))
+    forwards = state_of(read_capture(tmp_path / "a", tmp_path / "c"))
+
+    assert backwards is not None and backwards.interval_seconds is None
+    assert forwards is not None and forwards.interval_seconds == 4.0
+    assert "no boot id" in forwards.notes[0]
+
+
 @pytest.mark.parametrize(
     ("files", "said"),
     [({}, "holds no sample"), ({"readme": "x"}, "holds no sample"), ({"t0/missing": "x"}, "holds no sample")],
@@ -266,9 +278,19 @@ def test_a_cut_capture_gives_what_it_has_or_says_so(tmp_path: Path, cut: int) ->
         snapshots = read_capture(written(tmp_path, WHOLE[:cut]))
     except InputError:
         return
+    whole = read_capture(written(tmp_path, WHOLE))
+    assert snapshots == whole or snapshots[-1].damage.startswith("the capture is incomplete: ")
     for snapshot in snapshots:
         assert set(snapshot.files) <= {"proc/uptime", "proc/vmstat"}
         assert snapshot.text("proc/vmstat") in (None, "a 1\n")
+
+
+def test_a_tar_that_was_cut_between_two_files_is_incomplete(tmp_path: Path) -> None:
+    plain = tar_of({"t0/proc/uptime": "1.00 1.00\n", "t1/proc/uptime": "2.00 1.00\n"})
+
+    (snapshot,) = read_capture(written(tmp_path, plain[:1024]))  # a header and a block of data
+
+    assert snapshot.damage.endswith("its end is missing")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -94,6 +94,7 @@ class _Forward(io.RawIOBase):
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream, self._at = stream, 0
+        self.ran_out = False
 
     def tell(self) -> int:
         return self._at
@@ -110,6 +111,7 @@ class _Forward(io.RawIOBase):
             raise tarfile.ReadError(f"a header claims {size} bytes")
         data = self._stream.read(size)
         self._at += len(data)
+        self.ran_out = self.ran_out or len(data) < size
         if self._at > MAX_ARCHIVE_BYTES:
             raise tarfile.ReadError(f"it holds more than {MAX_ARCHIVE_BYTES >> 30} GB")
         return data
@@ -120,9 +122,11 @@ def _in_tar(path: Path, wanted: Wanted) -> Iterator[Member]:
         with path.open("rb") as raw:
             head = raw.peek(6)[:6]
             unpack = next((unpack for magic, unpack in UNPACKERS.items() if head.startswith(magic)), None)
-            stream = cast(BinaryIO, _Forward(unpack(raw) if unpack else raw))
-            with tarfile.TarFile(fileobj=stream, mode="r", errorlevel=0) as tar:
+            stream = _Forward(unpack(raw) if unpack else raw)
+            with tarfile.TarFile(fileobj=cast(BinaryIO, stream), mode="r", errorlevel=0) as tar:
                 yield from _members(tar, wanted)
+            if stream.ran_out:  # two blocks of zeros end a tar
+                raise tarfile.ReadError("its end is missing")
     except (OSError, EOFError, ValueError, OverflowError, RecursionError, tarfile.TarError) as error:
         raise InputError(f"cannot read {path} as a capture: {error}") from error
     except Exception as error:  # lzma.LZMAError, zlib.error and zstandard.ZstdError, without importing them

@@ -18,6 +18,7 @@ import os
 import re
 import tarfile
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import get_args
@@ -28,6 +29,7 @@ from keepsane.memory.machine import BOOT_ID, uptime_of
 from keepsane.memory.snapshot import DMESG, TIME, Missing, Reason, Snapshot
 
 MISSING = "missing"
+UNKNOWN_BOOT = "a capture has no boot id: that the machine was not restarted between them is only assumed"
 MAX_SAMPLES = 100_000
 MAX_MISSING = 4096
 
@@ -48,12 +50,16 @@ def read_capture(*paths: Path) -> tuple[Snapshot, ...]:
     Read the samples of one capture, or of several that belong together, as two sosreports of a machine.
 
     Raises InputError where a path cannot be read, is damaged before its first sample, or holds no sample.
-    A capture that breaks off later gives what it has; files that are too large for their kind are `missing`.
-    Several are put in the order of time where they name the same boot, else they keep the order given.
+    A capture that breaks off later gives what it has, and says so as the last sample's damage; files that are
+    too large are `missing`. Several captures are put in the order of time where all name the same boot, else
+    they keep the order given.
     """
-    snapshots = tuple(snapshot for path in paths for snapshot in _samples(path))
-    one_boot = len({snapshot.line(BOOT_ID) for snapshot in snapshots} - {None}) == 1
-    return tuple(sorted(snapshots, key=_moment)) if len(paths) > 1 and one_boot else snapshots
+    captures = [tuple(_samples(path)) for path in paths]
+    snapshots = tuple(snapshot for capture in captures for snapshot in capture)
+    boots = {capture[0].line(BOOT_ID) for capture in captures}
+    if len(captures) > 1 and None in boots:
+        return (*snapshots[:-1], replace(snapshots[-1], damage=UNKNOWN_BOOT))
+    return tuple(sorted(snapshots, key=_moment)) if len(captures) > 1 and len(boots) == 1 else snapshots
 
 
 def write_capture(out: Path, snapshots: Iterable[Snapshot]) -> int:
@@ -111,8 +117,10 @@ def _samples(path: Path) -> Iterator[Snapshot]:
     captures = sorted({top[: top.rindex("t")] for top in sampled})
     if len(captures) > 1:
         raise InputError(f"{path} holds {len(captures)} captures; name one: {', '.join(captures)[:200]}")
-    for top in sorted(sampled, key=_number) if sampled else [max(tops, key=lambda top: len(tops[top]))]:
-        yield _snapshot(tops[top], unread.get(top, []))
+    ordered = sorted(sampled, key=_number) if sampled else [max(tops, key=lambda top: len(tops[top]))]
+    for top in ordered:
+        damage = f"the capture is incomplete: {broken}" if broken and top == ordered[-1] else ""
+        yield _snapshot(tops[top], unread.get(top, []), damage)
 
 
 def _collect(
@@ -142,9 +150,9 @@ def _number(top: str) -> int:
     return int(found[1]) if found else 0
 
 
-def _snapshot(files: dict[str, str], unread: list[Missing]) -> Snapshot:
+def _snapshot(files: dict[str, str], unread: list[Missing], damage: str) -> Snapshot:
     said = files.pop(MISSING, "")
-    return Snapshot(files=files, missing=(*_parse_missing(said), *unread))
+    return Snapshot(files=files, missing=(*_parse_missing(said), *unread), damage=damage)
 
 
 def _parse_missing(text: str) -> Iterator[Missing]:

@@ -106,7 +106,7 @@ def _configured(root: Path) -> Iterator[str]:
         if not (root / folder).parent.is_symlink():  # /lib is /usr/lib on most machines
             yield from (f"{folder}/{name}" for name in _listed(root / folder, "*.conf"))
     for folder in PROFILE_FOLDERS:
-        yield from (f"{folder}/{name}/tuned.conf" for name in _listed(root / folder, "*", MAX_CHILDREN))
+        yield from (f"{folder}/{name}/tuned.conf" for name in _listed(root / folder, "*/"))
 
 
 def _cgroups(root: Path, who: str) -> tuple[str, ...]:
@@ -114,10 +114,10 @@ def _cgroups(root: Path, who: str) -> tuple[str, ...]:
     top = next((at for at in CGROUP_ROOTS if (root / at / "cgroup.controllers").is_file()), None)
     if top is None:
         return ()
-    children = [name for name in _listed(root / top, "*", 4 * MAX_CHILDREN) if (root / top / name).is_dir()]
+    children = _listed(root / top, "*/", MAX_CHILDREN)
     own = [part for part in _own(root, who).split("/") if part not in ("", ".", "..")]
     above = ["/".join(own[:depth]) for depth in range(1, len(own) + 1)]
-    return (top, *(f"{top}/{name}" for name in dict.fromkeys([*children[:MAX_CHILDREN], *above])))
+    return (top, *(f"{top}/{name}" for name in dict.fromkeys([*children, *above])))
 
 
 def _own(root: Path, who: str) -> str:

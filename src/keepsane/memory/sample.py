@@ -10,7 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
@@ -128,11 +129,11 @@ class _Schedule:
 def read_samples(
     *,
     root: Path = LIVE,
-    seconds: float | None = 30,
+    seconds: int | None = 30,
     pid: int | None = None,
     clocks: Clocks | None = None,
     stopped: Callable[[], bool] = lambda: False,
-) -> Iterator[Snapshot]:
+) -> Generator[Snapshot, None, None]:
     """
     Yield one snapshot a second, the first and the last with everything there is.
 
@@ -146,12 +147,12 @@ def read_samples(
     number, last = 0, False
     try:
         while not last:
-            last = number > 0 and (stopped() or (seconds is not None and number >= int(seconds)))
+            last = number > 0 and (stopped() or (seconds is not None and number >= seconds))
             snapshot = _sample(reader, schedule, number, last, clocks.now())
             yield _with_klog(snapshot) if root == LIVE and (last or number == 0) else snapshot
             number = max(number + 1, ceil(clocks.monotonic() - began))  # a late reader leaves samples out
             if seconds is not None:
-                number = min(number, max(int(seconds), 1))
+                number = min(number, max(seconds, 1))
             if not last:
                 clocks.sleep(max(began + number - clocks.monotonic(), 0))
     finally:
@@ -160,7 +161,8 @@ def read_samples(
 
 def read_sample(*, root: Path = LIVE, pid: int | None = None, clocks: Clocks | None = None) -> Snapshot:
     """One snapshot with everything there is."""
-    return next(read_samples(root=root, pid=pid, clocks=clocks))
+    with closing(read_samples(root=root, pid=pid, clocks=clocks)) as samples:
+        return next(samples)
 
 
 def _scheduled(plan: Plan) -> _Schedule:

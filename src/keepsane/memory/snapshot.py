@@ -37,10 +37,12 @@ class Snapshot:
 
     `files` has the text of each file that was read, by its path without the leading slash
     ("proc/vmstat"). A path that is neither there nor in `missing` was not due, or nobody asked for it.
+    `damage` says in words what is wrong with the capture it comes from, "" where nothing is.
     """
 
     files: Mapping[str, str]
     missing: tuple[Missing, ...] = ()
+    damage: str = ""
 
     def text(self, path: str) -> str | None:
         """What the file at `path` said, None where it was not read."""

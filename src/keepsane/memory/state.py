@@ -208,7 +208,7 @@ def state_of(snapshots: Iterable[Snapshot]) -> MemoryState | None:
 def _notes(
     samples: tuple[MemorySample, ...], machine: Machine, again: Machine, interval: float | None
 ) -> list[str]:
-    notes = []
+    notes = [sample.snapshot.damage for sample in samples if sample.snapshot.damage]
     if len(samples) == 1:
         notes.append("there is one sample only: what is happening cannot be told, only what is there")
     elif interval is None and None in (samples[0].uptime_seconds, samples[-1].uptime_seconds):
