@@ -2,7 +2,7 @@
 """
 How many frames of the lab's logs get an edge, and of what kind.
 
-    python bench/edge_figures.py ~/.cache/kernel-lab [RELEASE...]
+    python bench/edge_figures.py ~/.cache/keepsane-lab [RELEASE...]
 
 Prints, over every log of every kernel of the lab: the reliable frames with a verdict other than `unknown`
 ("could be" counts as unknown), the `?` frames with a reason, the indirect edges with a table and member

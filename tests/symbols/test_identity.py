@@ -306,7 +306,8 @@ DEBIAN = {
         ),
     ),
 }
-DEBUG = Path(os.environ.get("LAB", Path.home() / ".cache/kernel-lab")) / "debug"
+CACHE = os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")
+DEBUG = Path(os.environ.get("LAB", Path(CACHE) / "keepsane-lab")) / "debug"
 
 
 def _debian_image(release: str) -> Image:

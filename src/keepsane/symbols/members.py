@@ -123,13 +123,8 @@ def expression_of(types: Types, function: Function, address: int, pointer: Point
 
 def _parameter(program: Any, function: Function, register: str) -> str | None:
     found = _seen_from(program, function, function.name)
-    if found is None:
-        try:
-            found = program.function(function.name)
-        except _UNREADABLE:
-            return None
     number = _PARAMETERS.index(register) if register in _PARAMETERS else len(_PARAMETERS)
-    if found.address_ != function.address or number >= len(found.type_.parameters):
+    if found is None or found.address_ != function.address or number >= len(found.type_.parameters):
         return None
     parameter = found.type_.parameters[number]
     return (
@@ -234,12 +229,15 @@ def _member(kind: Any, offset_bytes: int) -> Member | None:
 
 
 def _containing(drgn: Any, members: Any, offset_bytes: int) -> Any:
-    for member in members:
-        if member.bit_field_size is None and member.offset <= offset_bytes:
+    before = [one for one in members if one.bit_field_size is None and one.offset <= offset_bytes]
+    nearest = max((one.offset for one in before), default=0)
+    for member in before:
+        # The type of one that is only declared here makes drgn read all DWARF for it: ask none in vain.
+        if member.offset == nearest:
             try:
                 size_bytes = drgn.sizeof(member.type)
             except TypeError:
                 continue  # an array without a length
-            if offset_bytes < member.offset + size_bytes:
+            if offset_bytes < nearest + size_bytes:
                 return member
     return None
