@@ -180,7 +180,7 @@ _ROWS = (
 )
 
 
-def purpose_of(frames: Iterable[Frame], order: int | None, gfp: Gfp | None) -> Purpose | None:
+def purpose_of(frames: Iterable[Frame], order: int | None) -> Purpose | None:
     """
     Say what memory was wanted for, None where no frame tells.
 
