@@ -32,7 +32,7 @@ def judge_indirect(reader: Reader, caller: Function, branch: Branch, callee: Fun
     if callee is None:
         return Draft("indirect", (), f"a call through a pointer{_loaded(pointer)}")
     found = tables_read(reader.tables, callee, pointer)
-    said = f"a call through {_source_of(reader, caller, branch, pointer)}"
+    said = f"a call through {_source_of(reader, caller, branch, pointer, found.used)}"
     if pointer.fixed is not None:
         return _fixed(reader, said, pointer, callee, found)
     jumped = _jumped(reader, pointer, callee)
@@ -67,8 +67,12 @@ def _possible(callee: Function, holders: Sequence[Holder]) -> tuple[DraftHop, ..
     return tuple(DraftHop("possible table", callee.name, one.name, None) for one in holders)
 
 
-def _source_of(reader: Reader, caller: Function, branch: Branch, pointer: Pointer) -> str:
+def _source_of(
+    reader: Reader, caller: Function, branch: Branch, pointer: Pointer, used: Holder | None
+) -> str:
     """Call the pointer what the source calls it, else say where it was loaded from."""
+    if pointer.start is not None and used is not None:
+        return f"an entry of {used.variable.name}"
     if pointer.fixed is not None and not pointer.indexed:
         variable = variable_at(reader.tables.data, pointer.fixed)
         return variable.name if variable is not None else "a pointer"

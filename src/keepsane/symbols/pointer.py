@@ -36,7 +36,8 @@ class Pointer(NamedTuple):
     `displacement` is the offset of the member that was loaded, `fixed` the place of the memory itself where
     the code names it, and `value` the place that the code names as the function; each may be None.
     `behind` is the offset at which the pointer to that structure was loaded in its turn. `indexed` says that
-    an index was added, `argument` is the register in which the caller was given it.
+    an index was added, `argument` is the register in which the caller was given it. `start` and `step_bytes`
+    are those of a loop over an array: the structure lies a multiple of so many bytes from that place.
     """
 
     displacement: int | None = None
@@ -45,6 +46,8 @@ class Pointer(NamedTuple):
     value: Place | None = None
     indexed: bool = False
     argument: str | None = None
+    start: Place | None = None
+    step_bytes: int | None = None
 
 
 UNKNOWN = Pointer()

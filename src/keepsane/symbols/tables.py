@@ -109,10 +109,41 @@ def tables_read(tables: Tables, function: Function, pointer: Pointer) -> Found:
     if pointer.fixed is not None:
         fixed = [one for one in possible if _is_read(tables, one, pointer)]
         return Found(fixed[0] if len(fixed) == 1 else None, tuple(fixed))
-    fitting = [one for one in possible if one.member and pointer.displacement in one.member.offsets_bytes]
+    fitting = _walked(tables, possible, pointer) or [one for one in possible if _fits(one, pointer)]
     if len(fitting) == 1:
         return Found(fitting[0], ())
     return Found(None, tuple(fitting or possible), is_member=bool(fitting))
+
+
+def _fits(holder: Holder, pointer: Pointer) -> bool:
+    """Say whether the member that holds a function stands at the offset that was loaded."""
+    offsets_bytes = holder.member.offsets_bytes if holder.member else ()
+    if pointer.displacement is None or not pointer.step_bytes:
+        return pointer.displacement in offsets_bytes
+    return any((by - pointer.displacement) % pointer.step_bytes == 0 for by in offsets_bytes)
+
+
+def _walked(tables: Tables, possible: Sequence[Holder], pointer: Pointer) -> tuple[Holder, ...]:
+    """
+    List the places that a loop over an array may come to.
+
+    The compiler may let it begin one step outside of the array, so what lies there is meant as well. Where it
+    begins at what is too small for two steps, the linker may have made an array of single variables.
+    """
+    step_bytes = pointer.step_bytes
+    if pointer.start is None or pointer.start.address is None or not step_bytes:
+        return ()
+    start = pointer.start.address
+    near = (pointer.start._replace(address=start + by) for by in (0, -step_bytes, step_bytes))
+    first, *others = (variable_at(tables.data, place) for place in near)
+    if first is None or first.size_bytes < 2 * step_bytes:
+        return ()
+    read = start + (pointer.displacement or 0)
+    return tuple(
+        one
+        for one in possible
+        if one.variable in (first, *others) and ((one.place.address or 0) - read) % step_bytes == 0
+    )
 
 
 def _is_read(tables: Tables, holder: Holder, pointer: Pointer) -> bool:
