@@ -88,11 +88,17 @@ def wrong(mark: Mark, pair: Pair, lines: set[int | None]) -> str:
         "verdict": edge["verdict"] in mark.verdicts,
         "missing functions": edge["verdict"] != "tail-call" or missing(edge, callee) == mark.missing,
         "table": mark.used is None or tables(edge, "table") == {mark.used},
-        "possible tables": not mark.possible or (mark.possible <= possible and not tables(edge, "table")),
+        # What could be may also be known: then the mark must name that table and no other.
+        "possible tables": mark.possible <= possible and is_marked(mark, tables(edge, "table")),
         "line": mark.line is None or line_of(frame) in lines,
     }
     false = [name for name, is_right in facts.items() if not is_right]
     return f"{mark.caller} to {mark.callee}: {', '.join(false)} of {edge}" if false else ""
+
+
+def is_marked(mark: Mark, used: set[str]) -> bool:
+    """Whether a `maybe` mark allows what is said to be used: nothing, or the only table that it names."""
+    return not mark.possible or not used or used == mark.possible
 
 
 def line_of(frame: Json) -> int | None:

@@ -70,7 +70,7 @@ THUNKS = "".join(
     f".globl __x86_indirect_thunk_{name}\n.balign 32\n__x86_indirect_thunk_{name}: jmp *%{name}\n"
     for name in _REGISTERS
 )
-_FLAGS = ("-g", "-O2", "-fno-pic", "-fcf-protection=none", "-mcmodel=kernel", "-ffreestanding")
+FLAGS = ("-g", "-O2", "-fno-pic", "-fcf-protection=none", "-mcmodel=kernel", "-ffreestanding")
 _RETPOLINE = ("-mindirect-branch=thunk-extern", "-mindirect-branch-register")
 _CALL = re.compile(r"^\s*(?P<address>[0-9a-f]+):\s+(?:cs )?call")
 _LABEL = re.compile(r"^(?P<address>[0-9a-f]+) <(?P<name>[\w.]+)>:")
@@ -85,7 +85,7 @@ def build(top: Path) -> dict[str | None, Image]:
     (top / "module.c").write_text(MODULE)
     (top / "thunks.s").write_text(THUNKS)
     for name in ("kernel", "module"):
-        _run(top, "gcc", *_FLAGS, *_RETPOLINE, "-c", f"{name}.c", "-o", f"{name}.o")
+        _run(top, "gcc", *FLAGS, *_RETPOLINE, "-c", f"{name}.c", "-o", f"{name}.o")
     _run(top, "gcc", "-c", "thunks.s", "-o", "thunks.o")
     _run(
         top,

@@ -88,7 +88,7 @@ def _holders(tables: Tables, function: Function) -> Iterator[Holder]:
     places = places_holding(tables.data, function)
 
     def files() -> Sequence[str]:
-        return _files(tables.text, function)
+        return files_of(tables.text, function)
 
     for place in places:
         variable = variable_at(tables.data, place)
@@ -98,7 +98,8 @@ def _holders(tables: Tables, function: Function) -> Iterator[Holder]:
             yield Holder(place, variable, member)
 
 
-def _files(text: Text, function: Function) -> Sequence[str]:
+def files_of(text: Text, function: Function) -> Sequence[str]:
+    """Name the source file in which a function stands."""
     chain = text.images[function.module].locate([function.address])[function.address]
     return [line.file for line in chain[-1:] if line.file]
 
