@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from tests.live.edges import ARM64_SYSRQC, CRASHES, SOURCE, VARIANTS, Mark, marks, scenarios
+from tests.live.edges import ARM64_POINTERS, ARM64_SYSRQC, CRASHES, SOURCE, VARIANTS, Mark, marks, scenarios
 from tests.live.guests import Guest, Json, boot_arm64, boot_edges, frames, plain_name
 
 pytestmark = pytest.mark.live
@@ -172,6 +172,20 @@ def test_verdicts_of_crashes_do_not_depend_on_the_command_line(
 
 @pytest.mark.parametrize(("caller", "callee"), ARM64_SYSRQC)
 def test_arm64_edges(caller: str, callee: str, explained: Explain) -> None:
+    assert arm64_edge(caller, callee, explained)["verdict"] == ARM64_SYSRQC[caller, callee]
+
+
+@pytest.mark.parametrize(("caller", "callee"), ARM64_POINTERS)
+def test_arm64_pointers_are_named_as_the_source_has_them(
+    caller: str, callee: str, explained: Explain
+) -> None:
+    edge = arm64_edge(caller, callee, explained)
+    expression, table = ARM64_POINTERS[caller, callee]
+    assert edge["why"].startswith(f"a call through {expression}: {table} is {callee}")
+    assert tables(edge, "table") == {table}
+
+
+def arm64_edge(caller: str, callee: str, explained: Explain) -> Json:
     guest = boot_arm64()
     trace = all_frames(explained(guest.log("sysrqc"), guest.vmlinux, guest.modules, "--edges"))
     (frame,) = [
@@ -179,5 +193,6 @@ def test_arm64_edges(caller: str, callee: str, explained: Explain) -> None:
         for one, inner in pairs(trace)
         if inner and (one["function"], inner["function"]) == (caller, callee)
     ]
-    assert frame["edge"] is not None, "frames have no edge: explain does not judge edges"
-    assert frame["edge"]["verdict"] == ARM64_SYSRQC[caller, callee]
+    edge: Json | None = frame["edge"]
+    assert edge is not None, "frames have no edge: explain does not judge edges"
+    return edge

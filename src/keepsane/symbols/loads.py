@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from keepsane.symbols.elf import EM_X86_64
 from keepsane.symbols.insn import Insn
-from keepsane.symbols.pointer import UNKNOWN, Pointer, written_on_arm64
+from keepsane.symbols.pointer import UNKNOWN, Pointer, load_on_arm64, written_on_arm64
 from keepsane.symbols.text import Function, Place, Text, instructions, refers_to
 
 _MAX_STEPS = 1500
@@ -172,7 +172,8 @@ def _written(flow: _Flow, at: int, register: str, *, is_base: bool) -> Pointer |
     """What an instruction writes to a register, or the register that held it before."""
     insn = flow.insns[at]
     if flow.text.machine != EM_X86_64:
-        return written_on_arm64(insn, register)
+        found = written_on_arm64(insn, register)
+        return found if is_base or isinstance(found, str) else _with_behind(flow, at, register, found)
     if insn.flow in ("call", "indirect call"):
         return UNKNOWN if register in _CLOBBERED and not _is_hook(flow, insn) else register
     if insn.flow or not _writes(insn, register):
@@ -188,6 +189,12 @@ def _written(flow: _Flow, at: int, register: str, *, is_base: bool) -> Pointer |
         place = refers_to(flow.text, flow.function.module, insn)
         return Pointer(value=place) if place is not None and "rip" in source else UNKNOWN
     return _shallow(source) if is_base else _loaded(flow, at, source)
+
+
+def _with_behind(flow: _Flow, at: int, register: str, found: Pointer) -> Pointer:
+    load = load_on_arm64(flow.insns[at], register)
+    origins = set(_origins(flow, at, load[0], is_base=True)) if load is not None else set[Pointer]()
+    return found._replace(behind=origins.pop().displacement) if len(origins) == 1 else found
 
 
 def _is_hook(flow: _Flow, insn: Insn) -> bool:

@@ -22,6 +22,8 @@ _UNREADABLE = (
     TypeError,
     OSError,
 )  # what drgn raises for damaged DWARF, and for none
+# An arm64 symbol begins at the two instructions kept for the tracer, which the DWARF does not count.
+_BEFORE_BYTES = (0, 8)
 _PARAMETERS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 
 
@@ -74,10 +76,12 @@ def _seen_from(program: Any, function: Function, name: str) -> Any:
 
     Unlike a search of the whole DWARF this needs no index of it, which takes longer than a whole trace.
     """
-    try:
-        return program.stack_trace_from_pcs([0, function.address + 1])[-1][name]
-    except _UNREADABLE:
-        return None
+    for before_bytes in _BEFORE_BYTES:
+        try:
+            return program.stack_trace_from_pcs([0, function.address + before_bytes + 1])[-1][name]
+        except _UNREADABLE:
+            continue
+    return None
 
 
 def is_named_in(

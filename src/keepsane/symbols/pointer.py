@@ -63,8 +63,25 @@ def written_on_arm64(insn: Insn, register: str) -> Pointer | str:
         return register
     if insn.mnemonic == "mov" and first == register and re.fullmatch(r"x\d{1,2}", rest):
         return rest
-    load = _LOAD.match(rest) if insn.mnemonic == "ldr" and first == register else None
-    return UNKNOWN if load is None else Pointer(displacement=int(load["distance"] or "0", 0))
+    load = load_on_arm64(insn, register)
+    return UNKNOWN if load is None else Pointer(displacement=load[1])
+
+
+def load_on_arm64(insn: Insn, register: str) -> tuple[str, int] | None:
+    """
+    Say from which register, and at which offset of it, an instruction loads another; None where it does not.
+
+        ldr x1, [x0, #0x20]
+        ldp x20, x1, [x0, #0x18]
+    """
+    first, _, rest = insn.operands.partition(", ")
+    second, _, behind = rest.partition(", ")
+    pair = insn.mnemonic == "ldp"
+    is_loaded = register in (first, second) and first != second if pair else register == first
+    load = _LOAD.match(behind if pair else rest) if insn.mnemonic in ("ldr", "ldp") and is_loaded else None
+    if load is None:
+        return None
+    return load["base"], int(load["distance"] or "0", 0) + (8 if pair and register == second else 0)
 
 
 def _is_written(insn: Insn, register: str, first: str, rest: str) -> bool:
