@@ -22,6 +22,7 @@ from keepsane.symbols.text import Function, Place, Text, instructions, refers_to
 
 _MAX_STEPS = 1500
 _ENDBR_BYTES = 4
+_JUMP_BYTES = 5
 _MEMORY = re.compile(
     r"(?P<segment>[defgs]s:)?\[(?:(?P<base>[a-z0-9]{2,4})(?![*a-z0-9]))?(?: \+ )?"
     r"(?:(?P<index>[a-z0-9]{2,4})\*[1248])?(?: ?(?P<sign>[+-]) )?(?P<distance>0x[0-9a-f]{1,16}|\d{1,3})?\]"
@@ -132,8 +133,13 @@ def _origins(flow: _Flow, index: int, register: str, *, is_base: bool = False) -
 def _given(flow: _Flow, at: int, register: str) -> Iterator[Pointer]:
     if at == 0 and ".cold" not in flow.function.name:
         yield Pointer(argument=register)
-    elif not flow.before.get(at):
+    elif not flow.before.get(at) and not _is_padding(flow.insns[at]):
         yield UNKNOWN  # a jump through a table may lead here
+
+
+def _is_padding(insn: Insn) -> bool:
+    """Whether an instruction only aligns the next: what the kernel patches is no longer than a jump."""
+    return insn.mnemonic.endswith("nop") and insn.size_bytes > _JUMP_BYTES
 
 
 def _stepped(flow: _Flow, at: int, register: str) -> tuple[str, int] | None:

@@ -2,8 +2,9 @@
 """
 Which tables of function pointers hold a function, and which of them a call read.
 
-A table is said to be the one that was used where the code names its address, or where the member stands at
-the offset that the call loaded and only one table holds the function there. Otherwise it could be.
+A table is said to be the one that was used where the code names its address, be it as the start of a loop,
+or where the member stands at the offset that the call loaded and only one table holds the function there.
+Otherwise it could be.
 """
 
 from __future__ import annotations
