@@ -91,8 +91,10 @@ def _print_indirect(edges: list[Edge]) -> None:
     members = sum(
         "through a pointer" not in edge.why or any("table" in hop.kind for hop in edge.via) for edge in edges
     )
+    handed = sum("no table holds" in edge.why for edge in edges)
     print(f"  indirect: {named} of {len(edges)} with a table, {used} of them as the one used;", end=" ")
-    print(f"{members} with a table or the member that was called")
+    print(f"{members} with a table or the member that was called;", end=" ")
+    print(f"{handed} to a function that no table holds")
 
 
 def _print_open(frames: list[tuple[Frame, Edge]]) -> None:

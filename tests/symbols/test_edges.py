@@ -148,3 +148,21 @@ def test_without_a_file_the_verdict_is_unknown_and_says_so(images: Images) -> No
 def test_the_files_of_another_architecture_judge_nothing(images: Images) -> None:
     with pytest.raises(SymbolError, match="riscv"):
         judge_edges([event(frame(images, "end", 1))], images, replace(KERNEL_OF_LOG, arch="riscv"))
+
+
+def _entry_read(images: Images, callee: str) -> Edge:
+    """The edge of the last call of `walks`, which goes through its table."""
+    inner = replace(frame(images, callee, 1), role="ip")
+    return _edges(images, inner, frame(images, "walks", returns(images, "walks")[-1]))[1]
+
+
+@pytest.mark.parametrize(("callee", "entry"), [("odd", "entries[0].run"), ("even", "entries[1].run")])
+def test_a_loop_over_a_table_names_the_entry(images: Images, callee: str, entry: str) -> None:
+    edge = _entry_read(images, callee)
+    assert [(hop.kind, hop.name) for hop in edge.via] == [("table", entry)]
+    assert edge.why == f"a call through an entry of entries: {entry} is {callee}"
+
+
+def test_of_two_entries_with_one_function_none_is_named(images: Images) -> None:
+    hops = [(hop.kind, hop.name) for hop in _entry_read(images, "both").via]
+    assert sorted(hops) == [("possible table", "entries[2].run"), ("possible table", "entries[3].run")]

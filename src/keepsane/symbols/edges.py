@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from keepsane.errors import KeepsaneError, SymbolError
 from keepsane.kernel.task_dump import TaskDump
@@ -23,6 +24,7 @@ from keepsane.symbols.leftovers import Marked, judge_leftovers
 from keepsane.symbols.locate import fits
 from keepsane.symbols.names import made_at_run_time
 from keepsane.symbols.not_judged import not_judged
+from keepsane.symbols.proc_ops import settle_proc_table
 from keepsane.symbols.text import Function, Place, Text, function_at
 
 _MACHINES = {EM_X86_64: "x86_64", EM_AARCH64: "arm64"}
@@ -153,6 +155,8 @@ def _judge_stack(reader: Reader, event: Event, stack: Stack, kernel: Kernel) -> 
         if frame.reliable:
             drafts[index] = _judge_frame(reader, frame, functions[index], *inner)
             inner = (frame, functions[index])
+    for inner_at, outer_at in pairwise(list(drafts)):
+        drafts[outer_at] = settle_proc_table(reader, drafts[outer_at], drafts[inner_at])
     marked = [Marked(frame, functions[index], drafts.get(index)) for index, frame in enumerate(frames)]
     leftovers = judge_leftovers(reader, marked, _why_unjudged(event, stack))
     return [leftovers[index] if index in leftovers else drafts[index] for index in range(len(frames))]

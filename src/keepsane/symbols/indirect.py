@@ -32,7 +32,7 @@ def judge_indirect(reader: Reader, caller: Function, branch: Branch, callee: Fun
     if callee is None:
         return Draft("indirect", (), f"a call through a pointer{_loaded(pointer)}")
     found = tables_read(reader.tables, callee, pointer)
-    said = f"a call through {_source_of(reader, caller, branch, pointer)}"
+    said = f"a call through {_source_of(reader, caller, branch, pointer, found.used)}"
     if pointer.fixed is not None:
         return _fixed(reader, said, pointer, callee, found)
     jumped = _jumped(reader, pointer, callee)
@@ -51,24 +51,30 @@ def judge_indirect(reader: Reader, caller: Function, branch: Branch, callee: Fun
 def _through_table(said: str, callee: Function, found: Found) -> Draft | None:
     """A call that led straight to the function; None where no table holds that."""
     if found.used is not None:
-        hop = DraftHop("table", callee.name, found.used.name, None)
+        hop = DraftHop("table", callee.name, found.used.name, None, found.used)
         return Draft("indirect", (hop,), f"{said}: {found.used.name} is {callee.name}")
     if not found.possible:
         return None
     hops = _possible(callee, found.possible)[:LISTED]
     first, more = found.possible[0], len(found.possible) - 1
     if not found.is_member or not more:
-        return Draft("indirect", hops, f"{said}: could be {said_of(found.possible)}, which is {callee.name}")
+        why = f"could be {said_of(found.possible)}, which is {callee.name}"
+        return Draft("indirect", hops, f"{said}: {why}")
     others = f"{more} more table{'s' if more > 1 else ''}{not_listed(more + 1)}"
-    return Draft("indirect", hops, f"{said}: could be {first.name}, which is {callee.name} (or {others})")
+    why = f"{said}: could be {first.name}, which is {callee.name} (or {others})"
+    return Draft("indirect", hops, why, through=said)
 
 
 def _possible(callee: Function, holders: Sequence[Holder]) -> tuple[DraftHop, ...]:
-    return tuple(DraftHop("possible table", callee.name, one.name, None) for one in holders)
+    return tuple(DraftHop("possible table", callee.name, one.name, None, one) for one in holders)
 
 
-def _source_of(reader: Reader, caller: Function, branch: Branch, pointer: Pointer) -> str:
+def _source_of(
+    reader: Reader, caller: Function, branch: Branch, pointer: Pointer, used: Holder | None
+) -> str:
     """Call the pointer what the source calls it, else say where it was loaded from."""
+    if pointer.start is not None and used is not None:
+        return f"an entry of {used.variable.name}"
     if pointer.fixed is not None and not pointer.indexed:
         variable = variable_at(reader.tables.data, pointer.fixed)
         return variable.name if variable is not None else "a pointer"

@@ -45,7 +45,8 @@ def _judge_call(
     for branch in _branches(reader, caller, return_address, site):
         draft = _judge_branch(reader, caller, branch, callee)
         call = Place(caller.module, branch.insn.address)
-        drafts.append(draft._replace(call=call, why=draft.why + (f" ({site.form})" if site.form else "")))
+        form = f" ({site.form})" if site.form else ""
+        drafts.append(draft._replace(call=call, why=draft.why + form, form=form))
         if draft.verdict != "unknown":
             break
     return drafts[-1] if drafts[-1].verdict != "unknown" else drafts[0]

@@ -22,6 +22,8 @@ _UNREADABLE = (
     TypeError,
     OSError,
 )  # what drgn raises for damaged DWARF, and for none
+# An arm64 symbol begins at the two instructions kept for the tracer, which the DWARF does not count.
+_BEFORE_BYTES = (0, 8)
 _PARAMETERS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 
 
@@ -74,10 +76,38 @@ def _seen_from(program: Any, function: Function, name: str) -> Any:
 
     Unlike a search of the whole DWARF this needs no index of it, which takes longer than a whole trace.
     """
-    try:
-        return program.stack_trace_from_pcs([0, function.address + 1])[-1][name]
-    except _UNREADABLE:
+    for before_bytes in _BEFORE_BYTES:
+        try:
+            return program.stack_trace_from_pcs([0, function.address + before_bytes + 1])[-1][name]
+        except _UNREADABLE:
+            continue
+    return None
+
+
+def is_named_in(
+    types: Types, function: Function, variable: Variable, files: Callable[[], Sequence[str]]
+) -> bool:
+    """Say whether a variable's name means this one inside a function, whose source is in `files`."""
+    if _type_beside(types, variable, function) is not None:
+        return True
+    program = _program_of(types, variable.module)
+    found = [_variable(program, variable.name, file) for file in files()] if program is not None else []
+    return any(one is not None and one.address_ == variable.address for one in found)
+
+
+def constant_offset(types: Types, variable: Variable, structure: str, member: str) -> int | None:
+    """
+    Give the offset of a member of a variable that `member_at` was asked about.
+
+    None where the DWARF does not say that the variable is a constant structure of that name.
+    """
+    kind, drgn = types.known.get(variable), import_drgn()
+    if kind is None or not kind.qualifiers & drgn.Qualifiers.CONST:
         return None
+    kind = _plain(drgn, kind)
+    if kind.kind != drgn.TypeKind.STRUCT or kind.tag != structure:
+        return None
+    return next((one.offset for one in kind.members or () if one.name == member), None)
 
 
 def _type_of(types: Types, variable: Variable, files: Callable[[], Sequence[str]]) -> Any:
