@@ -48,8 +48,38 @@ plain int through_jump(int n) { return jumps_on(&single_ops, n) + 1; }
 plain int parameter(int (*fn)(int), int n) { return fn(n) + 1; }
 plain int gives(int n) { return parameter(direct, n) + 1; }
 
+plain int freed(int n) { return sink ^ n; }
+plain int drops(int n) { return freed(n + 7); }
+plain int hands(int n) { return parameter(freed, n) + parameter(drops, n); }
+
+plain int __SCT__hook(int n) { return end(n + 8); }
+plain int set_at_run_time(int n) { return __SCT__hook(n) + 1; }
+plain void __fentry__(void) { sink = 0; }
+plain int traced(int n) { __fentry__(); return sink - n; }
+plain int ftrace_hook(int n) { return sink + n + 2; }
+
+plain int picks(const struct ops *ops, int n) { return n ? ops->run(n) : ops->finish(n + 1); }
+plain int through_picks(int n) { return picks(&single_ops, n) + 1; }
+
+plain int closed(int n) { return sink | n; }
+const struct { int id; union { int (*open)(long); int (*close)(int); } hook; } hooks[] = {
+	{ .hook.close = closed }
+};
+
+struct head { struct head *next; int (*func)(struct head *); };
+struct task { int (*run_first)(int); int (*start)(int); };
+plain int started(int n) { return sink & n; }
+struct task only_task = { .start = started };
+plain int by_offset(void *at, struct head *head, int n)
+{
+	return (*(int (**)(int))(at + 8))(n) + (sink ? head->next != 0 : 0);
+}
+
 int start(int n)
 {
+	struct head head = { 0 };
+	sink += hands(n) + set_at_run_time(n) + traced(n) + ftrace_hook(n) + through_picks(n) + hooks[0].id
+		+ by_offset(&only_task, &head, n);
 	return tail_one(n) + tail_two(n) + forked(n) + holder(n) + member(&single_ops, n) + direct(n)
 		+ member_of_two(n ? &first_ops : &second_ops, n) + indexed(n) + through_jump(n) + gives(n);
 }

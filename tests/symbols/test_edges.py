@@ -108,6 +108,35 @@ def test_a_pointer_that_was_passed_is_named_as_the_parameter(images: Images) -> 
     assert [(hop.kind, hop.function) for hop in edge.via] == [("pointer", "gives")]
 
 
+def test_a_function_that_is_handed_over_itself_need_not_have_been_jumped_to(images: Images) -> None:
+    # hands() passes freed and drops, and drops jumps to freed: either may be what was called.
+    edge = _edge(images, "parameter", "freed")
+    assert edge.verdict == "indirect" and "could be freed itself, or a call of drops" in edge.why
+    assert {(hop.kind, hop.name) for hop in edge.via} == {("pointer", "freed"), ("pointer", None)}
+
+
+def test_a_static_call_leads_to_no_function_that_nobody_hands_over(images: Images) -> None:
+    assert _edge(images, "set_at_run_time", "end").verdict == "direct", "its default jumps there"
+    assert _edge(images, "set_at_run_time", "one").verdict == "unknown"
+    edge = _edge(images, "set_at_run_time", "direct")
+    assert edge.verdict == "indirect" and "could be set to direct" in edge.why
+
+
+def test_the_hook_at_an_entry_leads_to_the_tracer_alone(images: Images) -> None:
+    assert _edge(images, "traced", "ftrace_hook").verdict == "direct"
+    assert _edge(images, "traced", "one").verdict == "unknown"
+
+
+def test_of_two_jumps_through_pointers_none_is_chosen(images: Images) -> None:
+    edge = _edge(images, "through_picks", "run")
+    assert edge.verdict == "unknown" and not edge.via
+
+
+def test_a_name_of_another_structure_at_the_same_offset_is_not_said(images: Images) -> None:
+    edge = _edge(images, "by_offset", "started")
+    assert [hop.name for hop in edge.via] == ["only_task.start"] and "head->func" not in edge.why
+
+
 def test_the_same_log_without_retpolines_has_the_same_verdicts(images: Images) -> None:
     inner = replace(frame(images, "run", 1), role="ip")
     (behind,) = returns(images, "member")

@@ -169,8 +169,8 @@ def _reaching(before: Mapping[Function, Set[Function]], goals: Set[Function]) ->
     return useful
 
 
-def open_ends(jumps: Jumps, start: Function) -> tuple[Chain, ...]:
-    """List the chains of jumps that end in a jump through a pointer, or in a static call."""
+def open_ends(jumps: Jumps, start: Function) -> Chains:
+    """Find the chains of jumps that end in a jump through a pointer, or in a static call."""
     ends: list[Chain] = []
     ways: list[tuple[Function, Chain]] = [(start, ())]
     for _ in range(_MAX_OPEN_FUNCTIONS):
@@ -184,7 +184,7 @@ def open_ends(jumps: Jumps, start: Function) -> tuple[Chain, ...]:
                 len(chain) + 1 < _MAX_STEPS and step.function != start and not _visited(chain, step.function)
             ):
                 ways.append((step.function, (*chain, step)))
-    return tuple(ends)
+    return Chains(tuple(ends), bool(ways))
 
 
 def likely_jumps(jumps: Jumps, function: Function) -> frozenset[Function]:
@@ -317,10 +317,10 @@ def _text_bounds(image: Image) -> tuple[int, int]:
 def jumps_from(jumps: Jumps, function: Function) -> tuple[Step, ...]:
     """List the jumps that leave a function and its `.cold` part, one for each place they lead to."""
     if function not in jumps.known:
-        found: dict[tuple[str, Function | None, str | None], Step] = {}
+        found: dict[Function | int, Step] = {}
         for step in _jumps(jumps.text, function):
-            register = step.branch.register if step.function is None else None
-            found.setdefault((step.kind if step.function is None else "", step.function, register), step)
+            # Two jumps through one register may have loaded it from different places.
+            found.setdefault(step.function or step.branch.insn.address, step)
         jumps.known[function] = tuple(found.values())
     return jumps.known[function]
 

@@ -29,7 +29,7 @@ from keepsane.symbols.text import (
 )
 
 _MAX_ENTRIES = 2048
-_LISTS = ("_kbl_addr_", "_eil_addr_", "__addressable_", "__UNIQUE_ID_", "__initcall_", "__param_")
+_LISTS = ("_kbl_addr_", "_eil_addr_", "__addressable_", "__UNIQUE_ID_", "__initcall_", "__param_", "__SCK__")
 _TEXT_SECTIONS = (".text", ".init.text")
 
 
