@@ -60,6 +60,9 @@ plain int ftrace_hook(int n) { return sink + n + 2; }
 
 plain int again(int n) { return n ? again(n - 1) / 3 : sink; }
 
+plain int common_interrupt(int n) { return sink + 9 * n; }
+plain int asm_common_interrupt(int n) { return common_interrupt(n) + 1; }
+
 plain int picks(const struct ops *ops, int n) { return n ? ops->run(n) : ops->finish(n + 1); }
 plain int through_picks(int n) { return picks(&single_ops, n) + 1; }
 
@@ -81,7 +84,7 @@ int start(int n)
 {
 	struct head head = { 0 };
 	sink += hands(n) + set_at_run_time(n) + traced(n) + ftrace_hook(n) + through_picks(n) + hooks[0].id
-		+ again(n) + by_offset(&only_task, &head, n);
+		+ again(n) + asm_common_interrupt(n) + by_offset(&only_task, &head, n);
 	return tail_one(n) + tail_two(n) + forked(n) + holder(n) + member(&single_ops, n) + direct(n)
 		+ member_of_two(n ? &first_ops : &second_ops, n) + indexed(n) + through_jump(n) + gives(n);
 }

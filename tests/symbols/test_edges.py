@@ -137,6 +137,11 @@ def test_a_name_of_another_structure_at_the_same_offset_is_not_said(images: Imag
     assert [hop.name for hop in edge.via] == ["only_task.start"] and "head->func" not in edge.why
 
 
+def test_an_entry_calls_its_handler_and_interrupts_what_is_below(images: Images) -> None:
+    assert _edge(images, "asm_common_interrupt", "common_interrupt").verdict == "direct"
+    assert _edge(images, "direct", "asm_common_interrupt").verdict == "exception"
+
+
 def test_the_same_log_without_retpolines_has_the_same_verdicts(images: Images) -> None:
     inner = replace(frame(images, "run", 1), role="ip")
     (behind,) = returns(images, "member")

@@ -210,7 +210,8 @@ def _judge_frame(
         return _interrupted(inner)
     if not functions:
         return Draft("unknown", (), _why_no_code(reader, frame))
-    if inner is not None and _is_entry(inner):
+    # Since 5.8 asm_common_interrupt is the entry, and calls common_interrupt, which was one before.
+    if inner is not None and _is_entry(inner) and not _is_entry(frame):
         return Draft("exception", (), f"{inner.function} interrupted it")
     drafts = []
     for function in functions:
