@@ -48,6 +48,7 @@ plain int through_jump(int n) { return jumps_on(&single_ops, n) + 1; }
 plain int parameter(int (*fn)(int), int n) { return fn(n) + 1; }
 plain int gives(int n) { return parameter(direct, n) + 1; }
 
+plain int closed(int n) { return sink | n; }
 plain int freed(int n) { return sink ^ n; }
 plain int drops(int n) { return freed(n + 7); }
 plain int hands(int n) { return parameter(freed, n) + parameter(drops, n); }
@@ -63,10 +64,15 @@ plain int again(int n) { return n ? again(n - 1) / 3 : sink; }
 plain int common_interrupt(int n) { return sink + 9 * n; }
 plain int asm_common_interrupt(int n) { return common_interrupt(n) + 1; }
 
+plain int far_four(int n) { return closed(n + 4); }
+plain int far_three(int n) { return far_four(n + 3); }
+plain int far_two(int n) { return far_three(n + 2); }
+plain int near_or_far(int n) { return n > 5 ? closed(n) : far_two(n + 1); }
+plain int calls_near_or_far(int n) { return near_or_far(n) + 1; }
+
 plain int picks(const struct ops *ops, int n) { return n ? ops->run(n) : ops->finish(n + 1); }
 plain int through_picks(int n) { return picks(&single_ops, n) + 1; }
 
-plain int closed(int n) { return sink | n; }
 const struct { int id; union { int (*open)(long); int (*close)(int); } hook; } hooks[] = {
 	{ .hook.close = closed }
 };
@@ -84,7 +90,7 @@ int start(int n)
 {
 	struct head head = { 0 };
 	sink += hands(n) + set_at_run_time(n) + traced(n) + ftrace_hook(n) + through_picks(n) + hooks[0].id
-		+ again(n) + asm_common_interrupt(n) + by_offset(&only_task, &head, n);
+		+ again(n) + calls_near_or_far(n) + asm_common_interrupt(n) + by_offset(&only_task, &head, n);
 	return tail_one(n) + tail_two(n) + forked(n) + holder(n) + member(&single_ops, n) + direct(n)
 		+ member_of_two(n ? &first_ops : &second_ops, n) + indexed(n) + through_jump(n) + gives(n);
 }

@@ -65,6 +65,12 @@ def test_of_two_ways_none_is_chosen(images: Images) -> None:
     )
 
 
+def test_a_second_way_counts_however_long_it_is(images: Images) -> None:
+    edge = _edge(images, "calls_near_or_far", "closed")
+    assert edge.verdict == "tail-call" and not edge.via
+    assert "near_or_far -> far_two -> far_three -> far_four -> closed" in edge.why
+
+
 def test_a_call_in_an_inlined_function_is_said_to_be_one(images: Images) -> None:
     line = SourceLine(function="part", file="kernel.c", line=1, column=1, inlined=True)
     outer = replace(

@@ -35,7 +35,6 @@ from keepsane.symbols.text import (
 )
 
 _MAX_STEPS = 6
-_MORE_STEPS = 1
 _MAX_FUNCTIONS = 5000
 _MAX_OPEN_FUNCTIONS = 40
 _MAX_CHAINS = 8
@@ -152,10 +151,8 @@ def _leading_to(jumps: Jumps, start: Function, goal: Function) -> tuple[set[Func
             for target in targets:
                 before.setdefault(target, set()).add(function)
         wave = list(dict.fromkeys(following))
-        found = {one for one in wave if is_same(jumps.text, one, goal)}
-        # A second way that is much longer than the first is none that anybody has to be told of.
-        left_steps = min(left_steps, _MORE_STEPS + 1) - 1 if found or goals else left_steps - 1
-        goals |= found
+        goals |= {one for one in wave if is_same(jumps.text, one, goal)}
+        left_steps -= 1
     return _reaching(before, goals), len(before) > _MAX_FUNCTIONS
 
 
