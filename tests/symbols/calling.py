@@ -95,6 +95,13 @@ int start(int n)
 		+ member_of_two(n ? &first_ops : &second_ops, n) + indexed(n) + through_jump(n) + gives(n);
 }
 """
+# Two static functions of one name, in two tables: which of them ran, no log says.
+TWIN = """\
+struct ops { int (*prepare)(int); int (*run)(int); int (*finish)(int); };
+extern int volatile sink;
+static __attribute__((noipa)) int twin(int n) { return sink + NUMBER * n; }
+const struct ops NAME = { .run = twin };
+"""
 MODULE = """\
 #define plain __attribute__((noipa))
 struct ops { int (*prepare)(int); int (*run)(int); int (*finish)(int); };
@@ -127,6 +134,10 @@ def build(top: Path) -> dict[str | None, Image]:
     (top / "thunks.s").write_text(THUNKS)
     for name in ("kernel", "module"):
         _run(top, "gcc", *_FLAGS, *_RETPOLINE, "-c", f"{name}.c", "-o", f"{name}.o")
+    (top / "twin.c").write_text(TWIN)
+    for name, number in (("twin_ops", "3"), ("other_twin_ops", "5")):
+        defined = (f"-DNAME={name}", f"-DNUMBER={number}")
+        _run(top, "gcc", *_FLAGS, *_RETPOLINE, *defined, "-c", "twin.c", "-o", f"{name}.o")
     _run(top, "gcc", "-c", "thunks.s", "-o", "thunks.o")
     _run(
         top,
@@ -138,6 +149,8 @@ def build(top: Path) -> dict[str | None, Image]:
         "-o",
         "vmlinux",
         "kernel.o",
+        "twin_ops.o",
+        "other_twin_ops.o",
         "thunks.o",
     )
     _run(top, "ld", "-r", "--build-id", "-o", "mod.ko", "module.o")

@@ -143,6 +143,14 @@ def test_a_name_of_another_structure_at_the_same_offset_is_not_said(images: Imag
     assert [hop.name for hop in edge.via] == ["only_task.start"] and "head->func" not in edge.why
 
 
+def test_of_two_functions_with_one_name_none_is_chosen(images: Images) -> None:
+    assert len(images[None].symbols(["twin"])["twin"]) == 2
+    # Without a size they cannot be told apart, nor can they where both have the same.
+    inner = replace(frame(images, "run", 1), function="twin", size_bytes=None, role="ip")
+    edge = _edges(images, inner, frame(images, "member", returns(images, "member")[0]))[1]
+    assert edge.verdict == "unknown" and not edge.via and "several functions" in edge.why
+
+
 def test_an_entry_calls_its_handler_and_interrupts_what_is_below(images: Images) -> None:
     assert _edge(images, "asm_common_interrupt", "common_interrupt").verdict == "direct"
     assert _edge(images, "direct", "asm_common_interrupt").verdict == "exception"
