@@ -70,6 +70,10 @@ plain int far_two(int n) { return far_three(n + 2); }
 plain int near_or_far(int n) { return n > 5 ? closed(n) : far_two(n + 1); }
 plain int calls_near_or_far(int n) { return near_or_far(n) + 1; }
 
+plain int masks(int n) { return sink ^ (n + 9); }
+struct ops written_ops, masked_ops = { .run = masks };
+plain int fills_in(int n) { written_ops.run = masks; return n; }
+
 plain int picks(const struct ops *ops, int n) { return n ? ops->run(n) : ops->finish(n + 1); }
 plain int through_picks(int n) { return picks(&single_ops, n) + 1; }
 
@@ -90,7 +94,8 @@ int start(int n)
 {
 	struct head head = { 0 };
 	sink += hands(n) + set_at_run_time(n) + traced(n) + ftrace_hook(n) + through_picks(n) + hooks[0].id
-		+ again(n) + calls_near_or_far(n) + asm_common_interrupt(n) + by_offset(&only_task, &head, n);
+		+ again(n) + fills_in(n)
+		+ masked_ops.run(n) + calls_near_or_far(n) + asm_common_interrupt(n) + by_offset(&only_task, &head, n);
 	return tail_one(n) + tail_two(n) + forked(n) + holder(n) + member(&single_ops, n) + direct(n)
 		+ member_of_two(n ? &first_ops : &second_ops, n) + indexed(n) + through_jump(n) + gives(n);
 }

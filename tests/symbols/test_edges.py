@@ -88,6 +88,13 @@ def test_the_only_table_with_the_member_is_the_one_used(images: Images) -> None:
     assert "ops->run" in edge.why
 
 
+def test_a_table_need_not_be_the_one_where_code_fills_in_another(images: Images) -> None:
+    # fills_in() writes masks to the same member of written_ops, where the file holds nothing.
+    edge = _edge(images, "member", "masks")
+    assert edge.verdict == "indirect" and "could be masked_ops.run" in edge.why
+    assert [(hop.kind, hop.name) for hop in edge.via] == [("possible table", "masked_ops.run")]
+
+
 def test_of_two_tables_with_the_member_none_is_chosen(images: Images) -> None:
     edge = _edge(images, "member_of_two", "shared")
     assert (

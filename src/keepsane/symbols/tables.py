@@ -3,7 +3,8 @@
 Which tables of function pointers hold a function, and which of them a call read.
 
 A table is said to be the one that was used where the code names its address, or where the member stands at
-the offset that the call loaded and only one table holds the function there. Otherwise it could be.
+the offset that the call loaded, only one table holds the function there, and no code takes its address: that
+may fill in another table at run time. Otherwise it could be.
 """
 
 from __future__ import annotations
@@ -110,7 +111,8 @@ def tables_read(tables: Tables, function: Function, pointer: Pointer) -> Found:
         fixed = [one for one in possible if _is_read(tables, one, pointer)]
         return Found(fixed[0] if len(fixed) == 1 else None, tuple(fixed))
     fitting = [one for one in possible if one.member and pointer.displacement in one.member.offsets_bytes]
-    if len(fitting) == 1:
+    # What code hands over may stand at that offset of a structure that is filled in at run time.
+    if len(fitting) == 1 and not taken_in(tables, function):
         return Found(fitting[0], ())
     return Found(None, tuple(fitting or possible), is_member=bool(fitting))
 
