@@ -94,8 +94,8 @@ int start(int n)
 {
 	struct head head = { 0 };
 	sink += hands(n) + set_at_run_time(n) + traced(n) + ftrace_hook(n) + through_picks(n) + hooks[0].id
-		+ again(n) + fills_in(n)
-		+ masked_ops.run(n) + calls_near_or_far(n) + asm_common_interrupt(n) + by_offset(&only_task, &head, n);
+		+ again(n) + fills_in(n) + masked_ops.run(n)
+		+ calls_near_or_far(n) + asm_common_interrupt(n) + by_offset(&only_task, &head, n);
 	return tail_one(n) + tail_two(n) + forked(n) + holder(n) + member(&single_ops, n) + direct(n)
 		+ member_of_two(n ? &first_ops : &second_ops, n) + indexed(n) + through_jump(n) + gives(n);
 }
