@@ -36,6 +36,7 @@ def test_what_holds_a_function_is_named_down_to_the_member(tables: Tables) -> No
     assert _names(tables, "shared") == {"first_ops.finish", "second_ops.finish"}
     assert _names(tables, "direct") == set()
     assert _names(tables, "inside") == {"module_ops.run"}
+    assert _names(tables, "closed") == {"hooks[0].hook"}, "which member of a union is meant, no byte says"
 
 
 def test_the_member_at_the_offset_of_one_table_is_the_one_read(tables: Tables) -> None:

@@ -214,16 +214,20 @@ def _judge_frame(
         return _interrupted(inner)
     if not functions:
         return Draft("unknown", (), _why_no_code(reader, frame))
-    if inner is not None and _is_entry(inner):
+    # Since 5.8 asm_common_interrupt is the entry, and calls common_interrupt, which was one before.
+    if inner is not None and _is_entry(inner) and not _is_entry(frame):
         return Draft("exception", (), f"{inner.function} interrupted it")
-    drafts = []
-    for function in functions:
-        for callee in callees or (None,):
-            draft = _judge_pair(reader, frame, function, inner, callee)
-            if draft.verdict != "unknown":
-                return draft
-            drafts.append(draft)
-    return drafts[0]
+    drafts = [
+        _judge_pair(reader, frame, function, inner, callee)
+        for function in functions
+        for callee in callees or (None,)
+    ]
+    known = {(draft.verdict, draft.why): draft for draft in drafts if draft.verdict != "unknown"}
+    if len(known) > 1:
+        return Draft(
+            "unknown", (), "several functions have the names in these frames, and more than one fits"
+        )
+    return next(iter(known.values()), drafts[0])
 
 
 def _is_entry(frame: Frame) -> bool:

@@ -247,7 +247,11 @@ def _member(kind: Any, offset_bytes: int) -> Member | None:
             path, at, kind = f"{path}[{index}]", at + index * size_bytes, kind.type
         elif kind.kind in (drgn.TypeKind.STRUCT, drgn.TypeKind.UNION):
             starts.append(at)
-            inner = _containing(drgn, kind.members or (), rest_bytes)
+            functions = _functions_in(drgn, kind, rest_bytes) if kind.kind == drgn.TypeKind.UNION else []
+            if len(functions) > 1 and path:
+                offsets = tuple(offset_bytes - start for start in reversed(starts))
+                return Member(path, offsets)  # which member of a union is meant, no offset says
+            inner = functions[0] if functions else _containing(drgn, kind.members or (), rest_bytes)
             if inner is None:
                 return None
             path = f"{path}.{inner.name}" if inner.name else path
@@ -256,6 +260,17 @@ def _member(kind: Any, offset_bytes: int) -> Member | None:
             offsets = tuple(offset_bytes - start for start in reversed(starts))
             return Member(path, offsets) if at == offset_bytes and path else None
     return None
+
+
+def _functions_in(drgn: Any, union: Any, offset_bytes: int) -> list[Any]:
+    """List the members of a union that have a pointer to a function at an offset."""
+    found = []
+    for member in union.members or ():
+        kind = _plain(drgn, member.type)
+        leaf = _leaf(drgn, kind, offset_bytes)
+        if _is_function_pointer(drgn, leaf[1] if leaf is not None else kind):
+            found.append(member)
+    return found
 
 
 def _containing(drgn: Any, members: Any, offset_bytes: int) -> Any:

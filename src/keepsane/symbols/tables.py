@@ -3,8 +3,8 @@
 Which tables of function pointers hold a function, and which of them a call read.
 
 A table is said to be the one that was used where the code names its address, be it as the start of a loop,
-or where the member stands at the offset that the call loaded and only one table holds the function there.
-Otherwise it could be.
+or where the member stands at the offset that the call loaded, only one table holds the function there, and no
+code takes its address: that may fill in another table at run time. Otherwise it could be.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from keepsane.symbols.text import (
 )
 
 _MAX_ENTRIES = 2048
-_LISTS = ("_kbl_addr_", "_eil_addr_", "__addressable_", "__UNIQUE_ID_", "__initcall_", "__param_")
+_LISTS = ("_kbl_addr_", "_eil_addr_", "__addressable_", "__UNIQUE_ID_", "__initcall_", "__param_", "__SCK__")
 _TEXT_SECTIONS = (".text", ".init.text")
 
 
@@ -111,8 +111,10 @@ def tables_read(tables: Tables, function: Function, pointer: Pointer) -> Found:
     if pointer.fixed is not None:
         fixed = [one for one in possible if _is_read(tables, one, pointer)]
         return Found(fixed[0] if len(fixed) == 1 else None, tuple(fixed))
-    fitting = _walked(tables, possible, pointer) or [one for one in possible if _fits(one, pointer)]
-    if len(fitting) == 1:
+    walked = _walked(tables, possible, pointer)
+    fitting = walked or [one for one in possible if _fits(one, pointer)]
+    # What code hands over may stand at that offset of a structure that is filled in at run time.
+    if len(fitting) == 1 and (walked or not taken_in(tables, function)):
         return Found(fitting[0], ())
     return Found(None, tuple(fitting or possible), is_member=bool(fitting))
 
