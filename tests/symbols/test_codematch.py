@@ -129,6 +129,18 @@ def test_a_patched_return_is_no_difference(tmp_path: Path) -> None:
     assert (found.equal_bytes, found.changed_bytes, found.different) == (59, 5, ())
 
 
+@pytest.mark.parametrize("offset_bytes", [0, None])
+def test_a_return_that_became_what_no_kernel_writes_is_told_apart(
+    tmp_path: Path, offset_bytes: int | None
+) -> None:
+    running = _Running(_vmlinux(tmp_path))
+    running.write("leave", 0, b"\xc3\x90\x90\x90\x90")
+    found = running.match(offset_bytes)
+    leave = running.labels["leave"] - running.labels["trap"]
+    assert found.unpredicted == tuple(range(leave, leave + 5))
+    assert (found.equal_bytes, found.changed_bytes, found.different) == (59, 0, ())
+
+
 @pytest.mark.parametrize("offset_bytes", [OFFSET_BYTES, None])
 def test_what_kaslr_moved_is_no_difference(moved: _Running, offset_bytes: int | None) -> None:
     assert moved.match(offset_bytes).different == ()

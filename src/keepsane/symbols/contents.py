@@ -54,7 +54,7 @@ def unpredicted(
     ):
         judged.remove(found[0])
         seen = seen._replace(free=seen.free.union(found[1]))
-    return {at: site for site in judged for at in _span(window, site) if at not in seen.free}
+    return {at: site for site in reversed(judged) for at in _span(window, site) if at not in seen.free}
 
 
 def _is_inside(window: Window, site: PatchSite) -> bool:
