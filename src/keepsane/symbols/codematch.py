@@ -88,7 +88,8 @@ def _sites(window: Window, patches: PatchTables) -> tuple[PatchSite, ...]:
 
 def _changed(window: Window) -> set[int]:
     """The positions that differ where they may."""
-    return {at for at in window.free if window.log[at] != window.file[CONTEXT_BYTES + at]}
+    pairs = enumerate(zip(window.log, window.file[CONTEXT_BYTES:], strict=False))
+    return {at for at, (theirs, ours) in pairs if theirs != ours and at in window.free}
 
 
 def _result(
