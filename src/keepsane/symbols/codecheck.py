@@ -70,7 +70,9 @@ def _code_outcome(found: CodeMatch | None, patches: PatchTables) -> tuple[Outcom
         said += f", {found.changed_bytes} where the kernel changes itself"
     if found.unpredicted:
         first, count = found.unpredicted[0], len(found.unpredicted)
-        said += f", {count} from {first:+d} bytes from the trap on that are none it is known to write there"
+        said += (
+            f", {count} at {first:+d} bytes from the trap that the kernel changes itself, but never to this"
+        )
     if not found.different:
         return ("match" if found.equal_bytes >= _LEAST_BYTES else "not possible"), said
     at = found.different[0]
