@@ -2,7 +2,7 @@
 """
 How many frames of the lab's logs get an edge, and of what kind.
 
-    python bench/edge_figures.py ~/.cache/kernel-lab [RELEASE...]
+    python bench/edge_figures.py ~/.cache/keepsane-lab [RELEASE...]
 
 Prints, over every log of every kernel of the lab: the reliable frames with a verdict other than `unknown`
 ("could be" counts as unknown), the `?` frames with a reason, the indirect edges with a table and member
@@ -91,8 +91,10 @@ def _print_indirect(edges: list[Edge]) -> None:
     members = sum(
         "through a pointer" not in edge.why or any("table" in hop.kind for hop in edge.via) for edge in edges
     )
+    handed = sum("no table holds" in edge.why for edge in edges)
     print(f"  indirect: {named} of {len(edges)} with a table, {used} of them as the one used;", end=" ")
-    print(f"{members} with a table or the member that was called")
+    print(f"{members} with a table or the member that was called;", end=" ")
+    print(f"{handed} to a function that no table holds")
 
 
 def _print_open(frames: list[tuple[Frame, Edge]]) -> None:

@@ -22,6 +22,15 @@ ARM64_SYSRQC = {
     ("sysrq_handle_crash", "panic"): "direct",
     ("dump_stack", "dump_stack_lvl"): "direct",
 }
+# And how fs/read_write.c, fs/proc/inode.c and drivers/tty/sysrq.c write its calls through pointers.
+ARM64_POINTERS = {
+    ("vfs_write", "proc_reg_write"): ("file->f_op->write", "proc_reg_file_ops.write"),
+    ("proc_reg_write", "write_sysrq_trigger"): (
+        "pde->proc_ops->proc_write",
+        "sysrq_trigger_proc_ops.proc_write",
+    ),
+    ("__handle_sysrq", "sysrq_handle_crash"): ("op_p->handler", "sysrq_crash_op.handler"),
+}
 CRASHES = ("null", "warn")  # scenarios of crashme that run with every variant too
 
 _MARK = re.compile(

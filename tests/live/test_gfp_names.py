@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import re
+import struct
+import subprocess
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
 from keepsane.kernel.gfp import table_of, version_of
 from tests.live.guests import Guest
@@ -14,38 +18,28 @@ pytestmark = pytest.mark.live
 
 
 def _printed_by(vmlinux: Path) -> list[tuple[str, int]]:
-    """Read lib/vsprintf.c's gfpflag_names[] from the kernel file: mask and name of each entry, in order."""
-    import drgn
+    """Read lib/vsprintf.c's gfpflag_names[] from the kernel file: name and mask of each entry, in order."""
+    said = subprocess.run(["nm", "-S", vmlinux], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"^(\w+) (\w+) . gfpflag_names$", said, re.MULTILINE)
+    assert found is not None
+    with vmlinux.open("rb") as file:
+        elf = ELFFile(file)
+        table = _bytes_at(elf, int(found[1], 16), int(found[2], 16))
+        rows = struct.iter_unpack("<QQ", table)
+        return [(_text_at(elf, name), mask) for mask, name in rows if name]
 
-    program = drgn.Program(drgn.host_platform)
-    program.load_debug_info([vmlinux])
-    names = program.variable("gfpflag_names")
-    raw = vmlinux.read_bytes()
-    return _rows(raw, names.address_, names.type_.length or 0)
+
+def _bytes_at(elf: ELFFile, address: int, size: int) -> bytes:
+    for segment in elf.iter_segments("PT_LOAD"):
+        start = segment["p_vaddr"]
+        if start <= address < start + segment["p_filesz"]:
+            elf.stream.seek(segment["p_offset"] + address - start)
+            return bytes(elf.stream.read(size))
+    raise AssertionError(f"{address:#x} lies in no segment")
 
 
-def _rows(raw: bytes, address: int, count: int) -> list[tuple[str, int]]:
-    from io import BytesIO
-
-    from elftools.elf.elffile import ELFFile
-
-    elf = ELFFile(BytesIO(raw))
-
-    def offset(at: int) -> int:
-        for section in elf.iter_sections():
-            start, size = section["sh_addr"], section["sh_size"]
-            if start and start <= at < start + size and section["sh_type"] != "SHT_NOBITS":
-                return int(at - start + section["sh_offset"])
-        raise AssertionError(f"{at:#x} lies in no section")
-
-    rows = []
-    for index in range(count):
-        row = offset(address + 16 * index)
-        mask, name = (int.from_bytes(raw[row + at : row + at + 8], "little") for at in (0, 8))
-        if name:
-            start = offset(name)
-            rows.append((raw[start : raw.index(b"\0", start)].decode(), mask))
-    return rows
+def _text_at(elf: ELFFile, address: int) -> str:
+    return _bytes_at(elf, address, 40).partition(b"\0")[0].decode()
 
 
 def test_every_name_that_the_kernel_prints_has_its_bits(guest: Guest) -> None:

@@ -4,11 +4,13 @@ What the running kernel changed in itself lies where its own tables say so.
 
 A guest copied its text and that of edges.ko from /proc/kcore to a disk (tests/live/edges-init). Every byte
 that differs from the file must be a site of symbols/patch.py, an address that KASLR moved or, in the module,
-a relocation.
+a relocation. What stands in a site must be one of the contents that symbols/contents.py gives for it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from operator import ne
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +19,11 @@ import pytest
 
 from keepsane.model import Code
 from keepsane.symbols.codematch import match_code
+from keepsane.symbols.contents import site_contents, unpredicted
 from keepsane.symbols.elf import read_elf
-from keepsane.symbols.patch import PatchTables, bytes_at, patch_sites, read_patch_tables
+from keepsane.symbols.moves import Window, memory_of
+from keepsane.symbols.patch import PatchSite, PatchTables, bytes_at, patch_sites, read_patch_tables
+from keepsane.symbols.patched import Patched
 from keepsane.symbols.symtab import SymbolTable, read_symbols
 from tests.live.edges import VARIANTS
 from tests.live.guests import Guest, boot_edges
@@ -97,6 +102,83 @@ def compare(binary: Path, text: Copied, section: str) -> Compared:
         assert found is not None
         different += [place.start + at + position for position in found.different]
     return Compared(sum(map(ne, running, rest)), tuple(different))
+
+
+def overlapping(sites: list[PatchSite]) -> Iterator[list[PatchSite]]:
+    """Sites in the order of their addresses, those together that overlap each other."""
+    group: list[PatchSite] = []
+    end = 0
+    for site in sites:
+        if group and site.address >= end:
+            yield group
+            group, end = [], 0
+        group.append(site)
+        end = max(end, site.address + site.size_bytes)
+    if group:
+        yield group
+
+
+def all_sites(patches: PatchTables, start: int, file: bytes) -> list[PatchSite]:
+    padded, found = bytes(CONTEXT_BYTES) + file + bytes(CONTEXT_BYTES), set[PatchSite]()
+    for at in range(0, len(file), CHUNK_BYTES):
+        code = padded[at : at + CHUNK_BYTES + 2 * CONTEXT_BYTES]
+        found.update(patch_sites(patches, start + at - CONTEXT_BYTES, code, CONTEXT_BYTES))
+    return sorted(found)
+
+
+def judge(binary: Path, text: Copied, section: str) -> tuple[Counter[str], Counter[str]]:
+    """How many sites run with other bytes than the file's: the predicted ones by table, then the others."""
+    elf = read_elf(binary)
+    symbols = read_symbols(elf)
+    place = sections(symbols)[section]
+    file, running = bytes_at(elf, symbols, place.start, len(place)), text.data[: len(place)]
+    patched, memory = Patched(elf, symbols, read_patch_tables(elf, symbols)), memory_of(elf, symbols)
+    predicted, others = Counter[str](), Counter[str]()
+    for group in overlapping(all_sites(patched.patches, place.start, file)):
+        first = group[0].address - place.start
+        last = max(site.address + site.size_bytes for site in group) - place.start
+        if running[first:last] != file[first:last]:
+            window = Window(place.start + first, running[first:last], b"", frozenset(), memory)
+            odd = set(unpredicted(patched, group, window, text.address - place.start).values())
+            others.update(site.table for site in odd)
+            predicted.update(
+                site.table
+                for site in group
+                if site not in odd
+                and site_contents(patched, site) is not None
+                and differs(site, place, file, running)
+            )
+    return predicted, others
+
+
+def differs(site: PatchSite, place: range, file: bytes, running: bytes) -> bool:
+    part = slice(site.address - place.start, site.address - place.start + site.size_bytes)
+    return file[part] != running[part]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_changed_site_of_the_kernel_has_a_predicted_content(variant: str, guest: Guest) -> None:
+    predicted, others = judge(guest.vmlinux, copied(guest, variant)["kernel"], ".text")
+    assert others == Counter()
+    assert predicted["__mcount_loc"] > 30_000
+    assert predicted[".altinstructions"] > 1000
+    assert (predicted[".retpoline_sites"] > 1000) == (variant != "thunk")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_changed_site_of_a_module_has_a_predicted_content(variant: str, guest: Guest) -> None:
+    for name, text in copied(guest, variant).items():
+        if name.startswith("edges."):
+            _, others = judge(guest.modules / "edges.ko", text, name.removeprefix("edges"))
+            assert others == Counter()
+
+
+def test_a_content_that_no_site_may_have_is_seen(guest: Guest) -> None:
+    text = copied(guest, "thunk")["edges.text"]
+    inverted = text._replace(data=bytes(byte ^ 0xFF for byte in text.data))
+    predicted, others = judge(guest.modules / "edges.ko", inverted, ".text")
+    assert others["__mcount_loc"] > 10
+    assert predicted["__mcount_loc"] == 0
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -45,6 +45,15 @@ def test_a_missing_frame_stands_between_caller_and_callee() -> None:
     assert "tail-call: outer calls gone" in lines[at + 1]
 
 
+def test_a_function_that_was_called_through_a_table_and_jumped_on_is_missing_too() -> None:
+    via = (hop("table", "gone"), hop("jump", "inner", JUMPED))
+
+    lines = lines_of({"outer": Edge(verdict="tail-call", via=via, why="a call through ops.run, gone")})
+
+    (row,) = (line for line in lines if "not in the log" in line)
+    assert "gone" in row and "mm/widget.c:31" in row
+
+
 def test_nothing_is_inserted_where_several_chains_fit() -> None:
     edge = Edge(verdict="tail-call", via=(hop("call", "a"), hop("jump", "b")), why="one of a, b jumps on")
 

@@ -48,11 +48,83 @@ plain int through_jump(int n) { return jumps_on(&single_ops, n) + 1; }
 plain int parameter(int (*fn)(int), int n) { return fn(n) + 1; }
 plain int gives(int n) { return parameter(direct, n) + 1; }
 
+plain int asked(int number, int n) { return sink == number + n; }
+plain int odd(int n) { return sink + 7; }
+plain int even(int n) { return sink + 8; }
+plain int both(int n) { return sink + 9; }
+static const struct entry { long number; int (*run)(int); } entries[] = {
+	{ 1, odd }, { 2, even }, { 3, both }, { 4, both },
+};
+plain int walks(int n)
+{
+	int said = 0;
+
+	for (int i = 0; i < 4; i++)
+		if (asked(entries[i].number, n)) {
+			said = asked(n, said);
+			said = entries[i].run(said);
+		}
+	return said;
+}
+
+plain int closed(int n) { return sink | n; }
+plain int freed(int n) { return sink ^ n; }
+plain int drops(int n) { return freed(n + 7); }
+plain int hands(int n) { return parameter(freed, n) + parameter(drops, n); }
+
+plain int __SCT__hook(int n) { return end(n + 8); }
+plain int set_at_run_time(int n) { return __SCT__hook(n) + 1; }
+plain void __fentry__(void) { sink = 0; }
+plain int traced(int n) { __fentry__(); return sink - n; }
+plain int ftrace_hook(int n) { return sink + n + 2; }
+
+plain int again(int n) { return n ? again(n - 1) / 3 : sink; }
+
+plain int common_interrupt(int n) { return sink + 9 * n; }
+plain int asm_common_interrupt(int n) { return common_interrupt(n) + 1; }
+
+plain int far_four(int n) { return closed(n + 4); }
+plain int far_three(int n) { return far_four(n + 3); }
+plain int far_two(int n) { return far_three(n + 2); }
+plain int near_or_far(int n) { return n > 5 ? closed(n) : far_two(n + 1); }
+plain int calls_near_or_far(int n) { return near_or_far(n) + 1; }
+
+plain int masks(int n) { return sink ^ (n + 9); }
+struct ops written_ops, masked_ops = { .run = masks };
+plain int fills_in(int n) { written_ops.run = masks; return n; }
+
+plain int picks(const struct ops *ops, int n) { return n ? ops->run(n) : ops->finish(n + 1); }
+plain int through_picks(int n) { return picks(&single_ops, n) + 1; }
+
+const struct { int id; union { int (*open)(long); int (*close)(int); } hook; } hooks[] = {
+	{ .hook.close = closed }
+};
+
+struct head { struct head *next; int (*func)(struct head *); };
+struct task { int (*run_first)(int); int (*start)(int); };
+plain int started(int n) { return sink & n; }
+struct task only_task = { .start = started };
+plain int by_offset(void *at, struct head *head, int n)
+{
+	return (*(int (**)(int))(at + 8))(n) + (sink ? head->next != 0 : 0);
+}
+
 int start(int n)
 {
+	struct head head = { 0 };
+	sink += hands(n) + set_at_run_time(n) + traced(n) + ftrace_hook(n) + through_picks(n) + hooks[0].id
+		+ again(n) + fills_in(n) + masked_ops.run(n)
+		+ calls_near_or_far(n) + asm_common_interrupt(n) + by_offset(&only_task, &head, n);
 	return tail_one(n) + tail_two(n) + forked(n) + holder(n) + member(&single_ops, n) + direct(n)
-		+ member_of_two(n ? &first_ops : &second_ops, n) + indexed(n) + through_jump(n) + gives(n);
+		+ member_of_two(n ? &first_ops : &second_ops, n) + indexed(n) + through_jump(n) + gives(n) + walks(n);
 }
+"""
+# Two static functions of one name, in two tables: which of them ran, no log says.
+TWIN = """\
+struct ops { int (*prepare)(int); int (*run)(int); int (*finish)(int); };
+extern int volatile sink;
+static __attribute__((noipa)) int twin(int n) { return sink + NUMBER * n; }
+const struct ops NAME = { .run = twin };
 """
 MODULE = """\
 #define plain __attribute__((noipa))
@@ -70,7 +142,7 @@ THUNKS = "".join(
     f".globl __x86_indirect_thunk_{name}\n.balign 32\n__x86_indirect_thunk_{name}: jmp *%{name}\n"
     for name in _REGISTERS
 )
-_FLAGS = ("-g", "-O2", "-fno-pic", "-fcf-protection=none", "-mcmodel=kernel", "-ffreestanding")
+FLAGS = ("-g", "-O2", "-fno-pic", "-fcf-protection=none", "-mcmodel=kernel", "-ffreestanding")
 _RETPOLINE = ("-mindirect-branch=thunk-extern", "-mindirect-branch-register")
 _CALL = re.compile(r"^\s*(?P<address>[0-9a-f]+):\s+(?:cs )?call")
 _LABEL = re.compile(r"^(?P<address>[0-9a-f]+) <(?P<name>[\w.]+)>:")
@@ -85,7 +157,11 @@ def build(top: Path) -> dict[str | None, Image]:
     (top / "module.c").write_text(MODULE)
     (top / "thunks.s").write_text(THUNKS)
     for name in ("kernel", "module"):
-        _run(top, "gcc", *_FLAGS, *_RETPOLINE, "-c", f"{name}.c", "-o", f"{name}.o")
+        _run(top, "gcc", *FLAGS, *_RETPOLINE, "-c", f"{name}.c", "-o", f"{name}.o")
+    (top / "twin.c").write_text(TWIN)
+    for name, number in (("twin_ops", "3"), ("other_twin_ops", "5")):
+        defined = (f"-DNAME={name}", f"-DNUMBER={number}")
+        _run(top, "gcc", *FLAGS, *_RETPOLINE, *defined, "-c", "twin.c", "-o", f"{name}.o")
     _run(top, "gcc", "-c", "thunks.s", "-o", "thunks.o")
     _run(
         top,
@@ -97,6 +173,8 @@ def build(top: Path) -> dict[str | None, Image]:
         "-o",
         "vmlinux",
         "kernel.o",
+        "twin_ops.o",
+        "other_twin_ops.o",
         "thunks.o",
     )
     _run(top, "ld", "-r", "--build-id", "-o", "mod.ko", "module.o")

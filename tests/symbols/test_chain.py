@@ -47,12 +47,20 @@ def test_a_function_that_is_only_called_is_not_reached(jumps: Jumps) -> None:
 
 
 def test_who_jumps_to_a_function_is_known_from_all_of_the_text(jumps: Jumps) -> None:
-    assert {one.name for one in jumpers(jumps, _function(jumps, "end")) or ()} == {"one", "other"}
+    assert {one.name for one in jumpers(jumps, _function(jumps, "end")) or ()} == {
+        "one",
+        "other",
+        "__SCT__hook",
+    }
     assert {one.name for one in jumpers(jumps, _function(jumps, "one")) or ()} == {"two", "either"}
     assert jumpers(jumps, _function(jumps, "direct")) == ()
 
 
 def test_a_jump_through_a_pointer_is_an_open_end(jumps: Jumps) -> None:
-    ((step,),) = open_ends(jumps, _function(jumps, "jumps_on"))
+    ((step,),) = open_ends(jumps, _function(jumps, "jumps_on")).closed
     assert step.kind == "indirect jump" and step.function is None
-    assert open_ends(jumps, _function(jumps, "two")) == ()
+    assert open_ends(jumps, _function(jumps, "two")).closed == ()
+
+
+def test_two_jumps_through_one_register_are_two_ends(jumps: Jumps) -> None:
+    assert len(open_ends(jumps, _function(jumps, "picks")).closed) == 2

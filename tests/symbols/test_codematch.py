@@ -117,6 +117,11 @@ def moved(tmp_path: Path) -> _Running:
     return running
 
 
+@pytest.fixture(scope="module")
+def module(tmp_path_factory: pytest.TempPathFactory) -> _Running:
+    return _Running(_module(tmp_path_factory.mktemp("module")))
+
+
 def test_the_files_own_bytes_are_equal(tmp_path: Path) -> None:
     found = _Running(_vmlinux(tmp_path)).match(0)
     assert (found.equal_bytes, found.changed_bytes, found.different) == (64, 0, ())
@@ -127,6 +132,18 @@ def test_a_patched_return_is_no_difference(tmp_path: Path) -> None:
     running.write("leave", 0, b"\xc3\xcc\xcc\xcc\xcc")
     found = running.match(0)
     assert (found.equal_bytes, found.changed_bytes, found.different) == (59, 5, ())
+
+
+@pytest.mark.parametrize("offset_bytes", [0, None])
+def test_a_return_that_became_what_no_kernel_writes_is_told_apart(
+    tmp_path: Path, offset_bytes: int | None
+) -> None:
+    running = _Running(_vmlinux(tmp_path))
+    running.write("leave", 0, b"\xc3\x90\x90\x90\x90")
+    found = running.match(offset_bytes)
+    leave = running.labels["leave"] - running.labels["trap"]
+    assert found.unpredicted == tuple(range(leave, leave + 5))
+    assert (found.equal_bytes, found.changed_bytes, found.different) == (59, 0, ())
 
 
 @pytest.mark.parametrize("offset_bytes", [OFFSET_BYTES, None])
@@ -169,6 +186,17 @@ def test_what_a_modules_relocations_fill_is_no_difference(tmp_path: Path) -> Non
     assert running.match(OFFSET_BYTES).different == ()
     running.write("move", 0, b"\x49")
     assert running.match(OFFSET_BYTES).different == (-7,)
+
+
+@pytest.mark.parametrize("first", range(30, 42))
+@pytest.mark.parametrize("last", range(43, 64))
+def test_a_line_may_end_inside_a_relocation(module: _Running, first: int, last: int) -> None:
+    data = bytes(module.bytes[first:last])
+    code = Code(line=1, data=data, trap_bytes=42 - first, word_bytes=1)
+    patches = read_patch_tables(module.elf, module.symbols)
+    found = match_code(module.elf, module.symbols, patches, code, module.trap, 0)
+    assert found is not None
+    assert (found.equal_bytes, found.different) == (len(data), ())
 
 
 def test_a_place_outside_the_files_text_has_no_bytes(tmp_path: Path) -> None:

@@ -65,6 +65,12 @@ def test_of_two_ways_none_is_chosen(images: Images) -> None:
     )
 
 
+def test_a_second_way_counts_however_long_it_is(images: Images) -> None:
+    edge = _edge(images, "calls_near_or_far", "closed")
+    assert edge.verdict == "tail-call" and not edge.via
+    assert "near_or_far -> far_two -> far_three -> far_four -> closed" in edge.why
+
+
 def test_a_call_in_an_inlined_function_is_said_to_be_one(images: Images) -> None:
     line = SourceLine(function="part", file="kernel.c", line=1, column=1, inlined=True)
     outer = replace(
@@ -80,6 +86,13 @@ def test_the_only_table_with_the_member_is_the_one_used(images: Images) -> None:
         ("table", "single_ops.run")
     ]
     assert "ops->run" in edge.why
+
+
+def test_a_table_need_not_be_the_one_where_code_fills_in_another(images: Images) -> None:
+    # fills_in() writes masks to the same member of written_ops, where the file holds nothing.
+    edge = _edge(images, "member", "masks")
+    assert edge.verdict == "indirect" and "could be masked_ops.run" in edge.why
+    assert [(hop.kind, hop.name) for hop in edge.via] == [("possible table", "masked_ops.run")]
 
 
 def test_of_two_tables_with_the_member_none_is_chosen(images: Images) -> None:
@@ -106,6 +119,48 @@ def test_a_pointer_that_was_passed_is_named_as_the_parameter(images: Images) -> 
     edge = _edge(images, "parameter", "direct")
     assert edge.verdict == "indirect" and "through fn" in edge.why
     assert [(hop.kind, hop.function) for hop in edge.via] == [("pointer", "gives")]
+
+
+def test_a_function_that_is_handed_over_itself_need_not_have_been_jumped_to(images: Images) -> None:
+    # hands() passes freed and drops, and drops jumps to freed: either may be what was called.
+    edge = _edge(images, "parameter", "freed")
+    assert edge.verdict == "indirect" and "could be freed itself, or a call of drops" in edge.why
+    assert {(hop.kind, hop.name) for hop in edge.via} == {("pointer", "freed"), ("pointer", None)}
+
+
+def test_a_static_call_leads_to_no_function_that_nobody_hands_over(images: Images) -> None:
+    assert _edge(images, "set_at_run_time", "end").verdict == "direct", "its default jumps there"
+    assert _edge(images, "set_at_run_time", "one").verdict == "unknown"
+    edge = _edge(images, "set_at_run_time", "direct")
+    assert edge.verdict == "indirect" and "could be set to direct" in edge.why
+
+
+def test_the_hook_at_an_entry_leads_to_the_tracer_alone(images: Images) -> None:
+    assert _edge(images, "traced", "ftrace_hook").verdict == "direct"
+    assert _edge(images, "traced", "one").verdict == "unknown"
+
+
+def test_of_two_jumps_through_pointers_none_is_chosen(images: Images) -> None:
+    edge = _edge(images, "through_picks", "run")
+    assert edge.verdict == "unknown" and not edge.via
+
+
+def test_a_name_of_another_structure_at_the_same_offset_is_not_said(images: Images) -> None:
+    edge = _edge(images, "by_offset", "started")
+    assert [hop.name for hop in edge.via] == ["only_task.start"] and "head->func" not in edge.why
+
+
+def test_of_two_functions_with_one_name_none_is_chosen(images: Images) -> None:
+    assert len(images[None].symbols(["twin"])["twin"]) == 2
+    # Without a size they cannot be told apart, nor can they where both have the same.
+    inner = replace(frame(images, "run", 1), function="twin", size_bytes=None, role="ip")
+    edge = _edges(images, inner, frame(images, "member", returns(images, "member")[0]))[1]
+    assert edge.verdict == "unknown" and not edge.via and "several functions" in edge.why
+
+
+def test_an_entry_calls_its_handler_and_interrupts_what_is_below(images: Images) -> None:
+    assert _edge(images, "asm_common_interrupt", "common_interrupt").verdict == "direct"
+    assert _edge(images, "direct", "asm_common_interrupt").verdict == "exception"
 
 
 def test_the_same_log_without_retpolines_has_the_same_verdicts(images: Images) -> None:
@@ -148,3 +203,21 @@ def test_without_a_file_the_verdict_is_unknown_and_says_so(images: Images) -> No
 def test_the_files_of_another_architecture_judge_nothing(images: Images) -> None:
     with pytest.raises(SymbolError, match="riscv"):
         judge_edges([event(frame(images, "end", 1))], images, replace(KERNEL_OF_LOG, arch="riscv"))
+
+
+def _entry_read(images: Images, callee: str) -> Edge:
+    """The edge of the last call of `walks`, which goes through its table."""
+    inner = replace(frame(images, callee, 1), role="ip")
+    return _edges(images, inner, frame(images, "walks", returns(images, "walks")[-1]))[1]
+
+
+@pytest.mark.parametrize(("callee", "entry"), [("odd", "entries[0].run"), ("even", "entries[1].run")])
+def test_a_loop_over_a_table_names_the_entry(images: Images, callee: str, entry: str) -> None:
+    edge = _entry_read(images, callee)
+    assert [(hop.kind, hop.name) for hop in edge.via] == [("table", entry)]
+    assert edge.why == f"a call through an entry of entries: {entry} is {callee}"
+
+
+def test_of_two_entries_with_one_function_none_is_named(images: Images) -> None:
+    hops = [(hop.kind, hop.name) for hop in _entry_read(images, "both").via]
+    assert sorted(hops) == [("possible table", "entries[2].run"), ("possible table", "entries[3].run")]

@@ -203,6 +203,29 @@ def test_code_bytes_say_both_sides(vmlinux: Image) -> None:
     assert found.said.endswith("in the log, 55 55 55 55 55 55 55 55 in the file")
 
 
+def test_a_lock_that_became_another_byte_is_said_and_no_mismatch(tmp_path: Path) -> None:
+    # `lock` and `incl (%rdi)`, f0 ff 07: a kernel with one CPU puts a prefix 3e in place of f0, never 66.
+    code = ".globl one\none: .fill 40, 1, 0x55\nlocked: lock incl (%rdi)\n .fill 40, 1, 0x55\n"
+    (tmp_path / "v.s").write_text(f'{code}.section .smp_locks, "a"\n .long locked - .\n')
+    subprocess.run(["as", "-o", "v.o", "v.s"], cwd=tmp_path, check=True)
+    link = ["ld", "-o", "vmlinux", "-e", "one", "-Ttext=0xffffffff81000000", "v.o"]
+    subprocess.run(link, cwd=tmp_path, check=True)
+    said = []
+    for prefix in (b"\x3e", b"\x66"):
+        data = b"\x55" * 8 + prefix + b"\xff\x07" + b"\x55" * 21
+        facts = replace(FACTS, offset_bytes=0, codes=(_printed(data),))
+        found = _named(check(facts, open_image(tmp_path / "vmlinux")), "Code: bytes")
+        said.append((found.outcome, found.said.partition(": ")[2]))
+    assert said == [
+        ("match", "31 of 32 bytes equal, 1 where the kernel changes itself"),
+        (
+            "match",
+            "31 of 32 bytes equal, 1 at +0 bytes from the trap that the kernel changes itself, "
+            "but never to this",
+        ),
+    ]
+
+
 @pytest.mark.parametrize(("byte", "outcome"), [(0xCC, "match"), (0x54, "match"), (0x12, "mismatch")])
 def test_a_breakpoint_or_one_flipped_bit_is_said_and_forgiven(
     byte: int, outcome: str, vmlinux: Image
@@ -306,7 +329,8 @@ DEBIAN = {
         ),
     ),
 }
-DEBUG = Path(os.environ.get("LAB", Path.home() / ".cache/kernel-lab")) / "debug"
+CACHE = os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")
+DEBUG = Path(os.environ.get("LAB", Path(CACHE) / "keepsane-lab")) / "debug"
 
 
 def _debian_image(release: str) -> Image:

@@ -72,6 +72,14 @@ def test_leftovers_that_call_each_other_are_one_earlier_path(images: Images) -> 
     assert all("2 frames of an earlier call: parameter, called from gives" in edge.why for edge in edges)
 
 
+def test_leftovers_of_a_deep_recursion_are_one_path_in_few_words(images: Images) -> None:
+    left = _left(images, "again", returns(images, "again")[0])
+    edges = _edges(images, *_path(images, *[left] * 3000))[2:-1]
+    (text,) = {edge.group for edge in edges}
+    assert text.startswith("3000 frames of an earlier call: again → again →")
+    assert text.endswith(" → 2988 more, called from again"), "twelve are named, the outermost among them"
+
+
 def test_a_frame_that_the_unwinder_lost_is_said_to_be_on_the_path(images: Images) -> None:
     lost = _left(images, "direct", returns(images, "direct")[0])
     frames = [

@@ -49,6 +49,9 @@ def test_a_parameter_is_known_as_one(images: dict[str | None, Image]) -> None:
     [
         (0xF9401001, "x1", Pointer(displacement=0x20)),  # ldr x1, [x0, #0x20]
         (0xF9401001, "x2", "x2"),
+        (0xA9418414, "x20", Pointer(displacement=0x18)),  # ldp x20, x1, [x0, #0x18]
+        (0xA9418414, "x1", Pointer(displacement=0x20)),
+        (0x294F8414, "x1", UNKNOWN),  # ldp w20, w1, [x0, #0x7c]
         (0xAA0003E1, "x1", "x0"),  # mov x1, x0
         (0x94000000, "x1", UNKNOWN),  # bl: a call may change it
         (0x94000000, "x19", "x19"),

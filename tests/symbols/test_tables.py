@@ -6,9 +6,10 @@ from __future__ import annotations
 import pytest
 
 from keepsane.symbols.image import Image
+from keepsane.symbols.objects import is_null_at
 from keepsane.symbols.pointer import Pointer
 from keepsane.symbols.tables import Tables, holders, open_tables, tables_read, taken_in
-from keepsane.symbols.text import Function, Text, functions_named
+from keepsane.symbols.text import Function, Place, Text, functions_named
 from tests.symbols.calling import build
 
 pytest.importorskip("capstone")
@@ -35,6 +36,7 @@ def test_what_holds_a_function_is_named_down_to_the_member(tables: Tables) -> No
     assert _names(tables, "shared") == {"first_ops.finish", "second_ops.finish"}
     assert _names(tables, "direct") == set()
     assert _names(tables, "inside") == {"module_ops.run"}
+    assert _names(tables, "closed") == {"hooks[0].hook"}, "which member of a union is meant, no byte says"
 
 
 def test_the_member_at_the_offset_of_one_table_is_the_one_read(tables: Tables) -> None:
@@ -50,6 +52,18 @@ def test_an_offset_that_no_member_has_proves_nothing(tables: Tables) -> None:
 def test_two_tables_with_the_same_member_stay_two(tables: Tables) -> None:
     found = tables_read(tables, _function(tables, "shared"), Pointer(displacement=16))
     assert found.used is None and found.is_member and len(found.possible) == 2
+
+
+def test_a_null_pointer_is_told_from_one_that_the_file_or_a_relocation_fills(tables: Tables) -> None:
+    for function, name in (("run", "single_ops.run"), ("inside", "module_ops.run")):
+        (run,) = [one for one in holders(tables, _function(tables, function)) if one.name == name]
+        start = run.variable.address  # struct ops is prepare, run, finish: single_ops has the first two
+        filled = [is_null_at(tables.data, Place(run.place.module, start + at)) for at in (0, 8, 16)]
+        assert filled == [name == "module_ops.run", False, True]
+
+
+def test_of_what_a_file_does_not_have_nothing_is_said_to_be_null(tables: Tables) -> None:
+    assert not is_null_at(tables.data, Place(None, 8)) and not is_null_at(tables.data, Place("absent", 8))
 
 
 def test_code_that_takes_an_address_is_found(tables: Tables) -> None:

@@ -22,7 +22,6 @@ from keepsane.render.text_frame import frame_lines, place
 from keepsane.symbols.not_judged import NOT_JUDGED
 
 _SELF_EVIDENT = frozenset({"direct", "inlined", "exception"})
-_NOT_RUN = frozenset({"table", "possible table", "pointer"})
 
 
 def stack_lines(stack: Stack, event: Event, paint: Paint, width: int) -> Iterator[str]:
@@ -68,9 +67,7 @@ def missing_frames(edge: Edge | None) -> tuple[MissingFrame, ...]:
     if edge is None or edge.verdict != "tail-call" or edge.why.startswith("one of"):
         return ()
     found = [
-        MissingFrame(hop.function, following.source)
-        for hop, following in pairwise(edge.via)
-        if hop.kind not in _NOT_RUN and hop.function
+        MissingFrame(hop.function, following.source) for hop, following in pairwise(edge.via) if hop.function
     ]
     return tuple(reversed(found))
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from keepsane.symbols.contents import replacements
+from keepsane.symbols.alternatives import replacements
 from keepsane.symbols.elf import EM_X86_64
 from keepsane.symbols.insn import Insn
 from keepsane.symbols.text import Function, Place, Text, decode_at, function_at, instructions, refers_to

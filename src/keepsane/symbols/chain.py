@@ -35,7 +35,6 @@ from keepsane.symbols.text import (
 )
 
 _MAX_STEPS = 6
-_MORE_STEPS = 1
 _MAX_FUNCTIONS = 5000
 _MAX_OPEN_FUNCTIONS = 40
 _MAX_CHAINS = 8
@@ -152,10 +151,8 @@ def _leading_to(jumps: Jumps, start: Function, goal: Function) -> tuple[set[Func
             for target in targets:
                 before.setdefault(target, set()).add(function)
         wave = list(dict.fromkeys(following))
-        found = {one for one in wave if is_same(jumps.text, one, goal)}
-        # A second way that is much longer than the first is none that anybody has to be told of.
-        left_steps = min(left_steps, _MORE_STEPS + 1) - 1 if found or goals else left_steps - 1
-        goals |= found
+        goals |= {one for one in wave if is_same(jumps.text, one, goal)}
+        left_steps -= 1
     return _reaching(before, goals), len(before) > _MAX_FUNCTIONS
 
 
@@ -169,8 +166,8 @@ def _reaching(before: Mapping[Function, Set[Function]], goals: Set[Function]) ->
     return useful
 
 
-def open_ends(jumps: Jumps, start: Function) -> tuple[Chain, ...]:
-    """List the chains of jumps that end in a jump through a pointer, or in a static call."""
+def open_ends(jumps: Jumps, start: Function) -> Chains:
+    """Find the chains of jumps that end in a jump through a pointer, or in a static call."""
     ends: list[Chain] = []
     ways: list[tuple[Function, Chain]] = [(start, ())]
     for _ in range(_MAX_OPEN_FUNCTIONS):
@@ -184,7 +181,7 @@ def open_ends(jumps: Jumps, start: Function) -> tuple[Chain, ...]:
                 len(chain) + 1 < _MAX_STEPS and step.function != start and not _visited(chain, step.function)
             ):
                 ways.append((step.function, (*chain, step)))
-    return tuple(ends)
+    return Chains(tuple(ends), bool(ways))
 
 
 def likely_jumps(jumps: Jumps, function: Function) -> frozenset[Function]:
@@ -317,10 +314,10 @@ def _text_bounds(image: Image) -> tuple[int, int]:
 def jumps_from(jumps: Jumps, function: Function) -> tuple[Step, ...]:
     """List the jumps that leave a function and its `.cold` part, one for each place they lead to."""
     if function not in jumps.known:
-        found: dict[tuple[str, Function | None, str | None], Step] = {}
+        found: dict[Function | int, Step] = {}
         for step in _jumps(jumps.text, function):
-            register = step.branch.register if step.function is None else None
-            found.setdefault((step.kind if step.function is None else "", step.function, register), step)
+            # Two jumps through one register may have loaded it from different places.
+            found.setdefault(step.function or step.branch.insn.address, step)
         jumps.known[function] = tuple(found.values())
     return jumps.known[function]
 

@@ -64,10 +64,15 @@ def _match(
 def _code_outcome(found: CodeMatch | None, patches: PatchTables) -> tuple[Outcome, str]:
     if found is None:
         return "not possible", "the file has no bytes there"
-    total = found.equal_bytes + found.changed_bytes + len(found.different)
+    total = found.equal_bytes + found.changed_bytes + len(found.different) + len(found.unpredicted)
     said = f"{found.equal_bytes} of {total} bytes equal"
     if found.changed_bytes:
         said += f", {found.changed_bytes} where the kernel changes itself"
+    if found.unpredicted:
+        first, count = found.unpredicted[0], len(found.unpredicted)
+        said += (
+            f", {count} at {first:+d} bytes from the trap that the kernel changes itself, but never to this"
+        )
     if not found.different:
         return ("match" if found.equal_bytes >= _LEAST_BYTES else "not possible"), said
     at = found.different[0]

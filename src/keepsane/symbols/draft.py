@@ -18,12 +18,17 @@ LISTED = 16
 
 
 class DraftHop(NamedTuple):
-    """A hop whose source line is that of the instruction `at`, None for none."""
+    """
+    A hop whose source line is that of the instruction `at`, None for none.
+
+    `holder` is the place of data that a hop of the kind "table" or "possible table" speaks of.
+    """
 
     kind: str
     function: str | None
     name: str | None
     at: Place | None
+    holder: Holder | None = None
 
 
 class Draft(NamedTuple):
@@ -31,7 +36,8 @@ class Draft(NamedTuple):
     An edge without its source lines.
 
     `call` is the call it speaks of, None where there is none; `group` names the earlier path that a leftover
-    is a part of, the same words for all of its frames, and is "" where it stands alone.
+    is a part of, the same words for all of its frames, and is "" where it stands alone. `through` says what a
+    call that could have read several tables went through, `form` as what it ran where not as in the file.
     """
 
     verdict: str
@@ -39,6 +45,8 @@ class Draft(NamedTuple):
     why: str
     call: Place | None = None
     group: str = ""
+    through: str = ""
+    form: str = ""
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from keepsane.errors import KeepsaneError, SymbolError
 from keepsane.kernel.task_dump import TaskDump
@@ -23,6 +24,7 @@ from keepsane.symbols.leftovers import Marked, judge_leftovers
 from keepsane.symbols.locate import fits
 from keepsane.symbols.names import made_at_run_time
 from keepsane.symbols.not_judged import not_judged
+from keepsane.symbols.proc_ops import settle_proc_table
 from keepsane.symbols.text import Function, Place, Text, function_at
 
 _MACHINES = {EM_X86_64: "x86_64", EM_AARCH64: "arm64"}
@@ -153,6 +155,8 @@ def _judge_stack(reader: Reader, event: Event, stack: Stack, kernel: Kernel) -> 
         if frame.reliable:
             drafts[index] = _judge_frame(reader, frame, functions[index], *inner)
             inner = (frame, functions[index])
+    for inner_at, outer_at in pairwise(list(drafts)):
+        drafts[outer_at] = settle_proc_table(reader, drafts[outer_at], drafts[inner_at])
     marked = [Marked(frame, functions[index], drafts.get(index)) for index, frame in enumerate(frames)]
     leftovers = judge_leftovers(reader, marked, _why_unjudged(event, stack))
     return [leftovers[index] if index in leftovers else drafts[index] for index in range(len(frames))]
@@ -210,16 +214,20 @@ def _judge_frame(
         return _interrupted(inner)
     if not functions:
         return Draft("unknown", (), _why_no_code(reader, frame))
-    if inner is not None and _is_entry(inner):
+    # Since 5.8 asm_common_interrupt is the entry, and calls common_interrupt, which was one before.
+    if inner is not None and _is_entry(inner) and not _is_entry(frame):
         return Draft("exception", (), f"{inner.function} interrupted it")
-    drafts = []
-    for function in functions:
-        for callee in callees or (None,):
-            draft = _judge_pair(reader, frame, function, inner, callee)
-            if draft.verdict != "unknown":
-                return draft
-            drafts.append(draft)
-    return drafts[0]
+    drafts = [
+        _judge_pair(reader, frame, function, inner, callee)
+        for function in functions
+        for callee in callees or (None,)
+    ]
+    known = {(draft.verdict, draft.why): draft for draft in drafts if draft.verdict != "unknown"}
+    if len(known) > 1:
+        return Draft(
+            "unknown", (), "several functions have the names in these frames, and more than one fits"
+        )
+    return next(iter(known.values()), drafts[0])
 
 
 def _is_entry(frame: Frame) -> bool:

@@ -8,6 +8,7 @@ whose address was read: both are looked for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -32,48 +33,68 @@ def judge_indirect(reader: Reader, caller: Function, branch: Branch, callee: Fun
     if callee is None:
         return Draft("indirect", (), f"a call through a pointer{_loaded(pointer)}")
     found = tables_read(reader.tables, callee, pointer)
-    said = f"a call through {_source_of(reader, caller, branch, pointer)}"
+    said = f"a call through {_source_of(reader, caller, branch, pointer, found)}"
     if pointer.fixed is not None:
         return _fixed(reader, said, pointer, callee, found)
     jumped = _jumped(reader, pointer, callee)
     if not jumped:
         return _through_table(said, callee, found) or _taken(reader, said, callee)
     possible = (found.used,) if found.used else found.possible
-    if not possible and len(jumped) == 1 and jumped[0].sure:
+    places = taken_in(reader.tables, callee) if not possible else ()
+    if not possible and not places and len(jumped) == 1 and jumped[0].sure:
         return jumped[0].draft
-    hops = (*_possible(callee, possible), *(one.draft.via[0] for one in jumped))
+    hops = (*_possible(callee, possible), *_pointers(callee, places), *(one.hop for one in jumped))
     first = f"{said_of(possible)}, or " if possible else ""
+    # Code hands the function over itself, so that it may have been called without any jump.
+    first = f"{callee.name} itself, or " if places else first
     on = "which jumps on" if len(jumped) == 1 else "each of which jumps on"
     ways = any_of([one.said for one in jumped])
     return Draft("indirect", hops[:LISTED], f"{said}: could be {first}a call of {ways}, {on}")
 
 
+def _agree(expression: str, found: Found) -> bool:
+    """Say whether the source's name fits the tables found: it may be of another structure at that offset."""
+    holders = (found.used,) if found.used else found.possible if found.is_member else ()
+    members = {one.name.rpartition(".")[2] for one in holders}
+    return not members or "->" not in expression or re.split(r"\.|->", expression)[-1] in members
+
+
 def _through_table(said: str, callee: Function, found: Found) -> Draft | None:
     """A call that led straight to the function; None where no table holds that."""
     if found.used is not None:
-        hop = DraftHop("table", callee.name, found.used.name, None)
+        hop = DraftHop("table", callee.name, found.used.name, None, found.used)
         return Draft("indirect", (hop,), f"{said}: {found.used.name} is {callee.name}")
     if not found.possible:
         return None
     hops = _possible(callee, found.possible)[:LISTED]
     first, more = found.possible[0], len(found.possible) - 1
     if not found.is_member or not more:
-        return Draft("indirect", hops, f"{said}: could be {said_of(found.possible)}, which is {callee.name}")
+        why = f"could be {said_of(found.possible)}, which is {callee.name}"
+        return Draft("indirect", hops, f"{said}: {why}")
     others = f"{more} more table{'s' if more > 1 else ''}{not_listed(more + 1)}"
-    return Draft("indirect", hops, f"{said}: could be {first.name}, which is {callee.name} (or {others})")
+    why = f"{said}: could be {first.name}, which is {callee.name} (or {others})"
+    return Draft("indirect", hops, why, through=said)
 
 
 def _possible(callee: Function, holders: Sequence[Holder]) -> tuple[DraftHop, ...]:
-    return tuple(DraftHop("possible table", callee.name, one.name, None) for one in holders)
+    return tuple(DraftHop("possible table", callee.name, one.name, None, one) for one in holders)
 
 
-def _source_of(reader: Reader, caller: Function, branch: Branch, pointer: Pointer) -> str:
+def _pointers(callee: Function, places: Sequence[tuple[Function, int]]) -> tuple[DraftHop, ...]:
+    return tuple(
+        DraftHop("pointer", inside.name, callee.name, Place(inside.module, at)) for inside, at in places
+    )
+
+
+def _source_of(reader: Reader, caller: Function, branch: Branch, pointer: Pointer, found: Found) -> str:
     """Call the pointer what the source calls it, else say where it was loaded from."""
+    if pointer.start is not None and found.used is not None:
+        return f"an entry of {found.used.variable.name}"
     if pointer.fixed is not None and not pointer.indexed:
         variable = variable_at(reader.tables.data, pointer.fixed)
         return variable.name if variable is not None else "a pointer"
     expression = expression_of(reader.tables.types, caller, branch.insn.address, pointer)
-    if expression is not None:
+    if expression is not None and _agree(expression, found):
         return expression
     return f"a pointer{_loaded(pointer)}"
 
@@ -90,6 +111,12 @@ class _Jumped(NamedTuple):
     sure: bool
     said: str
     draft: Draft
+
+    @property
+    def hop(self) -> DraftHop:
+        """Give the first step as one that may have been made: of several none is known to be."""
+        first = self.draft.via[0]
+        return first._replace(kind="possible table") if first.kind == "table" else first
 
 
 def _jumped(reader: Reader, pointer: Pointer, callee: Function) -> list[_Jumped]:
@@ -162,9 +189,6 @@ def _taken(reader: Reader, said: str, callee: Function) -> Draft:
         return Draft(
             "unknown", (), f"{said}; no table and no code at hand takes the address of {callee.name}"
         )
-    hops = tuple(
-        DraftHop("pointer", inside.name, callee.name, Place(inside.module, at))
-        for inside, at in places[:LISTED]
-    )
+    hops = _pointers(callee, places)[:LISTED]
     names = any_of(list(dict.fromkeys(inside.name for inside, _ in places)))
     return Draft("indirect", hops, f"{said}; no table holds {callee.name}, its address is taken in {names}")

@@ -15,8 +15,11 @@ from keepsane.symbols.draft import SHOWN, Draft, DraftHop, Reader, all_of, hops_
 from keepsane.symbols.indirect import judge_indirect
 from keepsane.symbols.loads import pointer_of
 from keepsane.symbols.objects import variable_at
-from keepsane.symbols.tables import tables_read, taken_in
+from keepsane.symbols.tables import holders, tables_read, taken_in
 from keepsane.symbols.text import Function, Place, function_at
+
+_TRACERS = ("ftrace_", "arch_ftrace_")
+"""How the functions begin that the hook at a function's entry leads to."""
 
 
 def judge_call(
@@ -45,7 +48,8 @@ def _judge_call(
     for branch in _branches(reader, caller, return_address, site):
         draft = _judge_branch(reader, caller, branch, callee)
         call = Place(caller.module, branch.insn.address)
-        drafts.append(draft._replace(call=call, why=draft.why + (f" ({site.form})" if site.form else "")))
+        form = f" ({site.form})" if site.form else ""
+        drafts.append(draft._replace(call=call, why=draft.why + form, form=form))
         if draft.verdict != "unknown":
             break
     return drafts[-1] if drafts[-1].verdict != "unknown" else drafts[0]
@@ -69,14 +73,20 @@ def _judge_branch(reader: Reader, caller: Function, branch: Branch, callee: Func
     if start is None:
         return Draft("unknown", (), f"it calls {target.name or 'an address'}, which no file at hand defines")
     if is_mcount(reader.text, branch):
-        return Draft(
-            "direct",
-            (DraftHop("trampoline", None, "ftrace", at),),
-            "the tracer's hook at the function's entry",
-        )
+        return _hooked(callee, at)
     if callee is None:
         return Draft("direct", (DraftHop(branch.kind, start.name, None, at),), f"it calls {start.name}")
     return _through_jumps(reader, start, branch, callee, at)
+
+
+def _hooked(callee: Function | None, at: Place) -> Draft:
+    """The call at a function's entry leads to the tracer, whose own code has no file, and to nothing else."""
+    if callee is None or callee.name.startswith(_TRACERS):
+        hop = DraftHop("trampoline", None, "ftrace", at)
+        return Draft("direct", (hop,), "the tracer's hook at the function's entry")
+    return Draft(
+        "unknown", (), f"it calls the tracer's hook, and how that leads to {callee.name} is in no file"
+    )
 
 
 def _through_jumps(reader: Reader, start: Function, branch: Branch, callee: Function, at: Place) -> Draft:
@@ -106,21 +116,35 @@ def _names(start: Function, chain: Chain) -> str:
 def _through_pointer(reader: Reader, start: Function, branch: Branch, callee: Function, at: Place) -> Draft:
     """A call that leads to a jump through a pointer, or a static call that was set to something else."""
     if branch.kind == "static call":
-        name = start.name.removeprefix("__SCT__")
-        hop = DraftHop("static call", callee.name, name, at)
-        return Draft(
-            "indirect", (hop,), f"the static call {name} was set at run time; its default leads elsewhere"
-        )
+        return _static_call(reader, start.name.removeprefix("__SCT__"), callee, at)
     certain: list[Draft] = []
     possible: list[Draft] = []
-    for chain in open_ends(reader.jumps, start):
+    ends = open_ends(reader.jumps, start)
+    for chain in ends.closed:
         draft = _through_end(reader, start, branch, callee, chain, at)
         if draft is not None:
             (possible if draft.verdict == "unknown" else certain).append(draft)
-    drafts = certain if len(certain) == 1 else certain + possible
+    # Of several jumps to anywhere, the one that is known to may not be the one that was taken.
+    if certain and (len(ends.closed) > 1 or ends.gave_up):
+        certain = [
+            draft._replace(verdict="unknown", via=(), why=f"{draft.why}, or elsewhere") for draft in certain
+        ]
+    drafts = certain + possible
     if len(drafts) == 1:
         return drafts[0]
     return Draft("unknown", (), f"it calls {start.name}, and how that leads to {callee.name} was not found")
+
+
+def _static_call(reader: Reader, name: str, callee: Function, at: Place) -> Draft:
+    # It is set to what code or data hands over, so that a function without an address in either is none.
+    if not holders(reader.tables, callee) and not taken_in(reader.tables, callee):
+        return Draft("unknown", (), f"it calls through the static call {name}, not to {callee.name}")
+    hop = DraftHop("static call", callee.name, name, at)
+    return Draft(
+        "indirect",
+        (hop,),
+        f"the static call {name}, whose default leads elsewhere, could be set to {callee.name}",
+    )
 
 
 def _through_end(

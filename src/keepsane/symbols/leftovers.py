@@ -10,7 +10,7 @@ Source: arch/x86/kernel/dumpstack.c, show_trace_log_lvl().
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from keepsane.kernel.machinery import REPORTING
@@ -31,6 +31,7 @@ _KINDS = (
     ("system call", ("do_syscall", "x64_sys_call", "__x64_sys_", "ksys_", "do_sys", "entry_SYSCALL")),
 )
 _MAX_OPEN = 4
+_MAX_NAMED = 12
 
 
 class Marked(NamedTuple):
@@ -129,10 +130,11 @@ def _on_path(reader: Reader, marked: Sequence[Marked], drafts: Mapping[int, Draf
 
 
 class _Path(NamedTuple):
-    """Leftovers of one earlier path: the outermost, and what it called before."""
+    """Leftovers of one earlier path: all of them, and of its longest way in `depth` steps the outer ones."""
 
-    outermost: int
-    inner: tuple[_Path, ...]
+    members: list[int]
+    longest: tuple[int, ...]
+    depth: int
 
 
 def _grouped(reader: Reader, marked: Sequence[Marked], drafts: Mapping[int, Draft]) -> dict[int, Draft]:
@@ -148,20 +150,25 @@ def _grouped(reader: Reader, marked: Sequence[Marked], drafts: Mapping[int, Draf
             near = [
                 one
                 for one in paths[-_MAX_OPEN:]
-                if _may_have_called(reader, marked[index], marked[one.outermost])
+                if _may_have_called(reader, marked[index], marked[one.longest[0]])
             ]
-            paths = [one for one in paths if one not in near]
-            paths.append(_Path(index, tuple(near)))
+            paths = [one for one in paths if all(one is not other for other in near)]
+            paths.append(_path(index, near))
     said: dict[int, Draft] = {}
     for path in paths:
-        members = list(_members(path))
-        if len(members) > 1:
-            text = _text(marked, path, len(members))
+        if len(path.members) > 1:
+            text = _text(marked, path)
             said |= {
                 index: drafts[index]._replace(why=f"{drafts[index].why}; {text}", group=text)
-                for index in members
+                for index in path.members
             }
     return said
+
+
+def _path(index: int, near: Sequence[_Path]) -> _Path:
+    inner = max(near, key=lambda one: one.depth, default=_Path([], (), 0))
+    members = [member for one in near for member in one.members]
+    return _Path([*members, index], (index, *inner.longest)[:_MAX_NAMED], inner.depth + 1)
 
 
 def _may_have_called(reader: Reader, outer: Marked, inner: Marked) -> bool:
@@ -173,18 +180,9 @@ def _may_have_called(reader: Reader, outer: Marked, inner: Marked) -> bool:
     )
 
 
-def _members(path: _Path) -> Iterator[int]:
-    for inner in path.inner:
-        yield from _members(inner)
-    yield path.outermost
-
-
-def _longest(path: _Path) -> list[int]:
-    inner = max((_longest(one) for one in path.inner), key=len, default=[])
-    return [path.outermost, *inner]
-
-
-def _text(marked: Sequence[Marked], path: _Path, count: int) -> str:
-    names = [marked[index].frame.function or "?" for index in _longest(path)]
+def _text(marked: Sequence[Marked], path: _Path) -> str:
+    names = [marked[index].frame.function or "?" for index in path.longest]
     kind = next((kind for kind, starts in _KINDS if any(name.startswith(starts) for name in names)), "call")
-    return f"{count} frames of an earlier {kind}: {' → '.join(names[1:])}, called from {names[0]}"
+    more = f" → {path.depth - len(names)} more" if path.depth > len(names) else ""
+    way = f"{' → '.join(names[1:])}{more}, called from {names[0]}"
+    return f"{len(path.members)} frames of an earlier {kind}: {way}"

@@ -4,6 +4,7 @@ Where the pointer of an indirect call comes from, read backwards from the call.
 
     mov 0x20(%rax),%rax         the member at 0x20 of some structure
     mov sys_call_table(,%rax,8),%rax   an entry of this table and no other
+    mov $table,%rbx; add $0x10,%rbx; mov -0x8(%rbx),%rax   in a loop: an entry of this one, too
 
 Every way that leads to the call is followed; where two of them disagree, nothing is said.
 """
@@ -16,15 +17,18 @@ from typing import NamedTuple
 
 from keepsane.symbols.elf import EM_X86_64
 from keepsane.symbols.insn import Insn
-from keepsane.symbols.pointer import UNKNOWN, Pointer, written_on_arm64
+from keepsane.symbols.pointer import UNKNOWN, Pointer, load_on_arm64, written_on_arm64
 from keepsane.symbols.text import Function, Place, Text, instructions, refers_to
 
 _MAX_STEPS = 1500
 _ENDBR_BYTES = 4
+_JUMP_BYTES = 5
 _MEMORY = re.compile(
     r"(?P<segment>[defgs]s:)?\[(?:(?P<base>[a-z0-9]{2,4})(?![*a-z0-9]))?(?: \+ )?"
     r"(?:(?P<index>[a-z0-9]{2,4})\*[1248])?(?: ?(?P<sign>[+-]) )?(?P<distance>0x[0-9a-f]{1,16}|\d{1,3})?\]"
 )
+_NUMBER = re.compile(r"-?(?:0x[0-9a-f]{1,16}|\d{1,3})\Z")
+_MAX_STEP_BYTES = 4096
 _CLOBBERED = frozenset({"rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11"})
 _READ_ONLY = ("cmp", "test", "push", "nop", "bt", "prefetch", "out", "comis", "ucomis", "verw", "cl", "inv")
 _HIDDEN = {
@@ -115,22 +119,67 @@ def _origins(flow: _Flow, index: int, register: str, *, is_base: bool = False) -
         if len(seen) > _MAX_STEPS:
             yield UNKNOWN
             return
-        found = _written(flow, at, name, is_base=is_base)
+        stepped = _stepped(flow, at, name) if is_base else None
+        if stepped is not None:
+            yield Pointer(step_bytes=stepped[1])
+        found = stepped[0] if stepped is not None else _written(flow, at, name, is_base=is_base)
         if isinstance(found, Pointer):
             yield found
             continue
-        if at == 0 and ".cold" not in flow.function.name:
-            yield Pointer(argument=found)
-        elif not flow.before.get(at):
-            yield UNKNOWN  # a jump through a table may lead here
+        yield from _given(flow, at, found)
         work += [(earlier, found) for earlier in flow.before.get(at, ())]
+
+
+def _given(flow: _Flow, at: int, register: str) -> Iterator[Pointer]:
+    if at == 0 and ".cold" not in flow.function.name:
+        yield Pointer(argument=register)
+    elif not flow.before.get(at) and not _is_padding(flow.insns[at]):
+        yield UNKNOWN  # a jump through a table may lead here
+
+
+def _is_padding(insn: Insn) -> bool:
+    """Whether an instruction only aligns the next: what the kernel patches is no longer than a jump."""
+    return insn.mnemonic.endswith("nop") and insn.size_bytes > _JUMP_BYTES
+
+
+def _stepped(flow: _Flow, at: int, register: str) -> tuple[str, int] | None:
+    """The register to which an instruction adds a number to give this one, and how large a step that is."""
+    insn, module = flow.insns[at], flow.function.module
+    target, _, source = insn.operands.partition(", ")
+    if flow.text.machine != EM_X86_64 or target != register:
+        return None
+    if module is not None and refers_to(flow.text, module, insn) is not None:
+        return None  # an address is added, of which the file has no more than zeros
+    if insn.mnemonic in ("add", "sub"):
+        return _step(register, source)
+    memory = _MEMORY.match(source) if insn.mnemonic == "lea" else None
+    if memory is None or memory["segment"] or memory["index"] or memory["base"] in (None, "rip"):
+        return None
+    return _step(wide(memory["base"]), memory["distance"] or "")
+
+
+def _step(register: str, number: str) -> tuple[str, int] | None:
+    size_bytes = abs(int(number, 0)) if _NUMBER.match(number) else 0
+    size_bytes = min(size_bytes, (1 << 64) - size_bytes)  # of a negative one, as capstone may print it
+    return (register, size_bytes) if 0 < size_bytes <= _MAX_STEP_BYTES else None
+
+
+def _walk(distance: int, origins: set[Pointer]) -> Pointer:
+    """What is read at a distance from a register that a loop increases."""
+    steps = {one.step_bytes for one in origins if one.step_bytes is not None}
+    starts = origins - {Pointer(step_bytes=step) for step in steps}
+    start = starts.pop().value if len(starts) == 1 else None
+    if len(steps) > 1 or start is None or start.address is None:
+        return Pointer(displacement=distance)
+    return Pointer(displacement=distance, start=start, step_bytes=steps.pop())
 
 
 def _written(flow: _Flow, at: int, register: str, *, is_base: bool) -> Pointer | str:
     """What an instruction writes to a register, or the register that held it before."""
     insn = flow.insns[at]
     if flow.text.machine != EM_X86_64:
-        return written_on_arm64(insn, register)
+        found = written_on_arm64(insn, register)
+        return found if is_base or isinstance(found, str) else _with_behind(flow, at, register, found)
     if insn.flow in ("call", "indirect call"):
         return UNKNOWN if register in _CLOBBERED and not _is_hook(flow, insn) else register
     if insn.flow or not _writes(insn, register):
@@ -146,6 +195,12 @@ def _written(flow: _Flow, at: int, register: str, *, is_base: bool) -> Pointer |
         place = refers_to(flow.text, flow.function.module, insn)
         return Pointer(value=place) if place is not None and "rip" in source else UNKNOWN
     return _shallow(source) if is_base else _loaded(flow, at, source)
+
+
+def _with_behind(flow: _Flow, at: int, register: str, found: Pointer) -> Pointer:
+    load = load_on_arm64(flow.insns[at], register)
+    origins = set(_origins(flow, at, load[0], is_base=True)) if load is not None else set[Pointer]()
+    return found._replace(behind=origins.pop().displacement) if len(origins) == 1 else found
 
 
 def _is_hook(flow: _Flow, insn: Insn) -> bool:
@@ -188,6 +243,8 @@ def _loaded(flow: _Flow, at: int, operand: str) -> Pointer:
     if base is None or wide(base) == "rsp":
         return UNKNOWN
     origins = set(_origins(flow, at, base, is_base=True))
+    if not indexed and any(one.step_bytes for one in origins):
+        return _walk(distance, origins)
     known = origins.pop() if len(origins) == 1 else UNKNOWN
     if known.value is not None and known.value.address is not None:
         moved = known.value._replace(address=known.value.address + distance)

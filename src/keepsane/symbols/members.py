@@ -22,6 +22,8 @@ _UNREADABLE = (
     TypeError,
     OSError,
 )  # what drgn raises for damaged DWARF, and for none
+# An arm64 symbol begins at the two instructions kept for the tracer, which the DWARF does not count.
+_BEFORE_BYTES = (0, 8)
 _PARAMETERS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 
 
@@ -74,10 +76,38 @@ def _seen_from(program: Any, function: Function, name: str) -> Any:
 
     Unlike a search of the whole DWARF this needs no index of it, which takes longer than a whole trace.
     """
-    try:
-        return program.stack_trace_from_pcs([0, function.address + 1])[-1][name]
-    except _UNREADABLE:
+    for before_bytes in _BEFORE_BYTES:
+        try:
+            return program.stack_trace_from_pcs([0, function.address + before_bytes + 1])[-1][name]
+        except _UNREADABLE:
+            continue
+    return None
+
+
+def is_named_in(
+    types: Types, function: Function, variable: Variable, files: Callable[[], Sequence[str]]
+) -> bool:
+    """Say whether a variable's name means this one inside a function, whose source is in `files`."""
+    if _type_beside(types, variable, function) is not None:
+        return True
+    program = _program_of(types, variable.module)
+    found = [_variable(program, variable.name, file) for file in files()] if program is not None else []
+    return any(one is not None and one.address_ == variable.address for one in found)
+
+
+def constant_offset(types: Types, variable: Variable, structure: str, member: str) -> int | None:
+    """
+    Give the offset of a member of a variable that `member_at` was asked about.
+
+    None where the DWARF does not say that the variable is a constant structure of that name.
+    """
+    kind, drgn = types.known.get(variable), import_drgn()
+    if kind is None or not kind.qualifiers & drgn.Qualifiers.CONST:
         return None
+    kind = _plain(drgn, kind)
+    if kind.kind != drgn.TypeKind.STRUCT or kind.tag != structure:
+        return None
+    return next((one.offset for one in kind.members or () if one.name == member), None)
 
 
 def _type_of(types: Types, variable: Variable, files: Callable[[], Sequence[str]]) -> Any:
@@ -123,13 +153,8 @@ def expression_of(types: Types, function: Function, address: int, pointer: Point
 
 def _parameter(program: Any, function: Function, register: str) -> str | None:
     found = _seen_from(program, function, function.name)
-    if found is None:
-        try:
-            found = program.function(function.name)
-        except _UNREADABLE:
-            return None
     number = _PARAMETERS.index(register) if register in _PARAMETERS else len(_PARAMETERS)
-    if found.address_ != function.address or number >= len(found.type_.parameters):
+    if found is None or found.address_ != function.address or number >= len(found.type_.parameters):
         return None
     parameter = found.type_.parameters[number]
     return (
@@ -222,7 +247,11 @@ def _member(kind: Any, offset_bytes: int) -> Member | None:
             path, at, kind = f"{path}[{index}]", at + index * size_bytes, kind.type
         elif kind.kind in (drgn.TypeKind.STRUCT, drgn.TypeKind.UNION):
             starts.append(at)
-            inner = _containing(drgn, kind.members or (), rest_bytes)
+            functions = _functions_in(drgn, kind, rest_bytes) if kind.kind == drgn.TypeKind.UNION else []
+            if len(functions) > 1 and path:
+                offsets = tuple(offset_bytes - start for start in reversed(starts))
+                return Member(path, offsets)  # which member of a union is meant, no offset says
+            inner = functions[0] if functions else _containing(drgn, kind.members or (), rest_bytes)
             if inner is None:
                 return None
             path = f"{path}.{inner.name}" if inner.name else path
@@ -233,13 +262,27 @@ def _member(kind: Any, offset_bytes: int) -> Member | None:
     return None
 
 
+def _functions_in(drgn: Any, union: Any, offset_bytes: int) -> list[Any]:
+    """List the members of a union that have a pointer to a function at an offset."""
+    found = []
+    for member in union.members or ():
+        kind = _plain(drgn, member.type)
+        leaf = _leaf(drgn, kind, offset_bytes)
+        if _is_function_pointer(drgn, leaf[1] if leaf is not None else kind):
+            found.append(member)
+    return found
+
+
 def _containing(drgn: Any, members: Any, offset_bytes: int) -> Any:
-    for member in members:
-        if member.bit_field_size is None and member.offset <= offset_bytes:
+    before = [one for one in members if one.bit_field_size is None and one.offset <= offset_bytes]
+    nearest = max((one.offset for one in before), default=0)
+    for member in before:
+        # The type of one that is only declared here makes drgn read all DWARF for it: ask none in vain.
+        if member.offset == nearest:
             try:
                 size_bytes = drgn.sizeof(member.type)
             except TypeError:
                 continue  # an array without a length
-            if offset_bytes < member.offset + size_bytes:
+            if offset_bytes < nearest + size_bytes:
                 return member
     return None

@@ -191,11 +191,23 @@ def pointer_at(data: Data, place: Place) -> Place | None:
             return reference.place if reference is not None else None
         return Place(place.module, reference.place.address + reference.addend_bytes)
     moved = data.moved()
-    position = moved.find(struct.pack("<Q", place.address))
-    if position >= 0 and position % _RELA_BYTES == 0:
-        return Place(None, struct.unpack_from("<Q", moved, position + 16)[0])
+    for position in positions_of(moved, struct.pack("<Q", place.address)):
+        if position % _RELA_BYTES == 0:
+            return Place(None, struct.unpack_from("<Q", moved, position + 16)[0])
     for start, _, content in contents_of(data, None):
         if start <= place.address <= start + len(content) - 8:
             (value,) = struct.unpack_from("<Q", content, place.address - start)
             return Place(None, value) if value else None
     return None
+
+
+def is_null_at(data: Data, place: Place) -> bool:
+    """Say whether a file has a null pointer at a place of data, which no relocation fills either."""
+    address = place.address
+    if address is None or place.module not in data.text.images or pointer_at(data, place) is not None:
+        return False
+    return any(
+        content[address - start : address - start + 8] == bytes(8)
+        for start, _, content in contents_of(data, place.module)
+        if start <= address
+    )

@@ -32,6 +32,7 @@ from keepsane.symbols.symtab import SymbolTable
 _SAMPLED_ENTRIES = 64
 _RELA = struct.Struct("<QQq")
 _LONGEST_SITE_BYTES = 64
+_MOST_NESTED = 4
 _STATIC_CALL_TRAMPOLINE = b"\x0f\xb9\xcc"  # its signature, behind the five bytes of the jump
 _PADDING = b"\x90" * 8
 
@@ -180,6 +181,23 @@ def table_sites(table: PatchTable, low: int, high: int) -> Iterator[PatchSite]:
     """List the sites of a table whose entries say their length, from address `low` up to `high`."""
     for entry, place in _entries(table, low, high):
         yield PatchSite(place, _size_bytes(table, entry, b""), table.name, entry)
+
+
+def same_place(table: PatchTable, site: PatchSite) -> Iterator[PatchSite]:
+    """List the sites of neighbouring entries for one place: nested alternatives follow each other."""
+    entries = len(table.content) // table.form.entry_bytes
+    for entry in range(max(site.entry - _MOST_NESTED, 0), min(site.entry + _MOST_NESTED + 1, entries)):
+        if _place(table, entry) == site.address:
+            yield PatchSite(site.address, _size_bytes(table, entry, b""), table.name, entry)
+
+
+def _place(table: PatchTable, entry: int) -> int:
+    if table.relocated is not None:
+        return table.relocated[entry]
+    at = entry * table.form.entry_bytes
+    is_address = table.form.place == "address"
+    value = int.from_bytes(table.content[at : at + (8 if is_address else 4)], "little", signed=not is_address)
+    return value if is_address else table.address + at + value
 
 
 def _size_bytes(table: PatchTable, entry: int, code: bytes) -> int:

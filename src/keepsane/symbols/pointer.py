@@ -36,7 +36,8 @@ class Pointer(NamedTuple):
     `displacement` is the offset of the member that was loaded, `fixed` the place of the memory itself where
     the code names it, and `value` the place that the code names as the function; each may be None.
     `behind` is the offset at which the pointer to that structure was loaded in its turn. `indexed` says that
-    an index was added, `argument` is the register in which the caller was given it.
+    an index was added, `argument` is the register in which the caller was given it. `start` and `step_bytes`
+    are those of a loop over an array: the structure lies a multiple of so many bytes from that place.
     """
 
     displacement: int | None = None
@@ -45,6 +46,8 @@ class Pointer(NamedTuple):
     value: Place | None = None
     indexed: bool = False
     argument: str | None = None
+    start: Place | None = None
+    step_bytes: int | None = None
 
 
 UNKNOWN = Pointer()
@@ -60,8 +63,25 @@ def written_on_arm64(insn: Insn, register: str) -> Pointer | str:
         return register
     if insn.mnemonic == "mov" and first == register and re.fullmatch(r"x\d{1,2}", rest):
         return rest
-    load = _LOAD.match(rest) if insn.mnemonic == "ldr" and first == register else None
-    return UNKNOWN if load is None else Pointer(displacement=int(load["distance"] or "0", 0))
+    load = load_on_arm64(insn, register)
+    return UNKNOWN if load is None else Pointer(displacement=load[1])
+
+
+def load_on_arm64(insn: Insn, register: str) -> tuple[str, int] | None:
+    """
+    Say from which register, and at which offset of it, an instruction loads another; None where it does not.
+
+        ldr x1, [x0, #0x20]
+        ldp x20, x1, [x0, #0x18]
+    """
+    first, _, rest = insn.operands.partition(", ")
+    second, _, behind = rest.partition(", ")
+    pair = insn.mnemonic == "ldp"
+    is_loaded = register in (first, second) and first != second if pair else register == first
+    load = _LOAD.match(behind if pair else rest) if insn.mnemonic in ("ldr", "ldp") and is_loaded else None
+    if load is None:
+        return None
+    return load["base"], int(load["distance"] or "0", 0) + (8 if pair and register == second else 0)
 
 
 def _is_written(insn: Insn, register: str, first: str, rest: str) -> bool:

@@ -2,8 +2,9 @@
 """
 Which tables of function pointers hold a function, and which of them a call read.
 
-A table is said to be the one that was used where the code names its address, or where the member stands at
-the offset that the call loaded and only one table holds the function there. Otherwise it could be.
+A table is said to be the one that was used where the code names its address, be it as the start of a loop,
+or where the member stands at the offset that the call loaded, only one table holds the function there, and no
+code takes its address: that may fill in another table at run time. Otherwise it could be.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from keepsane.symbols.text import (
 )
 
 _MAX_ENTRIES = 2048
-_LISTS = ("_kbl_addr_", "_eil_addr_", "__addressable_", "__UNIQUE_ID_", "__initcall_", "__param_")
+_LISTS = ("_kbl_addr_", "_eil_addr_", "__addressable_", "__UNIQUE_ID_", "__initcall_", "__param_", "__SCK__")
 _TEXT_SECTIONS = (".text", ".init.text")
 
 
@@ -88,7 +89,7 @@ def _holders(tables: Tables, function: Function) -> Iterator[Holder]:
     places = places_holding(tables.data, function)
 
     def files() -> Sequence[str]:
-        return _files(tables.text, function)
+        return files_of(tables.text, function)
 
     for place in places:
         variable = variable_at(tables.data, place)
@@ -98,7 +99,8 @@ def _holders(tables: Tables, function: Function) -> Iterator[Holder]:
             yield Holder(place, variable, member)
 
 
-def _files(text: Text, function: Function) -> Sequence[str]:
+def files_of(text: Text, function: Function) -> Sequence[str]:
+    """Name the source file in which a function stands."""
     chain = text.images[function.module].locate([function.address])[function.address]
     return [line.file for line in chain[-1:] if line.file]
 
@@ -109,10 +111,43 @@ def tables_read(tables: Tables, function: Function, pointer: Pointer) -> Found:
     if pointer.fixed is not None:
         fixed = [one for one in possible if _is_read(tables, one, pointer)]
         return Found(fixed[0] if len(fixed) == 1 else None, tuple(fixed))
-    fitting = [one for one in possible if one.member and pointer.displacement in one.member.offsets_bytes]
-    if len(fitting) == 1:
+    walked = _walked(tables, possible, pointer)
+    fitting = walked or [one for one in possible if _fits(one, pointer)]
+    # What code hands over may stand at that offset of a structure that is filled in at run time.
+    if len(fitting) == 1 and (walked or not taken_in(tables, function)):
         return Found(fitting[0], ())
     return Found(None, tuple(fitting or possible), is_member=bool(fitting))
+
+
+def _fits(holder: Holder, pointer: Pointer) -> bool:
+    """Say whether the member that holds a function stands at the offset that was loaded."""
+    offsets_bytes = holder.member.offsets_bytes if holder.member else ()
+    if pointer.displacement is None or not pointer.step_bytes:
+        return pointer.displacement in offsets_bytes
+    return any((by - pointer.displacement) % pointer.step_bytes == 0 for by in offsets_bytes)
+
+
+def _walked(tables: Tables, possible: Sequence[Holder], pointer: Pointer) -> tuple[Holder, ...]:
+    """
+    List the places that a loop over an array may come to.
+
+    The compiler may let it begin one step outside of the array, so what lies there is meant as well. Where it
+    begins at what is too small for two steps, the linker may have made an array of single variables.
+    """
+    step_bytes = pointer.step_bytes
+    if pointer.start is None or pointer.start.address is None or not step_bytes:
+        return ()
+    start = pointer.start.address
+    near = (pointer.start._replace(address=start + by) for by in (0, -step_bytes, step_bytes))
+    first, *others = (variable_at(tables.data, place) for place in near)
+    if first is None or first.size_bytes < 2 * step_bytes:
+        return ()
+    read = start + (pointer.displacement or 0)
+    return tuple(
+        one
+        for one in possible
+        if one.variable in (first, *others) and ((one.place.address or 0) - read) % step_bytes == 0
+    )
 
 
 def _is_read(tables: Tables, holder: Holder, pointer: Pointer) -> bool:

@@ -22,6 +22,7 @@ from keepsane.symbols.symtab import Symbol, SymbolTable, read_pages, read_symbol
 
 _RELA = struct.Struct("<QQq")
 _DISTANCES = {2, 4, 42, 41}  # R_X86_64_PC32, PLT32, REX_GOTPCRELX, GOTPCRELX
+_EIGHT_BYTES = {1, 24, 257}  # R_X86_64_64, R_X86_64_PC64, R_AARCH64_ABS64
 _ARM64_BRANCHES = {282, 283, 280, 279}  # JUMP26, CALL26, CONDBR19, TSTBR14
 _STT_FUNC = 2
 _MAX_FUNCTION_BYTES = 1 << 17
@@ -54,6 +55,7 @@ class Reference(NamedTuple):
     place: Place
     addend_bytes: int
     is_distance: bool
+    size_bytes: int = 4
 
 
 @dataclass(slots=True)
@@ -202,17 +204,18 @@ def _relocated(text: Text, module: str, insn: Insn) -> Place | None:
 def references_of(text: Text, module: str) -> dict[int, Reference]:
     """Read the relocations of a module, by the address of the bytes that they fill."""
     if module not in text.references:
-        text.references[module] = _references(module, text.images[module])
+        image = text.images[module]
+        text.references[module] = read_references(module, image.elf, symbols_of(image))
     return text.references[module]
 
 
-def _references(module: str, image: Image) -> dict[int, Reference]:
+def read_references(module: str, elf: Elf, symbols: SymbolTable) -> dict[int, Reference]:
+    """Read the relocations of a module's file, by the address of the bytes that they fill."""
     found: dict[int, Reference] = {}
-    symbols = symbols_of(image)
-    for base, section in zip(symbols.section_addresses, image.elf.sections, strict=True):
-        relocations = image.elf.section(f".rela{section.name}") if base else None
+    for base, section in zip(symbols.section_addresses, elf.sections, strict=True):
+        relocations = elf.section(f".rela{section.name}") if base else None
         if relocations is not None:
-            found |= _section_references(module, image.elf, symbols, base, image.elf.content(relocations))
+            found |= _section_references(module, elf, symbols, base, elf.content(relocations))
     return found
 
 
@@ -224,7 +227,8 @@ def _section_references(
     for offset, info, addend in _RELA.iter_unpack(content[: len(content) // _RELA.size * _RELA.size]):
         row, kind = info >> 32, info & 0xFFFFFFFF
         if row < len(symbols.addresses):
-            found[base + offset] = Reference(_place_of(module, symbols, row), addend, kind in distances)
+            place, size_bytes = _place_of(module, symbols, row), 8 if kind in _EIGHT_BYTES else 4
+            found[base + offset] = Reference(place, addend, kind in distances, size_bytes)
     return found
 
 

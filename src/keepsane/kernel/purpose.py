@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+What memory was wanted for, by the functions that asked: what does its caller do without it?
+
+    napi_alloc_skb                  a receive buffer: the packet is lost, its sender sends it again
+    mempool_alloc_noprof            the first try of a pool that keeps a reserve of its own
+    usb_probe_interface             a device that is just being set up: it will not work
+
+Whether a failure hurts is decided by the caller, not by the allocator. A path that no row knows is not
+judged. Source: the callers themselves (as of 6.12): net/core/skbuff.c, mm/mempool.c, drivers/base/dd.c, ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+from keepsane.kernel.culprit import plain_name
+from keepsane.kernel.gfp import Gfp
+from keepsane.kernel.machinery import Names
+from keepsane.model import Frame
+
+Harm = Literal["none", "retried", "operation", "data"]
+"""
+What a failure costs: `none`, the caller has something else to do then; `retried`, a packet or the like is
+lost and comes again; `operation`, what somebody wanted to do fails; `data`, I/O may fail.
+"""
+
+
+class Purpose(NamedTuple):
+    """What memory was wanted for, what becomes of it without, and the frame that shows it."""
+
+    name: str
+    what: str
+    without: str
+    harm: Harm
+    frame: Frame
+
+
+class _Row(NamedTuple):
+    name: str
+    functions: Names
+    what: str
+    without: str
+    harm: Harm
+    only: Literal["", "blocks"] = ""  # blocks: only of requests for more than a page
+
+
+_ROWS = (
+    _Row(
+        "mempool",
+        Names("mempool_alloc*"),
+        "the first try of a mempool",
+        "the pool's own reserve serves, and if that is used up, it waits",
+        "none",
+    ),
+    _Row(
+        "security-cache",
+        Names("avc_(alloc_node|compute_av|has_perm)* audit_buffer_alloc audit_log_start"),
+        "an entry of a cache that only saves time",
+        "the decision is computed again next time",
+        "none",
+    ),
+    _Row(
+        "huge-page",
+        Names("do_huge_pmd_* khugepaged* hpage_collapse_* alloc_charge_(hpage|folio) vma_alloc_anon_folio*"),
+        "a huge page",
+        "small pages are used instead",
+        "none",
+        "blocks",
+    ),
+    _Row(
+        "fallback-to-vmalloc",
+        Names("kvmalloc* kvzalloc* kvcalloc*"),
+        "memory that need not be in one piece",
+        "vmalloc() puts it together from single pages",
+        "none",
+        "blocks",
+    ),
+    _Row(
+        "page-fragment",
+        Names("skb_page_frag_refill sk_page_frag_refill page_frag_(alloc|refill)* alloc_skb_with_frags"),
+        "a large block to cut network buffers from",
+        "single pages are used instead",
+        "none",
+        "blocks",
+    ),
+    _Row(
+        "graphics-pool",
+        Names("ttm_pool_alloc* ttm_alloc_new_pages ttm_get_pages ttm_pool_populate"),
+        "a large block for a graphics buffer",
+        "smaller blocks are used instead",
+        "none",
+        "blocks",
+    ),
+    _Row(
+        "dma-pool",
+        Names("dma_atomic_pool_init atomic_pool_(expand|resize)* __dma_atomic_pool_init"),
+        "the pool of DMA memory for drivers that cannot wait",
+        "drivers of old devices may get none; a crash kernel, which has no such memory, needs none",
+        "none",
+    ),
+    _Row(
+        "storage",
+        Names(
+            "submit_bio* bio_alloc* blk_mq_* scsi_queue_rq nvme_queue_rq virtio_queue_rq dm_* md_* raid* "
+            "bcache_* nbd_* drbd_* zram_* ata_* megasas_* mpt3sas_* swap_writepage* writeback_*"
+        ),
+        "reading from or writing to storage",
+        "I/O waits or fails; a write that fails is lost data",
+        "data",
+    ),
+    _Row(
+        "receive",
+        Names(
+            "net_rx_action napi_poll* process_backlog *napi_alloc_* *_alloc_rx_* *rx_refill* *refill_rx* "
+            "*rx_poll* *rx_submit* netif_receive_skb* *_receive_skb netdev_alloc_* dev_alloc_skb "
+            "page_pool_* *_rx_complete *clean_rx_*"
+        ),
+        "a buffer for packets that arrive",
+        "packets are dropped; protocols with acknowledgement send them again",
+        "retried",
+    ),
+    _Row(
+        "transmit",
+        Names(
+            "sock_alloc_send_* sock_wmalloc tcp_send* tcp_write_xmit udp_send* unix_(stream|dgram)_sendmsg "
+            "ip_append_data dev_queue_xmit* skb_copy* pskb_copy* skb_clone* "
+            "netlink_(sendmsg|alloc)* nlmsg_new"
+        ),
+        "a packet to be sent",
+        "it is not sent; protocols with acknowledgement try again, others tell the program",
+        "retried",
+    ),
+    _Row(
+        "device",
+        Names(
+            "really_probe *_probe driver_probe_device *_probe_device *_probe_interface dev_open "
+            "dev_change_flags request_firmware* firmware_request_* do_init_module load_module *_ndo_open "
+            "*_hw_init *_open_device do_one_initcall"
+        ),
+        "setting up a device or a module",
+        "that fails, and the device does not work",
+        "operation",
+    ),
+    _Row(
+        "usb",
+        Names("usb_submit_urb usb_hcd_submit_urb xhci_urb_enqueue xhci_queue_* usb_(control|bulk)_msg"),
+        "a USB transfer",
+        "the transfer fails; whether the driver tries again is its own affair",
+        "operation",
+    ),
+    _Row(
+        "core-dump",
+        Names("do_coredump elf_core_dump vfs_coredump"),
+        "writing a core dump",
+        "the core file is missing or incomplete",
+        "operation",
+    ),
+    _Row(
+        "new-task",
+        Names("dup_task_struct copy_process alloc_thread_stack_node* kernel_clone do_fork kernel_thread"),
+        "a new process or thread",
+        "fork() or clone() returns ENOMEM",
+        "operation",
+    ),
+    _Row(
+        "filesystem",
+        Names("ext[234]_* xfs_* btrfs_* f2fs_* nfs* cifs_* smb2_* ceph_* fuse_* zpl_* zfs_* ubifs_* jbd2_*"),
+        "the work of a filesystem",
+        "the operation fails with ENOMEM, or the filesystem tries again",
+        "data",
+    ),
+    _Row(
+        "page-fault",
+        Names("handle_mm_fault do_(anonymous_page|fault|wp_page|cow_fault|swap_page)* do_user_addr_fault"),
+        "a page of a program",
+        "the OOM killer is called, or the program gets SIGBUS",
+        "operation",
+    ),
+)
+
+
+def purpose_of(frames: Iterable[Frame], order: int | None) -> Purpose | None:
+    """
+    Say what memory was wanted for, None where no frame tells.
+
+    `frames` are those of the trace from the requester outwards, confirmed ones only. The frame nearest to the
+    allocator decides, since an interrupt's frames lie on top of whatever was interrupted.
+    """
+    for frame in frames:
+        name = plain_name(frame.function or "")
+        for row in _ROWS:
+            if name in row.functions and (row.only != "blocks" or (order or 0) > 0):
+                return Purpose(row.name, row.what, row.without, row.harm, frame)
+    return None
+
+
+def gives_up_lightly(gfp: Gfp) -> bool:
+    """
+    Tell whether the mask itself says that its caller has something else to do.
+
+    mempool_alloc() takes direct reclaim away for its first try and adds these three (mm/mempool.c); whoever
+    forbids reserves, asks for one try and for silence has a way out.
+    """
+    return gfp.noretry and gfp.nomemalloc and gfp.nowarn
