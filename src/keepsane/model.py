@@ -236,11 +236,23 @@ class Event:
 
 
 class Evidence(NamedTuple):
-    """A line of the input, quoted letter for letter, and what it shows."""
+    """
+    A line of the input, quoted letter for letter, and what it shows.
+
+    `file` names the file where the input has several ("t1/proc/vmstat"), "" where it is one log.
+    """
 
     line: int
     quote: str
     note: str = ""
+    file: str = ""
+
+
+class RuledOut(NamedTuple):
+    """A rule that looked and did not fire, with the numbers that say why."""
+
+    rule: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,6 +352,7 @@ class Report:
     Everything keepsane found in one input; renderers show every field.
 
     `boots` has the kernel of every boot in the log, `kernel` is that of the last one with a report.
+    `ruled_out` is what was looked for in a machine's memory and is not the cause.
     """
 
     schema: int = 1
@@ -348,6 +361,7 @@ class Report:
     boots: tuple[Kernel, ...] = ()
     events: tuple[Event, ...]
     findings: tuple[Finding, ...]
+    ruled_out: tuple[RuledOut, ...] = ()
     checks: tuple[Check, ...] = ()
     failures: tuple[Failure, ...] = ()
     unread_lines: int = 0

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from keepsane.kernel.records import records
 from keepsane.kernel.scan import Scanner
-from keepsane.model import Event, Failure, Finding, Frame
+from keepsane.model import Event, Failure, Finding, Frame, RuledOut
 from keepsane.rules import Rule, load, run
 from keepsane.rules.atomic_sleep import nesting
 from keepsane.rules.error_pointer import ERRNO_NAMES
@@ -56,7 +56,8 @@ def judge(log: str) -> list[Finding | Failure]:
         events += scanner.feed(record)
     events += scanner.finish()
     events.sort(key=lambda event: event.line)
-    return list(run((*events, scanner.summary(tuple(events)))))
+    answers = run((*events, scanner.summary(tuple(events))))
+    return [answer for answer in answers if not isinstance(answer, RuledOut)]
 
 
 def findings(log: str) -> list[Finding]:

@@ -66,3 +66,13 @@ def _steal_by_others(found: Counters) -> int | None:
     # Until 3.4 pgsteal_ZONE counted what anybody freed, and kswapd_steal kswapd's part of it.
     everybody, kswapd = found.total(f"pgsteal_{zone}" for zone in ZONE_SUFFIXES), found.get("kswapd_steal")
     return None if everybody is None or kswapd is None else max(everybody - kswapd, 0)
+
+
+def spellings(found: Counters | None, name: str) -> tuple[str, ...]:
+    """The names under which this kernel's vmstat has the counter, as the file spells them."""
+    per_zone = tuple(f"{name}_{zone}" for zone in ZONE_SUFFIXES) if name in PER_ZONE else ()
+    for spelt in ((name,), per_zone, (OLDER_NAMES.get(name, name),)):
+        there = tuple(one for one in spelt if found is not None and found.get(one) is not None)
+        if there:
+            return there
+    return ()

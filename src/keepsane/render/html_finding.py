@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from keepsane.model import Advice, Evidence, Finding
 from keepsane.render.html_element import Markup, element, joined, reference, rows, say, span
+from keepsane.render.text_finding import where_words
 
 
 def finding_element(finding: Finding) -> Markup:
@@ -31,7 +32,7 @@ def finding_element(finding: Finding) -> Markup:
 def _evidence(evidence: Evidence) -> Markup:
     note = span("dim", f" {evidence.note}") if evidence.note else Markup("")
     return element(
-        "li", span("dim", f"line {evidence.line} "), element("code", say(evidence.quote.strip())), note
+        "li", span("dim", f"{where_words(evidence)} "), element("code", say(evidence.quote.strip())), note
     )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from textwrap import fill
 
-from keepsane.model import Advice, Finding, Severity
+from keepsane.model import Advice, Evidence, Finding, Severity
 from keepsane.render.paint import Paint, Tone, clean
 
 _TONES: dict[Severity, Tone] = {"error": "error", "warning": "warning", "note": "title", "info": "dim"}
@@ -26,6 +26,11 @@ def paragraph(text: str, first: str, rest: str | None = None) -> str:
     )
 
 
+def where_words(evidence: Evidence) -> str:
+    """Say where a quoted line stands: `line 7`, or `t1/proc/vmstat line 7` where the input has several files."""
+    return f"{evidence.file} line {evidence.line}" if evidence.file else f"line {evidence.line}"
+
+
 def finding_lines(finding: Finding, paint: Paint) -> Iterator[str]:
     """Write one finding with every field it has."""
     sure = "" if finding.confidence == "high" else f" ({finding.confidence} confidence)"
@@ -37,7 +42,9 @@ def finding_lines(finding: Finding, paint: Paint) -> Iterator[str]:
     for evidence in finding.evidence:
         note = f"   ({clean(evidence.note)})" if evidence.note else ""
         yield (
-            paint("dim", f"     line {evidence.line}: ") + clean(evidence.quote).strip() + paint("dim", note)
+            paint("dim", f"     {clean(where_words(evidence))}: ")
+            + clean(evidence.quote).strip()
+            + paint("dim", note)
         )
     for advice in finding.advice:
         yield from _advice(advice, paint)

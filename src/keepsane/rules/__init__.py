@@ -3,7 +3,8 @@
 Facts in, findings out.
 
 A rule is one function of one fact. It yields a Finding where it fires, nothing where the fact is clear of
-it, and a CannotTell with the reason where the fact lacks what it needs. Its docstring is its manual page.
+it (or Clear, where the reader wants to know why), and a CannotTell with the reason where the fact lacks what
+it needs. Its docstring is its manual page.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
 
-from keepsane.model import Failure, Finding
+from keepsane.model import Failure, Finding, RuledOut
 
 FAMILIES = {
     "history": "keepsane.model",
@@ -27,6 +28,7 @@ FAMILIES = {
     "rcu": "keepsane.kernel.rcu",
     "stack_overflow": "keepsane.kernel.oops",
     "modules": "keepsane.model",
+    "zone_reclaim": "keepsane.memory.state",
 }
 """
 The modules of this room that hold rules, in the order in which a reader meets them, each with the module
@@ -40,8 +42,16 @@ class CannotTell(NamedTuple):
     why: str
 
 
-Judge = Callable[[Any], Iterator[Finding | CannotTell]]
+class Clear(NamedTuple):
+    """What the rule looks for is not there, and the numbers that say so."""
+
+    why: str
+
+
+Answer = Finding | CannotTell | Clear
+Judge = Callable[[Any], Iterator[Any]]
 F = TypeVar("F")
+A = TypeVar("A", bound=Answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +66,10 @@ class Rule:
 RULES: dict[str, Rule] = {}
 
 
-def rule(
-    name: str, *, on: type[F]
-) -> Callable[[Callable[[F], Iterator[Finding | CannotTell]]], Callable[[F], Iterator[Finding | CannotTell]]]:
+def rule(name: str, *, on: type[F]) -> Callable[[Callable[[F], Iterator[A]]], Callable[[F], Iterator[A]]]:
     """Register a function as the rule `name` for facts of type `on` and its subclasses."""
 
-    def register(
-        judge: Callable[[F], Iterator[Finding | CannotTell]],
-    ) -> Callable[[F], Iterator[Finding | CannotTell]]:
+    def register(judge: Callable[[F], Iterator[A]]) -> Callable[[F], Iterator[A]]:
         RULES[name] = Rule(name, on, judge)
         return judge
 
@@ -80,7 +86,7 @@ def load(*, every: bool = True) -> dict[str, Rule]:
     return dict(sorted(RULES.items(), key=lambda known: families.index(known[1].judge.__module__)))
 
 
-def run(facts: Iterable[object]) -> Iterator[Finding | Failure]:
+def run(facts: Iterable[object]) -> Iterator[Finding | Failure | RuledOut]:
     """Ask every rule about every fact of its type; a rule that raises is a Failure and stops nobody else."""
     facts = tuple(facts)
     rules = tuple(load(every=False).values())
@@ -90,11 +96,13 @@ def run(facts: Iterable[object]) -> Iterator[Finding | Failure]:
                 yield from _ask(known, fact)
 
 
-def _ask(known: Rule, fact: object) -> Iterator[Finding | Failure]:
+def _ask(known: Rule, fact: object) -> Iterator[Finding | Failure | RuledOut]:
     try:
         for answer in known.judge(fact):
             if isinstance(answer, CannotTell):
                 yield Failure(f"rule {known.name}", f"cannot tell: {answer.why}")
+            elif isinstance(answer, Clear):
+                yield RuledOut(known.name, answer.why)
             else:
                 yield replace(answer, rule=known.name)
     except Exception as error:

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Quotes from /proc and /sys: the lines of a capture that a finding about memory rests on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from keepsane.memory.snapshot import Snapshot
+from keepsane.memory.state import MemorySample, MemoryState
+from keepsane.memory.vmstat import spellings
+from keepsane.model import Evidence
+
+VMSTAT = "proc/vmstat"
+
+
+def quote_file(
+    state: MemoryState, path: str, pattern: str | re.Pattern[str] = r".", note: str = ""
+) -> Iterator[Evidence]:
+    """Quote the first line of the newest `path` in which `pattern` is found; nothing where it was not read."""
+    for sample in reversed(state.samples):
+        found = _quoted(sample.snapshot, path, pattern, note, _name(state, sample))
+        if found is not None:
+            yield found
+            return
+
+
+def quote_risen(state: MemoryState, name: str, note: str = "") -> Iterator[Evidence]:
+    """
+    Quote the vmstat counter `name` of the first and of the last sample.
+
+    Of several spellings (one per zone) those that rose, or the first where none did.
+    """
+    first, last = state.first.vmstat, state.last.vmstat
+    every = spellings(last, name)
+    risen = [one for one in every if first is None or last is None or first.get(one) != last.get(one)]
+    for sample in (state.first, state.last):
+        for spelling in risen or every[:1]:
+            pattern = re.compile(rf"^{re.escape(spelling)} ")
+            said = note if sample is state.last else ""
+            found = _quoted(sample.snapshot, VMSTAT, pattern, said, _name(state, sample))
+            if found is not None:
+                yield found
+
+
+def _name(state: MemoryState, sample: MemorySample) -> str:
+    return f"t{state.samples.index(sample)}"
+
+
+def _quoted(
+    snapshot: Snapshot, path: str, pattern: str | re.Pattern[str], note: str, name: str
+) -> Evidence | None:
+    for number, line in enumerate((snapshot.text(path) or "").splitlines(), 1):
+        if line.strip() and re.search(pattern, line):
+            return Evidence(number, line.strip(), note, f"{name}/{path}")
+    return None

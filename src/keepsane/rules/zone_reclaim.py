@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Zone reclaim: throwing pages out of a node although another node has free ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from keepsane.kernel.zone import Zone, zone_name
+from keepsane.memory.state import MemoryState
+from keepsane.memory.sysctl import setter_of
+from keepsane.model import Advice, Evidence, Finding
+from keepsane.rules import CannotTell, Clear, rule
+from keepsane.rules.memory_quote import quote_file, quote_risen
+
+MODE = "vm.zone_reclaim_mode"
+_PATH = "proc/sys/vm/zone_reclaim_mode"
+_REFERENCES = (
+    "Documentation/admin-guide/sysctl/vm.rst, zone_reclaim_mode",
+    "mm/vmscan.c, node_reclaim()",
+)
+SCANNED_A_STALL = 32
+"""Global direct reclaim scans at least so many pages for each stall that allocstall counts."""
+
+
+@rule("zone-reclaim-biting", on=MemoryState)
+def zone_reclaim_biting(
+    state: MemoryState, *, scans_per_second: float = 100.0, stalls_share: float = 0.01
+) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    Pages are thrown out of a node that is full, while another node has free memory.
+
+    What it means: with zone_reclaim_mode set, the kernel looks for memory on the nearest node first, and
+    scans its page cache for something to drop rather than take a free page from the next node. The task
+    that wanted memory does this work itself, and waits. It shows as latency spikes, with much memory free.
+
+    How we know: pages are scanned directly (pgscan_direct) without allocation stalls (allocstall), which
+    global reclaim would count for every 32 pages scanned. Only zone reclaim scans without a stall. Where the
+    kernel has the counters, zone_reclaim_failed and zone_reclaim_success rise with it.
+
+    What to do: set vm.zone_reclaim_mode to 0. Memory then comes from the other node, which is slower to reach
+    by far less than a disk.
+
+    When it is wrong: a workload that is split by node and fits into each may want it. Reclaim at the limit
+    of a control group is not counted here on kernels since 4.19.
+    """
+    mode = state.sysctl_number(MODE)
+    scanned, stalls = state.rate("pgscan_direct"), state.rate("allocstall")
+    why_clear = _not_armed(state)
+    if why_clear:
+        yield Clear(why_clear)
+        return
+    if scanned is None or stalls is None:
+        yield CannotTell("two samples of pgscan_direct and allocstall in /proc/vmstat are needed")
+        return
+    said = f"{scanned:.0f} pages were scanned directly per second, with {stalls:.1f} allocation stalls"
+    if scanned < scans_per_second:
+        yield Clear(f"{MODE} is {mode}, and {said}: it does not bite")
+        return
+    if stalls >= stalls_share * scanned / SCANNED_A_STALL:
+        yield Clear(f"{MODE} is {mode}, but {said}: that is reclaim of the whole machine")
+        return
+    full, free = _full_and_free(state)
+    counted = state.delta("zone_reclaim_failed") or state.delta("zone_reclaim_success")
+    yield Finding(
+        severity="warning",
+        confidence="high" if counted and free else "medium",
+        title=f"zone reclaim bites: set {MODE} to 0",
+        evidence=_evidence(state),
+        explanation=f"{said}: only zone reclaim scans without a stall. {_where(full, free)}",
+        advice=(_switch_off(state, mode, scanned),),
+        references=_REFERENCES,
+    )
+
+
+@rule("zone-reclaim-armed", on=MemoryState)
+def zone_reclaim_armed(state: MemoryState) -> Iterator[Finding | Clear]:
+    """
+    Zone reclaim is switched on, and does nothing at the moment.
+
+    What it means: as soon as a node is full of page cache, tasks on it will drop that rather than take
+    memory from another node, and wait for it.
+
+    How we know: zone_reclaim_mode is not 0 and the machine has more than one node with memory.
+
+    What to do: set it to 0, unless the workload is split by node on purpose. See who sets it: a TuneD
+    profile such as hpc-compute does.
+
+    When it is wrong: on a machine whose workload is bound to nodes it is what somebody wanted.
+    """
+    why_clear = _not_armed(state)
+    if why_clear:
+        yield Clear(why_clear)
+        return
+    scanned = state.rate("pgscan_direct")
+    if scanned is not None and scanned >= 1:
+        yield Clear(f"pages are being scanned, {scanned:.0f} per second: the other rules judge that")
+        return
+    mode = state.sysctl_number(MODE)
+    yield Finding(
+        severity="info",
+        confidence="high",
+        title=f"{MODE} is {mode}: nothing suffers from it now",
+        evidence=tuple(quote_file(state, _PATH)),
+        explanation="No pages are scanned directly. Once a node fills up, that will change.",
+        advice=(_switch_off(state, mode, None),),
+        references=_REFERENCES,
+    )
+
+
+@rule("zone-reclaim-in-vain", on=MemoryState)
+def zone_reclaim_in_vain(
+    state: MemoryState, *, failures_per_second: float = 10.0
+) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    Zone reclaim is tried again and again, and frees nothing.
+
+    What it means: every allocation on the full node asks zone reclaim first. The multi-generational LRU of
+    some kernels drops nothing there unless the mode also allows to write and to unmap (2 and 4), so the
+    question costs time and the page comes from the other node after all.
+
+    How we know: zone_reclaim_failed rises, while zone_reclaim_success and pgscan_direct stand still. This is
+    read off the counters, not off the kernel's version.
+
+    What to do: set vm.zone_reclaim_mode to 0: nothing is lost, since it does nothing.
+
+    When it is wrong: kernels without zone_reclaim_success (6.1) cannot be told apart this way.
+    """
+    why_clear = _not_armed(state)
+    if why_clear:
+        yield Clear(why_clear)
+        return
+    failed, succeeded = state.rate("zone_reclaim_failed"), state.delta("zone_reclaim_success")
+    scanned = state.delta("pgscan_direct")
+    if failed is None or succeeded is None or scanned is None:
+        missing = "zone_reclaim_success" if failed is not None and scanned is not None else "vmstat"
+        yield CannotTell(f"{missing} is not counted by this kernel, or there is one sample only")
+        return
+    said = f"zone_reclaim_failed rose by {failed:.0f} per second, zone_reclaim_success by {succeeded} in all"
+    if failed < failures_per_second or succeeded or scanned:
+        yield Clear(f"{said}, and {scanned} pages were scanned")
+        return
+    names = ("zone_reclaim_failed", "zone_reclaim_success", "pgscan_direct")
+    yield Finding(
+        severity="note",
+        confidence="high",
+        title="zone reclaim is tried in vain",
+        evidence=tuple(one for name in names for one in quote_risen(state, name)),
+        explanation=f"{said}, and no page was scanned: each allocation asks, and nothing is reclaimed.",
+        advice=(_switch_off(state, state.sysctl_number(MODE), None),),
+        references=(*_REFERENCES, "mm/vmscan.c, lru_gen_shrink_node()"),
+    )
+
+
+def _not_armed(state: MemoryState) -> str:
+    """Say why zone reclaim cannot be at work, "" where it can."""
+    mode = state.sysctl_number(MODE)
+    nodes = [node.node for node in state.last.nodes if node.has_memory]
+    if mode is None:
+        return f"this kernel has no {MODE}"
+    if mode & 7 == 0:
+        return f"{MODE} is {mode}: zone reclaim is off. Do not set it; the cause is another"
+    if len(nodes) == 1:
+        return "the machine has one node with memory: there is no other to take it from"
+    return ""
+
+
+def _full_and_free(state: MemoryState) -> tuple[Zone | None, Zone | None]:
+    """Find a zone near its low watermark, and one on another node with plenty."""
+    found = state.newest(lambda sample: sample.zoneinfo)
+    zones = [one.zone for one in found.zones if one.zone.managed_pages] if found else []
+    full = min(
+        (one for one in zones if one.low_pages and one.free_pages < 1.2 * one.low_pages),
+        key=lambda one: one.free_pages / one.low_pages,
+        default=None,
+    )
+    others = (one for one in zones if full and one.node != full.node and one.free_pages > 2 * one.high_pages)
+    return full, max(others, key=lambda one: one.free_pages, default=None)
+
+
+def _where(full: Zone | None, free: Zone | None) -> str:
+    if full is None:
+        return "No zone is near its low watermark at the moment of the last sample."
+    said = f"{zone_name(full)} has {full.free_pages * 4 // 1024} MB free and is full"
+    if free is None:
+        return said + "; no other node has much more."
+    return f"{said}, while {zone_name(free)} has {free.free_pages * 4 // 1024} MB free."
+
+
+def _evidence(state: MemoryState) -> tuple[Evidence, ...]:
+    names = ("pgscan_direct", "allocstall", "zone_reclaim_failed", "zone_reclaim_success")
+    return (*quote_file(state, _PATH), *(one for name in names for one in quote_risen(state, name)))
+
+
+def _switch_off(state: MemoryState, mode: int | None, scanned: float | None) -> Advice:
+    setter = setter_of(state.last.snapshot, MODE)
+    by = f"; {setter.by} sets it in /{setter.path} line {setter.line}: change it there too" if setter else ""
+    falls = f"pgscan_direct should rise by far less than {scanned:.0f} per second" if scanned else ""
+    return Advice(
+        text=f"take memory from the other node instead{by}",
+        command=f"sysctl -w {MODE}=0",
+        undo=f"sysctl -w {MODE}={mode}",
+        verify=falls or "zone_reclaim_failed in /proc/vmstat stands still",
+        risk="numa_miss and other_node rise: that is intended; a workload split by node may lose locality",
+    )
