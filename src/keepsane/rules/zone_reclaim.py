@@ -73,7 +73,7 @@ def zone_reclaim_biting(
 
 
 @rule("zone-reclaim-armed", on=MemoryState)
-def zone_reclaim_armed(state: MemoryState) -> Iterator[Finding | Clear]:
+def zone_reclaim_armed(state: MemoryState) -> Iterator[Finding | CannotTell | Clear]:
     """
     Zone reclaim is switched on, and does nothing at the moment.
 
@@ -92,7 +92,10 @@ def zone_reclaim_armed(state: MemoryState) -> Iterator[Finding | Clear]:
         yield Clear(why_clear)
         return
     scanned = state.rate("pgscan_direct")
-    if scanned is not None and scanned >= 1:
+    if scanned is None:
+        yield CannotTell(f"{MODE} is on; two samples of /proc/vmstat say whether it is at work")
+        return
+    if scanned >= 1:
         yield Clear(f"pages are being scanned, {scanned:.0f} per second: the other rules judge that")
         return
     mode = state.sysctl_number(MODE)
@@ -166,8 +169,8 @@ def _not_armed(state: MemoryState) -> str:
 
 def _full_and_free(state: MemoryState) -> tuple[Zone | None, Zone | None]:
     """Find a zone near its low watermark, and one on another node with plenty."""
-    found = state.newest(lambda sample: sample.zoneinfo)
-    zones = [one.zone for one in found.zones if one.zone.managed_pages] if found else []
+    found = [sample.zoneinfo for sample in state.samples if sample.zoneinfo]
+    zones = [one.zone for moment in found for one in moment.zones if one.zone.managed_pages]
     full = min(
         (one for one in zones if one.low_pages and one.free_pages < 1.2 * one.low_pages),
         key=lambda one: one.free_pages / one.low_pages,
@@ -179,7 +182,7 @@ def _full_and_free(state: MemoryState) -> tuple[Zone | None, Zone | None]:
 
 def _where(full: Zone | None, free: Zone | None) -> str:
     if full is None:
-        return "No zone is near its low watermark at the moment of the last sample."
+        return "No zone was near its low watermark when they were looked at."
     said = f"{zone_name(full)} has {full.free_pages * 4 // 1024} MB free and is full"
     if free is None:
         return said + "; no other node has much more."
