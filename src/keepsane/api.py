@@ -15,12 +15,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from keepsane.kernel.scan import Scanner
-from keepsane.model import Event, Failure, Finding, Fragment, Kernel, Report
+from keepsane.model import Event, Failure, Finding, Fragment, Kernel, Report, RuledOut
 from keepsane.rules import run
 from keepsane.symbols.annotate import Annotated, Symbols, Wanted
+
+if TYPE_CHECKING:
+    from keepsane.memory.state import MemoryState
 
 MAX_EVENTS = 20_000
 """Distinct reports kept for one input; further ones are counted and said to be left out."""
@@ -225,6 +228,32 @@ def explain_stream(
         failures=failures,
         unread_lines=summary.unread_lines,
         skipped_lines=summary.skipped_lines,
+    )
+
+
+def diagnose(state: MemoryState, *, name: str = "-", before: MemoryState | None = None) -> Report:
+    """
+    Judge a machine's memory: the verdict first, at most two findings beside it, and what was ruled out.
+
+    `state` comes from keepsane.memory.state; `name` is what the report calls the machine or the capture.
+    `before` is the same machine before a change: what became of its findings is said.
+    """
+    # Imported here: a log needs neither.
+    from keepsane.memory.facts import facts_of
+    from keepsane.rules.memory_order import in_order
+    from keepsane.rules.memory_verify import verified
+
+    answers = tuple(run((state,)))
+    return Report(
+        source=name,
+        kernel=Kernel(release=state.machine.release),
+        events=(),
+        findings=in_order(answer for answer in answers if isinstance(answer, Finding)),
+        ruled_out=tuple(answer for answer in answers if isinstance(answer, RuledOut)),
+        verified=verified(before, state) if before is not None else (),
+        facts=facts_of(state),
+        notes=state.notes,
+        failures=tuple(answer for answer in answers if isinstance(answer, Failure)),
     )
 
 

@@ -34,6 +34,12 @@ COMMANDS = (
     Command(
         "rules", "A kernel log", "what a finding means, how we know, what to do", "keepsane.commands.rules"
     ),
+    Command(
+        "memory",
+        "A running machine",
+        "which kind of memory is short, why, and what to change",
+        "keepsane.commands.memory",
+    ),
     Command("completion", "Around it", "a completion script for your shell", "keepsane.commands.completion"),
 )
 

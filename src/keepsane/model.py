@@ -248,6 +248,34 @@ class Evidence(NamedTuple):
     file: str = ""
 
 
+class Fact(NamedTuple):
+    """Something about a machine, named and in words: `free memory`, `node 0: 12 MB, node 1: 481 MB`."""
+
+    name: str
+    said: str
+
+
+class CounterChange(NamedTuple):
+    """How fast a counter rose before a change and after it, per second; None where that is not known."""
+
+    name: str
+    before_per_second: float | None
+    after_per_second: float | None
+
+
+class Verified(NamedTuple):
+    """
+    What became of a finding after a change.
+
+    `outcome` is gone, still there, or cannot tell; `counters` are those that the finding rested on.
+    """
+
+    rule: str
+    outcome: Literal["gone", "still there", "cannot tell"]
+    why: str
+    counters: tuple[CounterChange, ...]
+
+
 class RuledOut(NamedTuple):
     """A rule that looked and did not fire, with the numbers that say why."""
 
@@ -352,7 +380,8 @@ class Report:
     Everything keepsane found in one input; renderers show every field.
 
     `boots` has the kernel of every boot in the log, `kernel` is that of the last one with a report.
-    `ruled_out` is what was looked for in a machine's memory and is not the cause.
+    `ruled_out` is what was looked for in a machine's memory and is not the cause; `notes` are what a reader of
+    its numbers must know, `facts` the numbers themselves in words, `verified` what became of earlier findings.
     """
 
     schema: int = 1
@@ -362,6 +391,9 @@ class Report:
     events: tuple[Event, ...]
     findings: tuple[Finding, ...]
     ruled_out: tuple[RuledOut, ...] = ()
+    verified: tuple[Verified, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    notes: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     failures: tuple[Failure, ...] = ()
     unread_lines: int = 0

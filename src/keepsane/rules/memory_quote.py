@@ -17,7 +17,7 @@ VMSTAT = "proc/vmstat"
 def quote_file(
     state: MemoryState, path: str, pattern: str | re.Pattern[str] = r".", note: str = ""
 ) -> Iterator[Evidence]:
-    """Quote the first line of the newest `path` in which `pattern` is found; nothing where it was not read."""
+    """Quote the first line of the newest `path` in which `pattern` is found; nothing where none is."""
     for sample in reversed(state.samples):
         found = _quoted(sample.snapshot, path, pattern, note, _name(state, sample))
         if found is not None:

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+What a machine's memory looks like, in words: how much there is, where it is free, and what moves.
+
+    memory        1.0 GB on 2 nodes, 2 CPUs
+    free          493 MB: node 0 12 MB, node 1 481 MB
+    per second    pages scanned directly 4779, by kswapd 0; allocation stalls 0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from keepsane.memory.state import MemoryState
+from keepsane.model import Fact
+
+_RATES = (
+    ("pages scanned directly", "pgscan_direct"),
+    ("by kswapd", "pgscan_kswapd"),
+    ("allocation stalls", "allocstall"),
+    ("major faults", "pgmajfault"),
+    ("pages swapped in", "pswpin"),
+    ("out", "pswpout"),
+)
+
+
+def facts_of(state: MemoryState) -> tuple[Fact, ...]:
+    """Give the facts that every reader wants to see, as far as they were read."""
+    return tuple(Fact(name, said) for name, said in _facts(state) if said)
+
+
+def _facts(state: MemoryState) -> Iterator[tuple[str, str]]:
+    yield "memory", _memory(state)
+    yield "free", _free(state)
+    yield "available", _available(state)
+    yield "process", _process(state)
+    yield "sampled", _sampled(state)
+    yield "per second", _rates(state)
+    yield "stalled", _stalled(state)
+
+
+def _memory(state: MemoryState) -> str:
+    total = _kibibytes(state, "MemTotal")
+    nodes = [node for node in state.last.nodes if node.has_memory]
+    parts = [size_in_words(total)] if total is not None else []
+    parts += [f"on {len(nodes)} nodes"] if len(nodes) > 1 else []
+    said = " ".join(parts)
+    return f"{said}, {state.machine.cpus} CPUs" if said and state.machine.cpus else said
+
+
+def _free(state: MemoryState) -> str:
+    free = _kibibytes(state, "MemFree")
+    if free is None:
+        return ""
+    nodes = [node for node in state.last.nodes if node.has_memory and node.meminfo]
+    each = [
+        f"node {node.node} {size_in_words(kibibytes)}"
+        for node in nodes
+        if node.meminfo and (kibibytes := node.meminfo.kibibytes.get("MemFree")) is not None
+    ]
+    return size_in_words(free) + (f": {', '.join(each)}" if len(each) > 1 else "")
+
+
+def _available(state: MemoryState) -> str:
+    available = _kibibytes(state, "MemAvailable")
+    return "" if available is None else f"{size_in_words(available)} without swapping"
+
+
+def _process(state: MemoryState) -> str:
+    process = state.process
+    if process is None:
+        return ""
+    nodes = f"may use nodes {', '.join(map(str, process.mems))}" if process.mems else ""
+    return ", ".join(part for part in (f"{process.comm} (pid {process.pid})", nodes) if part)
+
+
+def _sampled(state: MemoryState) -> str:
+    if state.interval_seconds is None:
+        return "once: what moves cannot be told"
+    return f"{len(state.samples)} times in {state.interval_seconds:.0f} s"
+
+
+def _rates(state: MemoryState) -> str:
+    told = [(name, state.rate(counter)) for name, counter in _RATES]
+    return ", ".join(f"{name} {rate:.0f}" for name, rate in told if rate is not None)
+
+
+def _stalled(state: MemoryState) -> str:
+    some, full = state.stalled_percent("memory", "some"), state.stalled_percent("memory", "full")
+    if some is None or full is None:
+        return ""
+    return f"for memory, some task {some:.1f} % of the time, all of them {full:.1f} %"
+
+
+def _kibibytes(state: MemoryState, name: str) -> int | None:
+    return state.newest(lambda sample: sample.meminfo.kibibytes.get(name) if sample.meminfo else None)
+
+
+def size_in_words(kibibytes: int) -> str:
+    """Say an amount: `964 kB`, `481 MB`, `3.1 GB`."""
+    if kibibytes < 10 * 1024:
+        return f"{kibibytes} kB"
+    mebibytes = kibibytes / 1024
+    return f"{mebibytes:.0f} MB" if mebibytes < 1000 else f"{mebibytes / 1024:.1f} GB"

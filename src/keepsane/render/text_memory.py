@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A diagnosis of a machine's memory as text: the verdict, what else was seen, what was ruled out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from keepsane.model import Report, Verified
+from keepsane.render.paint import Paint, Tone, clean, plain
+from keepsane.render.text_finding import finding_lines, paragraph
+from keepsane.rules.memory_order import SHOWN_WHOLE
+
+
+def render_memory_text(report: Report, paint: Paint = plain) -> str:
+    """Write a diagnosis for a person."""
+    return "\n".join(_lines(report, paint)) + "\n"
+
+
+def _lines(report: Report, paint: Paint) -> Iterator[str]:
+    release = f", Linux {clean(report.kernel.release)}" if report.kernel.release else ""
+    yield paint("title", f"{clean(report.source)}: {_verdict(report)}") + release
+    for fact in report.facts:
+        yield paragraph(fact.said, f"  {fact.name:<12}")
+    for note in report.notes:
+        yield paint("warning", paragraph(note, "  note        "))
+    for one in report.verified:
+        yield from _verified(one, paint)
+    for finding in report.findings[:SHOWN_WHOLE]:
+        yield from finding_lines(finding, paint)
+    for finding in report.findings[SHOWN_WHOLE:]:
+        yield paragraph(f"{finding.title}  [{finding.rule}]", "  also: ")
+    yield from _listed("  ruled out", [(one.rule, one.why) for one in report.ruled_out], paint)
+    unknown = [
+        (one.what.removeprefix("rule "), one.why.removeprefix("cannot tell: ")) for one in report.failures
+    ]
+    yield from _listed("  cannot tell", unknown, paint)
+
+
+def _verified(one: Verified, paint: Paint) -> Iterator[str]:
+    """Write what became of an earlier finding, and how its counters moved."""
+    tone: Tone = "good" if one.outcome == "gone" else "warning"
+    yield ""
+    yield paint(tone, f"  {one.outcome}: {one.rule}")
+    yield paragraph(one.why, "     ")
+    for counter in one.counters:
+        before, after = (
+            "not known" if rate is None else f"{rate:.1f}"
+            for rate in (counter.before_per_second, counter.after_per_second)
+        )
+        yield f"     {clean(counter.name)}: {before} per second before, {after} now"
+
+
+def _verdict(report: Report) -> str:
+    grave = [finding for finding in report.findings if finding.severity != "info"]
+    return clean(grave[0].title) if grave else "nothing is wrong with its memory, as far as was measured"
+
+
+def _listed(title: str, rows: list[tuple[str, str]], paint: Paint) -> Iterator[str]:
+    if rows:
+        yield ""
+        yield paint("title", title)
+    for name, why in rows:
+        yield paragraph(why, f"    {name}: ", "      ")
