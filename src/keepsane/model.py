@@ -380,8 +380,8 @@ class Report:
     Everything keepsane found in one input; renderers show every field.
 
     `boots` has the kernel of every boot in the log, `kernel` is that of the last one with a report.
-    `ruled_out` is what was looked for in a machine's memory and is not the cause; `notes` are what a reader of
-    its numbers must know, `facts` the numbers themselves in words, `verified` what became of earlier findings.
+    Of a machine's memory: `ruled_out` is what was looked for and is not the cause, `notes` what a reader of
+    the numbers must know, `facts` the numbers in words, `verified` what became of earlier findings.
     """
 
     schema: int = 1

@@ -114,9 +114,9 @@ def _render(report: Report, form: str, out: TextIO) -> str:
     if form == "json":
         return render_json(report)
     if form == "html":
-        from keepsane.render.html import render_html
+        from keepsane.render.html_memory import render_memory_html
 
-        return render_html(report)
+        return render_memory_html(report)
     from keepsane.render.paint import plain, terminal
     from keepsane.render.text_memory import render_memory_text
 

@@ -7,7 +7,7 @@ A pure function from a Report to a page; a policy in the page forbids whatever a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from keepsane.model import Check, Event, Failure, Finding, Report
 from keepsane.render.html_element import Markup, details, element, joined, rows, say, span
@@ -37,10 +37,13 @@ def render_html(report: Report) -> str:
 
     Everything a log says is escaped; escape sequences and control characters are removed from it.
     """
-    title = element("title", say(f"{report.source}: {count_words(report)}"))
-    style = element("style", Markup(STYLE))
-    main = element("main", joined(_parts(report)))
-    head = element("head", Markup(_HEAD), title, style)
+    return page(f"{report.source}: {count_words(report)}", _parts(report))
+
+
+def page(title: str, parts: Iterable[Markup]) -> str:
+    """Give a whole page from its parts, with the style and the policy that every page has."""
+    head = element("head", Markup(_HEAD), element("title", say(title)), element("style", Markup(STYLE)))
+    main = element("main", joined(parts))
     return f'<!DOCTYPE html>\n<html lang="en">{head}\n<body>{main}</body></html>\n'
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from keepsane.model import Report, Verified
 from keepsane.render.paint import Paint, Tone, clean, plain
 from keepsane.render.text_finding import finding_lines, paragraph
-from keepsane.rules.memory_order import SHOWN_WHOLE
+from keepsane.render.words import SHOWN_WHOLE, verdict_words
 
 
 def render_memory_text(report: Report, paint: Paint = plain) -> str:
@@ -18,7 +18,7 @@ def render_memory_text(report: Report, paint: Paint = plain) -> str:
 
 def _lines(report: Report, paint: Paint) -> Iterator[str]:
     release = f", Linux {clean(report.kernel.release)}" if report.kernel.release else ""
-    yield paint("title", f"{clean(report.source)}: {_verdict(report)}") + release
+    yield paint("title", f"{clean(report.source)}: {clean(verdict_words(report))}") + release
     for fact in report.facts:
         yield paragraph(fact.said, f"  {fact.name:<12}")
     for note in report.notes:
@@ -48,11 +48,6 @@ def _verified(one: Verified, paint: Paint) -> Iterator[str]:
             for rate in (counter.before_per_second, counter.after_per_second)
         )
         yield f"     {clean(counter.name)}: {before} per second before, {after} now"
-
-
-def _verdict(report: Report) -> str:
-    grave = [finding for finding in report.findings if finding.severity != "info"]
-    return clean(grave[0].title) if grave else "nothing is wrong with its memory, as far as was measured"
 
 
 def _listed(title: str, rows: list[tuple[str, str]], paint: Paint) -> Iterator[str]:

@@ -15,6 +15,10 @@ _EVERY_REBUILD = frozenset({"function sizes", "release"})
 _IN_HEX = ("address", "mode", "mask", "preempt_count")
 
 
+SHOWN_WHOLE = 3
+"""Of a machine's memory one verdict and two findings beside it are shown whole; of the rest the title."""
+
+
 def task_words(task: Task) -> str:
     """Say who was running: `init, pid 1, CPU 0`."""
     parts = (
@@ -40,6 +44,12 @@ def count_words(report: Report) -> str:
     """Say how many reports the log holds, equal ones counted each."""
     count = len(report.events) + sum(len(event.again) for event in report.events)
     return "nothing found" if count == 0 else "1 report" if count == 1 else f"{count} reports"
+
+
+def verdict_words(report: Report) -> str:
+    """Say the verdict on a machine's memory: the gravest finding, or that nothing was found."""
+    grave = next((finding for finding in report.findings if finding.severity != "info"), None)
+    return grave.title if grave else "nothing is wrong with its memory, as far as was measured"
 
 
 def unread_words(report: Report) -> str:

@@ -12,9 +12,6 @@ from collections.abc import Iterable
 from keepsane.model import Finding
 
 _SEVERITIES = ("error", "warning", "note", "info")
-SHOWN_WHOLE = 3
-"""One verdict and at most two beside it are shown with all they say; of the rest the title."""
-
 CAUSES_FIRST = (
     "oom-kill-now",
     "memcg-limit-not-host",
