@@ -110,13 +110,18 @@ class Edge:
     How the call before a frame's return address led to the frame above it, read from the caller's bytes.
 
     `verdict` is one of docs/reference/json.md, `via` the hops from the caller to the callee, `why` the reason
-    in words. `group` is the same for all frames that one earlier path left on the stack.
+    in words. `group` is the same for all frames that one earlier path left on the stack. `instruction` is the
+    call as its file has it and `at` where it stands, `vfs_write+0xf3`; `form` says as what it ran where the
+    kernel patches it. All three are "" where there is no call.
     """
 
     verdict: str
     via: tuple[Hop, ...]
     why: str
     group: str = ""
+    instruction: str = ""
+    at: str = ""
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from keepsane.errors import SymbolError
 from keepsane.model import Edge, Frame, SourceLine
 from keepsane.symbols.edges import judge_edges
 from keepsane.symbols.image import Image
-from tests.symbols.calling import KERNEL_OF_LOG, build, event, frame, returns
+from tests.symbols.calling import KERNEL_OF_LOG, build, call_by_objdump, event, frame, returns
 
 pytest.importorskip("capstone")
 pytest.importorskip("drgn", reason="drgn has wheels for x86-64 only")
@@ -55,6 +55,28 @@ def test_functions_that_jump_on_are_named_with_their_lines(
     assert edge.verdict == "tail-call" and _missing(edge) == missing
     lines = [hop.source.function for hop in edge.via if hop.source]
     assert lines == [caller, *missing], "each hop stands in the function before"
+
+
+@pytest.mark.parametrize(
+    ("caller", "callee", "module"),
+    [
+        ("direct", "end", None),
+        ("member", "run", None),
+        ("to_kernel", "one", "mod"),
+        ("own_table", "run", "mod"),
+    ],
+)
+def test_an_edge_has_the_instruction_that_objdump_shows(
+    images: Images, caller: str, callee: str, module: str | None
+) -> None:
+    edge = _edge(images, caller, callee, module)
+    at, said = call_by_objdump(images, caller, module)
+    assert (edge.at, edge.instruction) == (f"{caller}+{at:#x}", said)
+
+
+def test_a_table_has_the_line_of_the_call_that_reads_it(images: Images) -> None:
+    (hop,) = _edge(images, "member", "run").via
+    assert hop.kind == "table" and hop.source is not None and hop.source.function == "member"
 
 
 def test_of_two_ways_none_is_chosen(images: Images) -> None:

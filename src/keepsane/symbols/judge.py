@@ -49,10 +49,17 @@ def _judge_call(
         draft = _judge_branch(reader, caller, branch, callee)
         call = Place(caller.module, branch.insn.address)
         form = f" ({site.form})" if site.form else ""
-        drafts.append(draft._replace(call=call, why=draft.why + form, form=form))
+        via = tuple(_called_at(hop, call) for hop in draft.via)
+        why = draft.why + form
+        drafts.append(draft._replace(via=via, call=call, why=why, form=site.form, branch=branch))
         if draft.verdict != "unknown":
             break
     return drafts[-1] if drafts[-1].verdict != "unknown" else drafts[0]
+
+
+def _called_at(hop: DraftHop, call: Place) -> DraftHop:
+    """Give a table the place of the call that reads it."""
+    return hop._replace(at=call) if hop.at is None and hop.kind in ("table", "possible table") else hop
 
 
 def _branches(reader: Reader, caller: Function, return_address: int, site: CallSite) -> Iterator[Branch]:

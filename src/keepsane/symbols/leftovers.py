@@ -85,14 +85,14 @@ def _left_over(marked: Sequence[Marked], index: int, draft: Draft) -> Draft:
     frame = marked[index].frame
     leading = not any(one.frame.reliable and not _reports(one.frame) for one in marked[:index])
     if leading and _reports(frame):
-        return Draft("reporter", draft.via, f"it belongs to the report itself: {draft.why}", draft.call)
+        return draft._replace(verdict="reporter", why=f"it belongs to the report itself: {draft.why}")
     on_path = {one.frame.function for one in marked if one.frame.reliable}
     where = (
         "as this path does elsewhere"
         if any(hop.function in on_path for hop in draft.via)
         else "not on this path"
     )
-    return Draft("stale", draft.via, f"{draft.why}, {where}: left over from earlier work", draft.call)
+    return draft._replace(verdict="stale", why=f"{draft.why}, {where}: left over from earlier work")
 
 
 def _reports(frame: Frame) -> bool:
