@@ -172,6 +172,14 @@ def test_a_name_of_another_structure_at_the_same_offset_is_not_said(images: Imag
     assert [hop.name for hop in edge.via] == ["only_task.start"] and "head->func" not in edge.why
 
 
+def test_a_table_of_a_type_that_no_variable_leads_to_could_be_and_no_more(images: Images) -> None:
+    edge = _edge(images, "by_offset", "started")
+    assert [hop.kind for hop in edge.via] == ["possible table"] and "could be" in edge.why
+    # member() goes through a `struct ops`, and only_task is a `struct task`: both have a pointer at 8.
+    edge = _edge(images, "member", "started")
+    assert [hop.kind for hop in edge.via] == ["possible table"] and "ops->run" not in edge.why
+
+
 def test_of_two_functions_with_one_name_none_is_chosen(images: Images) -> None:
     assert len(images[None].symbols(["twin"])["twin"]) == 2
     # Without a size they cannot be told apart, nor can they where both have the same.

@@ -20,7 +20,7 @@ from keepsane.symbols.loads import pointer_of
 from keepsane.symbols.members import expression_of
 from keepsane.symbols.objects import variable_at
 from keepsane.symbols.pointer import Pointer
-from keepsane.symbols.tables import Found, Holder, entries, may_jump_to, tables_read, taken_in
+from keepsane.symbols.tables import Found, Holder, Site, entries, may_jump_to, tables_read, taken_in
 from keepsane.symbols.text import Function, Place
 
 _MAX_JUMPS_BACK = 3
@@ -32,11 +32,12 @@ def judge_indirect(reader: Reader, caller: Function, branch: Branch, callee: Fun
     pointer = pointer_of(reader.text, caller, branch.insn, branch.register)
     if callee is None:
         return Draft("indirect", (), f"a call through a pointer{_loaded(pointer)}")
-    found = tables_read(reader.tables, callee, pointer)
+    site = Site(caller, branch.insn.address, pointer)
+    found = tables_read(reader.tables, callee, site)
     said = f"a call through {_source_of(reader, caller, branch, pointer, found)}"
     if pointer.fixed is not None:
         return _fixed(reader, said, pointer, callee, found)
-    jumped = _jumped(reader, pointer, callee)
+    jumped = _jumped(reader, site, callee)
     if not jumped:
         return _through_table(said, callee, found) or _taken(reader, said, callee)
     possible = (found.used,) if found.used else found.possible
@@ -119,7 +120,7 @@ class _Jumped(NamedTuple):
         return first._replace(kind="possible table") if first.kind == "table" else first
 
 
-def _jumped(reader: Reader, pointer: Pointer, callee: Function) -> list[_Jumped]:
+def _jumped(reader: Reader, site: Site, callee: Function) -> list[_Jumped]:
     """The functions that jump to the one whose frame is seen, and whose address is held somewhere."""
     found: list[_Jumped] = []
     for function in _before(reader, callee):
@@ -130,7 +131,7 @@ def _jumped(reader: Reader, pointer: Pointer, callee: Function) -> list[_Jumped]
             DraftHop(step.kind, step.function.name if step.function else None, None, place_of(step))
             for step in chain
         )
-        read = tables_read(reader.tables, function, pointer)
+        read = tables_read(reader.tables, function, site)
         holders = (read.used,) if read.used else read.possible
         kind = "table" if read.used else "possible table"
         for holder in holders:

@@ -15,7 +15,7 @@ from keepsane.symbols.draft import SHOWN, Draft, DraftHop, Reader, all_of, hops_
 from keepsane.symbols.indirect import judge_indirect
 from keepsane.symbols.loads import pointer_of
 from keepsane.symbols.objects import variable_at
-from keepsane.symbols.tables import holders, tables_read, taken_in
+from keepsane.symbols.tables import Site, holders, tables_read, taken_in
 from keepsane.symbols.text import Function, Place, function_at
 
 _TRACERS = ("ftrace_", "arch_ftrace_")
@@ -174,7 +174,7 @@ def _through_end(
         jump = DraftHop("indirect jump", callee.name, variable.name if variable else None, place_of(last))
         why = f"it calls {start.name}, which jumps through {variable.name if variable else 'a pointer'}"
         return Draft("tail-call", (*hops, jump), why)
-    found = tables_read(reader.tables, callee, pointer)
+    found = tables_read(reader.tables, callee, Site(last.inside, last.branch.insn.address, pointer))
     if found.used:
         jump = DraftHop("indirect jump", callee.name, found.used.name, place_of(last))
         return Draft("tail-call", (*hops, jump), f"{last.inside.name} jumps through {found.used.name}")

@@ -31,11 +31,24 @@ class Member(NamedTuple):
     """
     A member of a variable: `path` as C writes it, `.write` or `[3].handler`.
 
-    `offsets_bytes` are its distances from the start of each structure around it, the innermost first.
+    `offsets_bytes` are its distances from the start of each structure around it, the innermost first, and
+    `structures` are the names of those, "" for one without a name.
     """
 
     path: str
     offsets_bytes: tuple[int, ...]
+    structures: tuple[str, ...] = ()
+
+
+class Way(NamedTuple):
+    """
+    A way from a local variable to a function pointer: `file->f_op->write`.
+
+    `structures` are the names of the structures that the pointer is a member of, the outermost one first.
+    """
+
+    said: str
+    structures: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -45,6 +58,7 @@ class Types:
     text: Text
     programs: dict[str | None, Any] = field(default_factory=dict)
     known: dict[Variable, Any] = field(default_factory=dict)
+    ways: dict[tuple[str | None, int, Pointer], frozenset[Way]] = field(default_factory=dict)
 
 
 def member_at(
@@ -141,14 +155,21 @@ def expression_of(types: Types, function: Function, address: int, pointer: Point
         return None
     if pointer.argument is not None:
         return _parameter(program, function, pointer.argument)
-    if pointer.displacement is None:
-        return None
-    found = {
-        said
-        for name, kind in _locals(program, address)
-        for said in _expressions(name, kind, pointer.displacement, pointer.behind)
-    }
+    found = {way.said for way in ways_to(types, function.module, address, pointer)}
     return found.pop() if len(found) == 1 else None
+
+
+def ways_to(types: Types, module: str | None, address: int, pointer: Pointer) -> frozenset[Way]:
+    """List the ways by which local variables lead to a function pointer by the offsets that the code loads."""
+    asked = (module, address, pointer)
+    if asked not in types.ways:
+        program = _program_of(types, module)
+        found = set[Way]()
+        if program is not None and pointer.displacement is not None:
+            for name, kind in _locals(program, address):
+                found.update(_ways(name, kind, pointer.displacement, pointer.behind))
+        types.ways[asked] = frozenset(found)
+    return types.ways[asked]
 
 
 def _parameter(program: Any, function: Function, register: str) -> str | None:
@@ -177,18 +198,24 @@ def _locals(program: Any, address: int) -> Iterator[tuple[str, Any]]:
                 continue
 
 
-def _expressions(name: str, kind: Any, displacement: int, behind: int | None) -> Iterator[str]:
+def _ways(name: str, kind: Any, displacement: int, behind: int | None) -> Iterator[Way]:
     drgn = import_drgn()
     path = _pointed(drgn, kind, displacement)
-    if path is not None and _is_function_pointer(drgn, path[1]):
-        yield f"{name}->{path[0]}"
+    if path is not None and _is_function_pointer(drgn, path.kind):
+        yield Way(f"{name}->{path.said}", path.structures)
     outer = _pointed(drgn, kind, behind) if behind is not None else None
-    inner = _pointed(drgn, outer[1], displacement) if outer is not None else None
-    if outer is not None and inner is not None and _is_function_pointer(drgn, inner[1]):
-        yield f"{name}->{outer[0]}->{inner[0]}"
+    inner = _pointed(drgn, outer.kind, displacement) if outer is not None else None
+    if outer is not None and inner is not None and _is_function_pointer(drgn, inner.kind):
+        yield Way(f"{name}->{outer.said}->{inner.said}", inner.structures)
 
 
-def _pointed(drgn: Any, kind: Any, offset_bytes: int) -> tuple[str, Any] | None:
+class _Leaf(NamedTuple):
+    said: str
+    kind: Any
+    structures: tuple[str, ...]
+
+
+def _pointed(drgn: Any, kind: Any, offset_bytes: int) -> _Leaf | None:
     """The member at an offset of the structure that a pointer points to, with its type."""
     kind = _plain(drgn, kind)
     if kind.kind != drgn.TypeKind.POINTER:
@@ -196,11 +223,13 @@ def _pointed(drgn: Any, kind: Any, offset_bytes: int) -> tuple[str, Any] | None:
     return _leaf(drgn, _plain(drgn, kind.type), offset_bytes)
 
 
-def _leaf(drgn: Any, kind: Any, offset_bytes: int) -> tuple[str, Any] | None:
+def _leaf(drgn: Any, kind: Any, offset_bytes: int) -> _Leaf | None:
     path = ""
+    structures: list[str] = []
     for _ in range(_MAX_DEPTH):
         if kind.kind not in (drgn.TypeKind.STRUCT, drgn.TypeKind.UNION):
-            return (path, kind) if path and not offset_bytes else None
+            return _Leaf(path, kind, tuple(structures)) if path and not offset_bytes else None
+        structures.append(kind.tag or "")
         inner = _containing(drgn, kind.members or (), offset_bytes)
         if inner is None:
             return None
@@ -236,6 +265,7 @@ def _member(kind: Any, offset_bytes: int) -> Member | None:
     drgn = import_drgn()
     path, at = "", 0
     starts: list[int] = []
+    names: list[str] = []
     for _ in range(_MAX_DEPTH):
         kind = _plain(drgn, kind)
         rest_bytes = offset_bytes - at
@@ -247,19 +277,22 @@ def _member(kind: Any, offset_bytes: int) -> Member | None:
             path, at, kind = f"{path}[{index}]", at + index * size_bytes, kind.type
         elif kind.kind in (drgn.TypeKind.STRUCT, drgn.TypeKind.UNION):
             starts.append(at)
+            names.append(kind.tag or "")
             functions = _functions_in(drgn, kind, rest_bytes) if kind.kind == drgn.TypeKind.UNION else []
             if len(functions) > 1 and path:
-                offsets = tuple(offset_bytes - start for start in reversed(starts))
-                return Member(path, offsets)  # which member of a union is meant, no offset says
+                return _found(path, offset_bytes, starts, names)  # which member is meant, no offset says
             inner = functions[0] if functions else _containing(drgn, kind.members or (), rest_bytes)
             if inner is None:
                 return None
             path = f"{path}.{inner.name}" if inner.name else path
             at, kind = at + inner.offset, inner.type
         else:
-            offsets = tuple(offset_bytes - start for start in reversed(starts))
-            return Member(path, offsets) if at == offset_bytes and path else None
+            return _found(path, offset_bytes, starts, names) if at == offset_bytes and path else None
     return None
+
+
+def _found(path: str, offset_bytes: int, starts: Sequence[int], names: Sequence[str]) -> Member:
+    return Member(path, tuple(offset_bytes - start for start in reversed(starts)), tuple(reversed(names)))
 
 
 def _functions_in(drgn: Any, union: Any, offset_bytes: int) -> list[Any]:
@@ -268,7 +301,7 @@ def _functions_in(drgn: Any, union: Any, offset_bytes: int) -> list[Any]:
     for member in union.members or ():
         kind = _plain(drgn, member.type)
         leaf = _leaf(drgn, kind, offset_bytes)
-        if _is_function_pointer(drgn, leaf[1] if leaf is not None else kind):
+        if _is_function_pointer(drgn, leaf.kind if leaf is not None else kind):
             found.append(member)
     return found
 

@@ -3,18 +3,19 @@
 Which tables of function pointers hold a function, and which of them a call read.
 
 A table is said to be the one that was used where the code names its address, be it as the start of a loop,
-or where the member stands at the offset that the call loaded, only one table holds the function there, and no
-code takes its address: that may fill in another table at run time. Otherwise it could be.
+or where the member stands at the offset that the call loaded, a variable there leads to a structure of its
+type, only one table holds the function there, and no code takes its address: that may fill in another table
+at run time. Otherwise it could be.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from keepsane.symbols.members import Member, Types, member_at
+from keepsane.symbols.members import Member, Types, member_at, ways_to
 from keepsane.symbols.numbers import positions_of_number
 from keepsane.symbols.objects import Data, Variable, places_holding, pointer_at, variable_at
 from keepsane.symbols.patch import bytes_at
@@ -62,6 +63,14 @@ class Found(NamedTuple):
     is_member: bool = False
 
 
+class Site(NamedTuple):
+    """A call or jump through a pointer, and where that was loaded from."""
+
+    inside: Function
+    address: int
+    pointer: Pointer
+
+
 @dataclass(slots=True)
 class Tables:
     """The tables of the images, looked up once for each function."""
@@ -105,18 +114,38 @@ def files_of(text: Text, function: Function) -> Sequence[str]:
     return [line.file for line in chain[-1:] if line.file]
 
 
-def tables_read(tables: Tables, function: Function, pointer: Pointer) -> Found:
+def tables_read(tables: Tables, function: Function, site: Site) -> Found:
     """Say which table a call that led to this function read, going by where its pointer was loaded from."""
-    possible = holders(tables, function)
+    possible, pointer = holders(tables, function), site.pointer
     if pointer.fixed is not None:
         fixed = [one for one in possible if _is_read(tables, one, pointer)]
         return Found(fixed[0] if len(fixed) == 1 else None, tuple(fixed))
     walked = _walked(tables, possible, pointer)
     fitting = walked or [one for one in possible if _fits(one, pointer)]
     # What code hands over may stand at that offset of a structure that is filled in at run time.
-    if len(fitting) == 1 and (walked or not taken_in(tables, function)):
+    if len(fitting) == 1 and (
+        walked or (_is_of_type(tables, fitting[0], site) and not taken_in(tables, function))
+    ):
         return Found(fitting[0], ())
     return Found(None, tuple(fitting or possible), is_member=bool(fitting))
+
+
+def _is_of_type(tables: Tables, holder: Holder, site: Site) -> bool:
+    """
+    Say whether a variable at the call leads to a structure of the holder's type by the offsets loaded.
+
+    Where none does the type is not known: what the variables lead to need not be what was called.
+    """
+    ways = ways_to(tables.types, site.inside.module, site.address, site.pointer)
+    names = {name for way in ways for name in way.structures if name}
+    return _is_one_of(holder, site.pointer, names)
+
+
+def _is_one_of(holder: Holder, pointer: Pointer, structures: Set[str]) -> bool:
+    """Say whether the member stands at the offset that was loaded in one of these structures."""
+    member = holder.member
+    pairs = zip(member.structures, member.offsets_bytes, strict=True) if member is not None else ()
+    return any(name in structures and offset == pointer.displacement for name, offset in pairs)
 
 
 def _fits(holder: Holder, pointer: Pointer) -> bool:
