@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from keepsane.errors import KeepsaneError
 from keepsane.symbols.dwarf import import_drgn, open_program
@@ -25,6 +25,9 @@ _UNREADABLE = (
 # An arm64 symbol begins at the two instructions kept for the tracer, which the DWARF does not count.
 _BEFORE_BYTES = (0, 8)
 _PARAMETERS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
+
+
+_Answer = TypeVar("_Answer")
 
 
 class Member(NamedTuple):
@@ -70,10 +73,30 @@ def member_at(
     `held` is the function whose address stands there. Several variables may share a name: `files` gives those
     where it may be defined, and is asked only then.
     """
+    return _unless_damaged(None, lambda: _member_at(types, variable, offset_bytes, held, files))
+
+
+def _member_at(
+    types: Types, variable: Variable, offset_bytes: int, held: Function, files: Callable[[], Sequence[str]]
+) -> Member | None:
     if variable not in types.known:
+        types.known[variable] = None
         types.known[variable] = _type_beside(types, variable, held) or _type_of(types, variable, files)
     kind = types.known[variable]
     return None if kind is None else _member(kind, offset_bytes)
+
+
+def _unless_damaged(otherwise: _Answer, look: Callable[[], _Answer]) -> _Answer:
+    """
+    Give what DWARF says, or another answer where it cannot be read.
+
+    One lookup in a damaged file costs what that one would have said, and nothing else.
+    """
+    try:
+        return look()
+    # drgn has no base class for its errors, and raises a bare Exception for what libdw and libelf say.
+    except Exception:
+        return otherwise
 
 
 def _type_beside(types: Types, variable: Variable, held: Function) -> Any:
@@ -102,6 +125,12 @@ def is_named_in(
     types: Types, function: Function, variable: Variable, files: Callable[[], Sequence[str]]
 ) -> bool:
     """Say whether a variable's name means this one inside a function, whose source is in `files`."""
+    return _unless_damaged(False, lambda: _is_named_in(types, function, variable, files))
+
+
+def _is_named_in(
+    types: Types, function: Function, variable: Variable, files: Callable[[], Sequence[str]]
+) -> bool:
     if _type_beside(types, variable, function) is not None:
         return True
     program = _program_of(types, variable.module)
@@ -115,6 +144,10 @@ def constant_offset(types: Types, variable: Variable, structure: str, member: st
 
     None where the DWARF does not say that the variable is a constant structure of that name.
     """
+    return _unless_damaged(None, lambda: _constant_offset(types, variable, structure, member))
+
+
+def _constant_offset(types: Types, variable: Variable, structure: str, member: str) -> int | None:
     kind, drgn = types.known.get(variable), import_drgn()
     if kind is None or not kind.qualifiers & drgn.Qualifiers.CONST:
         return None
@@ -154,22 +187,27 @@ def expression_of(types: Types, function: Function, address: int, pointer: Point
     if program is None or pointer.fixed is not None:
         return None
     if pointer.argument is not None:
-        return _parameter(program, function, pointer.argument)
+        register = pointer.argument
+        return _unless_damaged(None, lambda: _parameter(program, function, register))
     found = {way.said for way in ways_to(types, function.module, address, pointer)}
     return found.pop() if len(found) == 1 else None
 
 
 def ways_to(types: Types, module: str | None, address: int, pointer: Pointer) -> frozenset[Way]:
-    """List the ways by which local variables lead to a function pointer by the offsets that the code loads."""
+    """List the ways by which local variables lead to a function pointer by the offsets that are loaded."""
     asked = (module, address, pointer)
     if asked not in types.ways:
-        program = _program_of(types, module)
-        found = set[Way]()
-        if program is not None and pointer.displacement is not None:
-            for name, kind in _locals(program, address):
-                found.update(_ways(name, kind, pointer.displacement, pointer.behind))
-        types.ways[asked] = frozenset(found)
+        types.ways[asked] = _unless_damaged(frozenset(), lambda: _ways_to(types, *asked))
     return types.ways[asked]
+
+
+def _ways_to(types: Types, module: str | None, address: int, pointer: Pointer) -> frozenset[Way]:
+    program = _program_of(types, module)
+    if program is None or pointer.displacement is None:
+        return frozenset()
+    distances = (pointer.displacement, pointer.behind)
+    variables = _locals(program, address)
+    return frozenset(way for name, kind in variables for way in _ways(name, kind, *distances))
 
 
 def _parameter(program: Any, function: Function, register: str) -> str | None:
