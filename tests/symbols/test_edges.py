@@ -9,6 +9,7 @@ import pytest
 
 from keepsane.errors import SymbolError
 from keepsane.model import Edge, Frame, SourceLine
+from keepsane.symbols import chain
 from keepsane.symbols.edges import judge_edges
 from keepsane.symbols.image import Image
 from tests.symbols.calling import KERNEL_OF_LOG, build, call_by_objdump, event, frame, returns
@@ -170,6 +171,15 @@ def test_of_two_jumps_through_pointers_none_is_chosen(images: Images) -> None:
 def test_a_name_of_another_structure_at_the_same_offset_is_not_said(images: Images) -> None:
     edge = _edge(images, "by_offset", "started")
     assert [hop.name for hop in edge.via] == ["only_task.start"] and "head->func" not in edge.why
+
+
+def test_one_way_of_an_unfinished_search_is_not_the_one(
+    images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain, "_MAX_STEPS", 2)
+    edge = _edge(images, "calls_near_or_far", "closed")
+    assert edge.verdict == "tail-call" and not edge.via
+    assert edge.why == "one of those that were looked at: near_or_far -> closed"
 
 
 def test_a_table_of_a_type_that_no_variable_leads_to_could_be_and_no_more(images: Images) -> None:

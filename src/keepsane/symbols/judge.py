@@ -112,7 +112,8 @@ def _through_jumps(reader: Reader, start: Function, branch: Branch, callee: Func
     if ways:
         said = "; ".join(_names(start, chain) for chain in list(ways.values())[:SHOWN])
         more = f"; {len(ways) - SHOWN} more" if len(ways) > SHOWN else ""
-        return Draft("tail-call", (), f"one of: {said}{more}")
+        looked_at = " those that were looked at" if found.gave_up else ""
+        return Draft("tail-call", (), f"one of{looked_at}: {said}{more}")
     return _through_pointer(reader, start, branch, callee, at)
 
 

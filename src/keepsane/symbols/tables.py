@@ -18,7 +18,6 @@ from typing import NamedTuple
 from keepsane.symbols.members import Member, Types, member_at, ways_to
 from keepsane.symbols.numbers import positions_of_number
 from keepsane.symbols.objects import Data, Variable, places_holding, pointer_at, variable_at
-from keepsane.symbols.patch import bytes_at
 from keepsane.symbols.pointer import Pointer
 from keepsane.symbols.text import (
     Function,
@@ -27,7 +26,6 @@ from keepsane.symbols.text import (
     function_at,
     instructions,
     start_of,
-    symbols_of,
 )
 
 _MAX_ENTRIES = 2048
@@ -198,22 +196,6 @@ def entries(tables: Tables, pointer: Pointer) -> list[tuple[Holder, Function]]:
             path = f"[{(at - variable.address) // 8}]"
             found.append((Holder(Place(variable.module, at), variable, Member(path, ())), function))
     return found
-
-
-def may_jump_to(text: Text, function: Function, goal: Function) -> bool:
-    """Say whether the bytes of a function hold the distance to another: quicker than disassembling it."""
-    image = text.images[function.module]
-    if function.module is not None or goal.module is not None:
-        return True
-    code = bytes_at(image.elf, symbols_of(image), function.address, function.size_bytes)
-    position = 0
-    while (position := code.find(0xE9, position)) >= 0:
-        if position + 5 <= len(code):
-            (distance,) = struct.unpack_from("<i", code, position + 1)
-            if function.address + position + 5 + distance == goal.address:
-                return True
-        position += 1
-    return False
 
 
 def taken_in(tables: Tables, function: Function) -> tuple[tuple[Function, int], ...]:
