@@ -94,8 +94,9 @@ class Hop:
     One step from a caller to its callee.
 
     `kind` is call, jump, conditional jump, indirect jump, static call, alternative, trampoline, table,
-    possible table (one of several that fit) or pointer (code takes the callee's address). `function` is
-    where the step is made or leads to, `name` a table's member or a pointer as the source writes it.
+    possible table (one of several that fit) or pointer (code takes the callee's address). `function` is what
+    the step leads to, `name` a table's member, a static call's name, or the function whose code takes the
+    address; `source` is the line of the instruction.
     """
 
     kind: str

@@ -141,14 +141,17 @@ def test_a_function_that_jumps_through_a_table_is_named(images: Images) -> None:
 def test_a_pointer_that_was_passed_is_named_as_the_parameter(images: Images) -> None:
     edge = _edge(images, "parameter", "direct")
     assert edge.verdict == "indirect" and "through fn" in edge.why
-    assert [(hop.kind, hop.function) for hop in edge.via] == [("pointer", "gives")]
+    assert [(hop.kind, hop.function, hop.name) for hop in edge.via] == [("pointer", "direct", "gives")]
 
 
 def test_a_function_that_is_handed_over_itself_need_not_have_been_jumped_to(images: Images) -> None:
     # hands() passes freed and drops, and drops jumps to freed: either may be what was called.
     edge = _edge(images, "parameter", "freed")
     assert edge.verdict == "indirect" and "could be freed itself, or a call of drops" in edge.why
-    assert {(hop.kind, hop.name) for hop in edge.via} == {("pointer", "freed"), ("pointer", None)}
+    assert {(hop.kind, hop.function, hop.name) for hop in edge.via} == {
+        ("pointer", "freed", "hands"),
+        ("pointer", "drops", "hands"),
+    }
 
 
 def test_a_static_call_leads_to_no_function_that_nobody_hands_over(images: Images) -> None:

@@ -87,7 +87,7 @@ def _possible(callee: Function, holders: Sequence[Holder]) -> tuple[DraftHop, ..
 
 def _pointers(callee: Function, places: Sequence[tuple[Function, int]]) -> tuple[DraftHop, ...]:
     return tuple(
-        DraftHop("pointer", inside.name, callee.name, Place(inside.module, at)) for inside, at in places
+        DraftHop("pointer", callee.name, inside.name, Place(inside.module, at)) for inside, at in places
     )
 
 
@@ -150,7 +150,7 @@ def _jumped_by(reader: Reader, site: Site, function: Function, ways: Chains) -> 
         yield _Jumped(read.used is not None and is_only, f"{function.name} ({holder.name})", draft)
     for inside, at in taken_in(reader.tables, function)[:1] if not holders else ():
         why = f"a call through a pointer to {function.name}, which jumps on and left no frame"
-        hop = DraftHop("pointer", function.name, None, Place(inside.module, at))
+        hop = DraftHop("pointer", function.name, inside.name, Place(inside.module, at))
         yield _Jumped(is_only, function.name, Draft("tail-call", (hop, *jumps), why))
 
 

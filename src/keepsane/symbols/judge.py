@@ -166,15 +166,14 @@ def _through_end(
             return None
         name = last.function.name.removeprefix("__SCT__")
         jump = DraftHop("static call", callee.name, name, place_of(last))
-        return Draft(
-            "tail-call", (*hops, jump), f"it calls {start.name}, which jumps through the static call {name}"
-        )
+        why = f"it calls {start.name}, which jumps through the static call {name}, "
+        return Draft("indirect", (*hops, jump), f"{why}which could be set to {callee.name}")
     pointer = pointer_of(reader.text, last.inside, last.branch.insn, last.branch.register)
     if pointer.fixed is not None and taken_in(reader.tables, callee):
         variable = variable_at(reader.tables.data, pointer.fixed)
         jump = DraftHop("indirect jump", callee.name, variable.name if variable else None, place_of(last))
-        why = f"it calls {start.name}, which jumps through {variable.name if variable else 'a pointer'}"
-        return Draft("tail-call", (*hops, jump), why)
+        why = f"it calls {start.name}, which jumps through {variable.name if variable else 'a pointer'}, "
+        return Draft("indirect", (*hops, jump), f"{why}which could be set to {callee.name}")
     found = tables_read(reader.tables, callee, Site(last.inside, last.branch.insn.address, pointer))
     if found.used:
         jump = DraftHop("indirect jump", callee.name, found.used.name, place_of(last))
