@@ -21,7 +21,7 @@ from keepsane.symbols.loads import pointer_of
 from keepsane.symbols.members import expression_of
 from keepsane.symbols.objects import variable_at
 from keepsane.symbols.pointer import Pointer
-from keepsane.symbols.tables import Found, Holder, Site, entries, tables_read, taken_in
+from keepsane.symbols.tables import Found, Holder, Site, entries, structures_of, tables_read, taken_in
 from keepsane.symbols.text import Function, Place
 
 _MAX_JUMPS_BACK = 4
@@ -57,10 +57,13 @@ def judge_indirect(reader: Reader, caller: Function, branch: Branch, callee: Fun
     return Draft("indirect", hops[:LISTED], f"{said}: could be {first}a call of {ways}, {on}")
 
 
+def _fitting(found: Found) -> tuple[Holder, ...]:
+    return (found.used,) if found.used else found.possible if found.is_member else ()
+
+
 def _agree(expression: str, found: Found) -> bool:
     """Say whether the source's name fits the tables found: it may be of another structure at that offset."""
-    holders = (found.used,) if found.used else found.possible if found.is_member else ()
-    members = {one.name.rpartition(".")[2] for one in holders}
+    members = {one.name.rpartition(".")[2] for one in _fitting(found)}
     return not members or "->" not in expression or re.split(r"\.|->", expression)[-1] in members
 
 
@@ -98,7 +101,8 @@ def _source_of(reader: Reader, caller: Function, branch: Branch, pointer: Pointe
     if pointer.fixed is not None and not pointer.indexed:
         variable = variable_at(reader.tables.data, pointer.fixed)
         return variable.name if variable is not None else "a pointer"
-    expression = expression_of(reader.tables.types, caller, branch.insn.address, pointer)
+    structures = structures_of(_fitting(found), pointer)
+    expression = expression_of(reader.tables.types, caller, branch.insn.address, pointer, structures)
     if expression is not None and _agree(expression, found):
         return expression
     return f"a pointer{_loaded(pointer)}"

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -61,7 +61,7 @@ class Types:
     text: Text
     programs: dict[str | None, Any] = field(default_factory=dict)
     known: dict[Variable, Any] = field(default_factory=dict)
-    ways: dict[tuple[str | None, int, Pointer], frozenset[Way]] = field(default_factory=dict)
+    ways: dict[tuple[str | None, int, Pointer, frozenset[str]], Way | None] = field(default_factory=dict)
 
 
 def member_at(
@@ -176,12 +176,15 @@ def _variable(program: Any, name: str, file: str | None) -> Any:
         return None
 
 
-def expression_of(types: Types, function: Function, address: int, pointer: Pointer) -> str | None:
+def expression_of(
+    types: Types, function: Function, address: int, pointer: Pointer, structures: Set[str] = frozenset()
+) -> str | None:
     """
     Write the call at an address through a pointer as the source has it: `file->f_op->write`, or `fn`.
 
-    Said only where exactly one local variable leads to a function pointer by the offsets that the code loads,
-    or where it is a parameter of the function.
+    `structures` are those that the pointer may be a member of, none where nothing is known of that. Then it
+    is said only where exactly one local variable leads to a function pointer by the offsets that the code
+    loads. It is said, too, where the pointer is a parameter of the function.
     """
     program = _program_of(types, function.module)
     if program is None or pointer.fixed is not None:
@@ -189,25 +192,38 @@ def expression_of(types: Types, function: Function, address: int, pointer: Point
     if pointer.argument is not None:
         register = pointer.argument
         return _unless_damaged(None, lambda: _parameter(program, function, register))
-    found = {way.said for way in ways_to(types, function.module, address, pointer)}
-    return found.pop() if len(found) == 1 else None
+    way = way_to(types, function.module, address, pointer, structures)
+    return None if way is None else way.said
 
 
-def ways_to(types: Types, module: str | None, address: int, pointer: Pointer) -> frozenset[Way]:
-    """List the ways by which local variables lead to a function pointer by the offsets that are loaded."""
-    asked = (module, address, pointer)
+def way_to(
+    types: Types, module: str | None, address: int, pointer: Pointer, structures: Set[str]
+) -> Way | None:
+    """
+    Find how local variables lead to a function pointer by the offsets that the code loads, None for nohow.
+
+    Of several ways to one of these structures the innermost variable's is given; without any the only way.
+    """
+    asked = (module, address, pointer, frozenset(structures))
     if asked not in types.ways:
-        types.ways[asked] = _unless_damaged(frozenset(), lambda: _ways_to(types, *asked))
+        types.ways[asked] = _unless_damaged(None, lambda: _way_to(types, *asked))
     return types.ways[asked]
 
 
-def _ways_to(types: Types, module: str | None, address: int, pointer: Pointer) -> frozenset[Way]:
+def _way_to(
+    types: Types, module: str | None, address: int, pointer: Pointer, structures: frozenset[str]
+) -> Way | None:
     program = _program_of(types, module)
     if program is None or pointer.displacement is None:
-        return frozenset()
+        return None
     distances = (pointer.displacement, pointer.behind)
-    variables = _locals(program, address)
-    return frozenset(way for name, kind in variables for way in _ways(name, kind, *distances))
+    found = (
+        way for name, kind in _locals(program, address) for way in _ways(name, kind, *distances, structures)
+    )
+    if structures:
+        return next(found, None)
+    ways = {way.said: way for way in found}
+    return next(iter(ways.values())) if len(ways) == 1 else None
 
 
 def _parameter(program: Any, function: Function, register: str) -> str | None:
@@ -236,13 +252,13 @@ def _locals(program: Any, address: int) -> Iterator[tuple[str, Any]]:
                 continue
 
 
-def _ways(name: str, kind: Any, displacement: int, behind: int | None) -> Iterator[Way]:
+def _ways(name: str, kind: Any, displacement: int, behind: int | None, structures: Set[str]) -> Iterator[Way]:
     drgn = import_drgn()
-    path = _pointed(drgn, kind, displacement)
+    path = _pointed(drgn, kind, displacement, structures)
     if path is not None and _is_function_pointer(drgn, path.kind):
         yield Way(f"{name}->{path.said}", path.structures)
     outer = _pointed(drgn, kind, behind) if behind is not None else None
-    inner = _pointed(drgn, outer.kind, displacement) if outer is not None else None
+    inner = _pointed(drgn, outer.kind, displacement, structures) if outer is not None else None
     if outer is not None and inner is not None and _is_function_pointer(drgn, inner.kind):
         yield Way(f"{name}->{outer.said}->{inner.said}", inner.structures)
 
@@ -253,12 +269,15 @@ class _Leaf(NamedTuple):
     structures: tuple[str, ...]
 
 
-def _pointed(drgn: Any, kind: Any, offset_bytes: int) -> _Leaf | None:
-    """The member at an offset of the structure that a pointer points to, with its type."""
+def _pointed(drgn: Any, kind: Any, offset_bytes: int, structures: Set[str] = frozenset()) -> _Leaf | None:
+    """The member at an offset of the structure that a pointer points to, if it is one of those named."""
     kind = _plain(drgn, kind)
     if kind.kind != drgn.TypeKind.POINTER:
         return None
-    return _leaf(drgn, _plain(drgn, kind.type), offset_bytes)
+    inner = _plain(drgn, kind.type)
+    if structures and (inner.kind != drgn.TypeKind.STRUCT or inner.tag not in structures):
+        return None
+    return _leaf(drgn, inner, offset_bytes)
 
 
 def _leaf(drgn: Any, kind: Any, offset_bytes: int) -> _Leaf | None:
@@ -345,11 +364,11 @@ def _functions_in(drgn: Any, union: Any, offset_bytes: int) -> list[Any]:
 
 
 def _containing(drgn: Any, members: Any, offset_bytes: int) -> Any:
-    before = [one for one in members if one.bit_field_size is None and one.offset <= offset_bytes]
-    nearest = max((one.offset for one in before), default=0)
+    before = [one for one in members if one.bit_offset // 8 <= offset_bytes]
+    nearest = max((one.bit_offset // 8 for one in before), default=0)
     for member in before:
-        # The type of one that is only declared here makes drgn read all DWARF for it: ask none in vain.
-        if member.offset == nearest:
+        # All but the offset makes drgn read the member's type, and all DWARF if that is only declared here.
+        if member.bit_offset // 8 == nearest and member.bit_field_size is None:
             try:
                 size_bytes = drgn.sizeof(member.type)
             except TypeError:

@@ -11,11 +11,11 @@ at run time. Otherwise it could be.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from keepsane.symbols.members import Member, Types, member_at, ways_to
+from keepsane.symbols.members import Member, Types, member_at, way_to
 from keepsane.symbols.numbers import positions_of_number
 from keepsane.symbols.objects import Data, Variable, places_holding, pointer_at, variable_at
 from keepsane.symbols.pointer import Pointer
@@ -134,16 +134,16 @@ def _is_of_type(tables: Tables, holder: Holder, site: Site) -> bool:
 
     Where none does the type is not known: what the variables lead to need not be what was called.
     """
-    ways = ways_to(tables.types, site.inside.module, site.address, site.pointer)
-    names = {name for way in ways for name in way.structures if name}
-    return _is_one_of(holder, site.pointer, names)
+    structures = structures_of([holder], site.pointer)
+    way = way_to(tables.types, site.inside.module, site.address, site.pointer, structures)
+    return bool(structures) and way is not None
 
 
-def _is_one_of(holder: Holder, pointer: Pointer, structures: Set[str]) -> bool:
-    """Say whether the member stands at the offset that was loaded in one of these structures."""
-    member = holder.member
-    pairs = zip(member.structures, member.offsets_bytes, strict=True) if member is not None else ()
-    return any(name in structures and offset == pointer.displacement for name, offset in pairs)
+def structures_of(holders: Sequence[Holder], pointer: Pointer) -> frozenset[str]:
+    """Name the structures in which the member of these tables stands at the offset that was loaded."""
+    members = [one.member for one in holders if one.member is not None]
+    pairs = [pair for one in members for pair in zip(one.structures, one.offsets_bytes, strict=True)]
+    return frozenset(name for name, offset_bytes in pairs if name and offset_bytes == pointer.displacement)
 
 
 def _fits(holder: Holder, pointer: Pointer) -> bool:
