@@ -12,7 +12,7 @@ from keepsane import __version__
 from keepsane.model import Edge, Event, Frame, Hop, SourceLine, Stack
 from keepsane.symbols.image import Image
 
-_EDITION = 2
+_EDITION = 3
 """Raised with every change to what an edge is made of or how it is judged: no old answer is asked for."""
 
 Images = Mapping[str | None, Image]
