@@ -58,8 +58,9 @@ class OomTask:
     """
     One row of the table of tasks.
 
-    Sizes are in pages; `pgtables_bytes` is None where the kernel prints a count of tables instead (before
-    4.16). Before 2.6.36 `oom_score_adj` is the old `oom_adj` (-17 to 15).
+    Sizes are in pages. Since 6.8 the resident ones are also told apart (`rss_anon_pages`, ...). Before 4.16
+    the kernel counts page tables (`nr_ptes`) and prints no `pgtables_bytes`. Before 2.6.36 `oom_score_adj` is
+    the old `oom_adj` (-17 to 15).
     """
 
     line: int
@@ -68,9 +69,13 @@ class OomTask:
     tgid: int | None
     total_vm_pages: int
     rss_pages: int
-    pgtables_bytes: int | None
-    swapents_pages: int | None
-    oom_score_adj: int | None
+    rss_anon_pages: int | None = None
+    rss_file_pages: int | None = None
+    rss_shmem_pages: int | None = None
+    pgtables_bytes: int | None = None
+    nr_ptes: int | None = None
+    swapents_pages: int | None = None
+    oom_score_adj: int | None = None
     comm: str
 
 

@@ -42,6 +42,7 @@ KINDS = {
         "callbacks suppressed",
     ),
     "oom": ("oom-killer: gfp_mask=", ": Kill"),
+    "mem_report": ("Mem-Info:", "Mem-info:", "kB min:"),
     "mce": ("ardware Error]: ", "HARDWARE ERROR"),
     "aer": (" received", "PCIe Bus Error: "),
     "other": (
