@@ -36,8 +36,13 @@ KINDS = {
         "vmap allocation",
         "Unable to allocate memory on",
         "alloc failed, req-size",
+        "swiotlb buffer is full",
+        "SW-IOMMU space for",
+        "pool for atomic",
+        "callbacks suppressed",
     ),
     "oom": ("oom-killer: gfp_mask=", ": Kill"),
+    "mem_report": ("Mem-Info:", "Mem-info:", "kB min:"),
     "mce": ("ardware Error]: ", "HARDWARE ERROR"),
     "aer": (" received", "PCIe Bus Error: "),
     "other": (

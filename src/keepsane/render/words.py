@@ -8,6 +8,7 @@ from dataclasses import fields
 
 from keepsane.kernel.registers import address_in_words
 from keepsane.model import Check, Event, Kernel, Report, Task
+from keepsane.render.value_words import value_words
 
 _COMMON = frozenset(field.name for field in fields(Event))
 _SAID_TOGETHER = frozenset({"address", "address_means", "access", "file", "source_line"})
@@ -96,6 +97,4 @@ def _own_facts(event: Event) -> Iterator[tuple[str, str]]:
 
 
 def _own_fact(name: str, value: object) -> str:
-    if isinstance(value, tuple):
-        return "\n".join(str(part) for part in value)
-    return f"{value:#x}" if isinstance(value, int) and name.endswith(_IN_HEX) else str(value)
+    return f"{value:#x}" if isinstance(value, int) and name.endswith(_IN_HEX) else value_words(value)
