@@ -25,6 +25,9 @@ from keepsane.kernel.block import PRELUDE, Block, Opening, build, damage_of
 from keepsane.kernel.cma import CMA, CmaRequest, parse_cma_request
 from keepsane.kernel.cpuset import parse_allowed_nodes
 from keepsane.kernel.culprit import plain_name
+from keepsane.kernel.failed_request import accounted
+from keepsane.kernel.gfp import Gfp
+from keepsane.kernel.ledger import Ledger
 from keepsane.kernel.mem_info import MemInfo
 from keepsane.kernel.requester import in_interrupt, is_mixed, requester
 from keepsane.kernel.show_mem import MEM_INFO, parse_mem_info
@@ -43,7 +46,8 @@ class AllocFailure(Event):
     `task` ran at that time: where `in_interrupt` is true it was only interrupted (None: the stack does not
     show it). `nodemask`, `cpuset` and `mems_allowed` say which nodes were allowed. `suppressed` counts the
     failures before this one that the kernel did not print. `memory` is the state at the time of printing,
-    a moment after the failure. `slab`, `cma` and `bounce_buffer` are what those allocators add.
+    a moment after the failure. `gfp` is the mode in words, `ledger` what of the free memory the request could
+    use, and why that was not enough. `slab`, `cma` and `bounce_buffer` are what those allocators add.
     """
 
     order: int | None = None
@@ -57,6 +61,8 @@ class AllocFailure(Event):
     mems_allowed: tuple[int, ...] | None = None
     suppressed: int | None = None
     memory: MemInfo | None = None
+    gfp: Gfp | None = None
+    ledger: Ledger | None = None
     slab: SlabCache | None = None
     cma: CmaRequest | None = None
     bounce_buffer: BounceBuffer | None = None
@@ -104,6 +110,16 @@ def _failure(
 ) -> AllocFailure:
     mode = part if part.get("mode") else (later.groupdict() if (later := block.find(_CONTINUED)) else {})
     asked, number, nodes = requester(block), mode.get("mode"), parse_allowed_nodes(block.records)
+    order = int(part["order"] or 0) if "order" in part else None
+    made = accounted(
+        memory := parse_mem_info(block.records),
+        mask := int(number, 16) if number else None,
+        mode.get("mode_text"),
+        block.body.release,
+        order,
+        size_bytes=size_bytes,
+        nodes=(nodes.nodemask, nodes.mems_allowed),
+    )
     # A frame with a question mark never names an event.
     function = plain_name(asked.function) if asked and asked.function and asked.reliable else None
     return build(
@@ -113,8 +129,8 @@ def _failure(
         what + (f" in {function}" if function else ""),
         damage=_damage(block),
         task=_task(block, part.get("comm")),
-        order=int(part["order"] or 0) if "order" in part else None,
-        mode=int(number, 16) if number else None,
+        order=order,
+        mode=mask,
         mode_text=mode.get("mode_text"),
         size_bytes=size_bytes,
         requester=asked,
@@ -123,7 +139,9 @@ def _failure(
         cpuset=nodes.cpuset,
         mems_allowed=nodes.mems_allowed,
         suppressed=_suppressed(block),
-        memory=parse_mem_info(block.records),
+        memory=memory,
+        gfp=made.gfp,
+        ledger=made.ledger,
         slab=parse_slab_cache(block.records),
     )
 

@@ -20,6 +20,9 @@ from typing import Any
 
 from keepsane.kernel.block import Block, Opening, build
 from keepsane.kernel.cpuset import parse_allowed_nodes
+from keepsane.kernel.failed_request import accounted
+from keepsane.kernel.gfp import Gfp
+from keepsane.kernel.ledger import Ledger
 from keepsane.kernel.mem_info import CgroupAmount, CgroupUsage, MemInfo, OomTask
 from keepsane.kernel.memcg import parse_cgroup_amounts, parse_cgroup_usage
 from keepsane.kernel.memory_line import plain_line
@@ -41,7 +44,8 @@ class OomKill(Event):
     a control group was used up. `sysrq` is true where a person asked for it (sysrq-f; the kernel prints
     order -1 then, and `order` is None). `nodemask`, `cpuset` and `mems_allowed` say which nodes the request
     was allowed. `memory` is the state when the report was printed, None where the kernel prints none: a
-    control group has `cgroup_usage` and `cgroup_amounts` in its place. `tasks` is the table of tasks,
+    control group has `cgroup_usage` and `cgroup_amounts` in its place. `gfp` is the mode in words, `ledger`
+    what of the free memory the request could use. `tasks` is the table of tasks,
     `tasks_left_out` counts the rows that are not in it.
     """
 
@@ -61,6 +65,8 @@ class OomKill(Event):
     cpuset: str | None = None
     mems_allowed: tuple[int, ...] | None = None
     memory: MemInfo | None = None
+    gfp: Gfp | None = None
+    ledger: Ledger | None = None
     cgroup_usage: tuple[CgroupUsage, ...] = ()
     cgroup_amounts: tuple[CgroupAmount, ...] = ()
     tasks: tuple[OomTask, ...] = ()
@@ -124,6 +130,16 @@ def _is_global(texts: list[str], summary: str, cgroup: str | None) -> bool | Non
 def _build(block: Block, scope: _Scope, victims: tuple[Victim, ...], damage: str, **own: Any) -> OomKill:
     """Build the event: what its headline says is `own`, the rest is read here."""
     nodes, table = parse_allowed_nodes(block.records), parse_tasks(block.records)
+    memory = parse_mem_info(block.records)
+    made = accounted(
+        memory,
+        own.get("mode"),
+        own.get("mode_text"),
+        block.body.release,
+        own.get("order"),
+        nodes=(nodes.nodemask, nodes.mems_allowed),
+        oom=True,
+    )
     return build(
         OomKill,
         block,
@@ -140,7 +156,9 @@ def _build(block: Block, scope: _Scope, victims: tuple[Victim, ...], damage: str
         nodemask=nodes.nodemask,
         cpuset=nodes.cpuset,
         mems_allowed=nodes.mems_allowed,
-        memory=parse_mem_info(block.records),
+        memory=memory,
+        gfp=made.gfp,
+        ledger=made.ledger if memory and not own.get("sysrq") else None,
         cgroup_usage=parse_cgroup_usage(block.records),
         cgroup_amounts=parse_cgroup_amounts(block.records),
         tasks=table.tasks,

@@ -6,8 +6,8 @@ What memory was wanted for, by the functions that asked: what does its caller do
     mempool_alloc_noprof            the first try of a pool that keeps a reserve of its own
     usb_probe_interface             a device that is just being set up: it will not work
 
-Whether a failure hurts is decided by the caller, not by the allocator. A path that no row knows is not judged.
-Source: the callers themselves (as of 6.12): net/core/skbuff.c, mm/mempool.c, mm/util.c, drivers/base/dd.c, ...
+Whether a failure hurts is decided by the caller, not by the allocator. A path that no row knows is not
+judged. Source: the callers themselves (as of 6.12): net/core/skbuff.c, mm/mempool.c, drivers/base/dd.c, ...
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from keepsane.model import Frame
 
 Harm = Literal["none", "retried", "operation", "data"]
 """
-What a failure costs: `none`, the caller has something else to do then; `retried`, a packet or the like is lost
-and comes again; `operation`, what somebody wanted to do fails; `data`, I/O may fail.
+What a failure costs: `none`, the caller has something else to do then; `retried`, a packet or the like is
+lost and comes again; `operation`, what somebody wanted to do fails; `data`, I/O may fail.
 """
 
 
@@ -125,7 +125,8 @@ _ROWS = (
         "transmit",
         Names(
             "sock_alloc_send_* sock_wmalloc tcp_send* tcp_write_xmit udp_send* unix_(stream|dgram)_sendmsg "
-            "ip_append_data dev_queue_xmit* skb_copy* pskb_copy* skb_clone* netlink_(sendmsg|alloc)* nlmsg_new"
+            "ip_append_data dev_queue_xmit* skb_copy* pskb_copy* skb_clone* "
+            "netlink_(sendmsg|alloc)* nlmsg_new"
         ),
         "a packet to be sent",
         "it is not sent; protocols with acknowledgement try again, others tell the program",
@@ -134,9 +135,9 @@ _ROWS = (
     _Row(
         "device",
         Names(
-            "really_probe *_probe driver_probe_device *_probe_device *_probe_interface dev_open dev_change_flags "
-            "request_firmware* firmware_request_* do_init_module load_module *_ndo_open *_hw_init *_open_device "
-            "do_one_initcall"
+            "really_probe *_probe driver_probe_device *_probe_device *_probe_interface dev_open "
+            "dev_change_flags request_firmware* firmware_request_* do_init_module load_module *_ndo_open "
+            "*_hw_init *_open_device do_one_initcall"
         ),
         "setting up a device or a module",
         "that fails, and the device does not work",
