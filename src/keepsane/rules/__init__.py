@@ -27,6 +27,9 @@ FAMILIES = {
     "rcu": "keepsane.kernel.rcu",
     "stack_overflow": "keepsane.kernel.oops",
     "modules": "keepsane.model",
+    "allocation": "keepsane.kernel.alloc_failure",
+    "allocation_request": "keepsane.kernel.alloc_failure",
+    "allocation_harm": "keepsane.kernel.alloc_failure",
 }
 """
 The modules of this room that hold rules, in the order in which a reader meets them, each with the module
