@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from keepsane.kernel.gfp import decode
@@ -134,7 +136,9 @@ def test_a_node_with_only_movable_memory_cannot_serve_a_kernel_s_user_page() -> 
         blocks="1*4kB (M) 31743*4096kB (M)",
         node=4,
     )
-    ledger = account(mem_info(node), request(0x500CC2, "5.8.2", nodes=(4,), oom=True))
+    # The other nodes, outside the cpuset, have the rest of what the totals say, and are not printed.
+    info = mem_info(node, lacks="its end is missing", free=159849484)
+    ledger = account(info, request(0x500CC2, "5.8.2", nodes=(4,), oom=True))
     assert ledger.verdict == "cpuset-or-movable-only"
     assert dict(ledger.losses) == {"zones above reach": 32505352}
 
@@ -195,6 +199,29 @@ def test_more_than_all_memory_is_absurd_whatever_is_free() -> None:
     # 1965969 pages of RAM are 8052609024 bytes.
     assert account(mem_info(ram_pages=1965969), asked).verdict == "size-absurd"
     assert account(desktop(), request(0x24000C0, "4.9.3", order=11)).verdict == "size-absurd"
+
+
+def test_what_vmalloc_asked_for_is_judged_by_all_its_pages() -> None:
+    # 40000 kB free: 10000 pages, 1000 must remain, so 9000 are usable and 8192000 bytes are 2000 pages.
+    def asked(size_bytes: int) -> Ledger:
+        some = zone("Normal", "free:40000 min:4000 free_cma:0", reserve=(0, 0, 0, 0), blocks="10000*4kB (U)")
+        return account(mem_info(some), request(0x24000C2, "4.4.114", size_bytes=size_bytes))
+
+    assert asked(8192000).verdict == "incomplete"
+    assert "room for the addresses" in asked(8192000).why
+    assert asked(9001 * 4096).verdict == "shortage"
+    unknown = replace(desktop(), ram_pages=None)
+    assert account(unknown, request(0x24000C2, "4.9.3", size_bytes=17178820608)).verdict == "incomplete"
+
+
+def test_a_zone_that_is_lost_in_the_middle_leaves_the_report_incomplete() -> None:
+    # The zones printed have 350 pages free, the totals say 90000.
+    one = zone("Normal", "free:1400 min:4000 free_cma:0", reserve=(0, 0, 0, 0), blocks="350*4kB (U)")
+    cut = account(mem_info(one, lacks="lines are missing", free=90000), request(0x24000C0, "4.9.0"))
+    assert (cut.verdict, cut.part) == ("incomplete", "shortage")
+    assert (
+        account(mem_info(one, lacks="the end", free=360), request(0x24000C0, "4.9.0")).verdict == "shortage"
+    )
 
 
 def lab(dma: str, dma32: str, reserve: int, dma_blocks: str, dma32_blocks: str) -> MemInfo:
