@@ -38,7 +38,7 @@ Verdict = Literal[
 COSTLY_ORDER = 3
 """PAGE_ALLOC_COSTLY_ORDER: up to here the kernel insists, above it gives up."""
 LARGEST_ORDER = 10
-"""Of the largest block, where no list of blocks says otherwise (MAX_ORDER, before 6.4 one more)."""
+"""Of the largest block, unless a list of blocks goes further: MAX_ORDER, before 6.4 MAX_ORDER - 1."""
 
 
 class Loss(NamedTuple):
@@ -167,9 +167,9 @@ def _known(zone: Zone, mem_info: MemInfo) -> Zone:
 
 def _absurd(mem_info: MemInfo, request: Request) -> _Said | None:
     orders = [block.order for zone in mem_info.zones for block in zone.blocks or ()]
-    largest = min(max(orders, default=LARGEST_ORDER), MAX_ORDER)
-    if request.order > max(largest, LARGEST_ORDER):
-        return _Said("size-absurd", f"no block is larger than order {max(largest, LARGEST_ORDER)}")
+    largest = max(*orders, LARGEST_ORDER) if orders else MAX_ORDER
+    if request.order > min(largest, MAX_ORDER):
+        return _Said("size-absurd", f"no block is larger than order {min(largest, MAX_ORDER)}")
     ram, size = mem_info.ram_pages, request.size_bytes
     if ram is not None and size is not None and size > ram * mem_info.page_bytes:
         return _Said("size-absurd", f"{size} bytes are more than the {ram} pages of RAM that there are")
@@ -238,11 +238,7 @@ def _passed(passing: list[ZoneLedger], real: list[ZoneLedger], request: Request)
     if request.gfp is not None and request.gfp.thisnode and able != nodes:
         return _Said("incomplete", "it may use one node only, and the report does not say which", best)
     if _contradicts(best, request):
-        why = (
-            f"{best.zone.name} has more free than its high watermark, and such a request is not given up; "
-            "a task that reclaims memory itself (PF_MEMALLOC) or is dying would be, which is not printed"
-        )
-        return _Said("contradiction", why, best)
+        return _Said("contradiction", _contradiction(best, request), best)
     close = (
         "barely: by less than the counters may lag"
         if best.borderline
@@ -250,6 +246,16 @@ def _passed(passing: list[ZoneLedger], real: list[ZoneLedger], request: Request)
     )
     why = f"when this was printed the request would have been served from {best.zone.name}, {close}"
     return _Said("race", why + "; what it lacked before is not in this report", best)
+
+
+def _contradiction(best: ZoneLedger, request: Request) -> str:
+    much = f"{best.zone.name} has more free than its high watermark, and"
+    if request.oom:
+        return f"{much} no task need be killed for such a request; that it was allowed all nodes is assumed"
+    return (
+        f"{much} such a request is not given up; that its task reclaims memory itself (PF_MEMALLOC) or is "
+        "being killed would explain it, and is not printed"
+    )
 
 
 def _contradicts(best: ZoneLedger, request: Request) -> bool:
@@ -291,10 +297,10 @@ def _elsewhere(checked: tuple[ZoneLedger, ...], request: Request) -> ZoneLedger 
     if request.gfp is None:
         return None
     free = replace(request, nodes=None, gfp=replace(request.gfp, highest_zone="Movable"))
+    names = _names_by_node(tuple(one.zone for one in checked))
     for one in checked:
         if _is_barred(one, request):
-            names = tuple(other.zone.name for other in checked if other.zone.node == one.zone.node)
-            tried = check_zone(one.zone, free, names=names)
+            tried = check_zone(one.zone, free, names=names[one.zone.node])
             if tried.outcome == "passes" and not tried.borderline:
                 return one
     return None

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from keepsane.kernel.gfp import Gfp
-from keepsane.kernel.watermark_form import FORMS, Form, Request, Rights, forms_of, rights_of
+from keepsane.kernel.watermark_form import Form, Request, Rights, forms_of, rights_of
 from keepsane.kernel.zone import FreeBlocks, Zone
 from keepsane.kernel.zone_state import (
     MAX_ORDER,
@@ -100,9 +100,9 @@ def check_zone(
     if not 0 <= request.order <= MAX_ORDER:
         return ZoneLedger(zone=zone, outcome="unknown", why=f"no zone has blocks of order {request.order}")
     drift, gfp = drift_pages(zone, cpus, page_bytes), request.gfp
-    forms = [form for form in forms_of(request.version) if request.version or _fits(form, zone)] or [
-        FORMS[-1]
-    ]
+    forms = forms_of(request.version)
+    if request.version is None:
+        forms = tuple(form for form in forms if _fits(form, zone)) or forms
     cases = (
         _Case(zone, request, gfp, form, rights_of(gfp, request, form), (*names, zone.name)) for form in forms
     )
@@ -213,7 +213,7 @@ def _steps(case: _Case) -> tuple[Step, ...]:
 
 def _block(case: _Case) -> Step:
     pages = 1 << case.request.order
-    words = "a block counts by its last page" if pages > 1 else "one page asks for no more than itself"
+    words = "a block counts by its last page" if pages > 1 else "a single page takes nothing away"
     if case.form.counts_two_more:
         return Step("block", -pages - 1, "the block, and one page too many: a slip of these kernels")
     return Step("block", 1 - pages, words)
@@ -306,7 +306,9 @@ def _judge(case: _Case, steps: tuple[Step, ...]) -> tuple[Outcome, str]:
         rest += step.pages
         if rest <= mark and step.name != "free":
             outcome, why = _TOOK[step.name]
-            return outcome, f"{why}: {count_pages(max(rest, 0))} of {steps[0].pages} left, {mark + 1} needed"
+            kept = -step.pages if step.name == "lowmem_reserve" else 0
+            left, needed = count_pages(max(rest + kept, 0)), mark + kept + 1
+            return outcome, f"{why}: {left} of {steps[0].pages} left, {needed} needed"
     return _judge_blocks(case, rest, mark)
 
 
