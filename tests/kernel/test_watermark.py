@@ -152,6 +152,17 @@ def test_what_is_not_printed_but_could_decide_leaves_the_outcome_open() -> None:
     assert check_zone(replace(cut, free_pages=900), request(0xCC0, "6.12.0")).outcome == "short"
 
 
+def test_cma_pages_are_back_in_the_count_of_the_orders_from_3_11_on() -> None:
+    # Order 1, 400 free, 200 of it CMA, min 100: 400 - 1 - 200 = 199 > 100. Orders: 199 - 180 = 19 <= 50, but
+    # with the CMA pages, 399 - 180 = 219 > 50, and the two types have blocks of two pages.
+    mixed = zone(
+        "Normal", "free:1600 min:400 free_cma:800", reserve=(0,) * 4, blocks="180*4kB (UC) 110*8kB (UC)"
+    )
+    assert check_zone(mixed, request(0xD0, "3.9.0", order=1)).outcome == "fragmentation"
+    assert check_zone(mixed, request(0xD0, "3.11.0", order=1)).outcome == "passes"
+    assert check_zone(mixed, request(0xD0, "3.10.0", order=1)).outcome == "unknown"
+
+
 VERSIONS = [form.since for form in FORMS] + [(2, 6, 32), (5, 4, 80), (5, 10, 100), (6, 1, 0), None]
 MASKS = [0x0, 0x20, 0x800, 0x820, 0xA20, 0xCC0, 0x100CCA, 0x10CC0, 0x20CC0, 0x92880, 0xD0, 0x2080020]
 PAGES = st.integers(0, 1 << 22)

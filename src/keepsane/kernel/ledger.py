@@ -104,7 +104,7 @@ def account(mem_info: MemInfo, request: Request, *, cpus: int | None = None) -> 
         zone=said.zone,
         needed_pages=needed,
         usable_pages=usable,
-        part=said.verdict if lacks and said.verdict != "incomplete" else None,
+        part=said.verdict if lacks and zones and said.verdict != "incomplete" else None,
         gives_up=gives_up(request),
         zones=checked,
         free_pages=free,

@@ -307,8 +307,9 @@ def _judge(case: _Case, steps: tuple[Step, ...]) -> tuple[Outcome, str]:
         if rest <= mark and step.name != "free":
             outcome, why = _TOOK[step.name]
             kept = -step.pages if step.name == "lowmem_reserve" else 0
-            left, needed = count_pages(max(rest + kept, 0)), mark + kept + 1
-            return outcome, f"{why}: {left} of {steps[0].pages} left, {needed} needed"
+            left, needed = max(rest + kept, 0), mark + kept + 1
+            free = "free" if left == steps[0].pages else f"left of {steps[0].pages}"
+            return outcome, f"{why}: {count_pages(left)} {free}, {needed} needed"
     return _judge_blocks(case, rest, mark)
 
 
