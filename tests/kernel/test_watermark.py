@@ -116,7 +116,9 @@ def test_red_hat_s_2_6_32_and_the_original_are_both_tried() -> None:
 @pytest.mark.parametrize(
     ("entries", "names", "highest", "pages"),
     [
-        ((0, 488, 489, 489), ("DMA", "DMA32"), "Normal", 489),
+        ((0, 488, 488, 488), ("DMA", "DMA32"), "Normal", 488),
+        # arm64 without DMA32: the entry that adds pages is Normal's, so a list with DMA32 explains it.
+        ((0, 0, 3000, 3000, 3000), ("DMA", "Normal"), "Normal", 3000),
         ((0, 865, 3032, 3032), ("DMA", "Normal", "HighMem"), "Normal", 865),
         ((0, 865, 3032, 3032), ("DMA", "Normal", "HighMem"), "Movable", 3032),
         ((0, 865, 3032, 3032), ("DMA",), "Normal", None),  # the second zone may be DMA32 or Normal
@@ -148,6 +150,17 @@ def test_what_is_not_printed_but_could_decide_leaves_the_outcome_open() -> None:
     assert open_.missing == ("free_cma", "reserved_highatomic", "the list of free blocks")
     # Too little stays too little, whatever else would be taken from it.
     assert check_zone(replace(cut, free_pages=900), request(0xCC0, "6.12.0")).outcome == "short"
+
+
+def test_cma_pages_are_back_in_the_count_of_the_orders_from_3_11_on() -> None:
+    # Order 1, 400 free, 200 of it CMA, min 100: 400 - 1 - 200 = 199 > 100. Orders: 199 - 180 = 19 <= 50, but
+    # with the CMA pages, 399 - 180 = 219 > 50, and the two types have blocks of two pages.
+    mixed = zone(
+        "Normal", "free:1600 min:400 free_cma:800", reserve=(0,) * 4, blocks="180*4kB (UC) 110*8kB (UC)"
+    )
+    assert check_zone(mixed, request(0xD0, "3.9.0", order=1)).outcome == "fragmentation"
+    assert check_zone(mixed, request(0xD0, "3.11.0", order=1)).outcome == "passes"
+    assert check_zone(mixed, request(0xD0, "3.10.0", order=1)).outcome == "unknown"
 
 
 VERSIONS = [form.since for form in FORMS] + [(2, 6, 32), (5, 4, 80), (5, 10, 100), (6, 1, 0), None]

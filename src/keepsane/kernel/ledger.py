@@ -2,7 +2,7 @@
 """
 The account of one failed allocation: of all that was free, what could it use, and why was that not enough.
 
-    free:103MB, and a GFP_ATOMIC page could use none of it: 98 MB are CMA, the rest is below the watermark
+    of 35948 free pages a GFP_ATOMIC page could use none: 35784 are CMA, 164 lie below the watermark
 
 The report is printed after the failure. Where the check would pass by then, memory was freed in between, and
 nothing is said about the cause. Source: mm/page_alloc.c, __alloc_pages_slowpath().
@@ -15,10 +15,10 @@ from typing import Literal, NamedTuple
 
 from keepsane.kernel.gfp import Gfp
 from keepsane.kernel.mem_info import MemInfo
-from keepsane.kernel.watermark import ZoneLedger, check_zone
+from keepsane.kernel.watermark import ZoneLedger, check_zone, count_pages
 from keepsane.kernel.watermark_form import Request, forms_of, rights_of
 from keepsane.kernel.zone import Zone
-from keepsane.kernel.zone_state import MAX_ORDER, is_within_reach
+from keepsane.kernel.zone_state import MAX_ORDER, hides_free_memory, is_within_reach
 
 Verdict = Literal[
     "shortage",
@@ -38,7 +38,7 @@ Verdict = Literal[
 COSTLY_ORDER = 3
 """PAGE_ALLOC_COSTLY_ORDER: up to here the kernel insists, above it gives up."""
 LARGEST_ORDER = 10
-"""Of the largest block, where no list of blocks says otherwise (MAX_ORDER, before 6.4 one more)."""
+"""Of the largest block, unless a list of blocks goes further: MAX_ORDER, before 6.4 MAX_ORDER - 1."""
 
 
 class Loss(NamedTuple):
@@ -87,11 +87,13 @@ def account(mem_info: MemInfo, request: Request, *, cpus: int | None = None) -> 
     is incomplete.
     """
     zones = tuple(_known(zone, mem_info) for zone in mem_info.zones)
-    names = tuple(dict.fromkeys(zone.name for zone in zones))
+    names = _names_by_node(zones)
     checked = tuple(
-        check_zone(zone, request, names=names, cpus=cpus, page_bytes=mem_info.page_bytes) for zone in zones
+        check_zone(zone, request, names=names[zone.node], cpus=cpus, page_bytes=mem_info.page_bytes)
+        for zone in zones
     )
     said = _absurd(mem_info, request) or _decide(checked, request)
+    said = _sized(said, checked, mem_info.page_bytes, request)
     lacks = _lacks(mem_info, request) if said.verdict != "size-absurd" else ""
     needed, usable = _numbers(said, request)
     losses = _losses(checked, request)
@@ -102,13 +104,25 @@ def account(mem_info: MemInfo, request: Request, *, cpus: int | None = None) -> 
         zone=said.zone,
         needed_pages=needed,
         usable_pages=usable,
-        part=said.verdict if lacks and said.verdict != "incomplete" else None,
+        part=said.verdict if lacks and zones and said.verdict != "incomplete" else None,
         gives_up=gives_up(request),
         zones=checked,
         free_pages=free,
         usable_total_pages=free - sum(loss.pages for loss in losses),
         losses=losses,
     )
+
+
+def _sized(said: _Said, checked: tuple[ZoneLedger, ...], page_bytes: int, request: Request) -> _Said:
+    """Judge what vmalloc() was asked for by all of its pages, not by the first."""
+    size = request.size_bytes
+    if size is None or said.verdict not in ("race", "contradiction"):
+        return said
+    asked, usable = -(-size // page_bytes), sum(one.usable_pages for one in checked)
+    if asked > usable:
+        return _Said("shortage", f"{count_pages(asked)} were asked for, and {usable} are usable", said.zone)
+    why = "there is memory enough; whether vmalloc() had room for the addresses is not printed"
+    return _Said("incomplete", why, said.zone)
 
 
 def gives_up(request: Request) -> str:
@@ -137,17 +151,25 @@ def free_needed_pages(zone: ZoneLedger) -> int | None:
     return max(0, 1 - zone.margin_pages)
 
 
+def _names_by_node(zones: tuple[Zone, ...]) -> dict[int | None, tuple[str, ...]]:
+    nodes = {zone.node for zone in zones}
+    return {node: tuple(zone.name for zone in zones if zone.node == node) for node in nodes}
+
+
 def _known(zone: Zone, mem_info: MemInfo) -> Zone:
-    """Fill in what the totals say of every zone: without free CMA pages at all, none has any."""
-    no_cma = zone.free_cma_pages is None and mem_info.total("free_cma") == 0
-    return replace(zone, free_cma_pages=0) if no_cma else zone
+    """Fill in what the totals say of a zone: where none has free CMA pages, or it is the only one."""
+    total = mem_info.total("free_cma")
+    only = len(mem_info.zones) == 1 and mem_info.total("free") == zone.free_pages
+    if zone.free_cma_pages is not None or total is None or (total and not only):
+        return zone
+    return replace(zone, free_cma_pages=total)
 
 
 def _absurd(mem_info: MemInfo, request: Request) -> _Said | None:
     orders = [block.order for zone in mem_info.zones for block in zone.blocks or ()]
-    largest = min(max(orders, default=LARGEST_ORDER), MAX_ORDER)
-    if request.order > max(largest, LARGEST_ORDER):
-        return _Said("size-absurd", f"no block is larger than order {max(largest, LARGEST_ORDER)}")
+    largest = max(*orders, LARGEST_ORDER) if orders else MAX_ORDER
+    if request.order > min(largest, MAX_ORDER):
+        return _Said("size-absurd", f"no block is larger than order {min(largest, MAX_ORDER)}")
     ram, size = mem_info.ram_pages, request.size_bytes
     if ram is not None and size is not None and size > ram * mem_info.page_bytes:
         return _Said("size-absurd", f"{size} bytes are more than the {ram} pages of RAM that there are")
@@ -158,21 +180,31 @@ def _lacks(mem_info: MemInfo, request: Request) -> str:
     """
     Say what is missing of what the verdict needs.
 
-    The lists of free blocks come after all zones, so with one of them every zone was printed.
+    The lists of free blocks come after all zones, so with one of them every zone was printed, unless lines
+    are missing in between. Then the zones have less free than the totals say; so they have where the kernel
+    prints the nodes of a cpuset only.
     """
     if request.gfp is None:
         return "what the request may use is not known: the report has no mode"
     if not mem_info.zones and (mem_info.lacks or mem_info.ram_pages is None):
         return mem_info.lacks or "no zone is printed"
+    if request.size_bytes is not None and mem_info.ram_pages is None:
+        return mem_info.lacks or "the size of RAM is not printed"
     listed = any(zone.blocks is not None for zone in mem_info.zones)
-    return mem_info.lacks if mem_info.zones and not listed else ""
+    hides = hides_free_memory(mem_info) and not _leaves_out_nodes(request)
+    return mem_info.lacks if mem_info.zones and (hides or not listed) else ""
+
+
+def _leaves_out_nodes(request: Request) -> bool:
+    nodes = request.nodes or ()
+    return len(set(nodes)) <= max(nodes, default=-1)
 
 
 def _decide(checked: tuple[ZoneLedger, ...], request: Request) -> _Said:
     within = [one for one in checked if one.outcome != "out-of-reach"]
     real = [one for one in within if one.outcome != "zone-empty"]
     if not real:
-        return _nothing_within(checked, within)
+        return _nothing_within(checked, within, request)
     passing = [one for one in real if one.outcome == "passes"]
     if passing:
         return _passed(passing, real, request)
@@ -182,15 +214,21 @@ def _decide(checked: tuple[ZoneLedger, ...], request: Request) -> _Said:
     return _failed(checked, real, request)
 
 
-def _nothing_within(checked: tuple[ZoneLedger, ...], within: list[ZoneLedger]) -> _Said:
-    barred = [one for one in checked if one.outcome == "out-of-reach" and one not in within]
-    movable = [one for one in barred if one.zone.name == "Movable" or one.why.startswith("node ")]
-    if movable and not within:
-        largest = _largest(movable)
+def _nothing_within(checked: tuple[ZoneLedger, ...], within: list[ZoneLedger], request: Request) -> _Said:
+    barred = [one for one in checked if _is_barred(one, request)]
+    if barred and not within:
+        largest = _largest(barred)
         why = f"the only zones printed are out of its reach: {largest.why}"
         return _Said("cpuset-or-movable-only", why, largest)
     empty = within[0] if within else None
     return _Said("zone-empty", "no zone that it may use has any pages", empty)
+
+
+def _is_barred(one: ZoneLedger, request: Request) -> bool:
+    """Tell whether a movable zone, or a node, is closed to the request, rather than a higher zone."""
+    if one.outcome != "out-of-reach" or request.gfp is None:
+        return False
+    return one.zone.name == "Movable" or is_within_reach(one.zone, request.gfp.highest_zone)
 
 
 def _passed(passing: list[ZoneLedger], real: list[ZoneLedger], request: Request) -> _Said:
@@ -200,16 +238,24 @@ def _passed(passing: list[ZoneLedger], real: list[ZoneLedger], request: Request)
     if request.gfp is not None and request.gfp.thisnode and able != nodes:
         return _Said("incomplete", "it may use one node only, and the report does not say which", best)
     if _contradicts(best, request):
-        why = (
-            f"{best.zone.name} has more free than its high watermark, and such a request is not given up; "
-            "a task that reclaims memory itself (PF_MEMALLOC) or is dying would be, which is not printed"
-        )
-        return _Said("contradiction", why, best)
+        return _Said("contradiction", _contradiction(best, request), best)
     close = (
-        "barely: by less than the counters may lag" if best.borderline else f"by {best.margin_pages} pages"
+        "barely: by less than the counters may lag"
+        if best.borderline
+        else f"by {count_pages(best.margin_pages or 0)}"
     )
     why = f"when this was printed the request would have been served from {best.zone.name}, {close}"
-    return _Said("race", why + "; what stood in its way had gone by then", best)
+    return _Said("race", why + "; what it lacked before is not in this report", best)
+
+
+def _contradiction(best: ZoneLedger, request: Request) -> str:
+    much = f"{best.zone.name} has more free than its high watermark, and"
+    if request.oom:
+        return f"{much} no task need be killed for such a request; that it was allowed all nodes is assumed"
+    return (
+        f"{much} such a request is not given up; that its task reclaims memory itself (PF_MEMALLOC) or is "
+        "being killed would explain it, and is not printed"
+    )
 
 
 def _contradicts(best: ZoneLedger, request: Request) -> bool:
@@ -251,10 +297,10 @@ def _elsewhere(checked: tuple[ZoneLedger, ...], request: Request) -> ZoneLedger 
     if request.gfp is None:
         return None
     free = replace(request, nodes=None, gfp=replace(request.gfp, highest_zone="Movable"))
+    names = _names_by_node(tuple(one.zone for one in checked))
     for one in checked:
-        barred = one.zone.name == "Movable" or one.why.startswith("node ")
-        if one.outcome == "out-of-reach" and barred:
-            tried = check_zone(one.zone, free, names=tuple(other.zone.name for other in checked))
+        if _is_barred(one, request):
+            tried = check_zone(one.zone, free, names=names[one.zone.node])
             if tried.outcome == "passes" and not tried.borderline:
                 return one
     return None

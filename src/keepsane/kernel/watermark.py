@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from keepsane.kernel.gfp import Gfp
-from keepsane.kernel.watermark_form import FORMS, Form, Request, Rights, forms_of, rights_of
+from keepsane.kernel.watermark_form import Form, Request, Rights, forms_of, rights_of
 from keepsane.kernel.zone import FreeBlocks, Zone
 from keepsane.kernel.zone_state import (
     MAX_ORDER,
@@ -92,7 +92,7 @@ def check_zone(
     """
     Check one zone for a request, at the min watermark, as the kernel does before it gives up.
 
-    `names` are the zones that the report prints; they tell which entry of lowmem_reserve is meant. `cpus`
+    `names` are the zones of its node; they tell which entry of lowmem_reserve is meant. `cpus`
     are those online. Where the version leaves several arithmetics and they disagree, the outcome is unknown.
     """
     if request.gfp is None:
@@ -100,9 +100,9 @@ def check_zone(
     if not 0 <= request.order <= MAX_ORDER:
         return ZoneLedger(zone=zone, outcome="unknown", why=f"no zone has blocks of order {request.order}")
     drift, gfp = drift_pages(zone, cpus, page_bytes), request.gfp
-    forms = [form for form in forms_of(request.version) if request.version or _fits(form, zone)] or [
-        FORMS[-1]
-    ]
+    forms = forms_of(request.version)
+    if request.version is None:
+        forms = tuple(form for form in forms if _fits(form, zone)) or forms
     cases = (
         _Case(zone, request, gfp, form, rights_of(gfp, request, form), (*names, zone.name)) for form in forms
     )
@@ -141,6 +141,7 @@ def _fits(form: Form, zone: Zone) -> bool:
     return not (
         (whole and not form.cma)
         or (zone.managed_pages is not None and form.since < (3, 7))
+        or (zone.managed_pages is None and zone.present_pages is not None and form.cma)
         or (zone.reserved_highatomic_pages is not None and not form.prints_highatomic)
         or (whole and zone.reserved_highatomic_pages is None and form.prints_highatomic)
         or (zone.boost_pages is not None and not form.drops_boost)
@@ -212,7 +213,7 @@ def _steps(case: _Case) -> tuple[Step, ...]:
 
 def _block(case: _Case) -> Step:
     pages = 1 << case.request.order
-    words = "a block counts by its last page" if pages > 1 else "one page asks for no more than itself"
+    words = "a block counts by its last page" if pages > 1 else "a single page takes nothing away"
     if case.form.counts_two_more:
         return Step("block", -pages - 1, "the block, and one page too many: a slip of these kernels")
     return Step("block", 1 - pages, words)
@@ -305,17 +306,21 @@ def _judge(case: _Case, steps: tuple[Step, ...]) -> tuple[Outcome, str]:
         rest += step.pages
         if rest <= mark and step.name != "free":
             outcome, why = _TOOK[step.name]
-            return outcome, f"{why}: {_after(rest)}, more than {mark} must be"
+            kept = -step.pages if step.name == "lowmem_reserve" else 0
+            left, needed = max(rest + kept, 0), mark + kept + 1
+            free = "free" if left == steps[0].pages else f"left of {steps[0].pages}"
+            return outcome, f"{why}: {count_pages(left)} {free}, {needed} needed"
     return _judge_blocks(case, rest, mark)
 
 
-def _after(rest: int) -> str:
-    return f"{max(rest, 0)} pages are left"
+def count_pages(pages: int) -> str:
+    """Write a number of pages out."""
+    return "1 page" if pages == 1 else f"{pages} pages"
 
 
 def _judge_blocks(case: _Case, rest: int, mark: int) -> tuple[Outcome, str]:
     order, blocks = case.request.order, case.zone.blocks
-    above = f"{rest - mark} pages above the watermark"
+    above = f"{count_pages(rest - mark)} above the watermark"
     if blocks is None:
         return "passes", above
     if not order:
@@ -326,8 +331,12 @@ def _judge_blocks(case: _Case, rest: int, mark: int) -> tuple[Outcome, str]:
         return "passes", f"{above}, and there is a block of order {order}"
     if blocks_for(blocks, order, "C"):
         return "cma-only", f"every free block of order {order} is CMA, which this request may not use"
-    held = " but for those held for atomic requests" if blocks_for(blocks, order, "H") else ""
-    return "fragmentation", f"enough is free, but no block of order {order}{held}"
+    if blocks_for(blocks, order, "H"):
+        return (
+            "fragmentation",
+            f"enough is free, but the only blocks of order {order} are held for atomic ones",
+        )
+    return "fragmentation", f"enough is free, but no block of order {order}"
 
 
 def _judge_page(case: _Case, blocks: tuple[FreeBlocks, ...]) -> tuple[Outcome, str] | None:

@@ -5,16 +5,19 @@ How each kernel's watermark check differs, and what a request may take by it.
     up to 2.6.36    free - ((1 << order) - 1)
     2.6.37 to 3.7   free - ((1 << order) + 1): 88f5acf88ae6 ("mm: page allocator: adjust the per-cpu counter
                     threshold when memory is low"), also in some vendors' 2.6.32 and 2.6.35; undone by
-                    df0a6daa01fa ("mm/page_alloc.c: fix watermark check in __zone_watermark_ok()")
+                    "mm/page_alloc.c: fix watermark check in __zone_watermark_ok()" (in v3.8)
     3.7             free CMA pages are subtracted: d95ea5d18e69 ("cma: fix watermark checking")
-    up to 4.3       order by order, with half the watermark each time
+    up to 4.3       order by order, with half the watermark each time; from 3.7 to 3.10 the free CMA pages
+                    are gone from the count of the orders too, in 3.11 no longer. Red Hat's 2.6.32, and it may
+                    be its 3.10, holds no watermark against the orders
     4.4             one free block is enough: 97a16fc82a7c ("mm, page_alloc: only enforce watermarks for
                     order-0 allocations"); highatomic reserves: 0aaa29a56e4f ("mm, page_alloc: reserve
                     pageblocks for high-order atomic allocations on demand"); GFP_NOWAIT is no longer
                     helped: d0164adc89f6 ("mm, page_alloc: distinguish between being unable to sleep, ...")
     4.7 to 5.8      order 0 passes above the full watermark whatever the highatomic reserve: 48ee5f3696f6
                     ("mm, page_alloc: shortcut watermark checks for order-0 pages"), until f27ce0e14088
-                    ("page_alloc: consider highatomic reserve in watermark fast")
+                    ("page_alloc: consider highatomic reserve in watermark fast"), which went to stable
+                    kernels too
     4.14            ALLOC_OOM: cd04ae1e2dc8 ("mm, oom: do not rely on TIF_MEMDIE for memory reserves access")
     5.9             an atomic order 0 is checked again without the boost: f80b08fc4453 ("mm, page_alloc: skip
                     ->waternark_boost for atomic order-0 allocations"), also in 5.4.80
@@ -25,8 +28,8 @@ How each kernel's watermark check differs, and what a request may take by it.
     6.12            an atomic order 0 may take highatomic blocks: 281dd25c1a01 ("mm/page_alloc: let GFP_ATOMIC
                     order-0 allocs access highatomic reserves"), also in late 5.15.y, 6.1.y and 6.6.y
 
-From 4.4 to 4.15 a harder request passes the check with a block of any migrate type, until b050e3769c6b ("mm,
-page_alloc: fix potential false positive in __zone_watermark_ok"). It then finds none that it may take, so the
+From 4.4 to 4.15 a harder request passes the check with a block of any migrate type, until "mm, page_alloc:
+fix potential false positive in __zone_watermark_ok" (in v4.16). It then finds none that it may take, so the
 types it may take are what counts here in every version.
 """
 
@@ -41,6 +44,7 @@ from keepsane.kernel.gfp_tables import Version
 TAKES = "UMER"
 """Migrate types that every request may fall back to; "C" needs ALLOC_CMA, "H" highatomic rights."""
 _REWORKED = ((5, 10), (5, 15), (6, 1), (6, 6))
+_FAST_STABLE = ((4, 9), (4, 14), (4, 19), (5, 4))
 _UNNUMBERED = ((2, 6, 32), (2, 6, 35))
 
 
@@ -72,8 +76,8 @@ class Form:
     The arithmetic of some kernels, from `since` on.
 
     `reserves` says what grants the deeper reserve: "wait" that the request cannot sleep, "atomic" that it
-    has __GFP_ATOMIC, "non-block" that it cannot sleep and has __GFP_HIGH. `marks_high_orders` is False in
-    the compaction of Red Hat's 2.6.32, whose check of the orders uses no watermark at all.
+    has __GFP_ATOMIC, "non-block" that it cannot sleep and has __GFP_HIGH. `marks_high_orders` is False where
+    a vendor's check of the orders uses no watermark at all.
     """
 
     since: Version = (2, 6)
@@ -97,7 +101,7 @@ _OLD = Form()
 _TWO_MORE = replace(_OLD, since=(2, 6, 37), counts_two_more=True)
 _CMA = replace(_TWO_MORE, since=(3, 7), cma=True)
 _MENDED = replace(_CMA, since=(3, 8), counts_two_more=False)
-_CMA_SPLIT = replace(_MENDED, since=(3, 10), cma_in_orders=True)
+_CMA_SPLIT = replace(_MENDED, since=(3, 11), cma_in_orders=True)
 _ATOMIC = replace(_CMA_SPLIT, since=(3, 16), nomemalloc_bars=True)
 _HIGHATOMIC = replace(_ATOMIC, since=(4, 4), reserves="atomic", by_order=False, highatomic=True)
 _FAST = replace(_HIGHATOMIC, since=(4, 7), fast_order_0=True)
@@ -123,8 +127,11 @@ def forms_of(version: Version | None) -> tuple[Form, ...]:
     own = next((form for form in reversed(FORMS) if form.since <= version), FORMS[0])
     if version[:2] in _REWORKED:
         return replace(own, reserves="non-block", order_0_highatomic=True), own
-    if version[:2] == (5, 4):
-        return replace(own, drops_boost=True), own
+    if version[:2] in _FAST_STABLE:
+        mended = replace(own, fast_order_0=False)
+        return own, mended, replace(own, drops_boost=True), replace(mended, drops_boost=True)
+    if version[:2] == (3, 10):
+        return own, _CMA_SPLIT, replace(_CMA_SPLIT, marks_high_orders=False)
     if version[:3] in _UNNUMBERED:
         return own, _TWO_MORE, replace(_TWO_MORE, marks_high_orders=False)
     return (own,)

@@ -17,7 +17,7 @@ from keepsane.kernel.ledger import Ledger, account
 from keepsane.kernel.mem_info import MemInfo
 from keepsane.kernel.watermark_form import Request
 from keepsane.kernel.zone import ZONES, Zone
-from keepsane.kernel.zone_state import LOWMEM, MAX_THRESHOLD_PAGES, boost_pages
+from keepsane.kernel.zone_state import LOWMEM, boost_pages, hides_free_memory
 
 SCALED_SINCE = (4, 6)
 DEFAULT_SCALE_FACTOR = 10
@@ -138,9 +138,7 @@ def _hides_zones(mem_info: MemInfo) -> bool:
         return True
     if any(_has_more_above(zone) for zone in _highest(mem_info)):
         return True
-    free, total = sum(zone.free_pages for zone in mem_info.zones), mem_info.total("free")
-    slack = len(mem_info.zones) * 2 * MAX_THRESHOLD_PAGES
-    return total is not None and free + slack + total // 20 < total
+    return hides_free_memory(mem_info)
 
 
 def _highest(mem_info: MemInfo) -> Iterator[Zone]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
+from keepsane.kernel.mem_info import MemInfo
 from keepsane.kernel.zone import ZONES, FreeBlocks, Zone
 
 LOWMEM = ("DMA", "DMA32", "Normal")
@@ -21,10 +22,13 @@ MAX_ORDER = 20
 
 
 def is_within_reach(zone: Zone, highest_zone: str) -> bool:
-    """Tell whether a zone is not above the highest that a request may use."""
-    if zone.name not in ZONES[:-1] or highest_zone not in ZONES:
-        return False
-    return ZONES.index(zone.name) <= ZONES.index(highest_zone)
+    """Tell whether a zone is not above the highest that a request may use; device memory always is."""
+    return zone.name != "Device" and is_below(zone.name, highest_zone)
+
+
+def is_below(name: str, highest_zone: str) -> bool:
+    """Tell whether a zone is the named one or below it; a name that is no zone's is not."""
+    return {name, highest_zone} <= set(ZONES) and ZONES.index(name) <= ZONES.index(highest_zone)
 
 
 def is_empty(zone: Zone) -> bool:
@@ -39,25 +43,30 @@ def reserve_pages(zone: Zone, highest_zone: str, names: tuple[str, ...]) -> int 
     Give the pages of a zone that are kept from requests which may also use higher zones.
 
     The entry counts the zones that the kernel was built with, which the report does not list: every list of
-    the right length that has the zones printed is tried. None where these differ, or nothing was printed.
+    the right length that has the zones printed (`names`, of this node) is tried, first those in which a
+    zone adds pages where it is printed and none where it is not. None where these differ, or there is none.
     """
     if zone.name == highest_zone:
         return 0
     entries = zone.lowmem_reserve_pages
     if entries is None or len(entries) > len(ZONES):
         return None
-    found = set()
-    for built in combinations(ZONES, len(entries)):
-        if _could_be_built(built, names):
-            below = [name for name in built if ZONES.index(name) <= ZONES.index(highest_zone)]
-            found.add(entries[len(below) - 1])
+    printed = {*names, zone.name}
+    lists = [built for built in combinations(ZONES, len(entries)) if _could_be_built(built, printed)]
+    upto = [tuple(name for name in built if is_below(name, highest_zone)) for built in lists]
+    likely = [below for below in upto if _explains(below, entries, zone.name, printed)]
+    found = {entries[len(below) - 1] for below in likely or upto}
     return found.pop() if len(found) == 1 else None
 
 
-def _could_be_built(built: tuple[str, ...], names: tuple[str, ...]) -> bool:
-    printed = set(names)
+def _could_be_built(built: tuple[str, ...], printed: set[str]) -> bool:
     both = {"DMA32", "HighMem"}
     return printed | {"Normal"} <= set(built) and (both <= printed or not both <= set(built))
+
+
+def _explains(below: tuple[str, ...], entries: tuple[int, ...], name: str, printed: set[str]) -> bool:
+    above = range(below.index(name) + 1, len(below)) if name in below else range(0)
+    return all((entries[at] > entries[at - 1]) == (below[at] in printed) for at in above)
 
 
 def boost_pages(zone: Zone) -> int:
@@ -97,3 +106,10 @@ def drift_pages(zone: Zone, cpus: int | None, page_bytes: int = 4096) -> int:
     cpus = min(max(cpus, 1), MAX_CPUS)
     units = (zone.managed_pages or zone.present_pages or 0) * page_bytes >> 27
     return cpus * min(MAX_THRESHOLD_PAGES, 2 * cpus.bit_length() * (1 + units.bit_length()))
+
+
+def hides_free_memory(mem_info: MemInfo) -> bool:
+    """Tell whether the zones printed have clearly less free than the totals say: then some are missing."""
+    free, total = sum(zone.free_pages for zone in mem_info.zones), mem_info.total("free")
+    slack = len(mem_info.zones) * 2 * MAX_THRESHOLD_PAGES
+    return total is not None and free + slack + total // 20 < total
