@@ -48,7 +48,7 @@ def requester(block: Block) -> Frame | None:
     """
     if is_mixed(block):
         return None
-    frames = [frame for stack in _stacks(block) for frame in stack.frames if frame.function]
+    frames = _from_allocation([one for stack in _stacks(block) for one in stack.frames if one.function])
     frames = [frame for frame in frames if frame.reliable] or frames
     beyond = [frame for frame in frames if not _passed_over(frame.function or "")]
     return next(
@@ -60,6 +60,11 @@ def _stacks(block: Block) -> tuple[Stack, ...]:
     """Give the stacks that pass through the allocator: another CPU's report may stand between them."""
     through = tuple(stack for stack in block.body.stacks if any(map(_is_allocation, stack.frames)))
     return through or block.body.stacks
+
+
+def _from_allocation(frames: list[Frame]) -> list[Frame]:
+    """Cut off what stands above the allocator: leftovers of an interrupt on the stack."""
+    return list(dropwhile(lambda frame: not _is_allocation(frame), frames)) or frames
 
 
 def _is_allocation(frame: Frame) -> bool:
