@@ -163,9 +163,11 @@ def test_a_log_cut_at_any_line_claims_nothing_of_what_is_missing(name: str) -> N
             assert event.memory is None or event.memory.lacks or "pages reserved" in text
 
 
-def test_a_quoted_report_with_a_quoted_stack_is_read_as_far_as_it_goes() -> None:
-    quoted = "\n".join(f"> {line}" for line in NEW.splitlines())
-    (event,) = failures(f"> x: page allocation failure: order:0, mode:0x20\n{quoted}")
+def test_a_report_quoted_in_a_mail() -> None:
+    text = f"x: page allocation failure: order:0, mode:0x20\n{TRACE}{NEW}"
+    (event,) = failures("\n".join(f">> {line}" for line in text.splitlines()))
 
+    assert event.requester is not None
+    assert event.requester.function == "fill_ring"
     assert event.memory is not None
     assert event.memory.lacks == ""

@@ -80,6 +80,12 @@ def test_only_the_choice_is_left() -> None:
     assert (victim.certain, victim.score) == (False, 901)
 
 
+def test_a_line_that_a_mail_program_folded() -> None:
+    at = NEW.index("anon-rss")
+
+    assert read(NEW[:at], NEW[at:]) == read(NEW)
+
+
 def test_several_of_a_group() -> None:
     assert [one.pid for one in read(NEW, NEW.replace("93", "94"))] == [93, 94]
 
