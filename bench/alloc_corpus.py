@@ -74,34 +74,53 @@ _FREE = re.compile(r"free:(\d+)kB(?: boost:\d+kB)? min:(\d+)kB low:(\d+)kB high:
 _SUM = re.compile(r"\d+\*\d+kB.*?= (\d+)kB")
 
 
+class Judged(NamedTuple):
+    """Whether each block, each zone and each list of free blocks was read right, and what was not."""
+
+    blocks: tuple[bool, ...]
+    zones: tuple[bool, ...]
+    lists: tuple[bool, ...]
+    misses: tuple[str, ...]
+
+
 def main() -> None:
     """Print the three figures and every miss."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else corpus_folder()
-    logs = [(path, EXPECTED[int(path.stem)]) for path in sorted(folder.glob("*.txt"))] if folder else []
-    logs += [(path, tuple(_searched(path))) for path in sorted(LAB.glob("*/*.log")) if path.stem in SCENARIOS]
-    if not logs:
+    judged = [judge(path, expected) for path, expected in logs(sys.argv[1] if sys.argv[1:] else None)]
+    if not judged:
         print("skipped: no logs")
         return
-    right = asked = 0
-    zones: list[bool] = []
-    lists: list[bool] = []
-    for path, expected in logs:
-        events = _read(path)
-        got = tuple(Asked(getattr(event, "order", None), getattr(event, "mode", None)) for event in events)
-        asked += len(expected)
-        right += sum(map(tuple.__eq__, got, expected)) if len(got) == len(expected) else 0
-        if got != expected:
-            print(f"{path}: wanted {expected}, got {got}")
-        lines = path.read_text(errors="replace").splitlines()
-        for memory in filter(None, (event.memory for event in events)):
-            zones += _compare(path, [(zone, _free_agrees(zone, memory, lines)) for zone in memory.zones])
-            lists += _compare(path, list(_sums(memory, lines)))
-    for what, good, total in (
-        ("blocks", right, asked),
-        ("zones", sum(zones), len(zones)),
-        ("lists", sum(lists), len(lists)),
-    ):
-        print(f"{what:7} {good:4} of {total:4} right")
+    for one in judged:
+        for miss in one.misses:
+            print(miss)
+    for what in ("blocks", "zones", "lists"):
+        answers = [answer for one in judged for answer in getattr(one, what)]
+        print(f"{what:7} {sum(answers):4} of {len(answers):4} right")
+
+
+def logs(named: str | None = None) -> Iterator[tuple[Path, tuple[Asked, ...]]]:
+    """Give each log with what its blocks ask for: the numbered ones, then the lab's."""
+    folder = Path(named) if named else corpus_folder()
+    for path in sorted(folder.glob("*.txt")) if folder else ():
+        yield path, EXPECTED[int(path.stem)]
+    for path in sorted(LAB.glob("*/*.log")):
+        if path.stem in SCENARIOS:
+            yield path, tuple(_searched(path))
+
+
+def judge(path: Path, expected: tuple[Asked, ...]) -> Judged:
+    """Read one log and hold it against what it asks for and against its own text."""
+    events = read_log(path.read_text(errors="surrogateescape").splitlines())
+    got = tuple(Asked(getattr(event, "order", None), getattr(event, "mode", None)) for event in events)
+    misses = [] if got == expected else [f"{path}: wanted {expected}, got {got}"]
+    blocks = (
+        tuple(map(tuple.__eq__, got, expected)) if len(got) == len(expected) else (False,) * len(expected)
+    )
+    lines = path.read_text(errors="replace").splitlines()
+    reports = [event.memory for event in events if event.memory is not None]
+    zones = [(zone, _free_agrees(zone, memory, lines)) for memory in reports for zone in memory.zones]
+    lists = [pair for memory in reports for pair in _sums(memory, lines)]
+    misses += [f"{path}: zone {one.name} of line {one.line}" for one, good in (*zones, *lists) if not good]
+    return Judged(blocks, tuple(good for _, good in zones), tuple(good for _, good in lists), tuple(misses))
 
 
 def corpus_folder() -> Path | None:
@@ -111,8 +130,8 @@ def corpus_folder() -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def _read(path: Path) -> list[AllocFailure | OomKill | MemReport]:
-    lines = path.read_text(errors="surrogateescape").splitlines()
+def read_log(lines: list[str]) -> list[AllocFailure | OomKill | MemReport]:
+    """Give the events of a log that tell of memory."""
     return [one for one in scan(records(lines)) if isinstance(one, AllocFailure | OomKill | MemReport)]
 
 
@@ -121,13 +140,6 @@ def _searched(path: Path) -> Iterator[Asked]:
     for line in path.read_text(errors="replace").splitlines():
         for order, mode, oom_mode, oom_order in _ASKED.findall(line)[-1:]:
             yield Asked(int(order or oom_order), int(mode or oom_mode, 16))
-
-
-def _compare(path: Path, pairs: list[tuple[Zone, bool]]) -> list[bool]:
-    for zone, good in pairs:
-        if not good:
-            print(f"{path}: zone {zone.name} of line {zone.line} differs")
-    return [good for _, good in pairs]
 
 
 def _free_agrees(zone: Zone, memory: MemInfo, lines: list[str]) -> bool:

@@ -163,6 +163,28 @@ def test_a_log_cut_at_any_line_claims_nothing_of_what_is_missing(name: str) -> N
             assert event.memory is None or event.memory.lacks or "pages reserved" in text
 
 
+def test_two_cpus_that_print_at_once_where_the_log_names_them() -> None:
+    text = f"x: page allocation failure: order:0, mode:0x20\n{TRACE}{NEW}"
+    other = text.replace("order:0", "order:2").replace("free:6144kB", "free:6080kB")
+    pairs = zip(text.splitlines(), other.splitlines(), strict=True)
+    first, second = failures("\n".join(f"[ 1.000001][   C0] {a}\n[ 1.000001][   C1] {b}" for a, b in pairs))
+
+    assert (first.order, second.order) == (0, 2)
+    # 6144 / 64 and 6080 / 64 pages
+    assert [one.memory.zones[0].free_pages for one in (first, second) if one.memory] == [96, 95]
+    assert [one.memory.lacks for one in (first, second) if one.memory] == ["", ""]
+
+
+def test_a_report_that_the_journal_indented() -> None:
+    text = NEW.replace("\n", "\n" + " " * 26)
+    (event,) = failures(
+        f"Jun 09 11:11:21 host kernel: x: page allocation failure: order:0, mode:0x20\n{text}"
+    )
+
+    assert event.memory is not None
+    assert event.memory.lacks == ""
+
+
 def test_a_report_quoted_in_a_mail() -> None:
     text = f"x: page allocation failure: order:0, mode:0x20\n{TRACE}{NEW}"
     (event,) = failures("\n".join(f">> {line}" for line in text.splitlines()))
