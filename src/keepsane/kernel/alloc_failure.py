@@ -303,8 +303,6 @@ OPENINGS = (
         OLD_PAGES,
         parse_old_page_failure,
         rank=0,
-        own=OLD_PAGES,
-        detail_of=frozenset({"old-alloc-failure"}),
     ),
     # Before 4.11 two lines: the size first, then the order that warn_alloc_failed() was called with.
     Opening("vmalloc-failure", "vmalloc", VMALLOC, parse_vmalloc_failure, own=_OWN),

@@ -2,6 +2,7 @@
 """
 A memory report that stands alone: its beginning is lost, or a person asked for it with sysrq-m.
 
+    sysrq: Show Memory
     Mem-Info:
     Node 0 DMA free:7712kB boost:0kB min:324kB low:404kB high:484kB
 
@@ -22,11 +23,17 @@ from keepsane.model import Event
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemReport(Event):
-    """What memory looked like, in `memory`, where the log does not say what asked for the report."""
+    """
+    What memory looked like, in `memory`, where no failed allocation or OOM kill stands above it.
+
+    `sysrq` is true where a person asked for it.
+    """
 
     memory: MemInfo
+    sysrq: bool
 
 
+SYSRQ = re.compile(r"(?:sysrq|SysRq) ?: Show Memory")
 HEAD = re.compile(QUOTED + r"Mem-[Ii]nfo:")
 ZONE = re.compile(QUOTED + ZONE_NAME + r" free:\s*\d")
 _OWN = re.compile(MEM_INFO)
@@ -39,18 +46,27 @@ def parse_mem_report(block: Block) -> MemReport | None:
     Accepted format:
         Mem-Info:
         Node 0 DMA free:7712kB min:324kB low:404kB high:484kB ...
+
+    None where it tells of no zone.
     """
     memory = parse_mem_info(block.records)
     if memory is None or not memory.zones:
         return None
-    lost = "" if HEAD.match(block.head_record.text) else "what stood above this report is missing"
-    damage = "; ".join(filter(None, (lost, memory.lacks)))
+    sysrq = block.head.re is SYSRQ
+    lost = "what stood above this report is missing" if block.head.re is ZONE else ""
     return build(
-        MemReport, block, "other", "memory report that does not say why", damage=damage, memory=memory
+        MemReport,
+        block,
+        "other",
+        "memory report" + (" asked for with sysrq-m" if sysrq else " that does not say why"),
+        damage="; ".join(filter(None, (lost, memory.lacks))),
+        memory=memory,
+        sysrq=sysrq,
     )
 
 
 OPENINGS = (
+    Opening("memory-report", "Show Memory", SYSRQ, parse_mem_report, own=_OWN),
     Opening("memory-report", "Mem-Info:", HEAD, parse_mem_report, rank=8, own=_OWN, alone=True),
     Opening("memory-report", "Mem-info:", HEAD, parse_mem_report, rank=8, own=_OWN, alone=True),
     Opening("memory-report", "kB min:", ZONE, parse_mem_report, rank=8, own=_OWN, alone=True),

@@ -72,6 +72,8 @@ def parse_cgroup_amounts(records: Iterable[LogRecord]) -> tuple[CgroupAmount, ..
     amounts: list[CgroupAmount] = []
     inside = False
     for record in records:
+        if not inside and "emory cgroup stats" not in record.text:
+            continue
         text = plain_line(record.text)
         if head := _STATS.match(text):
             if inside:

@@ -24,7 +24,7 @@ MAX_LINE_CHARACTERS = 4000
 
 ZONE_NAME = rf"(?:Node (?P<node>\d{{1,5}}) )?(?P<name>{'|'.join(sorted(ZONES, key=len, reverse=True))})"
 """A zone as its lines begin: `Node 0 DMA32`, or `DMA32` without NUMA."""
-QUOTED = r"[>\s|]{0,16}(?:\.{3} )?\s{0,16}"
+QUOTED = r"[>\s|]{0,48}(?:\.{3} )?\s{0,16}"
 """What a mail program, or a person who hides the prefix, may put before a line."""
 
 _QUOTED = re.compile(QUOTED)
@@ -60,6 +60,8 @@ def memory_lines(records: Iterable[LogRecord]) -> list[MemoryLine]:
     lines: list[MemoryLine] = []
     growing: int | None = None  # where in `lines` the last line that can be folded stands
     for record in records:
+        if "+0x" in record.text:
+            continue  # a frame
         text = plain_line(record.text)
         if growing is not None and _continues(lines[growing].text, text):
             lines[growing] = lines[growing]._replace(text=f"{lines[growing].text} {text}")

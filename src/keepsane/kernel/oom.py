@@ -85,6 +85,7 @@ _LIMIT = re.compile(
     r"Task in (?P<task>\S{1,255}) killed as a result of limit of (?P<group>\S{1,255})"
     r"|Memory cgroup stats for (?P<stats>/[^\s:]{0,255})"
 )
+_SCOPE = re.compile(r"oom-kill:|ut of [Mm]emory|Task in|cgroup stats")
 _MEMCG = re.compile(r",oom_memcg=(?P<group>[^,]{1,255})")
 _TASK_MEMCG = re.compile(r",task_memcg=(?P<group>[^,]{1,255})")
 _ALLOCATION = re.compile(r"warn_alloc")
@@ -105,7 +106,7 @@ class _Scope:
 
 
 def _scope(block: Block) -> _Scope:
-    texts = [plain_line(record.text) for record in block.records]
+    texts = [plain_line(record.text) for record in block.records if _SCOPE.search(record.text)]
     summary = next((found for text in texts if (found := _SUMMARY.match(text))), None)
     limit = next((found for text in texts if (found := _LIMIT.match(text))), None)
     rest = (summary["rest"] or "") if summary else ""

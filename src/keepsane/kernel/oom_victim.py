@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from keepsane.kernel.memory_line import QUOTED, plain_line
+from keepsane.kernel.memory_line import QUOTED, MemoryLine, plain_line
 from keepsane.model import LogRecord
 
 KILLED = re.compile(
@@ -31,6 +31,7 @@ KILLED = re.compile(
     + r"\((?P<comm>.{1,32}?)\)"
     + r"(?:,? score (?P<score>\d{1,10})|(?P<sizes> (?:total-vm|vsz):.{0,300}))?"
 )
+_MORE = re.compile(r"(?:anon-rss|file-rss|shmem-rss|UID|pgtables|oom_score_adj):-?\d")
 _SIZES = (
     ("total_vm_kibibytes", re.compile(r"(?:total-vm|vsz):(\d{1,15})kB")),
     ("anon_rss_kibibytes", re.compile(r"anon-rss:(\d{1,15})kB")),
@@ -72,12 +73,13 @@ def parse_victims(records: Iterable[LogRecord]) -> tuple[Victim, ...]:
     Accepted format:
         Out of memory: Killed process 93 (busybox) total-vm:4508kB, anon-rss:1084kB, file-rss:840kB
     """
-    found = [
-        (record.line, one)
-        for record in records
-        if "rocess " in record.text and (one := KILLED.match(plain_line(record.text)))
-    ]
-    victims = [_victim(line, one) for line, one in found]
+    found: list[MemoryLine] = []
+    for record in records:
+        if found and _MORE.match(text := plain_line(record.text)):
+            found[-1] = found[-1]._replace(text=f"{found[-1].text} {text}")
+        elif "rocess " in record.text and KILLED.match(text := plain_line(record.text)):
+            found.append(MemoryLine(record.line, text))
+    victims = [_victim(line, one) for line, text in found if (one := KILLED.match(text))]
     return tuple(victim for victim in victims if victim.certain) or tuple(victims)
 
 

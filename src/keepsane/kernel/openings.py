@@ -42,7 +42,7 @@ KINDS = {
         "callbacks suppressed",
     ),
     "oom": ("oom-killer: gfp_mask=", ": Kill"),
-    "mem_report": ("Mem-Info:", "Mem-info:", "kB min:"),
+    "mem_report": ("Show Memory", "Mem-Info:", "Mem-info:", "kB min:"),
     "mce": ("ardware Error]: ", "HARDWARE ERROR"),
     "aer": (" received", "PCIe Bus Error: "),
     "other": (

@@ -34,6 +34,7 @@ _INTERRUPT = re.compile(
 _SOFTIRQ_THREAD = re.compile(r"run_ksoftirqd|smpboot_thread_fn|napi_threaded_poll")
 _TASK_ENTRY = re.compile(
     r"entry_SYSCALL|ret_from_fork|system_call|sysenter|el0_svc|ret_fast_syscall|kthread$"
+    r"|retint_user|prepare_exit_to_usermode|exit_to_user_mode|asm_exc_page_fault|page_fault$"
 )
 _ELISION = re.compile(r"\s*\.{3,}\s*$")
 _CALL_TRACE = re.compile(r"\s*[Cc]all [Tt]race:")
@@ -48,7 +49,7 @@ def requester(block: Block) -> Frame | None:
     """
     if is_mixed(block):
         return None
-    frames = [frame for stack in _stacks(block) for frame in stack.frames if frame.function]
+    frames = _from_allocation([one for stack in _stacks(block) for one in stack.frames if one.function])
     frames = [frame for frame in frames if frame.reliable] or frames
     beyond = [frame for frame in frames if not _passed_over(frame.function or "")]
     return next(
@@ -60,6 +61,11 @@ def _stacks(block: Block) -> tuple[Stack, ...]:
     """Give the stacks that pass through the allocator: another CPU's report may stand between them."""
     through = tuple(stack for stack in block.body.stacks if any(map(_is_allocation, stack.frames)))
     return through or block.body.stacks
+
+
+def _from_allocation(frames: list[Frame]) -> list[Frame]:
+    """Cut off what stands above the allocator: leftovers of an interrupt on the stack."""
+    return list(dropwhile(lambda frame: not _is_allocation(frame), frames)) or frames
 
 
 def _is_allocation(frame: Frame) -> bool:
@@ -74,8 +80,11 @@ def in_interrupt(block: Block, asked: Frame | None) -> bool | None:
     """
     Tell whether the request was made in an interrupt or softirq, so that the task was only interrupted.
 
-    None where the stack does not show it. A softirq in a thread of its own (ksoftirqd) interrupts nobody.
+    None where the stack does not show it or is mixed with another CPU's. A softirq in a thread of its own
+    (ksoftirqd) interrupts nobody.
     """
+    if is_mixed(block):
+        return None
     if asked is None:
         return _marked(block, None)
     frames = [frame for stack in _stacks(block) for frame in stack.frames]
@@ -110,7 +119,9 @@ def is_mixed(block: Block) -> bool:
     """
     texts = {record.line: record.text for record in block.records}
     headed = [
-        line for line, text in texts.items() if _CALL_TRACE.match(text) and line > block.head_record.line
+        line
+        for line, text in texts.items()
+        if line > block.head_record.line and "race:" in text and _CALL_TRACE.match(text)
     ]
     frames = [frame for stack in block.body.stacks for frame in stack.frames if frame.role != "ip"]
     first = min((frame.line for frame in frames), default=None)

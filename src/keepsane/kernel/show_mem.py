@@ -51,11 +51,12 @@ MEM_INFO = (
 """Lines of a memory report, as a regular expression."""
 
 CGROUP = (
-    r"(?:memory|memory\+swap|swap|kmem): usage \d|Memory cgroup stats for|\s*[a-z][a-z_]{2,40} \d{1,20}\s*$"
+    QUOTED
+    + r"(?:(?:memory|memory\+swap|swap|kmem): usage \d|Memory cgroup stats|[a-z][a-z_]{2,40} \d{1,20}\s*$"
     r"|Task in /|Tasks? state|"
-    r"\s*\[\s*pid\s*\]|\s*\[\s*\d{1,10}\]\s+\d+\s+\d|Tasks in /|cache:\d+KB|oom-kill:|oom_reaper: "
-    r"|(?:Memory cgroup o|" + QUOTED + r"O)ut of [mM]emory|Killed process \d"
-    r"|Memory cgroup min protection"
+    r"\[\s*pid\s*\]|\[\s*\d{1,10}\]\s+\d+\s+\d|Tasks in /|cache:\d+KB|oom-kill:|oom_reaper: "
+    r"|(?:Memory cgroup o|O)ut of [mM]emory|Killed process \d"
+    r"|Memory cgroup min protection)"
 )
 """Lines of a control group's memory, of the table of tasks and of the verdict, as a regular expression."""
 

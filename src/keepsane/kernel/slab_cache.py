@@ -68,6 +68,8 @@ def parse_slab_cache(records: Iterable[LogRecord]) -> SlabCache | None:
     cache: re.Match[str] | None = None
     nodes: list[SlabNode] = []
     for record in records:
+        if "cache: " not in record.text and ": slabs: " not in record.text:
+            continue
         text = plain_line(record.text)
         if cache is None:
             cache = _CACHE.match(text)
