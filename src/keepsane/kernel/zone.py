@@ -69,3 +69,8 @@ class Zone:
     all_unreclaimable: bool | None = None
     lowmem_reserve_pages: tuple[int, ...] | None = None
     blocks: tuple[FreeBlocks, ...] | None = None
+
+
+def zone_name(zone: Zone) -> str:
+    """Name a zone as the log does: `Node 0 DMA32`, or `Normal` where the kernel prints no node."""
+    return zone.name if zone.node is None else f"Node {zone.node} {zone.name}"

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from keepsane.kernel.alloc_failure import AllocFailure
 from keepsane.kernel.ledger import Ledger, Verdict
 from keepsane.kernel.purpose import Purpose, gives_up_lightly, purpose_of
 from keepsane.kernel.watermark import ZoneLedger
-from keepsane.kernel.zone import Zone
+from keepsane.kernel.zone import zone_name
 from keepsane.model import Advice, Confidence, Evidence, Finding, Severity
 from keepsane.rules.quote import quote_head, quote_line
 
@@ -26,6 +27,7 @@ _REFERENCES = (
     "Documentation/admin-guide/sysctl/vm.rst",
 )
 _MAX_ZONES = 4
+_MARKS = re.compile(r".{0,120}?\bhigh: ?\d+kB")
 
 
 def purpose(event: AllocFailure) -> Purpose | None:
@@ -60,11 +62,6 @@ def judged(event: AllocFailure, verdict: Verdict, title: str, *advisers: Adviser
     )
 
 
-def zone_name(zone: Zone) -> str:
-    """Name a zone as the log does: `Node 0 DMA32`."""
-    return zone.name if zone.node is None else f"Node {zone.node} {zone.name}"
-
-
 def _severity(event: AllocFailure, verdict: Verdict) -> Severity:
     if verdict in _NOT_KNOWN:
         return _NOT_KNOWN[verdict]
@@ -93,7 +90,7 @@ def _evidence(event: AllocFailure, ledger: Ledger) -> tuple[Evidence, ...]:
     found = [quote_head(event, "what was asked for")]
     decides = [one for one in (ledger.zone, *ledger.zones) if one is not None and one.zone.line]
     for one in dict.fromkeys(decides):
-        quoted = quote_line(event, one.zone.line, _note(one))
+        quoted = quote_line(event, one.zone.line, _note(one), _MARKS)
         if quoted is not None and one.outcome != "out-of-reach":
             found.append(quoted)
     return tuple(found[: _MAX_ZONES + 1])
