@@ -174,6 +174,31 @@ def test_a_list_that_does_not_add_up_is_not_used() -> None:
     assert "the list of free blocks of Normal does not add up" in info.lacks
 
 
+def test_a_list_whose_front_is_lost_is_not_numbered() -> None:
+    """It still adds up where only zeros are lost."""
+    info = report(
+        NEW.replace("4*64kB (UMH) 6*128kB (U) 0*256kB 4*512kB", "0*256kB 4*512kB").replace(
+            "= 6144kB", "= 5120kB"
+        )
+    )
+
+    assert zone(info, "Normal").blocks is None
+    assert "does not begin with single pages" in info.lacks
+
+
+@pytest.mark.parametrize("kibibytes", [4, 8, 16, 64])
+def test_the_size_of_a_page_is_the_smallest_block(kibibytes: int) -> None:
+    """Three single pages and two pairs are seven pages; all amounts of the zone are 7 pages too."""
+    free = 7 * kibibytes
+    info = report(
+        f"Normal free:{free}kB min:{free}kB low:{free}kB high:{free}kB present:{free}kB free_cma:0kB\n"
+        f"lowmem_reserve[]: 0 0\nNormal: 3*{kibibytes}kB (M) 2*{2 * kibibytes}kB (M) = {free}kB\n9 pages reserved\n"
+    )
+
+    assert info.page_bytes == kibibytes * 1024
+    assert (info.zones[0].free_pages, info.zones[0].present_pages, info.lacks) == (7, 7, "")
+
+
 def test_a_zone_whose_line_is_cut_in_the_middle() -> None:
     info = report(NEW.replace(NEW[NEW.index(" writepending:") : NEW.index("lowmem_reserve")], "\n"))
 

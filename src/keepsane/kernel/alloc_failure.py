@@ -88,6 +88,7 @@ POOL = re.compile(
 _SUPPRESSED = re.compile(
     r"(?:warn_alloc|warn_alloc_failed|__ratelimit): (?P<count>\d{1,10}) callbacks suppressed"
 )
+_SUPPRESSED_BEFORE = re.compile(r"warn_alloc(?:_failed)?: \d{1,10} callbacks suppressed")
 _CONTINUED = re.compile(r"\s*" + _MODE)
 _OWN = re.compile(
     MEM_INFO
@@ -309,5 +310,5 @@ OPENINGS = (
         rank=0,
         detail_of=frozenset({"alloc-failure"}),
     ),
-    Opening("suppressed", "callbacks suppressed", _SUPPRESSED, parse_suppressed, rank=PRELUDE),
+    Opening("suppressed", "callbacks suppressed", _SUPPRESSED_BEFORE, parse_suppressed, rank=PRELUDE),
 )

@@ -41,7 +41,7 @@ KINDS = {
         "pool for atomic",
         "callbacks suppressed",
     ),
-    "oom": ("oom-killer: gfp_mask=", ": Kill"),
+    "oom": ("oom-killer: gfp_mask=", ": Kill", "VM: killing process"),
     "mem_report": ("Show Memory", "Mem-Info:", "Mem-info:", "kB min:"),
     "mce": ("ardware Error]: ", "HARDWARE ERROR"),
     "aer": (" received", "PCIe Bus Error: "),
