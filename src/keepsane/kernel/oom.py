@@ -8,7 +8,7 @@ The OOM killer: memory ran out, of the machine or of a control group, and a proc
     Out of memory: Killed process 93 (busybox) total-vm:4508kB, anon-rss:1084kB, file-rss:840kB
     Memory cgroup out of memory: Killed process 93 (busybox) total-vm:4508kB
     Out of memory: Kill process 93 (busybox) score 900 or sacrifice child                        before 5.3
-    VM: killing process gammu-smsd                                                               before 2.6.34
+    VM: killing process gammu-smsd                                                               2.4, 2.6
 
 Source: mm/oom_kill.c, dump_header(), dump_oom_summary() and __oom_kill_process(); arch/*/mm/fault.c,
 do_page_fault().
@@ -210,7 +210,7 @@ def parse_killed(block: Block) -> OomKill | None:
 
 def parse_vm_killed(block: Block) -> OomKill | None:
     """
-    Read the line of a page fault that got no memory, before 2.6.34: its own process is killed.
+    Read the line of a page fault that got no memory in 2.4 and 2.6: its own process is killed.
 
     Accepted format:
         VM: killing process gammu-smsd

@@ -45,6 +45,7 @@ MEM_INFO = (
     r"|Name\s+Used\s+Total|[\w:.-]{1,64}\s+\d+KB\s+\d+KB"
     r"|\d+\*\d+kB|\([UMEHCIR]{1,6}\)\s|=\s*\d+kB\s*$|pages_scanned:\d|\.{3,}\s*$"
     r"|[a-z_]{3,32}(?:\((?:anon|file)\))?:\d{1,12}(?:[kK]B)?(?:[\s=#]|$)"
+    r"|[\w():*]{0,40}[kK]B\b|B \d{1,9}\*"
     r"|cpuset=|warn_alloc|Memory allocations:"
     r"|[\d.]+ ?[kMG]?i?B\s+\d+ \S+:\d+|cma: |HighMem)"
 )
