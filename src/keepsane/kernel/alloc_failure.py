@@ -304,11 +304,12 @@ OPENINGS = (
     Opening("bounce-failure", "SW-IOMMU space for", OLD_FULL, parse_bounce_failure, rank=0),
     Opening(
         "pool-failure",
-        "pool for atomic",
+        "DMA: failed to allocate",
         POOL,
         parse_pool_failure,
         rank=0,
         detail_of=frozenset({"alloc-failure"}),
     ),
-    Opening("suppressed", "callbacks suppressed", _SUPPRESSED_BEFORE, parse_suppressed, rank=PRELUDE),
+    Opening("suppressed", "warn_alloc: ", _SUPPRESSED_BEFORE, parse_suppressed, rank=PRELUDE),
+    Opening("suppressed", "warn_alloc_failed: ", _SUPPRESSED_BEFORE, parse_suppressed, rank=PRELUDE),
 )
