@@ -127,6 +127,12 @@ def test_every_line_behind_dots_that_hide_the_prefix() -> None:
     assert event.memory.lacks == ""
 
 
+def test_a_page_fault_that_got_no_memory() -> None:
+    event = kill("VM: killing process gammu-smsd")
+
+    assert (event.victim, event.victim_pid, event.global_oom) == ("gammu-smsd", None, True)
+
+
 def test_asked_for_by_a_person() -> None:
     event = kill("kworker/0:1 invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=-1, oom_score_adj=0")
 

@@ -38,7 +38,7 @@ def test_since_6_8() -> None:
     assert pam.comm == "(sd-pam) 3 x"
 
 
-def test_before_4_16() -> None:
+def test_before_4_15() -> None:
     (task,) = parse_tasks(records(MIDDLE.splitlines())).tasks
 
     assert (task.nr_ptes, task.pgtables_bytes, task.swapents_pages) == (78, None, 51)

@@ -126,6 +126,21 @@ def _numbers(one: object) -> str:
     return str(one).replace(f"line={getattr(one, 'line', '')}", "")
 
 
+def test_quoted_printable_breaks_inside_a_word() -> None:
+    """A line of 76 characters ends with `=`, and the next begins where it broke off."""
+    broken = []
+    for line in NEW.splitlines():
+        rest = line.replace("=", "=3D")
+        while len(rest) > 75 and rest[74:75] not in "=3D2":
+            broken.append(rest[:75] + "=")
+            rest = rest[75:]
+        broken.append(rest)
+    whole, mailed = report(NEW), report("\n".join(broken))
+
+    assert [_numbers(one) for one in mailed.zones] == [_numbers(one) for one in whole.zones]
+    assert mailed.lacks == ""
+
+
 def test_line_feeds_that_rsyslog_wrote_as_octal() -> None:
     text = "Mem-Info:\nactive_anon:7 inactive_anon:6 isolated_anon:0#012 active_file:1#012 free:3 free_cma:0"
 
@@ -172,6 +187,29 @@ def test_a_list_that_does_not_add_up_is_not_used() -> None:
 
     assert zone(info, "Normal").blocks is None
     assert "the list of free blocks of Normal does not add up" in info.lacks
+
+
+def test_a_list_whose_front_is_lost_is_not_numbered() -> None:
+    """It still adds up where only zeros are lost."""
+    without = NEW.replace("4*64kB (UMH) 6*128kB (U) 0*256kB", "0*256kB")
+    info = report(without.replace("= 6144kB", "= 5120kB"))
+
+    assert zone(info, "Normal").blocks is None
+    assert "does not begin with single pages" in info.lacks
+
+
+@pytest.mark.parametrize("kibibytes", [4, 8, 16, 64])
+def test_the_size_of_a_page_is_the_smallest_block(kibibytes: int) -> None:
+    """Three single pages and two pairs are seven pages; all amounts of the zone are 7 pages too."""
+    free = 7 * kibibytes
+    info = report(
+        f"Normal free:{free}kB min:{free}kB low:{free}kB high:{free}kB present:{free}kB free_cma:0kB\n"
+        f"lowmem_reserve[]: 0 0\nNormal: 3*{kibibytes}kB (M) 2*{2 * kibibytes}kB (M) = {free}kB\n"
+        "9 pages reserved\n"
+    )
+
+    assert info.page_bytes == kibibytes * 1024
+    assert (info.zones[0].free_pages, info.zones[0].present_pages, info.lacks) == (7, 7, "")
 
 
 def test_a_zone_whose_line_is_cut_in_the_middle() -> None:

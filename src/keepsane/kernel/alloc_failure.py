@@ -94,6 +94,7 @@ POOL = re.compile(
 _SUPPRESSED = re.compile(
     r"(?:warn_alloc|warn_alloc_failed|__ratelimit): (?P<count>\d{1,10}) callbacks suppressed"
 )
+_SUPPRESSED_BEFORE = re.compile(r"warn_alloc(?:_failed)?: \d{1,10} callbacks suppressed")
 _CONTINUED = re.compile(r"\s*" + _MODE)
 _OWN = re.compile(
     MEM_INFO
@@ -321,11 +322,12 @@ OPENINGS = (
     Opening("bounce-failure", "SW-IOMMU space for", OLD_FULL, parse_bounce_failure, rank=0),
     Opening(
         "pool-failure",
-        "pool for atomic",
+        "DMA: failed to allocate",
         POOL,
         parse_pool_failure,
         rank=0,
         detail_of=frozenset({"alloc-failure"}),
     ),
-    Opening("suppressed", "callbacks suppressed", _SUPPRESSED, parse_suppressed, rank=PRELUDE),
+    Opening("suppressed", "warn_alloc: ", _SUPPRESSED_BEFORE, parse_suppressed, rank=PRELUDE),
+    Opening("suppressed", "warn_alloc_failed: ", _SUPPRESSED_BEFORE, parse_suppressed, rank=PRELUDE),
 )

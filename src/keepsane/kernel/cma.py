@@ -7,7 +7,7 @@ An area of the contiguous memory allocator that could not serve a request.
 
 -16 (EBUSY): the pages were not in use by the area but could not be emptied; -12 (ENOMEM): no run was
 long enough.
-Source: mm/cma.c, cma_alloc() (__cma_alloc() since 6.10) and cma_debug_show_areas().
+Source: mm/cma.c, cma_alloc() (later __cma_alloc()) and cma_debug_show_areas().
 """
 
 from __future__ import annotations

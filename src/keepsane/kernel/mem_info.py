@@ -58,7 +58,7 @@ class OomTask:
     """
     One row of the table of tasks.
 
-    Sizes are in pages. Since 6.8 the resident ones are also told apart (`rss_anon_pages`, ...). Before 4.16
+    Sizes are in pages. Since 6.8 the resident ones are also told apart (`rss_anon_pages`, ...). Before 4.15
     the kernel counts page tables (`nr_ptes`) and prints no `pgtables_bytes`. Before 2.6.36 `oom_score_adj` is
     the old `oom_adj` (-17 to 15).
     """

@@ -28,6 +28,8 @@ QUOTED = r"[>\s|]{0,48}(?:\.{3} )?\s{0,16}"
 """What a mail program, or a person who hides the prefix, may put before a line."""
 
 _QUOTED = re.compile(QUOTED)
+_MARKS = re.compile(r"^(?:> ?){1,8}")
+_SOFT_BREAK = re.compile(r"^.{50,80}[^\s=]=$")
 _ESCAPED = re.compile(r"=(?:20|3D|09)|#012")
 _PLAIN = {"=20": " ", "=3D": "=", "=09": " ", "#012": " "}
 _COUNTERS = re.compile(
@@ -35,8 +37,7 @@ _COUNTERS = re.compile(
 )
 _RESERVE = re.compile(r"lowmem_reserve\[\]:|protections\[\]:")
 _BLOCKS = re.compile(r"\d{1,10}\*\d{1,8}kB|\([UMEHCIR]{1,6}\)|=\s*\d{1,12}kB")
-_ZONE = re.compile(ZONE_NAME + " free:")
-_NODE = re.compile(r"Node \d{1,5} active_anon:")
+_GROWS = re.compile(ZONE_NAME + r"(?: free:|:\s)|Node \d{1,5} active_anon:")
 _LIST = re.compile(ZONE_NAME + r":\s")
 
 
@@ -50,26 +51,38 @@ class MemoryLine(NamedTuple):
 def plain_line(text: str) -> str:
     """Take quotes, indentation and a mail's transfer encoding off a line."""
     text = text[_QUOTED.match(text).end() :] if text[:1] in " \t>|." else text  # type: ignore[union-attr]
-    if "=" in text or "#012" in text:
-        text = _ESCAPED.sub(lambda found: _PLAIN[found[0]], text)
-    return text.rstrip()
+    return _decoded(text).rstrip()
 
 
 def memory_lines(records: Iterable[LogRecord]) -> list[MemoryLine]:
     """Give the lines of a report with what was folded off them put back."""
     lines: list[MemoryLine] = []
     growing: int | None = None  # where in `lines` the last line that can be folded stands
+    broken = False
     for record in records:
-        if "+0x" in record.text:
+        if broken:
+            lines[-1] = lines[-1]._replace(text=_joined(lines[-1].text, record.text))
+        elif "+0x" in record.text:
             continue  # a frame
-        text = plain_line(record.text)
-        if growing is not None and _continues(lines[growing].text, text):
+        elif growing is not None and _continues(lines[growing].text, text := plain_line(record.text)):
             lines[growing] = lines[growing]._replace(text=f"{lines[growing].text} {text}")
-            continue
-        if _ZONE.match(text) or _NODE.match(text) or _LIST.match(f"{text} "):
-            growing = len(lines)
-        lines.append(MemoryLine(record.line, text))
+        else:
+            text = plain_line(record.text)
+            growing = len(lines) if _GROWS.match(f"{text} ") else growing
+            lines.append(MemoryLine(record.line, text))
+        broken = _SOFT_BREAK.search(record.text) is not None
     return lines
+
+
+def _joined(line: str, more: str) -> str:
+    """Put together what quoted-printable broke, also inside a word."""
+    if len(line) + len(more) > MAX_LINE_CHARACTERS:
+        return line
+    return line.removesuffix("=") + _decoded(_MARKS.sub("", more, count=1)).rstrip()
+
+
+def _decoded(text: str) -> str:
+    return _ESCAPED.sub(lambda found: _PLAIN[found[0]], text) if "=" in text or "#012" in text else text
 
 
 def _continues(line: str, more: str) -> bool:

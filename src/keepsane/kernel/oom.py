@@ -8,8 +8,10 @@ The OOM killer: memory ran out, of the machine or of a control group, and a proc
     Out of memory: Killed process 93 (busybox) total-vm:4508kB, anon-rss:1084kB, file-rss:840kB
     Memory cgroup out of memory: Killed process 93 (busybox) total-vm:4508kB
     Out of memory: Kill process 93 (busybox) score 900 or sacrifice child                        before 5.3
+    VM: killing process gammu-smsd                                                               2.4, 2.6
 
-Source: mm/oom_kill.c, dump_header(), dump_oom_summary() and __oom_kill_process().
+Source: mm/oom_kill.c, dump_header(), dump_oom_summary() and __oom_kill_process(); arch/*/mm/fault.c,
+do_page_fault().
 """
 
 from __future__ import annotations
@@ -224,6 +226,18 @@ def parse_killed(block: Block) -> OomKill | None:
     return _build(block, _scope(block), victims, "the report before this line is missing")
 
 
+def parse_vm_killed(block: Block) -> OomKill | None:
+    """
+    Read the line of a page fault that got no memory in 2.4 and 2.6: its own process is killed.
+
+    Accepted format:
+        VM: killing process gammu-smsd
+    """
+    comm = block.head["comm"]
+    title = f"system out of memory: {comm} was killed"
+    return build(OomKill, block, "oom-kill", title, damage="", victim=comm, global_oom=True)
+
+
 OPENINGS = (
     Opening("oom-kill", "oom-killer: gfp_mask=", HEAD, parse_oom, own=_OWN),
     Opening(
@@ -233,6 +247,14 @@ OPENINGS = (
         parse_killed,
         rank=0,
         own=re.compile(r"oom_reaper: |Killed process \d"),
+        detail_of=frozenset({"oom-kill"}),
+    ),
+    Opening(
+        "vm-killed",
+        "VM: killing process",
+        re.compile(r"VM: killing process (?P<comm>\S.{0,31}?)\s*$"),
+        parse_vm_killed,
+        rank=0,
         detail_of=frozenset({"oom-kill"}),
     ),
 )

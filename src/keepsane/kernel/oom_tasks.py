@@ -2,9 +2,9 @@
 """
 The table of tasks the OOM killer could choose from.
 
-    [  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name   since 4.16
+    [  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name   since 4.15
     [    143]     0   143    25462    25259   241664        0             0 tail
-    [ pid ]   uid  tgid total_vm      rss nr_ptes swapents oom_score_adj name            3.3 to 4.15
+    [ pid ]   uid  tgid total_vm      rss nr_ptes swapents oom_score_adj name            3.3 to 4.14
     [ pid ]   uid  tgid total_vm      rss cpu oom_adj name                               2.6.27 to 2.6.35
 
 The columns are read from the head: they changed often. Source: mm/oom_kill.c, dump_tasks().

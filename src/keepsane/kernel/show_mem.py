@@ -45,6 +45,7 @@ MEM_INFO = (
     r"|Name\s+Used\s+Total|[\w:.-]{1,64}\s+\d+KB\s+\d+KB"
     r"|\d+\*\d+kB|\([UMEHCIR]{1,6}\)\s|=\s*\d+kB\s*$|pages_scanned:\d|\.{3,}\s*$"
     r"|[a-z_]{3,32}(?:\((?:anon|file)\))?:\d{1,12}(?:[kK]B)?(?:[\s=#]|$)"
+    r"|[\w():*]{0,40}[kK]B\b|B \d{1,9}\*"
     r"|cpuset=|warn_alloc|Memory allocations:"
     r"|[\d.]+ ?[kMG]?i?B\s+\d+ \S+:\d+|cma: |HighMem)"
 )
@@ -128,6 +129,7 @@ def parse_mem_info(records: Iterable[LogRecord]) -> MemInfo | None:
         return None
     lists = [blocks for line in report.lists if (blocks := parse_block_list(line.text, line.line))]
     page_bytes = _page_bytes(report, lists)
+    lists = [_from_one_page(blocks, page_bytes or 4096) for blocks in lists]
     zones = [zone for line in report.zones if (zone := parse_zone(line.text, line.line, page_bytes or 4096))]
     counts, swap = _counts(report.counts), _swap(report.swap)
     info = MemInfo(
@@ -185,6 +187,13 @@ def _page_bytes(report: Sorted, lists: list[BlockList]) -> int | None:
         return smallest * 1024 if smallest * 1024 in _PAGES_BYTES else None
     free = next((int(pages) for name, pages in _found(_TOTAL, report.totals) if name == "free"), None)
     return _ratio(report, "present", _counts(report.counts).get("ram_pages")) or _ratio(report, "free", free)
+
+
+def _from_one_page(blocks: BlockList, page_bytes: int) -> BlockList:
+    """Mark a list whose front is lost: its orders cannot be numbered."""
+    if blocks.damage or not blocks.sizes or blocks.sizes[0][1] * 1024 == page_bytes:
+        return blocks
+    return replace(blocks, damage="does not begin with single pages")
 
 
 def _ratio(report: Sorted, name: str, pages: int | None) -> int | None:

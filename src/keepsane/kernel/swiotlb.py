@@ -2,12 +2,12 @@
 """
 A device that cannot reach all memory found no room in the bounce buffer.
 
-    nvme 0000:01:00.0: swiotlb buffer is full (sz: 4096 bytes), total 32768 (slots), used 0 (slots) since 4.20
-    mlx5_core 0000:01:00.0: swiotlb buffer is full (sz: 8388608 bytes)                              since 3.14
-    DMA: Out of SW-IOMMU space for 65536 bytes at device 0000:03:00.0                               until 4.17
+    nvme 0000:01:00.0: swiotlb buffer is full (sz: 4096 bytes), total 32768 (slots), used 0 (slots) since 5.1
+    mlx5_core 0000:01:00.0: swiotlb buffer is full (sz: 8388608 bytes)                              before
+    DMA: Out of SW-IOMMU space for 65536 bytes at device 0000:03:00.0                               3.x, 4.x
 
 A slot is 2 kB, and a request gets at most 128 slots in a row: one above 256 kB never succeeds.
-Source: kernel/dma/swiotlb.c (until 4.18 lib/swiotlb.c), swiotlb_tbl_map_single() and swiotlb_full().
+Source: kernel/dma/swiotlb.c (before, lib/swiotlb.c), swiotlb_tbl_map_single() and swiotlb_full().
 """
 
 from __future__ import annotations
