@@ -26,6 +26,11 @@ FAMILIES = {
     "hung_task": "keepsane.kernel.hung_task",
     "rcu": "keepsane.kernel.rcu",
     "stack_overflow": "keepsane.kernel.oops",
+    "oom": "keepsane.kernel.oom",
+    "oom_cgroup": "keepsane.kernel.oom",
+    "oom_kind": "keepsane.kernel.oom",
+    "oom_usage": "keepsane.kernel.oom",
+    "oom_victim": "keepsane.kernel.oom",
     "modules": "keepsane.model",
 }
 """

@@ -34,8 +34,13 @@ def quote_head(event: Event, note: str = "") -> Evidence:
 
 def quote_frame(event: Event, frame: Frame, note: str = "") -> Evidence | None:
     """Quote the line on which a frame of the report was printed."""
+    return quote_line(event, frame.line, note)
+
+
+def quote_line(event: Event, line: int, note: str = "") -> Evidence | None:
+    """Quote a line of the report by its number; None where the report has none of it, or it is blank."""
     for record in event.records:
-        if record.line == frame.line:
+        if record.line == line and record.text.strip():
             return _evidence(record.line, record.text, note)
     return None
 
