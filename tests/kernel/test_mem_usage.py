@@ -69,6 +69,7 @@ def test_an_old_control_group_counts_the_groups_below_it_where_it_can() -> None:
     stats = (
         ("cache", 4096),
         ("rss", 8192),
+        ("shmem", 0),
         ("total_cache", 40960),
         ("total_rss", 81920),
         ("total_shmem", 8192),
@@ -79,7 +80,14 @@ def test_an_old_control_group_counts_the_groups_below_it_where_it_can() -> None:
 
 
 def test_locked_shared_memory_counts_once() -> None:
-    totals = (("active_anon", 10), ("shmem", 30), ("unevictable", 25), ("free", 40))
+    totals = (
+        ("active_anon", 10),
+        ("active_file", 0),
+        ("shmem", 30),
+        ("unevictable", 25),
+        ("slab_unreclaimable", 0),
+        ("free", 40),
+    )
     memory = MemInfo(
         line=1,
         page_bytes=4096,

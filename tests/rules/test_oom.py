@@ -64,6 +64,13 @@ def test_a_group_below_its_limit_is_not_said_to_have_reached_it() -> None:
     assert _judged("oom-group-limit", "oom-cgroup-limit", ("usage 20480kB", "usage 10240kB")) is None
 
 
+def test_a_group_that_is_killed_as_a_whole_is_said_to_be() -> None:
+    # mm/oom_kill.c: "Tasks in %s are going to be killed due to memory.oom.group set"
+    line = "Tasks in /small are going to be killed due to memory.oom.group set\n[   12.200000] Tasks state (memory"
+    found = _found("oom-group-limit", "oom-cgroup-limit", ("Tasks state (memory", line))
+    assert "All its processes were killed together" in found.explanation
+
+
 def test_free_memory_elsewhere_is_told_from_what_the_zones_have() -> None:
     found = _found("oom-cpuset-movable", "oom-nodes-limited")
     # free:1000000 less 1600000 kB / 4 = 400000 pages: 600000 pages, 2344 MB
@@ -113,3 +120,26 @@ def test_no_program_is_named_where_the_table_is_not_whole() -> None:
     found = _found("oom-victim-row-cut", "oom-where-it-went")
     assert "its table of tasks is missing or not whole" in found.explanation
     assert "leaky" not in found.title
+
+
+WHOLE = sorted(
+    path.stem
+    for path in (CASES / "rules").glob("oom-*.case")
+    if not path.stem.endswith(("cut", "lost")) and "three" not in path.stem and "after" not in path.stem
+)
+
+
+@pytest.mark.parametrize("slug", WHOLE)
+def test_a_lost_line_brings_no_other_cause_and_no_other_holder(slug: str) -> None:
+    lines = read_case(CASES / f"rules/{slug}.case").log.splitlines()
+
+    def said(log: list[str]) -> set[tuple[str, str]]:
+        found = explain("\n".join(log), cache=False).findings
+        return {(one.rule, one.shares[0].name if one.shares else "") for one in found}
+
+    whole = said(lines)
+    assert whole
+    for lost in range(len(lines)):
+        assert said(lines[:lost] + lines[lost + 1 :]) <= whole, lines[lost]
+    for end in range(len(lines)):
+        assert said(lines[:end]) <= whole, end

@@ -33,6 +33,10 @@ WORDS = {
 }
 
 
+_NEEDED = ("free", "active_anon", "active_file", "shmem", "slab_unreclaimable")
+"""One counter of each line: without one of them the rest would seem to be more than it is (before 2.6.32)."""
+
+
 class Part(NamedTuple):
     """A part of memory and in words what it is; `reclaimable` where the kernel can take it back."""
 
@@ -57,7 +61,7 @@ def usage(memory: MemInfo) -> tuple[Part, ...]:
     while memory moves, so the rest may be a little off; it is left out where the parts exceed the whole.
     """
     whole = managed_pages(memory)
-    if whole is None or memory.total("free") is None or memory.total("active_anon") is None:
+    if whole is None or any(memory.total(name) is None for name in _NEEDED):
         return ()
     kibibytes = memory.page_bytes // 1024
     parts = sorted(
@@ -70,7 +74,9 @@ def usage(memory: MemInfo) -> tuple[Part, ...]:
     )
     free = Part(FREE, (memory.total("free") or 0) * kibibytes, "given to nobody")
     rest = whole * kibibytes - free.kibibytes - sum(one.kibibytes for one in parts)
-    last = [Part(REST, rest, "drivers, vmalloc, zram and others that no counter names")] if rest > 0 else []
+    pools = "" if memory.hugepages else "huge pages (not printed), "
+    what = f"{pools}drivers, vmalloc, zram and others that no counter names"
+    last = [Part(REST, rest, what)] if rest > 0 else []
     return (*parts, free, *last)
 
 

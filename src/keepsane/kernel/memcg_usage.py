@@ -30,17 +30,22 @@ from keepsane.kernel.mem_usage import (
     Part,
 )
 
+_NEEDED = ("anon", "file", "shmem", "slab_unreclaimable")
+"""Counters of version 2: without one of them the rest would seem to be more than it is."""
+
 
 def cgroup_parts(usage_kibibytes: int, amounts: Iterable[CgroupAmount]) -> tuple[Part, ...]:
     """
-    Split what a group used into parts, the largest first and the rest last; empty without its statistics.
+    Split what a group used into parts, the largest first and the rest last.
+
+    Empty where its statistics are missing or not whole.
 
     The statistics lag behind the counter, so the rest may be a little off.
     """
     stat = {amount.name: amount.value // 1024 for amount in amounts}
-    if "anon" in stat:
+    if all(name in stat for name in _NEEDED):
         found = _version_2(stat)
-    elif "rss" in stat:
+    elif "rss" in stat and "cache" in stat:
         found = _version_1(stat)
     else:
         return ()
@@ -68,5 +73,8 @@ def _version_1(stat: dict[str, int]) -> Iterator[Part]:
         stat.get(f"total_{name}", stat.get(name, 0)) for name in ("rss", "cache", "shmem")
     )
     yield Part(PROGRAMS, programs, WORDS[PROGRAMS])
-    yield Part(SHARED, shared, WORDS[SHARED])
-    yield Part(CACHE, cache - shared, WORDS[CACHE], reclaimable=True)
+    if "shmem" in stat:
+        yield Part(SHARED, shared, WORDS[SHARED])
+        yield Part(CACHE, cache - shared, WORDS[CACHE], reclaimable=True)
+    else:  # before 4.10 they are not told apart
+        yield Part(f"{CACHE}, tmpfs", cache, "file contents, tmpfs and shared memory")

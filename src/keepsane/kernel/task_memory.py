@@ -40,7 +40,7 @@ def badness_pages(task: OomTask, page_bytes: int, total_pages: int) -> int | Non
     adjust = task.oom_score_adj or 0
     if adjust <= EXEMPT:
         return None
-    return held_pages(task, page_bytes) + adjust * total_pages // 1000
+    return held_pages(task, page_bytes) + adjust * (total_pages // 1000)
 
 
 def groups(tasks: Iterable[OomTask], page_bytes: int) -> tuple[TaskGroup, ...]:

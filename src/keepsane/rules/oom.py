@@ -11,6 +11,7 @@ from keepsane.model import Advice, Finding
 from keepsane.rules import CannotTell, rule
 from keepsane.rules.oom_cause import (
     cause,
+    lost_zone,
     quote_asked,
     quote_constraint,
     quote_swap,
@@ -70,7 +71,7 @@ def oom_global(event: OomKill) -> Iterator[Finding | CannotTell]:
 def _missing(event: OomKill) -> str:
     if event.memory is None or event.ledger is None:
         return "what memory was free is not in the report" + (f": {event.damage}" if event.damage else "")
-    return event.ledger.why
+    return event.memory.lacks if lost_zone(event) else event.ledger.why
 
 
 def _more_swap(event: OomKill) -> Iterator[Advice]:

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from shlex import quote as shell_quote
 
+from keepsane.kernel.ledger import LARGEST_ORDER
 from keepsane.kernel.mem_info import CgroupUsage
 from keepsane.kernel.oom import OomKill
 from keepsane.kernel.sizes import size_words
@@ -19,11 +21,12 @@ from keepsane.rules.oom_cause import (
     some,
     who_asked,
 )
-from keepsane.rules.quote import quote_head, quote_line
+from keepsane.rules.quote import quote, quote_head, quote_line
 
 _BATCH_KIBIBYTES = 64 * 4
 """A group's memory is charged in batches (MEMCG_CHARGE_BATCH): so near to its limit it is full."""
 _MEBIBYTE = 1024
+_TOGETHER = re.compile(r"are going to be killed due to memory\.oom\.group set")
 
 
 @rule("oom-cgroup-limit", on=OomKill)
@@ -58,7 +61,7 @@ def oom_cgroup_limit(event: OomKill) -> Iterator[Finding | CannotTell]:
         evidence=some(quote_asked(event), _quote_usage(event, full), quote_constraint(event))
         or (quote_head(event),),
         explanation=f"{who_asked(event)} The group used {full.usage_kibibytes} kB of the "
-        f"{full.limit_kibibytes} kB it may.{times}{_group_swap(event)} Whether the machine itself had memory "
+        f"{full.limit_kibibytes} kB it may.{times}{_group_swap(event)}{_all_killed(event)} Whether the machine itself had memory "
         "to spare is not printed.",
         advice=tuple(_raise(event, full, full.limit_kibibytes)),
         references=("mm/memcontrol.c, try_charge_memcg()", "Documentation/admin-guide/cgroup-v2.rst"),
@@ -68,7 +71,7 @@ def oom_cgroup_limit(event: OomKill) -> Iterator[Finding | CannotTell]:
 def _is_full(one: CgroupUsage, event: OomKill) -> bool:
     if one.limit_kibibytes is None or one.name == "swap":
         return False
-    asked = kibibytes_of_page(event) << min(event.order or 0, 20)
+    asked = kibibytes_of_page(event) << min(event.order or 0, LARGEST_ORDER)
     return one.usage_kibibytes + asked + _BATCH_KIBIBYTES >= one.limit_kibibytes
 
 
@@ -95,6 +98,13 @@ def _group_swap(event: OomKill) -> str:
     if swap.limit_kibibytes == 0:
         return " It may not use swap."
     return f" Of swap it used {swap.usage_kibibytes} kB of {swap.limit_kibibytes} kB."
+
+
+def _all_killed(event: OomKill) -> str:
+    """Say where the whole group had to go: mm/oom_kill.c, oom_kill_process()."""
+    if not quote(event, _TOGETHER):
+        return ""
+    return " All its processes were killed together, as memory.oom.group of the group asks."
 
 
 def _raise(event: OomKill, full: CgroupUsage, limit: int) -> Iterator[Advice]:

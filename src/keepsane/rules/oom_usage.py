@@ -140,6 +140,8 @@ def _says(event: OomKill, largest: Part, holders: tuple[TaskGroup, ...]) -> str:
     if largest.name == mem_usage.HUGE_PAGES and event.memory:
         free = sum(pool.free * pool.size_kibibytes for pool in event.memory.hugepages)
         return f"{said} Of these pools {size_words(free)} are not in use."
+    if largest.name == mem_usage.REST and event.memory and not event.memory.hugepages:
+        return f"{said} Huge pages would be in it too: their pools are not printed."
     return said
 
 

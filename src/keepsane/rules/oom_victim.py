@@ -134,11 +134,13 @@ def _adjusted(event: OomKill, choice: _Choice) -> str:
 
 
 def _total_pages(event: OomKill) -> int | None:
-    """Give the pages that oom_score_adj is a part of: RAM and swap, or the group's limit."""
+    """Give the pages that oom_score_adj is a part of: RAM and swap, or the group's limit; None if unknown."""
     page = kibibytes_of_page(event)
     if cause(event) == "cgroup":
-        limits = [one.limit_kibibytes for one in event.cgroup_usage if one.name in ("memory", "swap")]
-        return sum(limit for limit in limits if limit) // page or None
+        limits = {one.name: one.limit_kibibytes for one in event.cgroup_usage}
+        # How much swap a group may use depends on how much there is, which is not printed.
+        whole = limits.get("memory") if limits.get("swap") == 0 else limits.get("memory+swap")
+        return whole // page if whole else None
     if event.memory is None or (managed := managed_pages(event.memory)) is None:
         return None
     return managed + (event.memory.swap_total_kibibytes or 0) // page
