@@ -66,8 +66,9 @@ def test_a_group_below_its_limit_is_not_said_to_have_reached_it() -> None:
 
 def test_a_group_that_is_killed_as_a_whole_is_said_to_be() -> None:
     # mm/oom_kill.c: "Tasks in %s are going to be killed due to memory.oom.group set"
-    line = "Tasks in /small are going to be killed due to memory.oom.group set\n[   12.200000] Tasks state (memory"
-    found = _found("oom-group-limit", "oom-cgroup-limit", ("Tasks state (memory", line))
+    line = "Tasks in /small are going to be killed due to memory.oom.group set\n"
+    state = "[   12.200000] Tasks state (memory"
+    found = _found("oom-group-limit", "oom-cgroup-limit", ("Tasks state (memory", line + state))
     assert "All its processes were killed together" in found.explanation
 
 

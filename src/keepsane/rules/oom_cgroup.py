@@ -61,8 +61,8 @@ def oom_cgroup_limit(event: OomKill) -> Iterator[Finding | CannotTell]:
         evidence=some(quote_asked(event), _quote_usage(event, full), quote_constraint(event))
         or (quote_head(event),),
         explanation=f"{who_asked(event)} The group used {full.usage_kibibytes} kB of the "
-        f"{full.limit_kibibytes} kB it may.{times}{_group_swap(event)}{_all_killed(event)} Whether the machine itself had memory "
-        "to spare is not printed.",
+        f"{full.limit_kibibytes} kB it may.{times}{_group_swap(event)}{_all_killed(event)} "
+        "Whether the machine itself had memory to spare is not printed.",
         advice=tuple(_raise(event, full, full.limit_kibibytes)),
         references=("mm/memcontrol.c, try_charge_memcg()", "Documentation/admin-guide/cgroup-v2.rst"),
     )
