@@ -66,15 +66,18 @@ def oom_where_it_went(
 
     When it is wrong: counters are read one after another while memory moves, so parts may be a little off.
     Pages that processes share count for each of them. The table of tasks does not have those that were killed
-    before, and none of other containers where a control group ran out.
+    before, and none of other containers where a control group ran out. Where only some nodes were allowed,
+    nothing is said: the counters are those of all nodes.
     """
+    if cause(event) in ("by-hand", "nodes"):
+        return
     parts = _parts(event)
     if not parts or (event.memory is not None and "left out" in event.memory.lacks):
         yield CannotTell(_missing(event))
         return
     whole = sum(part.kibibytes for part in parts)
     largest = max(parts, key=lambda part: part.kibibytes)
-    if largest.name == mem_usage.FREE or event.sysrq:
+    if largest.name == mem_usage.FREE:
         return
     big = [part for part in parts if part.kibibytes >= large * whole]
     holders = holders_of(event, parts)
