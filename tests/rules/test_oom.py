@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from keepsane.api import explain
 from keepsane.model import Finding
@@ -144,3 +148,15 @@ def test_a_lost_line_brings_no_other_cause_and_no_other_holder(slug: str) -> Non
         assert said(lines[:lost] + lines[lost + 1 :]) <= whole, lines[lost]
     for end in range(len(lines)):
         assert said(lines[:end]) <= whole, end
+
+
+@given(st.sampled_from(WHOLE), st.data())
+def test_whatever_the_numbers_are_no_rule_fails(slug: str, data: st.DataObject) -> None:
+    log = read_case(CASES / f"rules/{slug}.case").log
+    spots = list(re.finditer(r"(?<=[:=\s-])\d{1,12}(?=kB|KB|\s|$|,)", log))
+    drawn = data.draw(st.sets(st.sampled_from(spots), max_size=12))
+    for spot in sorted(drawn, key=lambda one: -one.start()):
+        number = data.draw(st.sampled_from(["0", "1", "-1", "999999999999999", "18446744073709551615"]))
+        log = log[: spot.start()] + number + log[spot.end() :]
+    failed = [one for one in explain(log, cache=False).failures if "the rule itself failed" in one.why]
+    assert failed == []
