@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(FOLDER is None, reason="no corpora folder (KEEPS
         # The cpuset's only node has nothing but zone Movable, free:130021408kB.
         ("27", "oom-nodes-limited", "the 124.0 GB free in Node 4 Movable"),
         # Swap is full, and mysqld's row has 5157063 + 15483 + 1527848 pages: 25.6 GB.
-        ("11", "oom-where-it-went", "mysqld 25.6 GB"),
+        ("11", "oom-where-it-went", "mysqld: up to 25.6 GB"),
     ],
 )
 def test_the_cause_is_the_known_one(name: str, rule: str, words: str) -> None:

@@ -117,7 +117,7 @@ def test_the_largest_caches_are_named_and_no_process_is_blamed() -> None:
 def test_workers_of_one_name_are_added_up() -> None:
     found = _found("oom-group-limit", "oom-where-it-went")
     # 1600 + 1500 + 1700 pages and three times 86016 / 4096 = 21 of page tables: 4863 pages, 19452 kB
-    assert "3 worker together up to 19 MB" in found.title
+    assert "3 worker together: up to 19 MB" in found.title
     assert "It is worker (pid 143) that was killed." in found.explanation
 
 
@@ -160,3 +160,10 @@ def test_whatever_the_numbers_are_no_rule_fails(slug: str, data: st.DataObject) 
         log = log[: spot.start()] + number + log[spot.end() :]
     failed = [one for one in explain(log, cache=False).failures if "the rule itself failed" in one.why]
     assert failed == []
+
+
+def test_a_file_in_tmpfs_is_not_blamed_on_the_process_that_was_killed() -> None:
+    found = _found("oom-group-tmpfs", "oom-where-it-went")
+    # The guest ran: dd if=/dev/zero of=/tmp/x bs=1M, with memory.max of 20M; dd itself has a buffer of 1 MB.
+    assert found.title == "shared memory holds 95 % of 20 MB"
+    assert "Killed was dd (pid 144), which held " in found.explanation

@@ -44,7 +44,7 @@ def programs_words(event: OomKill, holders: tuple[TaskGroup, ...]) -> str:
 
 
 def killed_words(event: OomKill, holders: tuple[TaskGroup, ...]) -> str:
-    """Say whether what was killed is what held most, or how little it held."""
+    """Say whether what was killed is what held most of all `holders`, or how little it held."""
     victim, page = next(iter(event.victims), None), kibibytes_of_page(event) * 1024
     if victim is None or not victim.certain:
         return ""

@@ -84,7 +84,8 @@ def oom_where_it_went(
     evidence = [_quote(event, part.name) for part in big or [largest]]
     if largest.name == mem_usage.PROGRAMS:
         evidence += [quote_holder(event, group) for group in holders]
-    said = (_says(event, largest, holders), killed_words(event, holders), *_more(event, big, largest))
+    named = holders if largest.name == mem_usage.PROGRAMS else ()
+    said = (_says(event, largest, holders), killed_words(event, named), *_more(event, big, largest))
     yield Finding(
         severity="warning",
         confidence="medium" if event.memory and event.memory.lacks else "high",
@@ -116,9 +117,9 @@ def _title(event: OomKill, largest: Part, whole: int, holders: tuple[TaskGroup, 
     share = f"{round(100 * largest.kibibytes / whole)} % of {size_words(whole)}"
     if largest.name == mem_usage.PROGRAMS and holders:
         first = holders[0]
-        count = f"{len(first.tasks)} {first.comm} together up to" if len(first.tasks) > 1 else f"{first.comm}"
+        count = f"{len(first.tasks)} {first.comm} together" if len(first.tasks) > 1 else first.comm
         swap = ", swap included" if any(task.swapents_pages for task in first.tasks) else ""
-        return f"programs hold {share}, first of all {count} {pages_words(event, first.pages)}{swap}"
+        return f"programs hold {share}, first of all {count}: up to {pages_words(event, first.pages)}{swap}"
     name = {mem_usage.REST: "what no counter names", mem_usage.FIXED_SLAB: "the kernel's own objects (slab)"}
     verb = (
         "hold"
