@@ -28,6 +28,7 @@ FAMILIES = {
     "stack_overflow": "keepsane.kernel.oops",
     "oom": "keepsane.kernel.oom",
     "oom_cgroup": "keepsane.kernel.oom",
+    "oom_nodes": "keepsane.kernel.oom",
     "oom_kind": "keepsane.kernel.oom",
     "oom_usage": "keepsane.kernel.oom",
     "oom_victim": "keepsane.kernel.oom",
