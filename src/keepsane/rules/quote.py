@@ -40,9 +40,13 @@ def quote_frame(event: Event, frame: Frame, note: str = "") -> Evidence | None:
 def quote_line(
     event: Event, line: int, note: str = "", part: re.Pattern[str] | None = None
 ) -> Evidence | None:
-    """Quote a line of a report by its number, or the `part` of it that tells; None where there is none."""
+    """
+    Quote a line of a report by its number, or the `part` of it that tells.
+
+    None where the report has no such line, or it is blank.
+    """
     for record in event.records:
-        if record.line == line:
+        if record.line == line and record.text.strip():
             found = part.search(record.text) if part is not None else None
             return _evidence(record.line, found[0] if found else record.text, note)
     return None
