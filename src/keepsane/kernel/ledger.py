@@ -349,7 +349,8 @@ def _lost(one: ZoneLedger, request: Request) -> list[Loss]:
             free -= taken
     if one.outcome == "unknown":
         return [*lost, Loss("not known", free)]
-    short = "blocks too small" if request.order else "watermark"
+    lies_in_blocks = one.outcome == "fragmentation" or (request.order and one.outcome == "passes")
+    short = "blocks too small" if lies_in_blocks else "watermark"
     return [*lost, Loss(short, free - one.usable_pages)]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from keepsane.kernel.alloc_failure import AllocFailure
 from keepsane.kernel.ledger import Ledger, Verdict
 from keepsane.kernel.purpose import Purpose, gives_up_lightly, purpose_of
-from keepsane.kernel.watermark import ZoneLedger
+from keepsane.kernel.watermark import ZoneLedger, count_pages
 from keepsane.kernel.zone import zone_name
 from keepsane.model import Advice, Confidence, Evidence, Finding, Severity
 from keepsane.rules.quote import quote_head, quote_line
@@ -99,5 +99,5 @@ def _evidence(event: AllocFailure, ledger: Ledger) -> tuple[Evidence, ...]:
 def _note(one: ZoneLedger) -> str:
     if one.left_pages is None or one.needed_pages is None:
         return one.why
-    rest = f"{one.left_pages} pages are left for this request, more than {one.needed_pages - 1} must be"
+    rest = f"{count_pages(one.left_pages)} left for this request, {one.needed_pages} needed"
     return rest if one.outcome != "fragmentation" else one.why

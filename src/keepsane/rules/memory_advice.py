@@ -20,6 +20,7 @@ from keepsane.model import Advice
 MOST_OF_MEMORY = 50
 """One fiftieth of memory is the most that is advised to be kept free."""
 _FURTHEST_SCALE_FACTOR = 300
+_ONLY_READS = "nothing is changed"
 _PROACTIVE_SINCE = (5, 9)
 _KEEP = "; to keep it, put `{name} = {value}` into /etc/sysctl.d/60-memory.conf"
 
@@ -61,6 +62,7 @@ def _read_first() -> Advice:
         text="keep more memory free for requests that cannot wait: double vm.min_free_kbytes. The report does "
         "not print every zone, so read the value that is set first",
         command="sysctl vm.min_free_kbytes",
+        undo=_ONLY_READS,
         verify="no further `page allocation failure` in the log",
         risk="more than a twentieth of memory makes the OOM killer come early",
     )
@@ -143,7 +145,8 @@ def compact(event: AllocFailure) -> Advice | None:
     return Advice(
         text="put free pages together" + (keep if proactive else ""),
         command="echo 1 > /proc/sys/vm/compact_memory",
-        undo="sysctl -w vm.compaction_proactiveness=20" if proactive else None,
+        undo="pages are only moved"
+        + ("; of the setting: sysctl -w vm.compaction_proactiveness=20" if proactive else ""),
         verify=f"/proc/buddyinfo has blocks of order {event.order} and more (the column counts from order 0)",
         risk="it takes a CPU for a while, and memory of drivers cannot be moved",
     )
@@ -155,6 +158,7 @@ def let_the_device_reach_more(event: AllocFailure) -> Advice | None:
         text="only where the devices that need low memory are gone: larger numbers in "
         "vm.lowmem_reserve_ratio keep less of the lower zones back",
         command="sysctl vm.lowmem_reserve_ratio",
+        undo=_ONLY_READS,
         verify="lowmem_reserve[] in the next report, or `protection:` in /proc/zoneinfo, is smaller",
         risk="requests that can use nothing but low memory fail then",
     )
@@ -172,6 +176,7 @@ def shrink_cma(event: AllocFailure) -> Advice | None:
         text=f"{said}reserve no more than the devices need: `cma=` on the kernel's command line, or the size in "
         "the device tree",
         command="grep -i cma /proc/meminfo /proc/cmdline",
+        undo=_ONLY_READS,
         verify="CmaTotal in /proc/meminfo after the reboot; the devices (camera, video, display) still work",
         risk="a device that needs one large block may not get it",
     )
@@ -186,6 +191,7 @@ def update_kernel(event: AllocFailure) -> Advice | None:
     return Advice(
         text="use a kernel that subtracts only the free part of the reserve (6.13, or one with that change)",
         command="uname -r",
+        undo=_ONLY_READS,
         verify="a later report prints free_highatomic",
     )
 
@@ -198,6 +204,7 @@ def widen_cpuset(event: AllocFailure) -> Advice | None:
         text=f"give {group} a node that has memory of this kind"
         + (f" (it allows {allowed})" if allowed else ""),
         command="cat /sys/fs/cgroup/$GROUP/cpuset.mems.effective",
+        undo=_ONLY_READS,
         verify="mems_allowed in /proc/PID/status lists the node",
         risk="memory of another node is slower to reach",
     )
@@ -213,4 +220,6 @@ def collect_more(event: AllocFailure) -> Advice | None:
     return Advice(
         text="next time keep the whole report, and what memory looked like",
         command="dmesg > report.txt; cat /proc/zoneinfo /proc/buddyinfo /proc/pagetypeinfo > memory.txt",
+        undo="rm report.txt memory.txt",
+        verify="report.txt has the report from its headline to `pages reserved` or `pages hwpoisoned`",
     )
