@@ -35,20 +35,16 @@ def raise_min_free(event: AllocFailure) -> Advice | None:
         return None
     now, whole = min_free_kibibytes_of(event.memory), _managed_kibibytes(event.memory)
     if now is None or not whole:
-        return _read_first()
+        return _read_first(event)
     most = whole // MOST_OF_MEMORY
     wanted = next((one for one in _doublings(now, most) if _would_pass(event, one)), None)
     value = wanted or min(max(2 * now, whole // 500), most)
     if value <= now:
         return None
-    effect = (
-        "by the numbers of this report the request would have been served"
-        if wanted
-        else "by the numbers of this report even that would not have been enough"
-    )
     return Advice(
-        text=f"keep more memory free for requests that cannot wait: vm.min_free_kbytes from about {now} to "
-        f"{value}; {effect}" + _KEEP.format(name="vm.min_free_kbytes", value=value),
+        text=f"{_when(event)}keep more memory free for requests that cannot wait: vm.min_free_kbytes from "
+        f"about {now} to {value}{_effect(event, wanted)}"
+        + _KEEP.format(name="vm.min_free_kbytes", value=value),
         command=f"sysctl -w vm.min_free_kbytes={value}",
         undo=f"sysctl -w vm.min_free_kbytes={now} (read it before: sysctl vm.min_free_kbytes)",
         verify="no further `page allocation failure` in the log; `min` in /proc/zoneinfo has grown",
@@ -57,14 +53,31 @@ def raise_min_free(event: AllocFailure) -> Advice | None:
     )
 
 
-def _read_first() -> Advice:
+def _is_race(event: AllocFailure) -> bool:
+    return event.ledger is not None and event.ledger.verdict == "race"
+
+
+def _when(event: AllocFailure) -> str:
+    return "if it comes again, " if _is_race(event) else ""
+
+
+def _effect(event: AllocFailure, wanted: int | None) -> str:
+    """Say what the change would have meant; nothing where the request passes without it."""
+    if _is_race(event):
+        return ""
+    if wanted is None:
+        return "; had that much more been free, it would still not have been enough: an estimate"
+    return "; had that much more been free, the request would have been served: an estimate"
+
+
+def _read_first(event: AllocFailure) -> Advice:
     return Advice(
-        text="keep more memory free for requests that cannot wait: double vm.min_free_kbytes. The report does "
-        "not print every zone, so read the value that is set first",
+        text=f"{_when(event)}keep more memory free for requests that cannot wait: double vm.min_free_kbytes. "
+        "The report does not print every zone, so read the value that is set first",
         command="sysctl vm.min_free_kbytes",
         undo=_ONLY_READS,
         verify="no further `page allocation failure` in the log",
-        risk="more than a twentieth of memory makes the OOM killer come early",
+        risk="far too large a value makes the OOM killer come early: stay below a fiftieth of memory",
     )
 
 
@@ -90,7 +103,13 @@ def _managed_kibibytes(memory: MemInfo) -> int:
 
 
 def wake_kswapd_earlier(event: AllocFailure) -> Advice | None:
-    """Advise a larger vm.watermark_scale_factor where kswapd has something to reclaim (since 4.6)."""
+    """
+    Advise a larger vm.watermark_scale_factor where kswapd has something to reclaim (since 4.6).
+
+    A request that may sleep reclaims for itself and gains nothing.
+    """
+    if event.gfp is None or event.gfp.may_sleep:
+        return None
     version = version_of(event.release) if event.release else None
     if event.memory is None or version is None or version < SCALED_SINCE or not _can_reclaim(event.memory):
         return None
@@ -100,8 +119,9 @@ def wake_kswapd_earlier(event: AllocFailure) -> Advice | None:
         return None
     name = "vm.watermark_scale_factor"
     return Advice(
-        text=f"wake kswapd earlier, since there is page cache that it can drop: {name} from {now} to {value}. "
-        "This raises the low and high watermarks, not the reserve" + _KEEP.format(name=name, value=value),
+        text=f"wake kswapd, which frees memory in the background, earlier: there is page cache that it can "
+        f"drop. {name} from {now} to {value}. This raises the low and high watermarks, not the reserve"
+        + _KEEP.format(name=name, value=value),
         command=f"sysctl -w {name}={value}",
         undo=f"sysctl -w {name}={now}",
         verify="allocstall_* in /proc/vmstat rises more slowly, and the report does not come again",
@@ -129,8 +149,8 @@ def ask_for_less(event: AllocFailure) -> Advice | None:
         return None
     size = (event.memory.page_bytes << event.order) // 1024
     return Advice(
-        text=f"let the caller ask for less than {size} kB in one piece: a smaller MTU or no jumbo frames for a "
-        "network card, smaller rings or buffers for a device, kvmalloc() in a driver of your own",
+        text=f"let the caller ask for less than {size} kB in one piece: a smaller MTU or no jumbo frames for "
+        "a network card, smaller rings or buffers for a device, kvmalloc() in a driver of your own",
         verify="the headline shows a lower order, or does not come again",
     )
 
@@ -173,8 +193,8 @@ def shrink_cma(event: AllocFailure) -> Advice | None:
     held = f" of {_mebibytes(memory, whole)}" if whole else ""
     said = f"{_mebibytes(memory, free)}{held} of CMA are free; " if free else ""
     return Advice(
-        text=f"{said}reserve no more than the devices need: `cma=` on the kernel's command line, or the size in "
-        "the device tree",
+        text=f"{said}reserve no more than the devices need: `cma=` on the kernel's command line, or the "
+        "size in the device tree",
         command="grep -i cma /proc/meminfo /proc/cmdline",
         undo=_ONLY_READS,
         verify="CmaTotal in /proc/meminfo after the reboot; the devices (camera, video, display) still work",
