@@ -28,7 +28,8 @@ _REFERENCES = (
 )
 _MAX_ZONES = 4
 _RAM = re.compile(r"^\s*\d{1,15} pages (?:of )?RAM")
-_MARKS = re.compile(r".{0,120}?\bhigh: ?\d+kB")
+MARKS = re.compile(r".{0,120}?\bhigh: ?\d+kB")
+"""The part of a zone's line that has what is free and the watermarks."""
 
 
 def purpose(event: AllocFailure) -> Purpose | None:
@@ -98,7 +99,7 @@ def _evidence(event: AllocFailure, ledger: Ledger) -> tuple[Evidence, ...]:
         return (*found, ram) if ram else tuple(found)
     decides = [one for one in (ledger.zone, *ledger.zones) if one is not None and one.zone.line]
     for one in dict.fromkeys(decides):
-        quoted = quote_line(event, one.zone.line, _note(one), _MARKS)
+        quoted = quote_line(event, one.zone.line, _note(one), MARKS)
         if quoted is not None and one.outcome != "out-of-reach":
             found.append(quoted)
     return tuple(found[: _MAX_ZONES + 1])
