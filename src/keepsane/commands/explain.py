@@ -64,6 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="say of every frame why it is there, from the caller's bytes; --no-edges leaves that out",
     )
+    _add_answer(parser)
+
+
+def _add_answer(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--what-if",
         metavar="NAME=N",
