@@ -138,7 +138,7 @@ def gives_up(request: Request) -> str:
         (request.dying_task, "the task was dying"),
         (gfp.noretry, "__GFP_NORETRY asks to give up early"),
         ("__GFP_RETRY_MAYFAIL" in gfp.flags, "__GFP_RETRY_MAYFAIL allows to give up"),
-        (request.order > COSTLY_ORDER, f"above order {COSTLY_ORDER} the kernel does not insist"),
+        (request.order > COSTLY_ORDER, f"it does not above order {COSTLY_ORDER}"),
         (gfp.thisnode, "__GFP_THISNODE allows one node only, for which nothing is killed"),
     )
     return next((why for holds, why in reasons if holds), "")

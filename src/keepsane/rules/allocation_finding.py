@@ -99,15 +99,17 @@ def _evidence(event: AllocFailure, ledger: Ledger) -> tuple[Evidence, ...]:
         return (*found, ram) if ram else tuple(found)
     decides = [one for one in (ledger.zone, *ledger.zones) if one is not None and one.zone.line]
     for one in dict.fromkeys(decides):
-        quoted = quote_line(event, one.zone.line, _note(one), MARKS)
-        if quoted is not None and one.outcome != "out-of-reach":
+        quoted = quote_line(event, one.zone.line, _note(one, event), MARKS)
+        if quoted is not None and (one is ledger.zone or one.outcome != "out-of-reach"):
             found.append(quoted)
     return tuple(found[: _MAX_ZONES + 1])
 
 
-def _note(one: ZoneLedger) -> str:
+def _note(one: ZoneLedger, event: AllocFailure) -> str:
+    if event.size_bytes and one.outcome == "passes":
+        return f"{count_pages(one.usable_pages)} of it can be used"
     if one.left_pages is None or one.needed_pages is None:
         return one.why
     left = count_pages(one.left_pages) if one.left_pages > 0 else "nothing"
-    rest = f"{left} left for this request, {count_pages(one.needed_pages)} needed"
+    rest = f"{left} left for this request, {one.needed_pages} needed"
     return rest if one.outcome != "fragmentation" else one.why

@@ -22,6 +22,7 @@ MOST_OF_MEMORY = 50
 _FURTHEST_SCALE_FACTOR = 300
 _ONLY_READS = "nothing is changed"
 _PROACTIVE_SINCE = (5, 9)
+_FREE_PART_SINCE = (6, 12)
 _KEEP = "; to keep it, put `{name} = {value}` into /etc/sysctl.d/60-memory.conf"
 
 
@@ -207,22 +208,29 @@ def _mebibytes(memory: MemInfo, pages: int) -> str:
 
 
 def update_kernel(event: AllocFailure) -> Advice | None:
-    """Say which kernels count the reserve right."""
+    """Say which kernels count the reserve right, where this one subtracts what is not even free."""
+    blocks = event.ledger.zone.zone.blocks if event.ledger and event.ledger.zone else None
+    version = version_of(event.release) if event.release else None
+    if blocks is None or any("H" in (one.types or "") for one in blocks):
+        return None
+    if version is not None and version >= _FREE_PART_SINCE:
+        return None
     return Advice(
-        text="use a kernel that subtracts only the free part of the reserve (6.13, or one with that change)",
+        text="nothing of the reserve is free, and this kernel subtracts it all the same: use 6.12 or later, "
+        "which subtracts the free part only",
         command="uname -r",
         undo=_ONLY_READS,
-        verify="a later report prints free_highatomic",
+        verify="the report does not come again",
     )
 
 
 def widen_cpuset(event: AllocFailure) -> Advice | None:
     """Say where the binding is set."""
     allowed = ",".join(map(str, event.mems_allowed or ()))
-    group = event.cpuset or "the task's cpuset"
+    group = f"the cpuset {event.cpuset}" if event.cpuset else "the task's cpuset"
     return Advice(
-        text=f"give {group} a node that has memory of this kind"
-        + (f" (it allows {allowed})" if allowed else ""),
+        text=f"give {group} a node whose memory the request may use, one with a Normal zone"
+        + (f" (it allows node {allowed})" if allowed else ""),
         command="cat /sys/fs/cgroup/$GROUP/cpuset.mems.effective",
         undo=_ONLY_READS,
         verify="mems_allowed in /proc/PID/status lists the node",
