@@ -112,3 +112,9 @@ def test_what_was_asked_for_is_said_in_words() -> None:
 def test_a_size_for_vmalloc_is_not_called_one_page() -> None:
     said = dict(memory_facts(failure("allocation-size-absurd")))
     assert said["asked for"].startswith("17179869184 bytes, 0xcc2 ")
+
+
+def test_the_oom_killer_is_not_said_to_work_for_a_block_that_it_does_not_kill_for() -> None:
+    # __alloc_pages_may_oom(): not above PAGE_ALLOC_COSTLY_ORDER, which is 3.
+    assert "nothing is killed for it" in dict(memory_facts(failure("allocation-zone-full")))["asked for"]
+    assert "at last the OOM killer" in dict(memory_facts(failure("allocation-movable-allowed")))["asked for"]

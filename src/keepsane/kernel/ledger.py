@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from keepsane.kernel.gfp import Gfp
+from keepsane.kernel.gfp import COSTLY_ORDER, Gfp
 from keepsane.kernel.mem_info import MemInfo
 from keepsane.kernel.watermark import ZoneLedger, check_zone, count_pages
 from keepsane.kernel.watermark_form import Request, forms_of, rights_of
@@ -35,8 +35,6 @@ Verdict = Literal[
     "contradiction",
     "incomplete",
 ]
-COSTLY_ORDER = 3
-"""PAGE_ALLOC_COSTLY_ORDER: up to here the kernel insists, above it gives up."""
 LARGEST_ORDER = 10
 """Of the largest block, unless a list of blocks goes further: MAX_ORDER, before 6.4 MAX_ORDER - 1."""
 

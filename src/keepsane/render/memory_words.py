@@ -46,7 +46,7 @@ def _asked(event: AllocFailure | OomKill, page_bytes: int) -> Iterator[tuple[str
         pages = 1 << min(event.order, 20)
         parts.append(f"{pages} page{'' if pages == 1 else 's in one piece'} ({kibibytes} kB)")
     if event.gfp is not None and event.mode is not None:
-        parts.append(f"{event.mode:#x} {event.gfp.names}: {asked_in_words(event.gfp)}")
+        parts.append(f"{event.mode:#x} {event.gfp.names}: {asked_in_words(event.gfp, event.order or 0)}")
     if parts:
         yield "asked for", ", ".join(parts)
     if event.gfp is not None and event.gfp.doubt:
