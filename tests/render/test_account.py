@@ -65,8 +65,8 @@ def test_the_picture_has_its_numbers_as_text_too() -> None:
     assert said
     assert "(lowmem_reserve) 71 %" in unescape(said[1])
     assert "below the watermark 29 %" in unescape(said[1])
-    assert "250 pages are kept" in page
-    assert "100 pages are below" in page
+    assert "(lowmem_reserve): 250 pages" in page
+    assert "are below the watermark: 100 pages" in page
 
 
 @pytest.mark.parametrize("case", NAMES)

@@ -13,6 +13,7 @@ from keepsane.kernel.failed_request import request_of
 from keepsane.kernel.gfp import version_of
 from keepsane.kernel.mem_info import MemInfo
 from keepsane.kernel.mem_usage import usage
+from keepsane.kernel.watermark import ZoneLedger
 from keepsane.kernel.what_if import DEFAULT_SCALE_FACTOR, SCALED_SINCE, min_free_kibibytes_of, what_if
 from keepsane.kernel.zone_state import boost_pages
 from keepsane.model import Advice
@@ -44,7 +45,7 @@ def raise_min_free(event: AllocFailure) -> Advice | None:
         return None
     return Advice(
         text=f"{_when(event)}keep more memory free for requests that cannot wait: vm.min_free_kbytes from "
-        f"about {now} to {value}{_effect(event, wanted)}"
+        f"about {now} to {value}{_effect(event, value)}"
         + _KEEP.format(name="vm.min_free_kbytes", value=value),
         command=f"sysctl -w vm.min_free_kbytes={value}",
         undo=f"sysctl -w vm.min_free_kbytes={now} (read it before: sysctl vm.min_free_kbytes)",
@@ -62,13 +63,15 @@ def _when(event: AllocFailure) -> str:
     return "if it comes again, " if _is_race(event) else ""
 
 
-def _effect(event: AllocFailure, wanted: int | None) -> str:
+def _effect(event: AllocFailure, value: int) -> str:
     """Say what the change would have meant; nothing where the request passes without it."""
     if _is_race(event):
         return ""
-    if wanted is None:
-        return "; had that much more been free, it would still not have been enough: an estimate"
-    return "; had that much more been free, the request would have been served: an estimate"
+    zone = _zone_with(event, value)
+    served = "it would still not have been enough"
+    if zone is not None and zone.outcome == "passes":
+        served = f"the request would {'barely ' if zone.borderline else ''}have been served"
+    return f"; had that much more been free, {served}: an estimate"
 
 
 def _read_first(event: AllocFailure) -> Advice:
@@ -92,11 +95,16 @@ def _doublings(now: int, most: int) -> list[int]:
 
 
 def _would_pass(event: AllocFailure, min_free_kibibytes: int) -> bool:
-    if event.memory is None:
-        return False
-    kept = what_if(event.memory, request_of(event), min_free_kibibytes=min_free_kibibytes).kept_free
-    zone = kept.zone if kept is not None else None
+    zone = _zone_with(event, min_free_kibibytes)
     return zone is not None and zone.outcome == "passes" and not zone.borderline
+
+
+def _zone_with(event: AllocFailure, min_free_kibibytes: int) -> ZoneLedger | None:
+    """Give the zone that would have decided, had others left the larger reserve alone."""
+    if event.memory is None:
+        return None
+    kept = what_if(event.memory, request_of(event), min_free_kibibytes=min_free_kibibytes).kept_free
+    return kept.zone if kept is not None else None
 
 
 def _managed_kibibytes(memory: MemInfo) -> int:
