@@ -96,7 +96,7 @@ def test_blocks_that_are_all_held_for_atomic_requests_leave_a_zone_fragmented() 
     assert ledger.zone and ledger.zone.zone.name == "Normal"
     # A block of 32 pages was wanted, the largest that it may take has two.
     assert (ledger.needed_pages, ledger.usable_pages) == (32, 2)
-    assert "does not insist" in ledger.gives_up
+    assert "it does not above order 3" in ledger.gives_up
     implied = next(step for step in ledger.zones[1].steps if step.name == "highatomic")
     assert implied.pages == -512 and "implied" in implied.words
 

@@ -89,6 +89,23 @@ def test_order_0_passes_the_full_watermark_without_the_highatomic_reserve_from_4
     assert check_zone(held, request(0xCC0, "5.8.0", order=1)).outcome == "highatomic-held"
 
 
+def test_from_6_12_on_only_the_free_part_of_the_highatomic_reserve_is_subtracted() -> None:
+    # min 1000 pages; 2800 free, of which 2048 are reserved: 752 or 2800 are left for a page that may wait.
+    held = "free:11200 min:4000 managed:2000000 free_cma:0 reserved_highatomic:8192"
+    none_free = zone("Normal", held, reserve=(0, 0, 0, 0, 0), blocks="2800*4kB (UM)")
+    assert check_zone(none_free, request(0x10CC0, "6.11.0")).outcome == "highatomic-held"
+    assert check_zone(none_free, request(0x10CC0, "6.12.0")).outcome == "passes"
+
+
+def test_how_much_of_the_reserve_is_free_is_not_known_before_6_16() -> None:
+    # At most 2000 pages lie in (H) blocks: 800 or 2800 are left.
+    held = "free:11200 min:4000 managed:2000000 free_cma:0 reserved_highatomic:8192"
+    some_free = zone("Normal", held, reserve=(0, 0, 0, 0, 0), blocks="800*4kB (UM) 1000*8kB (UH)")
+    assert check_zone(some_free, request(0x10CC0, "6.12.0")).outcome == "unknown"
+    printed = replace(some_free, free_highatomic_pages=2000)
+    assert check_zone(printed, request(0x10CC0, "6.16.0")).outcome == "highatomic-held"
+
+
 def test_pages_that_only_lie_in_highatomic_blocks_are_out_of_bounds_for_a_page_before_6_12() -> None:
     held = zone("Normal", f"free:4800 min:4000 {WHOLE}", reserve=(0, 0, 0, 0, 0), blocks="1200*4kB (H)")
     assert check_zone(held, request(0x820, "6.5.0")).outcome == "highatomic-held"

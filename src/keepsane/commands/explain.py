@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from keepsane.api import explain, explain_stream
 from keepsane.commands.output import open_output
@@ -23,6 +23,9 @@ from keepsane.kernel.input import read_log
 from keepsane.model import Fragment, Report
 from keepsane.render.json import render_json, render_jsonl
 from keepsane.symbols.files import READ_VMLINUX
+
+if TYPE_CHECKING:
+    from keepsane.kernel.supposed import Settings
 
 EXIT_CLEAR, EXIT_FOUND, EXIT_UNUSABLE = 0, 1, 2
 """No event and no finding above info; any; the vmlinux that was named could not be used."""
@@ -60,6 +63,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         default=True,
         help="say of every frame why it is there, from the caller's bytes; --no-edges leaves that out",
+    )
+    _add_answer(parser)
+
+
+def _add_answer(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--what-if",
+        metavar="NAME=N",
+        action="append",
+        default=[],
+        help="check failed allocations once more by other settings: min_free_kbytes=N (in kB) or "
+        "watermark_scale_factor=N; may be repeated",
     )
     parser.add_argument("--no-cache", action="store_true", help="neither read nor write the symbol cache")
     parser.add_argument(
@@ -124,6 +139,17 @@ def _require_other_file(log: str, output: str | None) -> None:
         raise InputError(f"-o {output} is the log itself; give another file")
 
 
+def _settings(words: list[str]) -> Settings | None:
+    if not words:
+        return None
+    from keepsane.kernel.supposed import parse_settings
+
+    try:
+        return parse_settings(words)
+    except ValueError as error:
+        raise InputError(f"--what-if: {error}") from error
+
+
 def _unusable(part: Report | Fragment, vmlinux: str | None) -> bool:
     """Tell whether the vmlinux that was named could not be used; why is among the failures or checks."""
     if vmlinux is None:
@@ -144,6 +170,7 @@ def run(arguments: argparse.Namespace) -> int:
         from keepsane.commands.explain_path import run_path
 
         return run_path(arguments)
+    settings = _settings(arguments.what_if)
     damage = _Damage()
     lines = counted(damage.watch(read_log(arguments.log)), sys.stderr)
     options = {
@@ -154,6 +181,7 @@ def run(arguments: argparse.Namespace) -> int:
         "debug_dirs": arguments.debug_dir,
         "edges": arguments.edges,
         "cache": not arguments.no_cache,
+        "what_if": settings,
     }
     found = unusable = False
     with open_output(arguments.output) as out:

@@ -26,6 +26,8 @@ from keepsane.kernel.gfp_tables import (
     Version,
 )
 
+COSTLY_ORDER = 3
+"""PAGE_ALLOC_COSTLY_ORDER: up to here the kernel insists, above it gives up and kills nothing."""
 _CONTRADICTION = frozenset({"__GFP_MEMALLOC", "__GFP_NOMEMALLOC"})
 """Use all reserves, and use none: nobody asks for both, so a table that reads a mask so is the wrong one."""
 _RELEASE = re.compile(r"\D{0,20}(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?")

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from keepsane.kernel.gfp import Gfp
+from keepsane.kernel.gfp import COSTLY_ORDER, Gfp
 from keepsane.kernel.mem_info import MemInfo
 from keepsane.kernel.watermark import ZoneLedger, check_zone, count_pages
 from keepsane.kernel.watermark_form import Request, forms_of, rights_of
@@ -35,8 +35,6 @@ Verdict = Literal[
     "contradiction",
     "incomplete",
 ]
-COSTLY_ORDER = 3
-"""PAGE_ALLOC_COSTLY_ORDER: up to here the kernel insists, above it gives up."""
 LARGEST_ORDER = 10
 """Of the largest block, unless a list of blocks goes further: MAX_ORDER, before 6.4 MAX_ORDER - 1."""
 
@@ -138,7 +136,7 @@ def gives_up(request: Request) -> str:
         (request.dying_task, "the task was dying"),
         (gfp.noretry, "__GFP_NORETRY asks to give up early"),
         ("__GFP_RETRY_MAYFAIL" in gfp.flags, "__GFP_RETRY_MAYFAIL allows to give up"),
-        (request.order > COSTLY_ORDER, f"above order {COSTLY_ORDER} the kernel does not insist"),
+        (request.order > COSTLY_ORDER, f"it does not above order {COSTLY_ORDER}"),
         (gfp.thisnode, "__GFP_THISNODE allows one node only, for which nothing is killed"),
     )
     return next((why for holds, why in reasons if holds), "")
@@ -349,7 +347,8 @@ def _lost(one: ZoneLedger, request: Request) -> list[Loss]:
             free -= taken
     if one.outcome == "unknown":
         return [*lost, Loss("not known", free)]
-    short = "blocks too small" if request.order else "watermark"
+    lies_in_blocks = one.outcome == "fragmentation" or (request.order and one.outcome == "passes")
+    short = "blocks too small" if lies_in_blocks else "watermark"
     return [*lost, Loss(short, free - one.usable_pages)]
 
 

@@ -35,7 +35,7 @@ class MemReport(Event):
 
 SYSRQ = re.compile(r"(?:sysrq|SysRq) ?: Show Memory")
 HEAD = re.compile(QUOTED + r"Mem-[Ii]nfo:")
-ZONE = re.compile(QUOTED + ZONE_NAME + r" free:\s*\d")
+ZONE = re.compile(QUOTED + ZONE_NAME + r" free:\s*\d.{0,40}?kB min:")
 _OWN = re.compile(MEM_INFO)
 
 

@@ -125,11 +125,19 @@ _ROWS = (
         "transmit",
         Names(
             "sock_alloc_send_* sock_wmalloc tcp_send* tcp_write_xmit udp_send* unix_(stream|dgram)_sendmsg "
-            "ip_append_data dev_queue_xmit* skb_copy* pskb_copy* skb_clone* "
+            "ip_append_data dev_queue_xmit* "
             "netlink_(sendmsg|alloc)* nlmsg_new"
         ),
         "a packet to be sent",
         "it is not sent; protocols with acknowledgement try again, others tell the program",
+        "retried",
+    ),
+    # Both who receives and who sends makes copies.
+    _Row(
+        "packet-copy",
+        Names("skb_copy* pskb_copy* skb_clone* pskb_expand_head"),
+        "a copy of a packet",
+        "the copy is not made, and whoever was to get it does not; protocols with acknowledgement try again",
         "retried",
     ),
     _Row(

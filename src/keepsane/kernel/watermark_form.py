@@ -26,7 +26,9 @@ How each kernel's watermark check differs, and what a request may take by it.
                     and 6.1.y
     6.5 to 6.10     unaccepted memory counts as free and is subtracted; later it does not count as free
     6.12            an atomic order 0 may take highatomic blocks: 281dd25c1a01 ("mm/page_alloc: let GFP_ATOMIC
-                    order-0 allocs access highatomic reserves"), also in late 5.15.y, 6.1.y and 6.6.y
+                    order-0 allocs access highatomic reserves"), also in late 5.15.y, 6.1.y and 6.6.y; of the
+                    highatomic reserve only what is free in it is subtracted: c928807f6f6b ("mm/page_alloc:
+                    keep track of free highatomic"), though it is printed from 6.16 on only
 
 From 4.4 to 4.15 a harder request passes the check with a block of any migrate type, until "mm, page_alloc:
 fix potential false positive in __zone_watermark_ok" (in v4.16). It then finds none that it may take, so the
@@ -95,6 +97,7 @@ class Form:
     drops_boost: bool = False
     unaccepted: bool = False
     order_0_highatomic: bool = False
+    free_highatomic: bool = False
 
 
 _OLD = Form()
@@ -111,7 +114,7 @@ _BOOST_MENDED = replace(_PRINTED, since=(5, 9), fast_order_0=False, drops_boost=
 _REWORK = replace(_BOOST_MENDED, since=(6, 3), reserves="non-block")
 _UNACCEPTED = replace(_REWORK, since=(6, 5), unaccepted=True)
 _ACCEPTED = replace(_UNACCEPTED, since=(6, 11), unaccepted=False)
-_NEWEST = replace(_ACCEPTED, since=(6, 12), order_0_highatomic=True)
+_NEWEST = replace(_ACCEPTED, since=(6, 12), order_0_highatomic=True, free_highatomic=True)
 
 FORMS = (
     *(_OLD, _TWO_MORE, _CMA, _MENDED, _CMA_SPLIT, _ATOMIC, _HIGHATOMIC, _FAST, _OOM, _PRINTED),

@@ -33,8 +33,8 @@ class WhatIf:
 
     `same_free` takes the free memory as it was logged, so a larger min can only make it worse. `kept_free`
     adds to each zone what its min grew by: what other requests, which stop at min, would have left. It is
-    an estimate. Both are None where `why` says what is missing. `zones` have the new watermarks, without
-    boost.
+    an estimate. Both are None where `why` says what is missing. `zones` have the new watermarks, with
+    the boost that they had.
     """
 
     why: str = ""
@@ -86,7 +86,7 @@ def what_if(
         for zone in mem_info.zones
     )
     kept = tuple(
-        replace(new, free_pages=new.free_pages + max(0, new.min_pages - old.min_pages + boost_pages(old)))
+        replace(new, free_pages=new.free_pages + max(0, new.min_pages - old.min_pages))
         for new, old in zip(zones, mem_info.zones, strict=True)
     )
     return WhatIf(
@@ -103,11 +103,9 @@ def _with_marks(zone: Zone, share: tuple[int, int] | None, scale: int | None, sc
     part = old_min if share is None else share[0] * managed // share[1]
     least = _least_gap(zone, old_min, scaled) if scale is None else managed * scale // 10000
     gap = max(part // 4, least)
-    new_min = old_min if _is_clamped(zone) else part
-    boost = None if zone.boost_pages is None else 0
-    return replace(
-        zone, min_pages=new_min, low_pages=new_min + gap, high_pages=new_min + 2 * gap, boost_pages=boost
-    )
+    # The boost comes of blocks of mixed migrate types, whatever the settings.
+    new_min = (old_min if _is_clamped(zone) else part) + boost_pages(zone)
+    return replace(zone, min_pages=new_min, low_pages=new_min + gap, high_pages=new_min + 2 * gap)
 
 
 def _least_gap(zone: Zone, old_min: int, scaled: bool) -> int:

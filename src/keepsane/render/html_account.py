@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from keepsane.kernel.ledger import Ledger
+from keepsane.kernel.watermark import count_pages
 from keepsane.model import Event
 from keepsane.render.html_element import Markup, element, joined, say, span
 from keepsane.render.ledger_table import Table, ledger_table, losses_in_words
@@ -30,7 +31,7 @@ def _bar(ledger: Ledger) -> Markup:
     pieces = joined(_piece(number, name, 100 * pages / whole) for number, (name, pages) in enumerate(parts))
     said = ", ".join(f"{name} {100 * pages / whole:.0f} %" for name, pages in parts)
     legend = joined(
-        element("li", span(f"swatch part{number % 6}", ""), say(f"{pages} pages {name}"))
+        element("li", span(f"swatch part{number % 6}", ""), say(f"{name}: {count_pages(pages)}"))
         for number, (name, pages) in enumerate(parts)
     )
     picture = Markup(f'<div class="bar" role="img" aria-label="{say(said)}">{pieces}</div>')

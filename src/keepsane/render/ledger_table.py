@@ -68,7 +68,7 @@ _REASONS = {
     "highatomic": "are held for atomic blocks",
     "lowmem_reserve": "are kept for requests for low memory (lowmem_reserve)",
     "watermark": "are below the watermark",
-    "blocks too small": "are below the watermark or in blocks too small",
+    "blocks too small": "lie in blocks too small",
     "unaccepted": "are not yet accepted from the hypervisor",
     "not known": "cannot be judged",
 }

@@ -41,12 +41,12 @@ def memory_facts(event: Event) -> Iterator[tuple[str, str]]:
 def _asked(event: AllocFailure | OomKill, page_bytes: int) -> Iterator[tuple[str, str]]:
     size = getattr(event, "size_bytes", None)
     parts = [f"{size} bytes"] if size else []
-    if event.order is not None:
+    if event.order is not None and not size:
         kibibytes = (page_bytes << min(event.order, 20)) // 1024
         pages = 1 << min(event.order, 20)
         parts.append(f"{pages} page{'' if pages == 1 else 's in one piece'} ({kibibytes} kB)")
     if event.gfp is not None and event.mode is not None:
-        parts.append(f"{event.mode:#x} {event.gfp.names}: {asked_in_words(event.gfp)}")
+        parts.append(f"{event.mode:#x} {event.gfp.names}: {asked_in_words(event.gfp, event.order or 0)}")
     if parts:
         yield "asked for", ", ".join(parts)
     if event.gfp is not None and event.gfp.doubt:

@@ -36,6 +36,7 @@ FAMILIES = {
     "allocation": "keepsane.kernel.alloc_failure",
     "allocation_request": "keepsane.kernel.alloc_failure",
     "allocation_harm": "keepsane.kernel.alloc_failure",
+    "supposed": "keepsane.kernel.supposed",
 }
 """
 The modules of this room that hold rules, in the order in which a reader meets them, each with the module

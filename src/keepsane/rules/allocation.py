@@ -118,14 +118,15 @@ def allocation_highatomic_held(event: AllocFailure) -> Iterator[Finding]:
     a hundredth of a zone. Others may not use them.
 
     How we know: reserved_highatomic is subtracted from what is free, and then too little is left; or every
-    free block is marked (H). Up to 6.12 the whole reserve is subtracted, used or not: where no (H) block is
+    free block is marked (H). Before 6.12 the whole reserve is subtracted, used or not: where no (H) block is
     free, the kernel counts too much and refuses memory that it has.
 
-    What to do: where the reserve is not even free, use a kernel with commit 281dd25c1a01 and its successors
-    (6.13 counts the free part only). Otherwise keep more memory free.
+    What to do: where the reserve is not even free, use 6.12 or later, which subtracts the free part only
+    (c928807f6f6b, "mm/page_alloc: keep track of free highatomic"). Otherwise keep more memory free.
 
     When it is wrong: kernels from 4.4 to 5.0 do not print the reserve; there at least one pageblock is taken
-    where (H) blocks show it.
+    where (H) blocks show it. From 6.12 to 6.15 the free part is not printed; where that decides, the report
+    is called incomplete.
     """
     title = "the free memory is held for atomic requests of higher order"
     yield from judged(event, "highatomic-held", title, update_kernel, raise_min_free)

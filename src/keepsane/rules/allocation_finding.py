@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from keepsane.kernel.alloc_failure import AllocFailure
 from keepsane.kernel.ledger import Ledger, Verdict
 from keepsane.kernel.purpose import Purpose, gives_up_lightly, purpose_of
-from keepsane.kernel.watermark import ZoneLedger
+from keepsane.kernel.watermark import ZoneLedger, count_pages
 from keepsane.kernel.zone import zone_name
 from keepsane.model import Advice, Confidence, Evidence, Finding, Severity
-from keepsane.rules.quote import quote_head, quote_line
+from keepsane.rules.quote import quote, quote_head, quote_line
 
 Adviser = Callable[[AllocFailure], Advice | None]
 _SEVERITY: dict[str, Severity] = {
@@ -27,7 +27,9 @@ _REFERENCES = (
     "Documentation/admin-guide/sysctl/vm.rst",
 )
 _MAX_ZONES = 4
-_MARKS = re.compile(r".{0,120}?\bhigh: ?\d+kB")
+_RAM = re.compile(r"^\s*\d{1,15} pages (?:of )?RAM")
+MARKS = re.compile(r".{0,120}?\bhigh: ?\d+kB")
+"""The part of a zone's line that has what is free and the watermarks."""
 
 
 def purpose(event: AllocFailure) -> Purpose | None:
@@ -58,7 +60,7 @@ def judged(event: AllocFailure, verdict: Verdict, title: str, *advisers: Adviser
         evidence=_evidence(event, ledger),
         explanation=_explanation(ledger),
         advice=tuple(advice for advice in given if advice is not None),
-        references=_REFERENCES,
+        references=_REFERENCES if verdict != "incomplete" else (),
     )
 
 
@@ -72,6 +74,8 @@ def _severity(event: AllocFailure, verdict: Verdict) -> Severity:
 
 
 def _confidence(event: AllocFailure, ledger: Ledger) -> Confidence:
+    if ledger.verdict == "incomplete":
+        return "high"
     if event.damage or (event.gfp is not None and event.gfp.doubt):
         return "medium"
     return "medium" if ledger.zone is not None and ledger.zone.borderline else "high"
@@ -79,7 +83,9 @@ def _confidence(event: AllocFailure, ledger: Ledger) -> Confidence:
 
 def _explanation(ledger: Ledger) -> str:
     said = [f"{ledger.why[:1].upper()}{ledger.why[1:]}."]
-    if ledger.verdict != "incomplete" and ledger.zone is not None and ledger.zone.borderline:
+    # A race that is close says so itself.
+    known = ledger.verdict not in ("incomplete", "race")
+    if known and ledger.zone is not None and ledger.zone.borderline:
         said.append("It is close: the counters may lag by more than this.")
     if ledger.part is not None and ledger.part != "zone-empty":
         said.append(f"What is printed would mean {ledger.part}, if the rest did not change it.")
@@ -88,16 +94,22 @@ def _explanation(ledger: Ledger) -> str:
 
 def _evidence(event: AllocFailure, ledger: Ledger) -> tuple[Evidence, ...]:
     found = [quote_head(event, "what was asked for")]
+    if ledger.verdict == "size-absurd":
+        ram = quote(event, _RAM, "all memory there is") if event.size_bytes else None
+        return (*found, ram) if ram else tuple(found)
     decides = [one for one in (ledger.zone, *ledger.zones) if one is not None and one.zone.line]
     for one in dict.fromkeys(decides):
-        quoted = quote_line(event, one.zone.line, _note(one), _MARKS)
-        if quoted is not None and one.outcome != "out-of-reach":
+        quoted = quote_line(event, one.zone.line, _note(one, event), MARKS)
+        if quoted is not None and (one is ledger.zone or one.outcome != "out-of-reach"):
             found.append(quoted)
     return tuple(found[: _MAX_ZONES + 1])
 
 
-def _note(one: ZoneLedger) -> str:
+def _note(one: ZoneLedger, event: AllocFailure) -> str:
+    if event.size_bytes and one.outcome == "passes":
+        return f"{count_pages(one.usable_pages)} of it can be used"
     if one.left_pages is None or one.needed_pages is None:
         return one.why
-    rest = f"{one.left_pages} pages are left for this request, more than {one.needed_pages - 1} must be"
+    left = count_pages(one.left_pages) if one.left_pages > 0 else "nothing"
+    rest = f"{left} left for this request, {one.needed_pages} needed"
     return rest if one.outcome != "fragmentation" else one.why

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Is a failed allocation harmless, or is there something to do? The caller decides, and how often it comes."""
+"""Harmless, or must something be done? The caller of a failed allocation decides, and how often it comes."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def allocation_repeats(event: AllocFailure) -> Iterator[Finding]:
     What it means: the same request fails again and again. What would be noise once is a lack of memory then.
 
     How we know: equal reports in the log are counted. The kernel prints at most ten in five seconds (since
-    5.6 one in ten) and says how many it left out, so the count is a lower bound.
+    5.4 one in ten seconds) and says how many it left out, so the count is a lower bound.
 
     What to do: act on the cause, harmless or not.
 

@@ -114,7 +114,7 @@ def allocation_incomplete(event: AllocFailure) -> Iterator[Finding]:
     How we know: the lines that the account needs are not in the log.
 
     What to do: get the whole report: `dmesg`, the console or the journal, from the headline to `pages
-    hwpoisoned`. Some kernels print no state of memory where it was printed a moment before.
+    reserved` or `pages hwpoisoned`. Some kernels print no state of memory where they did a moment before.
 
     When it is wrong: where the missing part could not change the answer, the answer is given as a part.
     """

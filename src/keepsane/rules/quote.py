@@ -12,7 +12,8 @@ from keepsane.model import Event, Evidence, Frame, Stack
 MAX_QUOTE = 200
 """Characters of a line that are quoted; what is longer is cut at its end."""
 
-_CUT_HERE = "[ cut here ]"
+_NOT_HEADS = ("[ cut here ]", " callbacks suppressed")
+"""What may stand above the line that says what happened."""
 
 
 def quote(event: Event, pattern: re.Pattern[str], note: str = "") -> Evidence | None:
@@ -24,9 +25,9 @@ def quote(event: Event, pattern: re.Pattern[str], note: str = "") -> Evidence | 
 
 
 def quote_head(event: Event, note: str = "") -> Evidence:
-    """Quote the line that says what happened: the first one that is not the `cut here` mark."""
+    """Quote the line that says what happened: the first after a `cut here` mark or a count of lost ones."""
     for record in event.records:
-        if record.text.strip() and _CUT_HERE not in record.text:
+        if record.text.strip() and not any(mark in record.text for mark in _NOT_HEADS):
             return _evidence(record.line, record.text, note)
     record = event.records[0]
     return _evidence(record.line, record.text, note)
