@@ -41,4 +41,5 @@ def test_nothing_is_claimed_where_the_report_does_not_tell(name: str) -> None:
     if not path.exists():
         pytest.skip(f"no {path}")
     findings = explain(path.read_text(errors="replace"), cache=False).findings
-    assert [one.rule for one in findings if one.rule.startswith("oom-")] == []
+    # That memory was free again by then is no cause.
+    assert {one.rule for one in findings if one.rule.startswith("oom-")} <= {"oom-memory-free-again"}

@@ -14,6 +14,7 @@ from keepsane.render.ledger_table import loss_words
 SAID_HERE = frozenset(
     {"order", "mode", "mode_text", "gfp", "requester", "in_interrupt", "memory", "ledger", "size_bytes"}
     | {"suppressed", "tasks", "tasks_left_out", "victims", "cgroup_usage", "cgroup_amounts"}
+    | {"victim", "victim_pid", "constraint", "global_oom", "sysrq", "oom_score_adj"}
 )
 """Fields of such an event that these words, the account and the findings say; JSON has them all."""
 _PAGE_BYTES = 4096

@@ -148,8 +148,9 @@ def _scale_factor(event: AllocFailure) -> int:
 
 
 def _can_reclaim(memory: MemInfo) -> bool:
-    shares = usage(memory)
-    return 20 * sum(share.pages for share in shares if share.reclaimable) > sum(one.pages for one in shares)
+    parts = usage(memory)
+    reclaimable_kibibytes = sum(part.kibibytes for part in parts if part.reclaimable)
+    return 20 * reclaimable_kibibytes > sum(part.kibibytes for part in parts)
 
 
 def ask_for_less(event: AllocFailure) -> Advice | None:
