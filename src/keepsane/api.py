@@ -52,14 +52,16 @@ class _Collected(NamedTuple):
 
 
 def _same(event: Event) -> object:
-    """Give what makes two reports the same: the boot, kind, title, task, address and every frame."""
+    """Give what makes two reports the same: boot, kind, title, task, address, every frame, the verdict."""
     frames = tuple(
         (stack.name, tuple((frame.function, frame.offset_bytes, frame.module) for frame in stack.frames))
         for stack in event.stacks
     )
     ip = event.ip and (event.ip.function, event.ip.offset_bytes, event.ip.address)
-    address = getattr(event, "address", None)
-    return event.boot, event.release, event.kind, event.title, event.task, ip, address, frames
+    address, mode = getattr(event, "address", None), getattr(event, "mode", None)
+    verdict = getattr(getattr(event, "ledger", None), "verdict", None)
+    said = event.kind, event.title, event.task, mode, verdict
+    return event.boot, event.release, said, ip, address, frames
 
 
 def _collect(scanner: Scanner, lines: Iterable[str]) -> _Collected:

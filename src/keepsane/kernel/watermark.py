@@ -145,6 +145,7 @@ def _fits(form: Form, zone: Zone) -> bool:
         or (zone.reserved_highatomic_pages is not None and not form.prints_highatomic)
         or (whole and zone.reserved_highatomic_pages is None and form.prints_highatomic)
         or (zone.boost_pages is not None and not form.drops_boost)
+        or (zone.active_pages is not None and form.since > (2, 6, 28))
     )
 
 
