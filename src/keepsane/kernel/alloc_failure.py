@@ -26,11 +26,11 @@ from keepsane.kernel.block import PRELUDE, Block, Opening, build, damage_of
 from keepsane.kernel.cma import CMA, CmaRequest, parse_cma_request
 from keepsane.kernel.cpuset import parse_allowed_nodes
 from keepsane.kernel.culprit import plain_name
-from keepsane.kernel.failed_request import TWO_TASKS, accounted, is_mode_cut
+from keepsane.kernel.failed_request import accounted, is_mode_cut, mixed
 from keepsane.kernel.gfp import Gfp
 from keepsane.kernel.ledger import Ledger
 from keepsane.kernel.mem_info import MemInfo
-from keepsane.kernel.requester import has_two_tasks, in_interrupt, is_mixed, requester
+from keepsane.kernel.requester import in_interrupt, is_mixed, requester
 from keepsane.kernel.show_mem import MEM_INFO, parse_mem_info
 from keepsane.kernel.slab_cache import SlabCache, parse_slab_cache
 from keepsane.kernel.swiotlb import FULL, OLD_FULL, BounceBuffer, parse_bounce_buffer
@@ -120,7 +120,7 @@ def _failure(
         order,
         size_bytes=size_bytes,
         nodes=(nodes.nodemask, nodes.mems_allowed),
-        lacks=_lacks(block, size_bytes),
+        lacks=_lacks(block, size_bytes, memory),
     )
     # A frame with a question mark never names an event.
     function = plain_name(asked.function) if asked and asked.function and asked.reliable else None
@@ -155,10 +155,10 @@ def _mode(block: Block, memory: MemInfo | None) -> re.Match[str] | None:
     return None if found is None or is_mode_cut(found, block.body.release, memory) else found
 
 
-def _lacks(block: Block, size_bytes: int | None) -> str:
+def _lacks(block: Block, size_bytes: int | None, memory: MemInfo | None) -> str:
     if size_bytes is None and _is_vmalloc(block):
         return "vmalloc() asked, and the line that says for how much is missing"
-    return TWO_TASKS if has_two_tasks(block) else ""
+    return mixed(block, memory)
 
 
 def _is_vmalloc(block: Block) -> bool:

@@ -11,9 +11,11 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
+from keepsane.kernel.block import Block
 from keepsane.kernel.gfp import Gfp, decode, version_of
 from keepsane.kernel.ledger import Ledger, account
 from keepsane.kernel.mem_info import MemInfo
+from keepsane.kernel.requester import has_two_tasks
 from keepsane.kernel.watermark_form import Request
 
 if TYPE_CHECKING:
@@ -28,9 +30,6 @@ NAMES_SINCE = (4, 6)
 Since then names follow the mask: 420adbe9fc1a ("mm, tracing: unify mm flags handling in tracepoints and
 printk").
 """
-
-
-TWO_TASKS = "two reports are mixed: which of them the memory below belongs to is not known"
 
 
 class Accounted(NamedTuple):
@@ -70,6 +69,16 @@ def accounted(
     if lacks and ledger.verdict != "size-absurd":
         ledger = Ledger(verdict="incomplete", why=lacks)
     return Accounted(request, gfp, ledger)
+
+
+def mixed(block: Block, memory: MemInfo | None) -> str:
+    """Say so where the memory may be another report's: a second task is named, or it was printed before."""
+    begun = block.head_record.seconds
+    told = (one.seconds for one in block.records if memory is not None and one.line == memory.line)
+    early = any(seconds is not None and begun is not None and seconds < begun for seconds in told)
+    if early or has_two_tasks(block):
+        return "two reports are mixed: which of them the memory belongs to is not known"
+    return ""
 
 
 def is_mode_cut(found: re.Match[str], release: str | None, memory: MemInfo | None) -> bool:

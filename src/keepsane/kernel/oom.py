@@ -20,7 +20,7 @@ from typing import Any
 
 from keepsane.kernel.block import Block, Opening, build
 from keepsane.kernel.cpuset import parse_allowed_nodes
-from keepsane.kernel.failed_request import TWO_TASKS, accounted, is_mode_cut
+from keepsane.kernel.failed_request import accounted, is_mode_cut, mixed
 from keepsane.kernel.gfp import Gfp
 from keepsane.kernel.ledger import Ledger
 from keepsane.kernel.mem_info import CgroupAmount, CgroupUsage, MemInfo, OomTask
@@ -28,7 +28,7 @@ from keepsane.kernel.memcg import parse_cgroup_amounts, parse_cgroup_usage
 from keepsane.kernel.memory_line import plain_line
 from keepsane.kernel.oom_tasks import parse_tasks
 from keepsane.kernel.oom_victim import KILLED, Victim, parse_victims
-from keepsane.kernel.requester import has_two_tasks, is_mixed
+from keepsane.kernel.requester import is_mixed
 from keepsane.kernel.show_mem import CGROUP, MEM_INFO, parse_mem_info
 from keepsane.model import Event, Task
 
@@ -176,7 +176,7 @@ def _lacks(block: Block, memory: MemInfo | None, order: int | None) -> str:
     old = memory is not None and any(zone.active_pages is not None for zone in memory.zones)
     if order is None and not old:
         return "how much was asked for is not known: the line that says it is cut or missing"
-    return TWO_TASKS if has_two_tasks(block) else ""
+    return mixed(block, memory)
 
 
 def _title(scope: _Scope, victims: tuple[Victim, ...]) -> str:

@@ -157,7 +157,7 @@ def parse_mem_info(records: Iterable[LogRecord]) -> MemInfo | None:
         missing.append("nothing that tells the size of a page, so that 4 kB are assumed")
     whole = are_zones_whole(info, lists, report.zones) and not report.is_mixed
     if report.is_mixed:
-        missing.append("another report begins inside this one: two are mixed")
+        missing.append("another begins inside it: two reports are mixed")
     return replace(info, zones_whole=whole, lacks="; ".join(missing))
 
 
