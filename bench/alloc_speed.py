@@ -15,7 +15,6 @@ import argparse
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -55,7 +54,7 @@ def repeated(block: list[str], count: int, *, distinct: bool) -> Iterator[str]:
         if distinct:
             text = text.replace("PID: 1 ", f"PID: {number + 100} ")
             text = re.sub(r"(?m)^\[ *\d+\.(\d+)\]", rf"[{number + 10:5}.\1]", text)
-            text = _FREE.sub(lambda free, by=number: str(int(free[0]) + by % 150 * 4), text)
+            text = _FREE.sub(str(number % 150 * 4), text)
         yield text
 
 
@@ -96,4 +95,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

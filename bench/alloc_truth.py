@@ -4,9 +4,9 @@ Hold the verdicts on real reports of failed allocations against the arithmetic d
 
 Usage: python -m bench.alloc_truth [--cuts] [FOLDER]
 
-FOLDER holds `alloc/NN.txt` (default: $KEEPSANE_CORPORA, else ../shared/corpora beside the checkout). Prints
-how many blocks were recognised with the right order and mask, how many verdicts and requesters are right,
-and each difference. `--cuts` cuts every file after every line: no cut may claim what the whole contradicts.
+FOLDER holds `NN.txt` (default as in bench.alloc_corpus, whose own table of orders and masks was written down
+apart from this one, and whose figures are printed too). Prints how many blocks were recognised with the
+right order and mask, how many verdicts and requesters are right, and each difference. `--cuts` cuts every file after every line: no cut may claim what the whole contradicts.
 Without the folder one line says so and the exit code is 0; 1 where anything differs.
 
 Every expectation was worked out from the kernel's source before keepsane was asked; the comment beside it
@@ -16,18 +16,18 @@ is the calculation, in pages of 4 kB unless it says kB. Atomic requests keep min
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.alloc_corpus import corpus_folder
+from bench.alloc_corpus import main as print_text_figures
 from bench.alloc_variants import cuts, judge
 from keepsane.api import explain
 from keepsane.kernel.alloc_failure import AllocFailure
 from keepsane.kernel.oom import OomKill
 
-BESIDE = Path(__file__).resolve().parents[2] / "shared" / "corpora"
 NO_FRAME = ("",)
 """The requester where the stack ends inside the allocator, or is mixed with another CPU's."""
 ANY = ("any",)
@@ -38,9 +38,9 @@ class Truth:
     """
     What one block says.
 
-    `verdict` is None where there is nothing to judge ("incomplete" claims as little); `part` what an incomplete one says by itself. `zone`
-    decides by `needed` and `left` pages, or a block of `needed` where the largest has `left`. `requester`
-    are the names that are right.
+    `verdict` is None where there is nothing to judge ("incomplete" claims as little); `part` what an
+    incomplete one says by itself. `zone` decides by `needed` and `left` pages, or a block of `needed` where
+    the largest has `left`. `requester` are the names that are right.
     """
 
     file: int
@@ -115,12 +115,6 @@ TRUTHS = (
 )
 
 
-def corpora_folder() -> Path | None:
-    """The folder of real reports, None where it does not exist on this machine."""
-    folder = Path(os.environ.get("KEEPSANE_CORPORA", BESIDE))
-    return folder if (folder / "alloc").is_dir() else None
-
-
 def read_failures(path: Path) -> list[AllocFailure | OomKill]:
     """Read what keepsane finds in a file of the corpus, without the line that names its source."""
     text = "\n" + path.read_text(errors="replace").partition("\n")[2]
@@ -161,9 +155,7 @@ def _said(value: object) -> str:
 
 def check_truths(folder: Path) -> list[str]:
     """Compare every block; print the figures, give the differences."""
-    found = {
-        path: read_failures(folder / "alloc" / f"{path:02}.txt") for path in {one.file for one in TRUTHS}
-    }
+    found = {path: read_failures(folder / f"{path:02}.txt") for path in {one.file for one in TRUTHS}}
     missed, recognised, right = [], 0, 0
     for truth in TRUTHS:
         event = next((one for one in found[truth.file] if truth.line in lines_of(one)), None)
@@ -184,6 +176,7 @@ def check_truths(folder: Path) -> list[str]:
     ]
     print(f"blocks recognised with order and mask   {recognised} of {len(TRUTHS)}")
     print(f"blocks with verdict and numbers right   {right} of {len(TRUTHS)}")
+    print_text_figures(folder)
     return missed + extra
 
 
@@ -205,13 +198,13 @@ def main(argv: list[str] | None = None) -> int:
     """Print the figures and every difference."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--cuts", action="store_true", help="damage every file in many ways")
-    parser.add_argument("folder", nargs="?", type=Path, help="the corpora")
+    parser.add_argument("folder", nargs="?", type=Path, help="the numbered logs")
     options = parser.parse_args(argv)
-    folder = options.folder or corpora_folder()
+    folder = options.folder or corpus_folder()
     if folder is None:
         print("skipped: no folder of real reports (KEEPSANE_CORPORA) on this machine")
         return 0
-    missed = check_cuts(sorted((folder / "alloc").glob("*.txt"))) if options.cuts else check_truths(folder)
+    missed = check_cuts(sorted(folder.glob("*.txt"))) if options.cuts else check_truths(folder)
     print("\n".join(missed))
     return 1 if missed else 0
 

@@ -8,6 +8,7 @@ calculate_normal_threshold().
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import combinations, pairwise
 
 from keepsane.kernel.mem_info import MemInfo
@@ -51,20 +52,24 @@ def reserve_pages(zone: Zone, highest_zone: str, names: tuple[str, ...]) -> int 
     entries = zone.lowmem_reserve_pages
     if entries is None or len(entries) > len(ZONES):
         return None
-    printed = {*names, zone.name}
+    return _entry_of(zone.name, entries, highest_zone, frozenset({*names, zone.name}))
+
+
+@lru_cache(1024)
+def _entry_of(name: str, entries: tuple[int, ...], highest_zone: str, printed: frozenset[str]) -> int | None:
     lists = [built for built in combinations(ZONES, len(entries)) if _could_be_built(built, printed)]
     upto = [tuple(name for name in built if is_below(name, highest_zone)) for built in lists]
-    likely = [below for below in upto if _explains(below, entries, zone.name, printed)]
+    likely = [below for below in upto if _explains(below, entries, name, printed)]
     found = {entries[len(below) - 1] for below in likely or upto}
     return found.pop() if len(found) == 1 else None
 
 
-def _could_be_built(built: tuple[str, ...], printed: set[str]) -> bool:
+def _could_be_built(built: tuple[str, ...], printed: frozenset[str]) -> bool:
     both = {"DMA32", "HighMem"}
     return printed | {"Normal"} <= set(built) and (both <= printed or not both <= set(built))
 
 
-def _explains(below: tuple[str, ...], entries: tuple[int, ...], name: str, printed: set[str]) -> bool:
+def _explains(below: tuple[str, ...], entries: tuple[int, ...], name: str, printed: frozenset[str]) -> bool:
     above = range(below.index(name) + 1, len(below)) if name in below else range(0)
     return all((entries[at] > entries[at - 1]) == (below[at] in printed) for at in above)
 

@@ -10,30 +10,42 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from keepsane.model import Event, Fragment, Report
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 _COMMON = tuple(field.name for field in fields(Event))
 
 
 def _value(value: Any) -> Any:
+    cls = type(value)
+    if cls in _PLAIN:
+        return value
+    if cls is tuple:
+        return [_value(part) for part in value]
     if isinstance(value, Event):
         return dict(_event(value))
-    if is_dataclass(value):
-        return {field.name: _value(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {name: _value(part) for name, part in value._asdict().items()}
-    if isinstance(value, tuple):
-        return [_value(part) for part in value]
+    names = _names(cls)
+    if names is not None:
+        return {name: _value(getattr(value, name)) for name in names}
     return value.hex() if isinstance(value, bytes) else value
+
+
+@cache
+def _names(cls: Any) -> tuple[str, ...] | None:
+    """Give the names of what a dataclass or a named tuple holds; None for anything else."""
+    if is_dataclass(cls):
+        return tuple(field.name for field in fields(cls))
+    return getattr(cls, "_fields", None)
 
 
 def _event(event: Event) -> Iterator[tuple[str, Any]]:
     for name in _COMMON:
         if name != "records":
             yield name, _value(getattr(event, name))
-    own = (field.name for field in fields(event) if field.name not in _COMMON)
+    own = (name for name in _names(type(event)) or () if name not in _COMMON)
     yield "fields", {name: _value(getattr(event, name)) for name in own}
 
 

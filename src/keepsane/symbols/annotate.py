@@ -20,6 +20,7 @@ from keepsane.symbols.disassemble import disassemble
 from keepsane.symbols.files import READ_VMLINUX, Files, open_kernel, open_module
 from keepsane.symbols.image import Image
 from keepsane.symbols.locate import Decoded, decode_frames
+from keepsane.symbols.modules import ModuleIndex
 from keepsane.symbols.names import made_at_run_time
 from keepsane.symbols.not_judged import not_judged
 from keepsane.symbols.source import SourceTree, read_source
@@ -53,9 +54,14 @@ class Annotated(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Symbols:
-    """The binaries and sources of one kernel, as far as they are wanted and found."""
+    """
+    The binaries and sources of one kernel, as far as they are wanted and found.
+
+    Which modules lie in a directory is read once: a stream asks for each of its events.
+    """
 
     wanted: Wanted
+    _indexes: dict[Path, ModuleIndex] = field(default_factory=dict)
 
     def annotate(self, events: Sequence[Event], kernel: Kernel) -> Annotated:
         """
@@ -65,7 +71,7 @@ class Symbols:
         Failure with the command that gets it; nothing is raised for it.
         """
         cache = open_cache() if self.wanted.cache else Cache()
-        run = _Run(self.wanted, tuple(events), kernel, cache)
+        run = _Run(self.wanted, tuple(events), kernel, cache, self._indexes)
         tree = SourceTree(self.wanted.source)
         try:
             decoded = _decode_all(run)
@@ -89,6 +95,7 @@ class _Run:
     events: tuple[Event, ...]
     kernel: Kernel
     cache: Cache
+    indexes: dict[Path, ModuleIndex]
     failures: list[Failure] = field(default_factory=list)
     files: Files = field(init=False)
     images: dict[str | None, Image] = field(default_factory=dict)
@@ -101,6 +108,7 @@ class _Run:
             self.events,
             self.kernel,
             self.cache,
+            self.indexes,
         )
 
 
