@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from functools import cache
 from typing import Any
 
 from keepsane.model import Event, Fragment, Report
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
+_NAMES: dict[type, tuple[str, ...] | None] = {}
 _COMMON = tuple(field.name for field in fields(Event))
 
 
@@ -33,12 +33,12 @@ def _value(value: Any) -> Any:
     return value.hex() if isinstance(value, bytes) else value
 
 
-@cache
-def _names(cls: Any) -> tuple[str, ...] | None:
+def _names(cls: type) -> tuple[str, ...] | None:
     """Give the names of what a dataclass or a named tuple holds; None for anything else."""
-    if is_dataclass(cls):
-        return tuple(field.name for field in fields(cls))
-    return getattr(cls, "_fields", None)
+    if cls not in _NAMES:
+        own = tuple(field.name for field in fields(cls)) if is_dataclass(cls) else None
+        _NAMES[cls] = own or getattr(cls, "_fields", None)
+    return _NAMES[cls]
 
 
 def _event(event: Event) -> Iterator[tuple[str, Any]]:

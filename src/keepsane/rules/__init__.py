@@ -30,6 +30,7 @@ FAMILIES = {
     "allocation": "keepsane.kernel.alloc_failure",
     "allocation_request": "keepsane.kernel.alloc_failure",
     "allocation_harm": "keepsane.kernel.alloc_failure",
+    "allocation_cma": "keepsane.kernel.alloc_failure",
 }
 """
 The modules of this room that hold rules, in the order in which a reader meets them, each with the module
