@@ -6,7 +6,8 @@ Usage: python -m bench.alloc_truth [--cuts] [FOLDER]
 
 FOLDER holds `NN.txt` (default as in bench.alloc_corpus, whose own table of orders and masks was written
 down apart from this one, and whose figures are printed too). Prints how many blocks were recognised with the
-right order and mask, how many verdicts and requesters are right, and each difference. `--cuts` cuts every file after every line: no cut may claim what the whole contradicts.
+right order and mask, how many verdicts and requesters are right, and each difference. `--cuts` damages every
+file in many ways: none may claim what the whole contradicts.
 Without the folder one line says so and the exit code is 0; 1 where anything differs.
 
 Every expectation was worked out from the kernel's source before keepsane was asked; the comment beside it

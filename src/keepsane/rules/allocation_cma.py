@@ -36,8 +36,8 @@ def cma_pages_could_not_be_moved(event: AllocFailure) -> Iterator[Finding | Cann
     What to do: see what the device loses; many callers try again. If it comes often, look for what pins
     pages for long (RDMA, VFIO, io_uring buffers, direct I/O) and let it not use movable memory.
 
-    When it is wrong: no cause of the EBUSY is printed: `echo 1 > /sys/kernel/debug/tracing/events/cma/enable`
-    shows where the next one stops. Two requests of one area at the same time may be in each other's way.
+    When it is wrong: no cause of the EBUSY is printed: the trace events in /sys/kernel/tracing/events/cma show
+    where the next one stops. Two requests of one area at the same time may be in each other's way.
     """
     cma = event.cma
     if cma is None or cma.error != EBUSY:
@@ -47,8 +47,8 @@ def cma_pages_could_not_be_moved(event: AllocFailure) -> Iterator[Finding | Cann
         confidence="high",
         title=f"pages in the area could not be moved away{_of(cma)}",
         evidence=(quote_head(event),),
-        explanation=f"{cma.requested_pages} pages in a row were asked for. {_room(cma)} The run that was tried "
-        "could not be emptied (-16, EBUSY): a larger area is not what it lacked.",
+        explanation=f"{cma.requested_pages} pages in a row were asked for. {_room(cma)} The run that was "
+        "tried could not be emptied (-16, EBUSY): a larger area is not what it lacked.",
         advice=(
             Advice(
                 text="see where the next one stops",
@@ -92,7 +92,7 @@ def cma_has_no_run(event: AllocFailure) -> Iterator[Finding | CannotTell]:
         explanation=f"{cma.requested_pages} pages in a row were asked for. {_room(cma)}".strip(),
         advice=(
             Advice(
-                text="give the devices a larger area: `cma=` on the kernel's command line, or the device tree",
+                text="give the devices a larger area: `cma=` on the kernel's command line or the device tree",
                 verify="CmaTotal in /proc/meminfo has grown, and the line does not come again",
                 risk="what movable memory does not use of it is lost to everything else",
             ),

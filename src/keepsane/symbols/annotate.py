@@ -23,6 +23,7 @@ from keepsane.symbols.locate import Decoded, decode_frames
 from keepsane.symbols.modules import ModuleIndex
 from keepsane.symbols.names import made_at_run_time
 from keepsane.symbols.not_judged import not_judged
+from keepsane.symbols.repeats import Repeats, key_of, like
 from keepsane.symbols.source import SourceTree, read_source
 
 
@@ -62,6 +63,7 @@ class Symbols:
 
     wanted: Wanted
     _indexes: dict[Path, ModuleIndex] = field(default_factory=dict)
+    _repeats: Repeats[Annotated] = field(default_factory=Repeats)
 
     def annotate(self, events: Sequence[Event], kernel: Kernel) -> Annotated:
         """
@@ -70,6 +72,15 @@ class Symbols:
         No frame is decoded from a binary that contradicts the log. A file that is missing or unusable is a
         Failure with the command that gets it; nothing is raised for it.
         """
+        key = key_of(events[0], kernel) if len(events) == 1 else None
+        known = self._repeats.find(key)
+        if known is not None:
+            return known._replace(events=(like(events[0], known.events[0]),))
+        made = self._annotate(events, kernel)
+        self._repeats.keep(key, made)
+        return made
+
+    def _annotate(self, events: Sequence[Event], kernel: Kernel) -> Annotated:
         cache = open_cache() if self.wanted.cache else Cache()
         run = _Run(self.wanted, tuple(events), kernel, cache, self._indexes)
         tree = SourceTree(self.wanted.source)
