@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from keepsane.kernel.scan import Scanner
 from keepsane.model import Event, Failure, Finding, Fragment, Kernel, Report
@@ -24,6 +24,8 @@ from keepsane.symbols.annotate import Annotated, Symbols, Wanted
 
 MAX_EVENTS = 20_000
 """Distinct reports kept for one input; further ones are counted and said to be left out."""
+_LARGE = ("memory", "ledger", "gfp", "requester")
+"""What a failed allocation says of itself, and no rule about a whole log asks for."""
 MAX_AGAIN = 1_000
 """Lines kept of later reports that said the same; further ones are counted."""
 
@@ -233,7 +235,9 @@ def explain_stream(
 def _remembered(event: Event) -> Event:
     """Keep of an event that was given away what rules about the whole log ask for."""
     telling = tuple(record for record in event.records[1:] if "ainted" in record.text)[:1]
-    return replace(event, stacks=(), records=(*event.records[:1], *telling), registers=(), code=None)
+    large: dict[str, Any] = dict.fromkeys(_LARGE) if event.kind == "alloc-failure" else {}
+    records = (*event.records[:1], *telling)
+    return replace(event, stacks=(), records=records, registers=(), code=None, **large)
 
 
 def _fragment(event: Event, kernel: Kernel, symbols: Symbols) -> Fragment:

@@ -51,7 +51,34 @@ def _event(event: Event) -> Iterator[tuple[str, Any]]:
 
 def render_json(report: Report) -> str:
     """Give a report as one indented JSON document."""
-    return json.dumps(_value(report), indent=1, ensure_ascii=False) + "\n"
+    return "".join(json_parts(report))
+
+
+def json_parts(report: Report) -> Iterator[str]:
+    """Give the same in pieces, an event each: as one text thousands of events take gigabytes."""
+    opening = "{"
+    for name in _names(type(report)) or ():
+        yield f'{opening}\n "{name}": '
+        opening = ","
+        value = getattr(report, name)
+        if type(value) is tuple and value:
+            yield from _list_parts(value)
+        else:
+            yield _indented(value, 1)
+    yield "\n}\n"
+
+
+def _list_parts(values: tuple[Any, ...]) -> Iterator[str]:
+    opening = "["
+    for value in values:
+        yield f"{opening}\n  {_indented(value, 2)}"
+        opening = ","
+    yield "\n ]"
+
+
+def _indented(value: Any, depth: int) -> str:
+    # A string holds no line feed of its own in JSON.
+    return json.dumps(_value(value), indent=1, ensure_ascii=False).replace("\n", "\n" + " " * depth)
 
 
 def render_jsonl(part: Fragment | Report) -> str:

@@ -36,7 +36,7 @@ def cma_pages_could_not_be_moved(event: AllocFailure) -> Iterator[Finding | Cann
     What to do: see what the device loses; many callers try again. If it comes often, look for what pins
     pages for long (RDMA, VFIO, io_uring buffers, direct I/O) and let it not use movable memory.
 
-    When it is wrong: no cause of the EBUSY is printed: the trace events in /sys/kernel/tracing/events/cma show
+    When it is wrong: no cause of the EBUSY is printed: the events in /sys/kernel/tracing/events/cma show
     where the next one stops. Two requests of one area at the same time may be in each other's way.
     """
     cma = event.cma
