@@ -105,6 +105,8 @@ TRUTHS = (
     Truth(37, 2, 0, 0x2084120, requester=NO_FRAME),
     Truth(39, 2, 0, 0x10D0, requester=("splat_kmem_test13",)),
     Truth(41, 2, 8, 0x204010, requester=NO_FRAME),
+    # 43 has no headline, so no order and no verdict. DMA32: 22670 > 3746 + 6002 by 12922: not for want of
+    # single pages, which is what the finding of HEADLESS says.
     # 62086 - 1023 - 60234 CMA = 829 > 611 - 305 - 76 = 230: the watermark passes, of the list of blocks (all
     # large ones CMA, says the question that the excerpt is from) nothing is left: incomplete.
     # alloc_ep_req(ep, len) passes the size on for source_sink_recv().
@@ -114,6 +116,17 @@ TRUTHS = (
     # DMA32: 259 <= 696 - 348 - 87 = 261. DMA: 495 <= 21 - 10 - 2 + 488 = 497. Complete.
     Truth(51, 2, 0, 0x20, "shortage", None, "DMA32", 262, 259, ("virtnet_poll",)),
 )
+
+
+HEADLESS = (43, 2, "memory-report-has-single-pages", "by 12922 pages")
+
+
+def check_headless(folder: Path) -> list[str]:
+    """Compare what is said of the memory report whose headline is missing."""
+    file, line, name, words = HEADLESS
+    found = explain("\n" + (folder / f"{file:02}.txt").read_text().partition("\n")[2]).findings
+    said = any(one.rule == name and words in one.explanation for one in found)
+    return [] if said else [f"{file:02}.txt:{line}: no finding {name} {words}"]
 
 
 def read_failures(path: Path) -> list[AllocFailure | OomKill]:
@@ -205,7 +218,11 @@ def main(argv: list[str] | None = None) -> int:
     if folder is None:
         print("skipped: no folder of real reports (KEEPSANE_CORPORA) on this machine")
         return 0
-    missed = check_cuts(sorted(folder.glob("*.txt"))) if options.cuts else check_truths(folder)
+    missed = (
+        check_cuts(sorted(folder.glob("*.txt")))
+        if options.cuts
+        else check_truths(folder) + check_headless(folder)
+    )
     print("\n".join(missed))
     return 1 if missed else 0
 

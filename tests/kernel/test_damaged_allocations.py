@@ -117,3 +117,15 @@ def test_failures_of_one_place_with_different_masks_are_told_apart() -> None:
     found = explain(line.format("f0") + line.format("1d2") + line.format("f0")).events
 
     assert [(event.line, event.again) for event in found] == [(1, (3,)), (2, ())]
+
+
+def test_two_cpus_that_fail_at_once_line_by_line_give_no_verdict_of_one_by_the_other() -> None:
+    """Whose Mem-Info is whose cannot be told, whatever the order in which the lines come."""
+    other = WHOLE.replace("PID: 1 ", "PID: 812 ").replace(
+        "order:0, mode:0xa20(GFP_ATOMIC)", "order:4, mode:0xcc0"
+    )
+    pairs = zip(WHOLE.splitlines(), other.replace("0xcc0", "0xcc0(GFP_KERNEL)").splitlines(), strict=True)
+    found = failures("\n".join(line for pair in pairs for line in pair))
+
+    assert [event.order for event in found] == [0, 4]
+    assert {event.ledger.verdict for event in found if event.ledger} == {"incomplete"}

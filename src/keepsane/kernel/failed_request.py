@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from keepsane.kernel.alloc_failure import AllocFailure
     from keepsane.kernel.oom import OomKill
 
+_HEAD = re.compile(r"[>\s]{0,16}Mem-[Ii]nfo:")
 _NO_MEMORY = MemInfo(line=0, page_bytes=4096, lacks="the report has no Mem-Info: what was free is not known")
 
 
@@ -72,11 +73,16 @@ def accounted(
 
 
 def mixed(block: Block, memory: MemInfo | None) -> str:
-    """Say so where the memory may be another report's: a second task is named, or it was printed before."""
+    """
+    Say so where the memory may be another report's.
+
+    A second task is named, a second memory report begins, or this one was printed before the failure.
+    """
     begun = block.head_record.seconds
     told = (one.seconds for one in block.records if memory is not None and one.line == memory.line)
     early = any(seconds is not None and begun is not None and seconds < begun for seconds in told)
-    if early or has_two_tasks(block):
+    heads = sum(_HEAD.match(one.text) is not None for one in block.records)
+    if early or heads > 1 or has_two_tasks(block):
         return "two reports are mixed: which of them the memory belongs to is not known"
     return ""
 

@@ -31,6 +31,7 @@ FAMILIES = {
     "allocation_request": "keepsane.kernel.alloc_failure",
     "allocation_harm": "keepsane.kernel.alloc_failure",
     "allocation_cma": "keepsane.kernel.alloc_failure",
+    "memory_report": "keepsane.kernel.mem_report",
 }
 """
 The modules of this room that hold rules, in the order in which a reader meets them, each with the module
