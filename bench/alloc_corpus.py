@@ -84,9 +84,9 @@ class Judged(NamedTuple):
     misses: tuple[str, ...]
 
 
-def main() -> None:
+def main(folder: Path | None = None) -> None:
     """Print the three figures and every miss."""
-    judged = [judge(path, expected) for path, expected in logs(sys.argv[1] if sys.argv[1:] else None)]
+    judged = [judge(path, expected) for path, expected in logs(folder)]
     if not judged:
         print("skipped: no logs")
         return
@@ -98,9 +98,9 @@ def main() -> None:
         print(f"{what:7} {sum(answers):4} of {len(answers):4} right")
 
 
-def logs(named: str | None = None) -> Iterator[tuple[Path, tuple[Asked, ...]]]:
+def logs(named: Path | None = None) -> Iterator[tuple[Path, tuple[Asked, ...]]]:
     """Give each log with what its blocks ask for: the numbered ones, then the lab's."""
-    folder = Path(named) if named else corpus_folder()
+    folder = named or corpus_folder()
     for path in sorted(folder.glob("*.txt")) if folder else ():
         yield path, EXPECTED[int(path.stem)]
     for path in sorted(LAB.glob("*/*.log")):
@@ -165,4 +165,4 @@ def _sums(memory: MemInfo, lines: list[str]) -> Iterator[tuple[Zone, bool]]:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]) if sys.argv[1:] else None)

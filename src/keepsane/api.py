@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keepsane.kernel.scan import Scanner
 from keepsane.model import Event, Failure, Finding, Fragment, Kernel, Report
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_EVENTS = 20_000
 """Distinct reports kept for one input; further ones are counted and said to be left out."""
+_LARGE = ("memory", "ledger", "gfp", "requester")
+"""What a failed allocation says of itself, and no rule about a whole log asks for."""
 MAX_AGAIN = 1_000
 """Lines kept of later reports that said the same; further ones are counted."""
 
@@ -55,14 +57,16 @@ class _Collected(NamedTuple):
 
 
 def _same(event: Event) -> object:
-    """Give what makes two reports the same: the boot, kind, title, task, address and every frame."""
+    """Give what makes two reports the same: boot, kind, title, task, address, every frame, the verdict."""
     frames = tuple(
         (stack.name, tuple((frame.function, frame.offset_bytes, frame.module) for frame in stack.frames))
         for stack in event.stacks
     )
     ip = event.ip and (event.ip.function, event.ip.offset_bytes, event.ip.address)
-    address = getattr(event, "address", None)
-    return event.boot, event.release, event.kind, event.title, event.task, ip, address, frames
+    address, mode = getattr(event, "address", None), getattr(event, "mode", None)
+    verdict = getattr(getattr(event, "ledger", None), "verdict", None)
+    said = event.kind, event.title, event.task, mode, verdict
+    return event.boot, event.release, said, ip, address, frames
 
 
 def _collect(scanner: Scanner, lines: Iterable[str]) -> _Collected:
@@ -236,7 +240,9 @@ def explain_stream(
 def _remembered(event: Event) -> Event:
     """Keep of an event that was given away what rules about the whole log ask for."""
     telling = tuple(record for record in event.records[1:] if "ainted" in record.text)[:1]
-    return replace(event, stacks=(), records=(*event.records[:1], *telling), registers=(), code=None)
+    large: dict[str, Any] = dict.fromkeys(_LARGE) if event.kind == "alloc-failure" else {}
+    records = (*event.records[:1], *telling)
+    return replace(event, stacks=(), records=records, registers=(), code=None, **large)
 
 
 def _supposed(events: Sequence[Event], what_if: Settings | None) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -21,7 +21,7 @@ from keepsane.commands.progress import counted
 from keepsane.errors import InputError, KeepsaneError
 from keepsane.kernel.input import read_log
 from keepsane.model import Fragment, Report
-from keepsane.render.json import render_json, render_jsonl
+from keepsane.render.json import json_parts, render_jsonl
 from keepsane.symbols.files import READ_VMLINUX
 
 if TYPE_CHECKING:
@@ -102,20 +102,20 @@ class _Damage:
             self.error = error
 
 
-def _render(part: Report | Fragment, form: str, out: TextIO) -> str:
+def _render(part: Report | Fragment, form: str, out: TextIO) -> Iterable[str]:
     if isinstance(part, Fragment) or form == "jsonl":
-        return render_jsonl(part)
+        return (render_jsonl(part),)
     if form == "json":
-        return render_json(part)
+        return json_parts(part)
     if form == "html":
         from keepsane.render.html import render_html
 
-        return render_html(part)
+        return (render_html(part),)
     from keepsane.render.paint import plain, terminal
     from keepsane.render.text import render_text
 
     colour = out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return render_text(part, terminal if colour else plain)
+    return (render_text(part, terminal if colour else plain),)
 
 
 def _require(arguments: argparse.Namespace) -> None:
@@ -186,7 +186,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = unusable = False
     with open_output(arguments.output) as out:
         for part in _parts(arguments.format, lines, options):
-            out.write(_render(part, arguments.format, out))
+            out.writelines(_render(part, arguments.format, out))
             out.flush()
             found, unusable = found or _found(part), unusable or _unusable(part, arguments.vmlinux)
     if damage.error is not None:

@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from keepsane.kernel.block import PRELUDE, Block, Opening, build, damage_of
 from keepsane.kernel.cma import CMA, CmaRequest, parse_cma_request
 from keepsane.kernel.cpuset import parse_allowed_nodes
 from keepsane.kernel.culprit import plain_name
-from keepsane.kernel.failed_request import accounted
+from keepsane.kernel.failed_request import accounted, is_mode_cut, mixed
 from keepsane.kernel.gfp import Gfp
 from keepsane.kernel.ledger import Ledger
 from keepsane.kernel.mem_info import MemInfo
@@ -109,17 +110,18 @@ _CMA_OWN = re.compile(MEM_INFO + r"|\s*(?:=>|[\d@+]{3,}(?:=>|\s*$))")
 def _failure(
     block: Block, what: str, part: dict[str, str | None], size_bytes: int | None = None
 ) -> AllocFailure:
-    mode = part if part.get("mode") else (later.groupdict() if (later := block.find(_CONTINUED)) else {})
-    asked, number, nodes = requester(block), mode.get("mode"), parse_allowed_nodes(block.records)
+    memory, nodes, asked = parse_mem_info(block.records), parse_allowed_nodes(block.records), requester(block)
+    mode = _mode(block, memory)
     order = int(part["order"] or 0) if "order" in part else None
     made = accounted(
-        memory := parse_mem_info(block.records),
-        mask := int(number, 16) if number else None,
-        mode.get("mode_text"),
+        memory,
+        mask := int(mode["mode"], 16) if mode else None,
+        names := mode["mode_text"] if mode else None,
         block.body.release,
         order,
         size_bytes=size_bytes,
         nodes=(nodes.nodemask, nodes.mems_allowed),
+        lacks=_lacks(block, size_bytes, memory),
     )
     # A frame with a question mark never names an event.
     function = plain_name(asked.function) if asked and asked.function and asked.reliable else None
@@ -132,7 +134,7 @@ def _failure(
         task=_task(block, part.get("comm")),
         order=order,
         mode=mask,
-        mode_text=mode.get("mode_text"),
+        mode_text=names,
         size_bytes=size_bytes,
         requester=asked,
         in_interrupt=in_interrupt(block, asked),
@@ -145,6 +147,26 @@ def _failure(
         ledger=made.ledger,
         slab=parse_slab_cache(block.records),
     )
+
+
+def _mode(block: Block, memory: MemInfo | None) -> re.Match[str] | None:
+    """Give the match with the mask: the headline's, or that of the line below; None where it is cut."""
+    lines = (block.find(pattern) for pattern in (PAGES, _CONTINUED))
+    found = next((one for one in (block.head, *lines) if one and one["mode"]), None)
+    return None if found is None or is_mode_cut(found, block.body.release, memory) else found
+
+
+def _lacks(block: Block, size_bytes: int | None, memory: MemInfo | None) -> str:
+    if size_bytes is None and _is_vmalloc(block):
+        return "vmalloc() asked, and the line that says for how much is missing"
+    return mixed(block, memory)
+
+
+def _is_vmalloc(block: Block) -> bool:
+    """Tell whether vmalloc() itself complains: it calls the function that prints the report."""
+    frames = [frame for stack in block.body.stacks for frame in stack.frames if frame.reliable]
+    names = [frame.function or "" for frame in frames]
+    return any(inner.startswith("warn_alloc") and "vmalloc" in outer for inner, outer in pairwise(names))
 
 
 def _damage(block: Block) -> str:
@@ -198,7 +220,7 @@ def parse_vmalloc_failure(block: Block) -> AllocFailure | None:
     """
     part = block.head.groupdict()
     pages = block.find(PAGES)
-    part |= {"order": pages["order"], "mode": pages["mode"]} if pages and not part["mode"] else {}
+    part |= {"order": pages["order"]} if pages and not part["mode"] else {}
     return _failure(block, "vmalloc failure", part, _vmalloc_bytes(block.head))
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 
 from keepsane.kernel.gfp_tables import (
@@ -145,6 +145,7 @@ def mask_of(table: Table, names: str) -> int | None:
     return mask
 
 
+@lru_cache(1024)
 def decode(mask: int, *, names: str | None = None, release: str | None = None) -> Gfp:
     """
     Decode a mask with the table of the kernel that printed it.

@@ -18,7 +18,7 @@ from keepsane.kernel.mem_info import MemInfo
 from keepsane.kernel.watermark import ZoneLedger, check_zone, count_pages
 from keepsane.kernel.watermark_form import Request, forms_of, rights_of
 from keepsane.kernel.zone import Zone
-from keepsane.kernel.zone_state import MAX_ORDER, hides_free_memory, is_within_reach
+from keepsane.kernel.zone_state import MAX_ORDER, hides_free_memory, is_within_reach, lacks_zones
 
 Verdict = Literal[
     "shortage",
@@ -188,9 +188,11 @@ def _lacks(mem_info: MemInfo, request: Request) -> str:
         return mem_info.lacks or "no zone is printed"
     if request.size_bytes is not None and mem_info.ram_pages is None:
         return mem_info.lacks or "the size of RAM is not printed"
+    if mem_info.zones and lacks_zones(mem_info, request.gfp.highest_zone):
+        return "a zone that the request may use is not printed"
     listed = any(zone.blocks is not None for zone in mem_info.zones)
     hides = hides_free_memory(mem_info) and not _leaves_out_nodes(request)
-    return mem_info.lacks if mem_info.zones and (hides or not listed) else ""
+    return mem_info.lacks if mem_info.zones and (hides or not listed or not mem_info.zones_whole) else ""
 
 
 def _leaves_out_nodes(request: Request) -> bool:

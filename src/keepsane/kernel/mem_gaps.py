@@ -39,6 +39,23 @@ def gaps(
     return missing
 
 
+def are_zones_whole(info: MemInfo, lists: Sequence[BlockList], zone_lines: Sequence[MemoryLine]) -> bool:
+    """
+    Tell whether every zone's line is there, once, up to its end.
+
+    A line that a person ended with dots is: what stands before them is not cut. Every zone keeps as many
+    entries of lowmem_reserve, so a shorter list ends inside a number.
+    """
+    entries = {len(zone.lowmem_reserve_pages) for zone in info.zones if zone.lowmem_reserve_pages}
+    names = [(zone.node, zone.name) for zone in info.zones]
+    read = {zone.line for zone in info.zones}
+    whole = all(
+        line.line in read and (not is_cut(line.text) or line.text.endswith("...")) for line in zone_lines
+    )
+    listed = {(one.node, one.name) for one in lists if one.sizes}
+    return whole and len(entries) < 2 and len(set(names)) == len(names) and listed <= set(names)
+
+
 def _zones(info: MemInfo, lines: Sequence[MemoryLine]) -> list[str]:
     if not lines:
         return ["no line of a zone"]
@@ -53,6 +70,12 @@ def _zones(info: MemInfo, lines: Sequence[MemoryLine]) -> list[str]:
         f"no lowmem_reserve of {zone_name(zone.node, zone.name)}"
         for zone in info.zones
         if zone.lowmem_reserve_pages is None
+    ]
+    longest = max((len(zone.lowmem_reserve_pages or ()) for zone in info.zones), default=0)
+    said += [
+        f"the end of the lowmem_reserve of {zone_name(zone.node, zone.name)}"
+        for zone in info.zones
+        if 0 < len(zone.lowmem_reserve_pages or ()) < longest
     ]
     twice = [
         name for name, count in Counter((zone.node, zone.name) for zone in info.zones).items() if count > 1

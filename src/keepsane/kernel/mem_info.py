@@ -108,7 +108,8 @@ class MemInfo:
     ("active_anon", "free", "slab_reclaimable", ...), all in pages. `page_bytes` is read from the buddy lists,
     else from the zones' sizes; where neither says it 4096 is taken and `lacks` says so. `lacks` says in words
     which part is missing or damaged, "" when it is whole. `swap_free_kibibytes` may be negative: that is so
-    while swap is being switched off.
+    while swap is being switched off. `zones_whole` is False where the line of a zone is cut or missing, or
+    stands there twice: no verdict can rest on the others then.
     """
 
     line: int
@@ -128,6 +129,7 @@ class MemInfo:
     swapcache_pages: int | None = None
     hugepages: tuple[HugePages, ...] = ()
     slabs: tuple[SlabUsage, ...] = ()
+    zones_whole: bool = True
     lacks: str = ""
 
     def total(self, name: str) -> int | None:

@@ -22,7 +22,7 @@ from typing import Any
 
 from keepsane.kernel.block import Block, Opening, build
 from keepsane.kernel.cpuset import parse_allowed_nodes
-from keepsane.kernel.failed_request import accounted
+from keepsane.kernel.failed_request import accounted, is_mode_cut, mixed
 from keepsane.kernel.gfp import Gfp
 from keepsane.kernel.ledger import Ledger
 from keepsane.kernel.mem_info import CgroupAmount, CgroupUsage, MemInfo, OomTask
@@ -134,6 +134,8 @@ def _build(block: Block, scope: _Scope, victims: tuple[Victim, ...], damage: str
     """Build the event: what its headline says is `own`, the rest is read here."""
     nodes, table = parse_allowed_nodes(block.records), parse_tasks(block.records)
     memory = parse_mem_info(block.records)
+    if own.get("mode") is not None and is_mode_cut(block.head, block.body.release, memory):
+        own = own | {"mode": None}
     made = accounted(
         memory,
         own.get("mode"),
@@ -142,6 +144,7 @@ def _build(block: Block, scope: _Scope, victims: tuple[Victim, ...], damage: str
         own.get("order"),
         nodes=(nodes.nodemask, nodes.mems_allowed),
         oom=True,
+        lacks=_lacks(block, memory, own.get("order")),
     )
     return build(
         OomKill,
@@ -168,6 +171,14 @@ def _build(block: Block, scope: _Scope, victims: tuple[Victim, ...], damage: str
         tasks_left_out=table.left_out,
         **own,
     )
+
+
+def _lacks(block: Block, memory: MemInfo | None, order: int | None) -> str:
+    """Say what of the request is not known; before 2.6.16 no order is printed."""
+    old = memory is not None and any(zone.active_pages is not None for zone in memory.zones)
+    if order is None and not old:
+        return "how much was asked for is not known: the line that says it is cut or missing"
+    return mixed(block, memory)
 
 
 def _title(scope: _Scope, victims: tuple[Victim, ...]) -> str:

@@ -13,6 +13,7 @@ judged. Source: the callers themselves (as of 6.12): net/core/skbuff.c, mm/mempo
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from keepsane.kernel.culprit import plain_name
@@ -197,11 +198,17 @@ def purpose_of(frames: Iterable[Frame], order: int | None) -> Purpose | None:
     allocator decides, since an interrupt's frames lie on top of whatever was interrupted.
     """
     for frame in frames:
-        name = plain_name(frame.function or "")
-        for row in _ROWS:
-            if name in row.functions and (row.only != "blocks" or (order or 0) > 0):
-                return Purpose(row.name, row.what, row.without, row.harm, frame)
+        row = _row_of(plain_name(frame.function or ""), (order or 0) > 0)
+        if row is not None:
+            return Purpose(row.name, row.what, row.without, row.harm, frame)
     return None
+
+
+@lru_cache(4096)
+def _row_of(function: str, is_block: bool) -> _Row | None:
+    return next(
+        (row for row in _ROWS if function in row.functions and (is_block or row.only != "blocks")), None
+    )
 
 
 def gives_up_lightly(gfp: Gfp) -> bool:

@@ -14,6 +14,7 @@ from itertools import dropwhile
 
 from keepsane.kernel.block import Block
 from keepsane.kernel.machinery import REPORTING
+from keepsane.kernel.task_line import parse_task
 from keepsane.kernel.trace import strip_marker
 from keepsane.model import Frame, Stack
 
@@ -109,6 +110,12 @@ def _marked(block: Block, line: int | None) -> bool | None:
         if marker is not None and marker.strip("</>") in ("IRQ", "SOFTIRQ", "EOI"):
             inside = marker in ("<IRQ>", "<SOFTIRQ>") or (inside and line is None)
     return inside or None
+
+
+def has_two_tasks(block: Block) -> bool:
+    """Tell whether lines of two tasks say who ran: then a part of the block belongs to another report."""
+    tasks = (parse_task(one.text) for one in block.records if "omm: " in one.text)
+    return len({task.pid for task in tasks if task is not None}) > 1
 
 
 def is_mixed(block: Block) -> bool:

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keepsane.kernel.free_blocks import LIST, BlockList, free_blocks, parse_block_list
-from keepsane.kernel.mem_gaps import gaps
+from keepsane.kernel.mem_gaps import are_zones_whole, gaps
 from keepsane.kernel.mem_info import Amount, HugePages, MemInfo, Node, SlabUsage
 from keepsane.kernel.memory_line import QUOTED, MemoryLine, memory_lines
 from keepsane.kernel.zone import Zone
@@ -112,6 +112,7 @@ class Sorted:
     per_cpu: list[MemoryLine] = field(default_factory=list)
     elisions: list[MemoryLine] = field(default_factory=list)
     last_line: int = 0
+    is_mixed: bool = False
 
 
 def parse_mem_info(records: Iterable[LogRecord]) -> MemInfo | None:
@@ -156,7 +157,10 @@ def parse_mem_info(records: Iterable[LogRecord]) -> MemInfo | None:
     )
     if page_bytes is None and info.zones:
         missing.append("nothing that tells the size of a page, so that 4 kB are assumed")
-    return replace(info, lacks="; ".join(missing))
+    whole = are_zones_whole(info, lists, report.zones) and not report.is_mixed
+    if report.is_mixed:
+        missing.append("another begins inside it: two reports are mixed")
+    return replace(info, zones_whole=whole, lacks="; ".join(missing))
 
 
 def sort_lines(lines: Iterable[MemoryLine]) -> Sorted:
@@ -167,7 +171,9 @@ def sort_lines(lines: Iterable[MemoryLine]) -> Sorted:
         kind = next((name for name in ("zones", "lists") if found and found[name] is not None), kind)
         if kind is None:
             continue
-        if kind == "heads" and (report.zones or report.totals):
+        if kind == "heads" and report.heads:
+            # The lines that come last count pages: without them the first report has not ended here.
+            report.is_mixed = not report.counts
             break
         if kind in ("elisions", "counts", "slabs") and not (report.heads or report.zones or report.totals):
             continue

@@ -147,6 +147,7 @@ def _fits(form: Form, zone: Zone) -> bool:
         or (zone.boost_pages is not None and not form.drops_boost)
         # Both print the same from 6.12 to 6.15, and the older arithmetic is the one that fails more.
         or (form.free_highatomic and zone.reserved_highatomic_pages and zone.free_highatomic_pages is None)
+        or (zone.active_pages is not None and form.since > (2, 6, 28))
     )
 
 

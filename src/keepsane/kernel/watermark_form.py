@@ -38,6 +38,7 @@ types it may take are what counts here in every version.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from keepsane.kernel.gfp import Gfp
@@ -123,6 +124,7 @@ FORMS = (
 """Every arithmetic, the oldest first."""
 
 
+@lru_cache(256)
 def forms_of(version: Version | None) -> tuple[Form, ...]:
     """Give the arithmetic of a kernel, the likeliest first; several where the version does not decide."""
     if version is None:

@@ -8,7 +8,8 @@ calculate_normal_threshold().
 
 from __future__ import annotations
 
-from itertools import combinations
+from functools import lru_cache
+from itertools import combinations, pairwise
 
 from keepsane.kernel.mem_info import MemInfo
 from keepsane.kernel.zone import ZONES, FreeBlocks, Zone
@@ -51,20 +52,24 @@ def reserve_pages(zone: Zone, highest_zone: str, names: tuple[str, ...]) -> int 
     entries = zone.lowmem_reserve_pages
     if entries is None or len(entries) > len(ZONES):
         return None
-    printed = {*names, zone.name}
+    return _entry_of(zone.name, entries, highest_zone, frozenset({*names, zone.name}))
+
+
+@lru_cache(1024)
+def _entry_of(name: str, entries: tuple[int, ...], highest_zone: str, printed: frozenset[str]) -> int | None:
     lists = [built for built in combinations(ZONES, len(entries)) if _could_be_built(built, printed)]
     upto = [tuple(name for name in built if is_below(name, highest_zone)) for built in lists]
-    likely = [below for below in upto if _explains(below, entries, zone.name, printed)]
+    likely = [below for below in upto if _explains(below, entries, name, printed)]
     found = {entries[len(below) - 1] for below in likely or upto}
     return found.pop() if len(found) == 1 else None
 
 
-def _could_be_built(built: tuple[str, ...], printed: set[str]) -> bool:
+def _could_be_built(built: tuple[str, ...], printed: frozenset[str]) -> bool:
     both = {"DMA32", "HighMem"}
     return printed | {"Normal"} <= set(built) and (both <= printed or not both <= set(built))
 
 
-def _explains(below: tuple[str, ...], entries: tuple[int, ...], name: str, printed: set[str]) -> bool:
+def _explains(below: tuple[str, ...], entries: tuple[int, ...], name: str, printed: frozenset[str]) -> bool:
     above = range(below.index(name) + 1, len(below)) if name in below else range(0)
     return all((entries[at] > entries[at - 1]) == (below[at] in printed) for at in above)
 
@@ -106,6 +111,34 @@ def drift_pages(zone: Zone, cpus: int | None, page_bytes: int = 4096) -> int:
     cpus = min(max(cpus, 1), MAX_CPUS)
     units = (zone.managed_pages or zone.present_pages or 0) * page_bytes >> 27
     return cpus * min(MAX_THRESHOLD_PAGES, 2 * cpus.bit_length() * (1 + units.bit_length()))
+
+
+def lacks_zones(mem_info: MemInfo, highest_zone: str) -> bool:
+    """
+    Tell whether a zone that a request may use exists and is not printed.
+
+    A zone keeps pages from requests for higher zones only where there are such zones, and more of them with
+    each zone: so lowmem_reserve tells how many there are. Since 6.1 those above the request's are left out.
+    """
+    nodes = {zone.node for zone in mem_info.zones}
+    return any(
+        _lacks_zones([zone for zone in mem_info.zones if zone.node == node], highest_zone) for node in nodes
+    )
+
+
+def _lacks_zones(zones: list[Zone], highest_zone: str) -> bool:
+    known = sorted((zone for zone in zones if zone.name in ZONES), key=lambda zone: ZONES.index(zone.name))
+    if not known:
+        return False
+    if _zones_above(known[-1]):
+        return not is_below(highest_zone, known[-1].name)
+    filled = [zone for zone in known if not is_empty(zone)]
+    return any(_zones_above(zone) > len(filled) - at for at, zone in enumerate(filled, 1))
+
+
+def _zones_above(zone: Zone) -> int:
+    entries = zone.lowmem_reserve_pages or ()
+    return sum(entry > before for before, entry in pairwise(entries))
 
 
 def hides_free_memory(mem_info: MemInfo) -> bool:

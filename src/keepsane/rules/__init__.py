@@ -37,6 +37,8 @@ FAMILIES = {
     "allocation_request": "keepsane.kernel.alloc_failure",
     "allocation_harm": "keepsane.kernel.alloc_failure",
     "supposed": "keepsane.kernel.supposed",
+    "allocation_cma": "keepsane.kernel.alloc_failure",
+    "memory_report": "keepsane.kernel.mem_report",
 }
 """
 The modules of this room that hold rules, in the order in which a reader meets them, each with the module
