@@ -260,12 +260,21 @@ class Advice:
     risk: str | None = None
 
 
+class Share(NamedTuple):
+    """One part of a whole, such as of memory: what it is, its size, and what there is to say about it."""
+
+    name: str
+    kibibytes: int
+    note: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """
     One judgement with its evidence (never empty), its reason and what to do about it.
 
-    `rule` is the name of the rule that judged; the engine fills it in.
+    `rule` is the name of the rule that judged; the engine fills it in. `shares` are the parts of a whole, the
+    largest first, where the judgement is about such.
     """
 
     rule: str = ""
@@ -276,6 +285,7 @@ class Finding:
     explanation: str
     advice: tuple[Advice, ...] = ()
     references: tuple[str, ...] = ()
+    shares: tuple[Share, ...] = ()
 
 
 class Failure(NamedTuple):

@@ -20,6 +20,7 @@ from keepsane.model import (
     LogRecord,
     Register,
     Report,
+    Share,
     SourceLine,
     SourceText,
     Stack,
@@ -45,8 +46,10 @@ _VOID = {"meta"}
 _TAGS = {"html", "head", "meta", "title", "style", "body", "main", "header", "footer", "section", "article"}
 _TAGS |= {"nav", "details", "summary", "figure", "figcaption", "pre", "code", "h1", "h2", "h3", "p", "div"}
 _TAGS |= {"span", "dl", "dt", "dd", "ul", "ol", "li", "strong", "a", "table", "tr", "td"}
+_TAGS |= {"svg", "rect"}
 _ATTRIBUTES = {"lang", "charset", "http-equiv", "content", "name", "class", "id", "title", "open", "href"}
-_ATTRIBUTES |= {"rel"}
+_ATTRIBUTES |= {"rel", "viewbox", "preserveaspectratio", "role", "aria-label", "aria-hidden"}
+_ATTRIBUTES |= {"x", "y", "width", "height"}
 
 
 class _Page(HTMLParser):
@@ -117,6 +120,7 @@ def _report(*frames: Frame, word: str = "made-up") -> Report:
         explanation=word,
         advice=(Advice(text=word, command=f"run {word}", undo="back", verify="look", risk="none"),),
         references=(word, "https://docs.example/page?a=1&b=2", "https://docs.example/ and\tmore"),
+        shares=(Share(f"part {word}", 4096, word), Share("the other", 1024)),
     )
     checks = (Check("release", word, "mismatch", word), Check("release", "fine.ko", "match", word))
     return Report(
