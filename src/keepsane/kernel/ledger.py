@@ -313,7 +313,8 @@ def _largest(some: list[ZoneLedger]) -> ZoneLedger:
 def _numbers(said: _Said, request: Request) -> tuple[int | None, int | None]:
     if said.zone is None:
         return None, None
-    wants_block = said.verdict == "fragmentation" or (request.order and (said.zone.margin_pages or 0) > 0)
+    over = request.order and (said.zone.margin_pages or 0) > 0
+    wants_block = said.verdict == "fragmentation" or (over and said.verdict != "race")
     if wants_block and said.zone.largest_order is not None:
         return 1 << request.order, 1 << said.zone.largest_order
     return said.zone.needed_pages, said.zone.left_pages
