@@ -13,7 +13,8 @@ A case is a file of headers, an empty line, the log as it is, an empty line, `RE
     REPORT:
     refcount  addition on 0 in do_refcount  line 1
 
-`RULES:` (or `RULES: -` for none) is compared only where it stands.
+`RULES:` (or `RULES: -` for none) is compared only where it stands. `WHAT-IF: min_free_kbytes=8192` supposes
+settings. `WHY:` works out by hand what the rules must say; nothing reads it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 
 from keepsane.kernel.records import records
 from keepsane.kernel.scan import scan
+from keepsane.kernel.supposed import Settings, parse_settings
 from keepsane.model import Event
 
 CASES = Path(__file__).parent / "cases"
@@ -31,12 +33,13 @@ REPORT = "\n\nREPORT:\n"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One golden case; `rules` is None where the case does not judge them."""
+    """One golden case; `rules` is None where it does not judge them, `what_if` where it supposes nothing."""
 
     rules: tuple[str, ...] | None
     head: str
     log: str
     report: tuple[str, ...]
+    what_if: Settings | None = None
 
 
 def read_case(path: Path) -> Case:
@@ -47,7 +50,8 @@ def read_case(path: Path) -> Case:
     said = {key: value.strip() for key, _, value in (line.partition(":") for line in head.splitlines())}
     assert "SOURCE" in said, "a case says where its log is from"
     named = None if "RULES" not in said else () if said["RULES"] == "-" else tuple(said["RULES"].split(", "))
-    return Case(named, head, log, tuple(report.splitlines()))
+    what_if = parse_settings(said["WHAT-IF"].split()) if "WHAT-IF" in said else None
+    return Case(named, head, log, tuple(report.splitlines()), what_if)
 
 
 def write_report(path: Path, case: Case, report: tuple[str, ...]) -> None:

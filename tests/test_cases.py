@@ -36,7 +36,7 @@ def test_case(path: Path) -> None:
     if path.parent.name == "quiet":
         assert found == ()
     if case.rules is not None:
-        judged = explain(case.log, cache=False).findings
+        judged = explain(case.log, cache=False, what_if=case.what_if).findings
         assert tuple(f"{finding.rule}@{finding.evidence[0].line}" for finding in judged) == case.rules
 
 

@@ -193,6 +193,28 @@ def test_completion_knows_every_verb(shell: str) -> None:
     assert all(word in script for word in ("explain", "rules", "vmlinux", "debug-dir"))
 
 
+@pytest.mark.parametrize("setting", ["min_free_kbytes=-1", "watermark_scale_factor=9999", "swappiness=1"])
+def test_a_setting_that_cannot_be_supposed(setting: str) -> None:
+    """What the kernel would not take is refused in one sentence, before the log is read."""
+    done = keepsane("explain", "-", "--what-if", setting, stdin=CRASH.encode())
+
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"keepsane: --what-if: ")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_settings_are_supposed_in_every_format() -> None:
+    """`--what-if` adds a finding to the report of a failed allocation."""
+    case = Path(__file__).parent / "cases/rules/what-if.case"
+    log = case.read_text().partition("\n\n")[2].encode()
+    options = ("--what-if", "min_free_kbytes=8192", "--what-if", "vm.watermark_scale_factor=50", "--no-cache")
+
+    for form in ("text", "json", "jsonl", "html"):
+        said = keepsane("explain", "-", *options, "--format", form, stdin=log).stdout.decode()
+        assert "vm.min_free_kbytes=8192 and vm.watermark_scale_factor=50" in said
+
+
 @pytest.mark.parametrize("option", ["--vmlinux", "--modules", "--source", "--debug-dir"])
 def test_a_named_path_that_is_not_there(option: str) -> None:
     """A typing error is said at once, with the option and the path, and is exit 2."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keepsane.kernel.scan import Scanner
 from keepsane.model import Event, Failure, Finding, Fragment, Kernel, Report, RuledOut
@@ -23,10 +23,13 @@ from keepsane.rules import run
 from keepsane.symbols.annotate import Annotated, Symbols, Wanted
 
 if TYPE_CHECKING:
+    from keepsane.kernel.supposed import Settings
     from keepsane.memory.state import MemoryState
 
 MAX_EVENTS = 20_000
 """Distinct reports kept for one input; further ones are counted and said to be left out."""
+_LARGE = ("memory", "ledger", "gfp", "requester")
+"""What a failed allocation says of itself, and no rule about a whole log asks for."""
 MAX_AGAIN = 1_000
 """Lines kept of later reports that said the same; further ones are counted."""
 
@@ -55,14 +58,16 @@ class _Collected(NamedTuple):
 
 
 def _same(event: Event) -> object:
-    """Give what makes two reports the same: the boot, kind, title, task, address and every frame."""
+    """Give what makes two reports the same: boot, kind, title, task, address, every frame, the verdict."""
     frames = tuple(
         (stack.name, tuple((frame.function, frame.offset_bytes, frame.module) for frame in stack.frames))
         for stack in event.stacks
     )
     ip = event.ip and (event.ip.function, event.ip.offset_bytes, event.ip.address)
-    address = getattr(event, "address", None)
-    return event.boot, event.release, event.kind, event.title, event.task, ip, address, frames
+    address, mode = getattr(event, "address", None), getattr(event, "mode", None)
+    verdict = getattr(getattr(event, "ledger", None), "verdict", None)
+    said = event.kind, event.title, event.task, mode, verdict
+    return event.boot, event.release, said, ip, address, frames
 
 
 def _collect(scanner: Scanner, lines: Iterable[str]) -> _Collected:
@@ -162,6 +167,7 @@ def explain(
     debug_dirs: Iterable[str | Path] | str | Path = (),
     edges: bool = True,
     cache: bool = True,
+    what_if: Settings | None = None,
 ) -> Report:
     """
     Explain every report in a kernel log.
@@ -169,8 +175,8 @@ def explain(
     `log` is the text or its lines, `name` what the report calls it. `vmlinux` and `modules` (directories with
     `.ko` files) decode frames; without them the files are looked for where distributions put them and below
     `debug_dirs`. `source` is a kernel or module source tree to quote from. `edges` says of every frame why
-    it is there, read from the caller's bytes. Equal reports are given once, with the lines of the others in
-    `again`.
+    it is there, read from the caller's bytes. `what_if` are settings by which failed allocations are checked
+    once more. Equal reports are given once, with the lines of the others in `again`.
 
     A file that cannot be used is among the report's failures. Damage in the log is never an error.
     """
@@ -180,7 +186,7 @@ def explain(
     symbols = _symbols(vmlinux, modules, source, debug_dirs, edges, cache)
     decoded = _annotated(symbols, collected.events, known.boots)
     summary = scanner.summary(decoded.events)
-    findings, failures = _judge((*decoded.events, summary))
+    findings, failures = _judge((*decoded.events, *_supposed(decoded.events, what_if), summary))
     return Report(
         source=name,
         kernel=summary.kernel,
@@ -204,6 +210,7 @@ def explain_stream(
     debug_dirs: Iterable[str | Path] | str | Path = (),
     edges: bool = True,
     cache: bool = True,
+    what_if: Settings | None = None,
 ) -> Iterator[Fragment | Report]:
     """
     Explain a log while it grows: a Fragment per event as its block ends, at the end a Report without events.
@@ -214,7 +221,7 @@ def explain_stream(
     symbols = _symbols(vmlinux, modules, source, debug_dirs, edges, cache)
     seen: list[Event] = []
     for event in _events(scanner, lines):
-        yield _fragment(event, scanner.summary(()).boots[event.boot - 1], symbols)
+        yield _fragment(event, scanner.summary(()).boots[event.boot - 1], symbols, what_if)
         if len(seen) < MAX_EVENTS:
             seen.append(_remembered(event))
     summary = scanner.summary(tuple(seen))
@@ -260,12 +267,22 @@ def diagnose(state: MemoryState, *, name: str = "-", before: MemoryState | None 
 def _remembered(event: Event) -> Event:
     """Keep of an event that was given away what rules about the whole log ask for."""
     telling = tuple(record for record in event.records[1:] if "ainted" in record.text)[:1]
-    return replace(event, stacks=(), records=(*event.records[:1], *telling), registers=(), code=None)
+    large: dict[str, Any] = dict.fromkeys(_LARGE) if event.kind == "alloc-failure" else {}
+    records = (*event.records[:1], *telling)
+    return replace(event, stacks=(), records=records, registers=(), code=None, **large)
 
 
-def _fragment(event: Event, kernel: Kernel, symbols: Symbols) -> Fragment:
+def _supposed(events: Sequence[Event], what_if: Settings | None) -> tuple[object, ...]:
+    if what_if is None:
+        return ()
+    from keepsane.kernel.supposed import suppose
+
+    return suppose(events, what_if)
+
+
+def _fragment(event: Event, kernel: Kernel, symbols: Symbols, what_if: Settings | None) -> Fragment:
     decoded = _decoded(symbols, (event,), kernel)
-    findings, failures = _judge(decoded.events)
+    findings, failures = _judge((*decoded.events, *_supposed(decoded.events, what_if)))
     return Fragment(
         event=decoded.events[0],
         findings=findings,

@@ -94,8 +94,9 @@ class Hop:
     One step from a caller to its callee.
 
     `kind` is call, jump, conditional jump, indirect jump, static call, alternative, trampoline, table,
-    possible table (one of several that fit) or pointer (code takes the callee's address). `function` is
-    where the step is made or leads to, `name` a table's member or a pointer as the source writes it.
+    possible table (one of several that fit) or pointer (code takes the callee's address). `function` is what
+    the step leads to, `name` a table's member, a static call's name, or the function whose code takes the
+    address; `source` is the line of the instruction.
     """
 
     kind: str
@@ -110,13 +111,18 @@ class Edge:
     How the call before a frame's return address led to the frame above it, read from the caller's bytes.
 
     `verdict` is one of docs/reference/json.md, `via` the hops from the caller to the callee, `why` the reason
-    in words. `group` is the same for all frames that one earlier path left on the stack.
+    in words. `group` is the same for all frames that one earlier path left on the stack. `instruction` is the
+    call as its file has it and `at` where it stands, `vfs_write+0xf3`; `form` says as what it ran where the
+    kernel patches it. All three are "" where there is no call.
     """
 
     verdict: str
     via: tuple[Hop, ...]
     why: str
     group: str = ""
+    instruction: str = ""
+    at: str = ""
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,12 +300,21 @@ class Advice:
     risk: str | None = None
 
 
+class Share(NamedTuple):
+    """One part of a whole, such as of memory: what it is, its size, and what there is to say about it."""
+
+    name: str
+    kibibytes: int
+    note: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """
     One judgement with its evidence (never empty), its reason and what to do about it.
 
-    `rule` is the name of the rule that judged; the engine fills it in.
+    `rule` is the name of the rule that judged; the engine fills it in. `shares` are the parts of a whole, the
+    largest first, where the judgement is about such.
     """
 
     rule: str = ""
@@ -310,6 +325,7 @@ class Finding:
     explanation: str
     advice: tuple[Advice, ...] = ()
     references: tuple[str, ...] = ()
+    shares: tuple[Share, ...] = ()
 
 
 class Failure(NamedTuple):

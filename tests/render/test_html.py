@@ -20,6 +20,7 @@ from keepsane.model import (
     LogRecord,
     Register,
     Report,
+    Share,
     SourceLine,
     SourceText,
     Stack,
@@ -45,8 +46,10 @@ _VOID = {"meta"}
 _TAGS = {"html", "head", "meta", "title", "style", "body", "main", "header", "footer", "section", "article"}
 _TAGS |= {"nav", "details", "summary", "figure", "figcaption", "pre", "code", "h1", "h2", "h3", "p", "div"}
 _TAGS |= {"span", "dl", "dt", "dd", "ul", "ol", "li", "strong", "a", "table", "tr", "td"}
+_TAGS |= {"svg", "rect"}
 _ATTRIBUTES = {"lang", "charset", "http-equiv", "content", "name", "class", "id", "title", "open", "href"}
-_ATTRIBUTES |= {"rel"}
+_ATTRIBUTES |= {"rel", "viewbox", "preserveaspectratio", "role", "aria-label", "aria-hidden"}
+_ATTRIBUTES |= {"x", "y", "width", "height"}
 
 
 class _Page(HTMLParser):
@@ -117,6 +120,7 @@ def _report(*frames: Frame, word: str = "made-up") -> Report:
         explanation=word,
         advice=(Advice(text=word, command=f"run {word}", undo="back", verify="look", risk="none"),),
         references=(word, "https://docs.example/page?a=1&b=2", "https://docs.example/ and\tmore"),
+        shares=(Share(f"part {word}", 4096, word), Share("the other", 1024)),
     )
     checks = (Check("release", word, "mismatch", word), Check("release", "fine.ko", "match", word))
     return Report(
@@ -148,7 +152,7 @@ def test_a_log_gives_a_well_formed_page_with_everything_in_it() -> None:
 
 def test_hostile_text_stays_text() -> None:
     hop = Hop(kind=HOSTILE, function=HOSTILE, name=HOSTILE, source=None)
-    edge = Edge(verdict=HOSTILE, via=(hop,), why=HOSTILE)
+    edge = Edge(verdict=HOSTILE, via=(hop,), why=HOSTILE, instruction=HOSTILE, at=HOSTILE, form=HOSTILE)
     group = Edge(verdict="stale", via=(), why="", group=HOSTILE)
     frames = (_frame(HOSTILE, edge=edge, text=True), _frame(HOSTILE, edge=group, reliable=False))
     written = render_html(_report(*frames, word=HOSTILE))
@@ -184,6 +188,20 @@ def test_a_frame_opens_to_its_source_and_its_edge() -> None:
     assert "bare+0x1/0x2" not in opens and "bare+0x1/0x2" in page.text
     assert "two();" in page.text and "/src/made-up.c" in page.text
     assert "ops.write" in page.text and "a call through file->f_op->write" in page.text
+
+
+def test_an_edge_shows_its_instruction_and_the_source_line_of_the_call() -> None:
+    edge = Edge(
+        verdict="indirect",
+        via=(),
+        why="a call through o->run",
+        instruction="callq *0x8(%rdi)",
+        at="outer+0x4",
+    )
+    page = _Page(render_html(_report(_frame("outer", edge=edge, text=True))))
+
+    assert "outer+0x4 callq *0x8(%rdi) made-up.c:2" in page.text
+    assert "outer+0x1/0x2" in " ".join(page.folded), "it opens by keyboard"
 
 
 def test_what_tail_calls_removed_is_in_its_place_and_marked() -> None:

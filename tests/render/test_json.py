@@ -41,3 +41,17 @@ def test_values_are_the_log_s() -> None:
 
 def test_schema_number_is_one() -> None:
     assert json.loads(render_json(explain("")))["schema"] == 1
+
+
+def test_the_pieces_are_the_document_that_json_itself_would_write() -> None:
+    """Written event by event, so the punctuation between them is held against the standard encoder."""
+    for log in ("", "__alloc_pages: 0-order allocation failed (gfp=0xf0/0)\n" * 2, LOG_OF_TWO):
+        text = render_json(explain(log))
+        assert text == json.dumps(json.loads(text), indent=1, ensure_ascii=False) + "\n"
+
+
+LOG_OF_TWO = """\
+__alloc_pages: 0-order allocation failed (gfp=0xf0/0)
+cma: cma_alloc: a\\nb"c: alloc failed, req-size: 148 pages, ret: -16
+cma: cma_alloc: linux,cma: alloc failed, req-size: 148 pages, ret: -16
+"""

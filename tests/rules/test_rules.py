@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from keepsane.kernel.records import records
 from keepsane.kernel.scan import Scanner
+from keepsane.kernel.supposed import parse_settings, suppose
 from keepsane.memory.state import MemoryState
 from keepsane.model import Event, Failure, Finding, Frame, RuledOut
 from keepsane.rules import Rule, load, run
@@ -29,12 +30,13 @@ RULES = load()
 
 
 class Case(NamedTuple):
-    """A case file: the rules that must fire, those it is a near miss for, and its log."""
+    """A case file: the rules that must fire, those it is a near miss for, its log, settings to suppose."""
 
     slug: str
     fires: tuple[str, ...]
     near: tuple[str, ...]
     log: str
+    what_if: tuple[str, ...] = ()
 
 
 def read_case(path: Path) -> Case:
@@ -42,7 +44,8 @@ def read_case(path: Path) -> Case:
     fields = dict(line.split(": ", 1) for line in header.splitlines() if ": " in line)
     fires = [name.partition("@")[0] for name in fields.get("RULES", "-").split(", ") if name != "-"]
     near = [name for name in fields.get("NEAR", "").split(", ") if name]
-    return Case(path.stem, tuple(fires), tuple(near), rest.rpartition("\n\nREPORT:")[0])
+    what_if = tuple(fields.get("WHAT-IF", "").split())
+    return Case(path.stem, tuple(fires), tuple(near), rest.rpartition("\n\nREPORT:")[0], what_if)
 
 
 OWN_CASES = [read_case(path) for path in sorted((ROOT / "tests/cases/rules").glob("*.case"))]
@@ -50,24 +53,25 @@ ALL_CASES = [read_case(path) for path in sorted((ROOT / "tests/cases").glob("**/
 EXAMPLES = sorted((ROOT / "examples").glob("**/*.log.gz"))
 
 
-def judge(log: str) -> list[Finding | Failure]:
+def judge(log: str, what_if: tuple[str, ...] = ()) -> list[Finding | Failure]:
     scanner = Scanner()
     events: list[Event] = []
     for record in records(log.splitlines()):
         events += scanner.feed(record)
     events += scanner.finish()
     events.sort(key=lambda event: event.line)
-    answers = run((*events, scanner.summary(tuple(events))))
+    supposed = suppose(events, parse_settings(what_if)) if what_if else ()
+    answers = run((*events, *supposed, scanner.summary(tuple(events))))
     return [answer for answer in answers if not isinstance(answer, RuledOut)]
 
 
-def findings(log: str) -> list[Finding]:
-    return [answer for answer in judge(log) if isinstance(answer, Finding)]
+def findings(log: str, what_if: tuple[str, ...] = ()) -> list[Finding]:
+    return [answer for answer in judge(log, what_if) if isinstance(answer, Finding)]
 
 
-def must_be_sound(log: str) -> None:
+def must_be_sound(log: str, what_if: tuple[str, ...] = ()) -> None:
     lines = log.splitlines()
-    for answer in judge(log):
+    for answer in judge(log, what_if):
         if isinstance(answer, Failure):
             assert "the rule itself failed" not in answer.why
             continue
@@ -105,7 +109,7 @@ def test_a_rule_has_a_firing_case_a_near_miss_and_a_truncated_one(name: str) -> 
 @pytest.mark.parametrize("case", OWN_CASES, ids=lambda case: case.slug)
 def test_cases_name_rules_that_exist_and_near_misses_do_not_fire(case: Case) -> None:
     assert set(case.fires + case.near) <= set(RULES)
-    fired = {finding.rule for finding in findings(case.log)}
+    fired = {finding.rule for finding in findings(case.log, case.what_if)}
     assert fired == set(case.fires)
     # In a log of two reports a rule may be missed by one and fire for the other.
     assert not fired & set(case.near)
@@ -113,7 +117,7 @@ def test_cases_name_rules_that_exist_and_near_misses_do_not_fire(case: Case) -> 
 
 @pytest.mark.parametrize("case", ALL_CASES, ids=lambda case: case.slug)
 def test_every_quote_stands_in_the_input_and_no_rule_fails(case: Case) -> None:
-    must_be_sound(case.log)
+    must_be_sound(case.log, case.what_if)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
@@ -125,7 +129,7 @@ def test_every_quote_of_the_examples_stands_in_them(path: Path) -> None:
 def test_a_log_cut_after_any_line_breaks_no_rule(case: Case) -> None:
     lines = case.log.splitlines()
     for end in range(len(lines)):
-        must_be_sound("\n".join(lines[:end]))
+        must_be_sound("\n".join(lines[:end]), case.what_if)
 
 
 @pytest.mark.parametrize("case", OWN_CASES, ids=lambda case: case.slug)

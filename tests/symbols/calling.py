@@ -206,6 +206,25 @@ def returns(images: dict[str | None, Image], function: str, module: str | None =
     return found
 
 
+def call_by_objdump(
+    images: dict[str | None, Image], function: str, module: str | None = None
+) -> tuple[int, str]:
+    """The first call of a function: its offset, and the call with the name of what it leads to."""
+    listing = subprocess.run(
+        ["objdump", "-dr", "--no-show-raw-insn", f"--disassemble={function}", images[module].path],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    (start,) = re.findall(r"(?m)^([0-9a-f]+) <[\w.]+>:", listing)
+    # In a .ko the name stands in the relocation behind the call: R_X86_64_PLT32 one-0x4.
+    found = re.search(
+        r"([0-9a-f]+):\s+(?:cs )?call .*?(?:<([\w.]+)(?:\+.*)?>)?(?:\n.*\s([\w.]+)-0x4)?\n", listing
+    )
+    assert found is not None
+    return int(found[1], 16) - int(start, 16), f"call {found[3] or found[2]}"
+
+
 def frame(
     images: dict[str | None, Image],
     function: str,

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from keepsane.symbols.chain import Jumps, chains, jumpers, open_ends
+from keepsane.symbols import chain
+from keepsane.symbols.chain import Jumps, chains, open_ends
 from keepsane.symbols.image import Image
+from keepsane.symbols.jumpers import jumpers
 from keepsane.symbols.text import Function, Text, functions_named
 from tests.symbols.calling import build
 
@@ -64,3 +66,22 @@ def test_a_jump_through_a_pointer_is_an_open_end(jumps: Jumps) -> None:
 
 def test_two_jumps_through_one_register_are_two_ends(jumps: Jumps) -> None:
     assert len(open_ends(jumps, _function(jumps, "picks")).closed) == 2
+
+
+def test_what_lies_beyond_the_limit_is_known_to_be_left_out(
+    jumps: Jumps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # near_or_far jumps to closed at once, and by three others in between.
+    near, closed = _function(jumps, "near_or_far"), _function(jumps, "closed")
+    whole = chains(jumps, near, closed)
+    assert len(whole.closed) == 2 and not whole.gave_up
+    monkeypatch.setattr(chain, "_MAX_STEPS", 2)
+    cut = chains(jumps, near, closed)
+    assert len(cut.closed) == 1 and cut.gave_up
+    monkeypatch.setattr(chain, "_MAX_STEPS", 1)
+    assert open_ends(jumps, _function(jumps, "far_two")).gave_up
+
+
+def test_a_thorough_search_finds_conditional_jumps_too(jumps: Jumps) -> None:
+    found = jumpers(jumps, _function(jumps, "closed"), thorough=True) or ()
+    assert {one.name for one in found} == {"near_or_far", "far_four"}

@@ -9,9 +9,10 @@ import pytest
 
 from keepsane.errors import SymbolError
 from keepsane.model import Edge, Frame, SourceLine
+from keepsane.symbols import chain
 from keepsane.symbols.edges import judge_edges
 from keepsane.symbols.image import Image
-from tests.symbols.calling import KERNEL_OF_LOG, build, event, frame, returns
+from tests.symbols.calling import KERNEL_OF_LOG, build, call_by_objdump, event, frame, returns
 
 pytest.importorskip("capstone")
 pytest.importorskip("drgn", reason="drgn has wheels for x86-64 only")
@@ -55,6 +56,28 @@ def test_functions_that_jump_on_are_named_with_their_lines(
     assert edge.verdict == "tail-call" and _missing(edge) == missing
     lines = [hop.source.function for hop in edge.via if hop.source]
     assert lines == [caller, *missing], "each hop stands in the function before"
+
+
+@pytest.mark.parametrize(
+    ("caller", "callee", "module"),
+    [
+        ("direct", "end", None),
+        ("member", "run", None),
+        ("to_kernel", "one", "mod"),
+        ("own_table", "run", "mod"),
+    ],
+)
+def test_an_edge_has_the_instruction_that_objdump_shows(
+    images: Images, caller: str, callee: str, module: str | None
+) -> None:
+    edge = _edge(images, caller, callee, module)
+    at, said = call_by_objdump(images, caller, module)
+    assert (edge.at, edge.instruction) == (f"{caller}+{at:#x}", said)
+
+
+def test_a_table_has_the_line_of_the_call_that_reads_it(images: Images) -> None:
+    (hop,) = _edge(images, "member", "run").via
+    assert hop.kind == "table" and hop.source is not None and hop.source.function == "member"
 
 
 def test_of_two_ways_none_is_chosen(images: Images) -> None:
@@ -118,14 +141,17 @@ def test_a_function_that_jumps_through_a_table_is_named(images: Images) -> None:
 def test_a_pointer_that_was_passed_is_named_as_the_parameter(images: Images) -> None:
     edge = _edge(images, "parameter", "direct")
     assert edge.verdict == "indirect" and "through fn" in edge.why
-    assert [(hop.kind, hop.function) for hop in edge.via] == [("pointer", "gives")]
+    assert [(hop.kind, hop.function, hop.name) for hop in edge.via] == [("pointer", "direct", "gives")]
 
 
 def test_a_function_that_is_handed_over_itself_need_not_have_been_jumped_to(images: Images) -> None:
     # hands() passes freed and drops, and drops jumps to freed: either may be what was called.
     edge = _edge(images, "parameter", "freed")
     assert edge.verdict == "indirect" and "could be freed itself, or a call of drops" in edge.why
-    assert {(hop.kind, hop.name) for hop in edge.via} == {("pointer", "freed"), ("pointer", None)}
+    assert {(hop.kind, hop.function, hop.name) for hop in edge.via} == {
+        ("pointer", "freed", "hands"),
+        ("pointer", "drops", "hands"),
+    }
 
 
 def test_a_static_call_leads_to_no_function_that_nobody_hands_over(images: Images) -> None:
@@ -148,6 +174,23 @@ def test_of_two_jumps_through_pointers_none_is_chosen(images: Images) -> None:
 def test_a_name_of_another_structure_at_the_same_offset_is_not_said(images: Images) -> None:
     edge = _edge(images, "by_offset", "started")
     assert [hop.name for hop in edge.via] == ["only_task.start"] and "head->func" not in edge.why
+
+
+def test_one_way_of_an_unfinished_search_is_not_the_one(
+    images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain, "_MAX_STEPS", 2)
+    edge = _edge(images, "calls_near_or_far", "closed")
+    assert edge.verdict == "tail-call" and not edge.via
+    assert edge.why == "one of those that were looked at: near_or_far -> closed"
+
+
+def test_a_table_of_a_type_that_no_variable_leads_to_could_be_and_no_more(images: Images) -> None:
+    edge = _edge(images, "by_offset", "started")
+    assert [hop.kind for hop in edge.via] == ["possible table"] and "could be" in edge.why
+    # member() goes through a `struct ops`, and only_task is a `struct task`: both have a pointer at 8.
+    edge = _edge(images, "member", "started")
+    assert [hop.kind for hop in edge.via] == ["possible table"] and "ops->run" not in edge.why
 
 
 def test_of_two_functions_with_one_name_none_is_chosen(images: Images) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -62,6 +63,15 @@ def test_what_follows_a_call_that_is_not_on_the_path_is_stale(images: Images) ->
 @pytest.mark.parametrize("offset_bytes", [0, 2])
 def test_what_follows_no_call_is_not_a_call(images: Images, offset_bytes: int) -> None:
     assert _edges(images, *_path(images, _left(images, "run", offset_bytes)))[2].verdict == "not-a-call"
+
+
+def test_the_end_of_a_function_is_the_start_of_the_next(images: Images) -> None:
+    table = images[None]
+    listed = subprocess.run(["nm", "-n", table.path], check=True, capture_output=True, text=True).stdout
+    names = [row.split()[2] for row in listed.splitlines()]
+    (run,) = table.symbols(["run"])["run"]
+    edge = _edges(images, *_path(images, _left(images, "run", run.size_bytes)))[2]
+    assert edge.verdict == "not-a-call" and f"a pointer to {names[names.index('run') + 1]}:" in edge.why
 
 
 def test_leftovers_that_call_each_other_are_one_earlier_path(images: Images) -> None:

@@ -12,7 +12,7 @@ import pytest
 from keepsane.symbols.image import open_image
 from keepsane.symbols.loads import pointer_of
 from keepsane.symbols.pointer import Pointer
-from keepsane.symbols.tables import Tables, open_tables, tables_read
+from keepsane.symbols.tables import Site, Tables, open_tables, tables_read
 from keepsane.symbols.text import Function, Text, functions_named, instructions
 
 pytest.importorskip("capstone")
@@ -90,13 +90,17 @@ def _both(tables: Tables, name: str) -> list[Function]:
 
 
 def _pointer(tables: Tables, name: str, module: str | None = None) -> Pointer:
+    return _site(tables, name, module).pointer
+
+
+def _site(tables: Tables, name: str, module: str | None = None) -> Site:
     loop = _function(tables, name, module)
     (call,) = [one for one in instructions(tables.text, loop) if one.flow == "indirect call"]
-    return pointer_of(tables.text, loop, call, "rax")
+    return Site(loop, call.address, pointer_of(tables.text, loop, call, "rax"))
 
 
 def _used(tables: Tables, loop: str, callee: str, module: str | None = None) -> str | None:
-    found = tables_read(tables, _function(tables, callee, module), _pointer(tables, loop, module))
+    found = tables_read(tables, _function(tables, callee, module), _site(tables, loop, module))
     return found.used.name if found.used else None
 
 
@@ -110,7 +114,7 @@ def test_a_loop_over_one_table_reads_its_entry(tables: Tables, loop: str, module
 @pytest.mark.parametrize("loop", _PROVEN)
 def test_a_function_that_two_entries_hold_is_of_neither(tables: Tables, loop: str) -> None:
     assert _used(tables, loop, "twice") is None
-    found = tables_read(tables, _function(tables, "twice"), _pointer(tables, loop))
+    found = tables_read(tables, _function(tables, "twice"), _site(tables, loop))
     assert {one.name for one in found.possible} == {"table+0x28", "table+0x38"}
 
 
@@ -127,5 +131,5 @@ def test_of_what_is_no_loop_over_one_table_only_the_offset_is_known(tables: Tabl
 
 def test_a_table_before_the_one_that_is_walked_is_looked_at_too(tables: Tables) -> None:
     # `before` has `first` at 8, which is two steps before what `early` reads first.
-    found = tables_read(tables, _function(tables, "first"), _pointer(tables, "early"))
+    found = tables_read(tables, _function(tables, "first"), _site(tables, "early"))
     assert found.used is None and {one.name for one in found.possible} == {"before+0x8", "table+0x8"}

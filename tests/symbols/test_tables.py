@@ -8,8 +8,8 @@ import pytest
 from keepsane.symbols.image import Image
 from keepsane.symbols.objects import is_null_at
 from keepsane.symbols.pointer import Pointer
-from keepsane.symbols.tables import Tables, holders, open_tables, tables_read, taken_in
-from keepsane.symbols.text import Function, Place, Text, functions_named
+from keepsane.symbols.tables import Site, Tables, holders, open_tables, tables_read, taken_in
+from keepsane.symbols.text import Function, Place, Text, functions_named, instructions
 from tests.symbols.calling import build
 
 pytest.importorskip("capstone")
@@ -27,6 +27,13 @@ def _function(tables: Tables, name: str) -> Function:
     return found
 
 
+def _site(tables: Tables, caller: str, pointer: Pointer) -> Site:
+    """The one call of a function, as if it read its pointer from there."""
+    inside = _function(tables, caller)
+    (call,) = [one for one in instructions(tables.text, inside) if one.flow == "call"]
+    return Site(inside, call.address, pointer)
+
+
 def _names(tables: Tables, function: str) -> set[str]:
     return {holder.name for holder in holders(tables, _function(tables, function))}
 
@@ -40,17 +47,18 @@ def test_what_holds_a_function_is_named_down_to_the_member(tables: Tables) -> No
 
 
 def test_the_member_at_the_offset_of_one_table_is_the_one_read(tables: Tables) -> None:
-    found = tables_read(tables, _function(tables, "run"), Pointer(displacement=8))
+    found = tables_read(tables, _function(tables, "run"), _site(tables, "member", Pointer(displacement=8)))
     assert found.used is not None and found.used.name == "single_ops.run"
 
 
 def test_an_offset_that_no_member_has_proves_nothing(tables: Tables) -> None:
-    found = tables_read(tables, _function(tables, "run"), Pointer(displacement=0x30))
+    found = tables_read(tables, _function(tables, "run"), _site(tables, "member", Pointer(displacement=0x30)))
     assert found.used is None and not found.is_member and len(found.possible) == 2
 
 
 def test_two_tables_with_the_same_member_stay_two(tables: Tables) -> None:
-    found = tables_read(tables, _function(tables, "shared"), Pointer(displacement=16))
+    site = _site(tables, "member_of_two", Pointer(displacement=16))
+    found = tables_read(tables, _function(tables, "shared"), site)
     assert found.used is None and found.is_member and len(found.possible) == 2
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from keepsane.api import explain, explain_stream
 from keepsane.commands.output import open_output
@@ -21,8 +21,11 @@ from keepsane.commands.progress import counted
 from keepsane.errors import InputError, KeepsaneError
 from keepsane.kernel.input import read_log
 from keepsane.model import Fragment, Report
-from keepsane.render.json import render_json, render_jsonl
+from keepsane.render.json import json_parts, render_jsonl
 from keepsane.symbols.files import READ_VMLINUX
+
+if TYPE_CHECKING:
+    from keepsane.kernel.supposed import Settings
 
 EXIT_CLEAR, EXIT_FOUND, EXIT_UNUSABLE = 0, 1, 2
 """No event and no finding above info; any; the vmlinux that was named could not be used."""
@@ -61,6 +64,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="say of every frame why it is there, from the caller's bytes; --no-edges leaves that out",
     )
+    _add_answer(parser)
+
+
+def _add_answer(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--what-if",
+        metavar="NAME=N",
+        action="append",
+        default=[],
+        help="check failed allocations once more by other settings: min_free_kbytes=N (in kB) or "
+        "watermark_scale_factor=N; may be repeated",
+    )
     parser.add_argument("--no-cache", action="store_true", help="neither read nor write the symbol cache")
     parser.add_argument(
         "--format",
@@ -87,20 +102,20 @@ class _Damage:
             self.error = error
 
 
-def _render(part: Report | Fragment, form: str, out: TextIO) -> str:
+def _render(part: Report | Fragment, form: str, out: TextIO) -> Iterable[str]:
     if isinstance(part, Fragment) or form == "jsonl":
-        return render_jsonl(part)
+        return (render_jsonl(part),)
     if form == "json":
-        return render_json(part)
+        return json_parts(part)
     if form == "html":
         from keepsane.render.html import render_html
 
-        return render_html(part)
+        return (render_html(part),)
     from keepsane.render.paint import plain, terminal
     from keepsane.render.text import render_text
 
     colour = out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return render_text(part, terminal if colour else plain)
+    return (render_text(part, terminal if colour else plain),)
 
 
 def _require(arguments: argparse.Namespace) -> None:
@@ -124,6 +139,17 @@ def _require_other_file(log: str, output: str | None) -> None:
         raise InputError(f"-o {output} is the log itself; give another file")
 
 
+def _settings(words: list[str]) -> Settings | None:
+    if not words:
+        return None
+    from keepsane.kernel.supposed import parse_settings
+
+    try:
+        return parse_settings(words)
+    except ValueError as error:
+        raise InputError(f"--what-if: {error}") from error
+
+
 def _unusable(part: Report | Fragment, vmlinux: str | None) -> bool:
     """Tell whether the vmlinux that was named could not be used; why is among the failures or checks."""
     if vmlinux is None:
@@ -144,6 +170,7 @@ def run(arguments: argparse.Namespace) -> int:
         from keepsane.commands.explain_path import run_path
 
         return run_path(arguments)
+    settings = _settings(arguments.what_if)
     damage = _Damage()
     lines = counted(damage.watch(read_log(arguments.log)), sys.stderr)
     options = {
@@ -154,11 +181,12 @@ def run(arguments: argparse.Namespace) -> int:
         "debug_dirs": arguments.debug_dir,
         "edges": arguments.edges,
         "cache": not arguments.no_cache,
+        "what_if": settings,
     }
     found = unusable = False
     with open_output(arguments.output) as out:
         for part in _parts(arguments.format, lines, options):
-            out.write(_render(part, arguments.format, out))
+            out.writelines(_render(part, arguments.format, out))
             out.flush()
             found, unusable = found or _found(part), unusable or _unusable(part, arguments.vmlinux)
     if damage.error is not None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 
 from keepsane.kernel.gfp_tables import (
@@ -26,6 +26,8 @@ from keepsane.kernel.gfp_tables import (
     Version,
 )
 
+COSTLY_ORDER = 3
+"""PAGE_ALLOC_COSTLY_ORDER: up to here the kernel insists, above it gives up and kills nothing."""
 _CONTRADICTION = frozenset({"__GFP_MEMALLOC", "__GFP_NOMEMALLOC"})
 """Use all reserves, and use none: nobody asks for both, so a table that reads a mask so is the wrong one."""
 _RELEASE = re.compile(r"\D{0,20}(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?")
@@ -143,6 +145,7 @@ def mask_of(table: Table, names: str) -> int | None:
     return mask
 
 
+@lru_cache(1024)
 def decode(mask: int, *, names: str | None = None, release: str | None = None) -> Gfp:
     """
     Decode a mask with the table of the kernel that printed it.

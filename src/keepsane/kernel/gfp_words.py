@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from keepsane.kernel.gfp import Gfp
+from keepsane.kernel.gfp import COSTLY_ORDER, Gfp
 
 MEANING = {
     "__GFP_DMA": "only memory that old devices reach (the DMA zone, the first 16 MB on x86)",
@@ -51,8 +51,13 @@ MEANING = {
 """Each flag's meaning."""
 
 
-def asked_in_words(gfp: Gfp) -> str:
-    """Say in a sentence what a request asks for."""
+def asked_in_words(gfp: Gfp, order: int = 0) -> str:
+    """
+    Say in a sentence what a request for 2**`order` pages asks for.
+
+    Source: mm/page_alloc.c, __alloc_pages_may_oom(); mm/oom_kill.c, out_of_memory(), which kills nothing
+    without __GFP_FS.
+    """
     if gfp.memalloc and not gfp.nomemalloc:
         return "memory at any price: all reserves may be used, because the work done with it frees memory"
     if not gfp.may_sleep and gfp.high:
@@ -65,6 +70,8 @@ def asked_in_words(gfp: Gfp) -> str:
         return "memory with one light try at reclaim: it gives up early and has something else to do then"
     if gfp.retry_mayfail:
         return "memory with many tries at reclaim, but without killing a process for it"
+    if order > COSTLY_ORDER or gfp.thisnode or not gfp.may_call_fs:
+        return "memory, and I can wait: reclaim and compaction work for it, but nothing is killed for it"
     return "memory, and I can wait: reclaim, compaction and at last the OOM killer work for it"
 
 

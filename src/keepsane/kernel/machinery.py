@@ -10,8 +10,10 @@ name goes into the group whose comment it fits: by what the function is, not by 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import product
 
+_MOST_REMEMBERED = 4096
 _CHOICE = re.compile(r"\(([^)]*)\)(\??)")
 
 
@@ -24,9 +26,14 @@ class Names:
         self._exact = frozenset(word for word in words if "*" not in word)
         self._begins = tuple(word[:-1] for word in words if word.endswith("*") and not word.startswith("*"))
         self._parts = tuple(word.strip("*") for word in words if word.startswith("*"))
+        # A log names the same functions again and again.
+        self._asked = lru_cache(_MOST_REMEMBERED)(self._holds)
 
     def __contains__(self, function: str) -> bool:
         """Tell whether a function is one of these."""
+        return self._asked(function)
+
+    def _holds(self, function: str) -> bool:
         name = function.lstrip("_")
         if name in self._exact or name.startswith(self._begins):
             return True

@@ -13,6 +13,7 @@ judged. Source: the callers themselves (as of 6.12): net/core/skbuff.c, mm/mempo
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from keepsane.kernel.culprit import plain_name
@@ -125,11 +126,19 @@ _ROWS = (
         "transmit",
         Names(
             "sock_alloc_send_* sock_wmalloc tcp_send* tcp_write_xmit udp_send* unix_(stream|dgram)_sendmsg "
-            "ip_append_data dev_queue_xmit* skb_copy* pskb_copy* skb_clone* "
+            "ip_append_data dev_queue_xmit* "
             "netlink_(sendmsg|alloc)* nlmsg_new"
         ),
         "a packet to be sent",
         "it is not sent; protocols with acknowledgement try again, others tell the program",
+        "retried",
+    ),
+    # Both who receives and who sends makes copies.
+    _Row(
+        "packet-copy",
+        Names("skb_copy* pskb_copy* skb_clone* pskb_expand_head"),
+        "a copy of a packet",
+        "the copy is not made, and whoever was to get it does not; protocols with acknowledgement try again",
         "retried",
     ),
     _Row(
@@ -189,11 +198,17 @@ def purpose_of(frames: Iterable[Frame], order: int | None) -> Purpose | None:
     allocator decides, since an interrupt's frames lie on top of whatever was interrupted.
     """
     for frame in frames:
-        name = plain_name(frame.function or "")
-        for row in _ROWS:
-            if name in row.functions and (row.only != "blocks" or (order or 0) > 0):
-                return Purpose(row.name, row.what, row.without, row.harm, frame)
+        row = _row_of(plain_name(frame.function or ""), (order or 0) > 0)
+        if row is not None:
+            return Purpose(row.name, row.what, row.without, row.harm, frame)
     return None
+
+
+@lru_cache(4096)
+def _row_of(function: str, is_block: bool) -> _Row | None:
+    return next(
+        (row for row in _ROWS if function in row.functions and (is_block or row.only != "blocks")), None
+    )
 
 
 def gives_up_lightly(gfp: Gfp) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from keepsane.model import Advice, Evidence, Finding
 from keepsane.render.html_element import Markup, element, joined, reference, rows, say, span
+from keepsane.render.html_shares import shares_element
 from keepsane.render.text_finding import where_words
 
 
@@ -21,6 +22,7 @@ def finding_element(finding: Finding) -> Markup:
         "section",
         title,
         element("p", say(finding.explanation)),
+        shares_element(finding.shares),
         seen,
         advice,
         element("ul", see, kind="references") if see else see,

@@ -72,7 +72,7 @@ def _chain(frame: Frame) -> Iterator[Markup]:
 def _inside(frame: Frame) -> Iterator[Markup]:
     yield from (_source(location) for location in frame.locations)
     if frame.edge is not None:
-        yield _edge(frame.edge)
+        yield _edge(frame.edge, frame.locations[0] if frame.locations else None)
     known = (
         ("address", f"{frame.address:#x}" if frame.address is not None else ""),
         ("build-id", frame.build_id or ""),
@@ -83,10 +83,18 @@ def _inside(frame: Frame) -> Iterator[Markup]:
         yield rows(said)
 
 
-def _edge(edge: Edge) -> Markup:
+def _edge(edge: Edge, called_in: SourceLine | None) -> Markup:
     why = element("p", element("strong", say(edge.verdict)), say(f": {edge.why}" if edge.why else ""))
     steps = joined(element("li", _hop(hop)) for hop in edge.via)
-    return element("div", why, element("ol", steps) if steps else steps, kind="edge")
+    call = _call(edge, place(called_in)) if edge.instruction else Markup("")
+    return element("div", why, call, element("ol", steps) if steps else steps, kind="edge")
+
+
+def _call(edge: Edge, where: str) -> Markup:
+    """Give the instruction of the call with its line; the reason says as what it ran where it was patched."""
+    parts = [span("dim", edge.at), element("code", say(edge.instruction))]
+    parts += [span("place", where)] if where else []
+    return element("p", Markup(" ".join(part for part in parts if part)))
 
 
 def _hop(hop: Hop) -> Markup:

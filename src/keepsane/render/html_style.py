@@ -49,6 +49,15 @@ dt { color: var(--dim); } dd { margin: 0; overflow-wrap: anywhere; min-width: 0;
 .finding > .dim { font-size: .85rem; }
 .severity { text-transform: uppercase; font-size: .75rem; letter-spacing: .05em; color: var(--note); }
 .error .severity { color: var(--error); } .warning .severity { color: var(--warning); }
+.shares { display: grid; gap: .4rem; max-width: 44rem; }
+.shares svg { width: 100%; height: 1.4rem; border-radius: .3rem; background: var(--code); }
+.shares rect { stroke: var(--card); stroke-width: .3; } .shares td:first-child { width: 1rem; }
+.shares td svg { width: .8rem; height: .8rem; }
+.shares td:nth-child(3), .shares td:nth-child(4) { text-align: right; }
+.shares td:nth-child(2) { text-align: left; } .shares td:nth-child(3) { color: inherit; }
+.shares td:last-child { white-space: normal; color: var(--dim); }
+.part0 { fill: #2f6fb3; } .part1 { fill: #d08a1d; } .part2 { fill: #3a9a6b; } .part3 { fill: #b0486a; }
+.part4 { fill: #7a62b8; } .part5 { fill: #3d9db5; } .part6 { fill: #98803a; } .part7 { fill: #88909b; }
 .evidence li { overflow-wrap: anywhere; }
 .advice dl { margin-top: .2rem; } .advice dd { font-family: ui-monospace, monospace; font-size: .875rem; }
 summary { cursor: pointer; list-style: none; border-radius: .3rem; position: relative; }
@@ -57,6 +66,15 @@ summary::before { content: "\\25b8"; color: var(--dim); position: absolute; left
 details[open] > summary::before { content: "\\25be"; }
 summary:hover { background: var(--code); }
 :focus-visible { outline: 2px solid var(--note); outline-offset: 1px; }
+.account { display: grid; gap: .5rem; }
+.bar { display: flex; height: 1.4rem; border-radius: .3rem; overflow: hidden; border: 1px solid var(--rule); }
+.bar span { min-width: 2px; }
+.part0 { background: #3b82b8; } .part1 { background: #d08a2e; } .part2 { background: #6b8f4e; }
+.part3 { background: #a35d8f; } .part4 { background: #8a8f98; } .part5 { background: #b5534f; }
+.legend { list-style: none; padding: 0; font-size: .875rem; }
+.swatch { display: inline-block; width: .8em; height: .8em; border-radius: .2em; margin-right: .5em; }
+.numbers { overflow-x: auto; } .numbers td, .numbers th { text-align: right; padding: 0 .6rem 0 0; }
+.numbers td:first-child, .numbers th:first-child, .numbers td:last-child { text-align: left; }
 .part > summary, .checks summary { padding-left: 1.3rem; font-weight: 600; }
 .part > summary .dim { font-weight: 400; font-size: .9rem; }
 .body { padding: .4rem 0 .6rem 1.3rem; display: grid; gap: .6rem; }

@@ -14,32 +14,71 @@ from typing import Any
 
 from keepsane.model import Event, Fragment, Report
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_NAMES: dict[type, tuple[str, ...] | None] = {}
 _COMMON = tuple(field.name for field in fields(Event))
 
 
 def _value(value: Any) -> Any:
+    cls = type(value)
+    if cls in _PLAIN:
+        return value
+    if cls is tuple:
+        return [_value(part) for part in value]
     if isinstance(value, Event):
         return dict(_event(value))
-    if is_dataclass(value):
-        return {field.name: _value(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {name: _value(part) for name, part in value._asdict().items()}
-    if isinstance(value, tuple):
-        return [_value(part) for part in value]
+    names = _names(cls)
+    if names is not None:
+        return {name: _value(getattr(value, name)) for name in names}
     return value.hex() if isinstance(value, bytes) else value
+
+
+def _names(cls: type) -> tuple[str, ...] | None:
+    """Give the names of what a dataclass or a named tuple holds; None for anything else."""
+    if cls not in _NAMES:
+        own = tuple(field.name for field in fields(cls)) if is_dataclass(cls) else None
+        _NAMES[cls] = own or getattr(cls, "_fields", None)
+    return _NAMES[cls]
 
 
 def _event(event: Event) -> Iterator[tuple[str, Any]]:
     for name in _COMMON:
         if name != "records":
             yield name, _value(getattr(event, name))
-    own = (field.name for field in fields(event) if field.name not in _COMMON)
+    own = (name for name in _names(type(event)) or () if name not in _COMMON)
     yield "fields", {name: _value(getattr(event, name)) for name in own}
 
 
 def render_json(report: Report) -> str:
     """Give a report as one indented JSON document."""
-    return json.dumps(_value(report), indent=1, ensure_ascii=False) + "\n"
+    return "".join(json_parts(report))
+
+
+def json_parts(report: Report) -> Iterator[str]:
+    """Give the same in pieces, an event each: as one text thousands of events take gigabytes."""
+    opening = "{"
+    for name in _names(type(report)) or ():
+        yield f'{opening}\n "{name}": '
+        opening = ","
+        value = getattr(report, name)
+        if type(value) is tuple and value:
+            yield from _list_parts(value)
+        else:
+            yield _indented(value, 1)
+    yield "\n}\n"
+
+
+def _list_parts(values: tuple[Any, ...]) -> Iterator[str]:
+    opening = "["
+    for value in values:
+        yield f"{opening}\n  {_indented(value, 2)}"
+        opening = ","
+    yield "\n ]"
+
+
+def _indented(value: Any, depth: int) -> str:
+    # A string holds no line feed of its own in JSON.
+    return json.dumps(_value(value), indent=1, ensure_ascii=False).replace("\n", "\n" + " " * depth)
 
 
 def render_jsonl(part: Fragment | Report) -> str:

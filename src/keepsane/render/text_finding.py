@@ -8,6 +8,7 @@ from textwrap import fill
 
 from keepsane.model import Advice, Evidence, Finding, Severity
 from keepsane.render.paint import Paint, Tone, clean
+from keepsane.render.text_shares import share_lines
 
 _TONES: dict[Severity, Tone] = {"error": "error", "warning": "warning", "note": "title", "info": "dim"}
 WIDTH = 100
@@ -39,6 +40,7 @@ def finding_lines(finding: Finding, paint: Paint) -> Iterator[str]:
         "dim", f"  [{finding.rule}]"
     )
     yield paragraph(finding.explanation, "     ")
+    yield from share_lines(finding.shares, paint)
     for evidence in finding.evidence:
         note = f"   ({clean(evidence.note)})" if evidence.note else ""
         yield (

@@ -27,8 +27,20 @@ FAMILIES = {
     "hung_task": "keepsane.kernel.hung_task",
     "rcu": "keepsane.kernel.rcu",
     "stack_overflow": "keepsane.kernel.oops",
+    "oom": "keepsane.kernel.oom",
+    "oom_cgroup": "keepsane.kernel.oom",
+    "oom_nodes": "keepsane.kernel.oom",
+    "oom_kind": "keepsane.kernel.oom",
+    "oom_usage": "keepsane.kernel.oom",
+    "oom_victim": "keepsane.kernel.oom",
     "modules": "keepsane.model",
     "zone_reclaim": "keepsane.memory.state",
+    "allocation": "keepsane.kernel.alloc_failure",
+    "allocation_request": "keepsane.kernel.alloc_failure",
+    "allocation_harm": "keepsane.kernel.alloc_failure",
+    "supposed": "keepsane.kernel.supposed",
+    "allocation_cma": "keepsane.kernel.alloc_failure",
+    "memory_report": "keepsane.kernel.mem_report",
 }
 """
 The modules of this room that hold rules, in the order in which a reader meets them, each with the module

@@ -12,7 +12,8 @@ from keepsane.model import Event, Evidence, Frame, Stack
 MAX_QUOTE = 200
 """Characters of a line that are quoted; what is longer is cut at its end."""
 
-_CUT_HERE = "[ cut here ]"
+_NOT_HEADS = ("[ cut here ]", " callbacks suppressed")
+"""What may stand above the line that says what happened."""
 
 
 def quote(event: Event, pattern: re.Pattern[str], note: str = "") -> Evidence | None:
@@ -24,9 +25,9 @@ def quote(event: Event, pattern: re.Pattern[str], note: str = "") -> Evidence | 
 
 
 def quote_head(event: Event, note: str = "") -> Evidence:
-    """Quote the line that says what happened: the first one that is not the `cut here` mark."""
+    """Quote the line that says what happened: the first after a `cut here` mark or a count of lost ones."""
     for record in event.records:
-        if record.text.strip() and _CUT_HERE not in record.text:
+        if record.text.strip() and not any(mark in record.text for mark in _NOT_HEADS):
             return _evidence(record.line, record.text, note)
     record = event.records[0]
     return _evidence(record.line, record.text, note)
@@ -34,9 +35,21 @@ def quote_head(event: Event, note: str = "") -> Evidence:
 
 def quote_frame(event: Event, frame: Frame, note: str = "") -> Evidence | None:
     """Quote the line on which a frame of the report was printed."""
+    return quote_line(event, frame.line, note)
+
+
+def quote_line(
+    event: Event, line: int, note: str = "", part: re.Pattern[str] | None = None
+) -> Evidence | None:
+    """
+    Quote a line of a report by its number, or the `part` of it that tells.
+
+    None where the report has no such line, or it is blank.
+    """
     for record in event.records:
-        if record.line == frame.line:
-            return _evidence(record.line, record.text, note)
+        if record.line == line and record.text.strip():
+            found = part.search(record.text) if part is not None else None
+            return _evidence(record.line, found[0] if found else record.text, note)
     return None
 
 

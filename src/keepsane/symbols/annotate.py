@@ -20,8 +20,10 @@ from keepsane.symbols.disassemble import disassemble
 from keepsane.symbols.files import READ_VMLINUX, Files, open_kernel, open_module
 from keepsane.symbols.image import Image
 from keepsane.symbols.locate import Decoded, decode_frames
+from keepsane.symbols.modules import ModuleIndex
 from keepsane.symbols.names import made_at_run_time
 from keepsane.symbols.not_judged import not_judged
+from keepsane.symbols.repeats import Repeats, key_of, like
 from keepsane.symbols.source import SourceTree, read_source
 
 
@@ -53,9 +55,15 @@ class Annotated(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Symbols:
-    """The binaries and sources of one kernel, as far as they are wanted and found."""
+    """
+    The binaries and sources of one kernel, as far as they are wanted and found.
+
+    Which modules lie in a directory is read once: a stream asks for each of its events.
+    """
 
     wanted: Wanted
+    _indexes: dict[Path, ModuleIndex] = field(default_factory=dict)
+    _repeats: Repeats[Annotated] = field(default_factory=Repeats)
 
     def annotate(self, events: Sequence[Event], kernel: Kernel) -> Annotated:
         """
@@ -64,8 +72,17 @@ class Symbols:
         No frame is decoded from a binary that contradicts the log. A file that is missing or unusable is a
         Failure with the command that gets it; nothing is raised for it.
         """
+        key = key_of(events[0], kernel) if len(events) == 1 else None
+        known = self._repeats.find(key)
+        if known is not None:
+            return known._replace(events=(like(events[0], known.events[0]),))
+        made = self._annotate(events, kernel)
+        self._repeats.keep(key, made)
+        return made
+
+    def _annotate(self, events: Sequence[Event], kernel: Kernel) -> Annotated:
         cache = open_cache() if self.wanted.cache else Cache()
-        run = _Run(self.wanted, tuple(events), kernel, cache)
+        run = _Run(self.wanted, tuple(events), kernel, cache, self._indexes)
         tree = SourceTree(self.wanted.source)
         try:
             decoded = _decode_all(run)
@@ -89,6 +106,7 @@ class _Run:
     events: tuple[Event, ...]
     kernel: Kernel
     cache: Cache
+    indexes: dict[Path, ModuleIndex]
     failures: list[Failure] = field(default_factory=list)
     files: Files = field(init=False)
     images: dict[str | None, Image] = field(default_factory=dict)
@@ -101,6 +119,7 @@ class _Run:
             self.events,
             self.kernel,
             self.cache,
+            self.indexes,
         )
 
 

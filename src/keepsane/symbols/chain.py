@@ -10,11 +10,9 @@ ends a chain. A jump to the function's own `.cold` part or back is no step: both
 from __future__ import annotations
 
 import re
-import struct
 from array import array
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from operator import add
 from typing import NamedTuple
 
 from keepsane.symbols.calls import RETURN_THUNKS, Branch, branch_of, name_of
@@ -29,13 +27,19 @@ from keepsane.symbols.text import (
     function_at,
     functions_named,
     instructions,
-    module_functions,
-    positions_of,
+    start_of,
     symbols_of,
 )
 
-_MAX_STEPS = 6
+_MAX_STEPS = 24
 _MAX_FUNCTIONS = 5000
+_LONGEST_PADDING_BYTES = 64
+_PADDING = re.compile(
+    rb"(?:\xcc|\x66{0,4}\x90|\x66{0,3}\x2e?\x0f\x1f(?:\x00|\x40\x00|\x44\x00\x00|\x80\x00{4}|\x84\x00{5})){1,64}\Z"
+)
+"""int3, nops and the long nops that an assembler aligns with."""
+_LAST = (b"\xc3", b"\x0f\x0b", b"\x0f\xb9")
+"""ret, ud2, and what begins the ud1 behind the jump of a static call."""
 _MAX_OPEN_FUNCTIONS = 40
 _MAX_CHAINS = 8
 # Distances of four bytes and of one: lookahead, since a jump may stand inside what looks like another.
@@ -44,19 +48,7 @@ _JUMP = re.compile(
 )
 
 
-# The distance to another place of the text has one of these as its highest byte. A conditional jump of less
-# than 64 KiB is nearly always one inside its function, and there are more of them than of all others.
-# Two patterns, since one that begins with a fixed byte is looked for four times as fast as one of two.
-_FAR_JUMPS = (
-    re.compile(rb"\xe9(?=...[\x00-\x03\xfc-\xff])", re.DOTALL),
-    re.compile(rb"\x0f[\x80-\x8f](?=(?!..(?:\x00\x00|\xff\xff))...[\x00-\x03\xfc-\xff])", re.DOTALL),
-)
-_MAX_JUMPERS = 200
-_NEAR_JUMPS = frozenset({0xEB, *range(0x70, 0x80)})
-_NEAR_BYTES = 130
-_FARTHEST_BYTES = 1 << 33
 _EVERYWHERE = frozenset({"__fentry__", "__stack_chk_fail"})
-_TEXT_SECTIONS = (".text", ".init.text", ".text.unlikely")
 
 
 class Step(NamedTuple):
@@ -79,6 +71,18 @@ class Chains(NamedTuple):
     gave_up: bool
 
 
+class Sources(NamedTuple):
+    """
+    Where a section has bytes that look like a jump of four bytes, and the places that these lead to.
+
+    Both count from `start`, the address of the section.
+    """
+
+    start: int
+    places: list[int]
+    targets: array[int]
+
+
 @dataclass(slots=True)
 class Jumps:
     """The jumps that leave each function, read once; `likely` are those that the bytes alone suggest."""
@@ -86,8 +90,9 @@ class Jumps:
     text: Text
     known: dict[Function, tuple[Step, ...]] = field(default_factory=dict)
     likely: dict[Function, frozenset[Function]] = field(default_factory=dict)
+    reached: dict[Function, tuple[frozenset[Place], bool]] = field(default_factory=dict)
     called: dict[Function, frozenset[Function]] = field(default_factory=dict)
-    sources: list[_Sources] | None = None
+    sources: list[Sources] | None = None
     bounds: range | None = None
 
 
@@ -124,10 +129,9 @@ def chains(jumps: Jumps, start: Function, goal: Function) -> Chains:
                 continue
             if is_same(jumps.text, step.function, goal):
                 closed.append((*chain, step))
-            elif (
-                len(chain) + 1 < _MAX_STEPS and step.function in useful and not _visited(chain, step.function)
-            ):
-                ways.append((step.function, (*chain, step)))
+            elif step.function in useful and not _visited(chain, step.function):
+                gave_up |= len(chain) + 1 >= _MAX_STEPS
+                ways += [(step.function, (*chain, step))] if len(chain) + 1 < _MAX_STEPS else []
     return Chains(tuple(closed), gave_up or bool(ways))
 
 
@@ -141,8 +145,24 @@ def _leading_to(jumps: Jumps, start: Function, goal: Function) -> tuple[set[Func
 
     A system call's dispatcher jumps to four hundred functions, and disassembling all takes too long.
     """
+    before, is_cut = _before_all(jumps, start)
+    goals = {one for one in before if one != start and is_same(jumps.text, one, goal)}
+    return _reaching(before, goals), is_cut
+
+
+def may_reach(jumps: Jumps, start: Function, goal: Function) -> bool:
+    """Say whether jumps may lead from one function to another, going by bytes: no more than a filter."""
+    if start not in jumps.reached:
+        before, is_cut = _before_all(jumps, start)
+        jumps.reached[start] = frozenset(start_of(one) for one in before), is_cut
+    places, is_cut = jumps.reached[start]
+    return is_cut or start_of(goal) in places
+
+
+def _before_all(jumps: Jumps, start: Function) -> tuple[dict[Function, set[Function]], bool]:
+    """List what jumps may lead to from a function, with what jumps there, and say whether there is more."""
     before: dict[Function, set[Function]] = {start: set()}
-    wave, left_steps, goals = [start], _MAX_STEPS, set[Function]()
+    wave, left_steps = [start], _MAX_STEPS
     while wave and left_steps and len(before) <= _MAX_FUNCTIONS:
         following = []
         for function in wave:
@@ -151,9 +171,8 @@ def _leading_to(jumps: Jumps, start: Function, goal: Function) -> tuple[set[Func
             for target in targets:
                 before.setdefault(target, set()).add(function)
         wave = list(dict.fromkeys(following))
-        goals |= {one for one in wave if is_same(jumps.text, one, goal)}
         left_steps -= 1
-    return _reaching(before, goals), len(before) > _MAX_FUNCTIONS
+    return before, bool(wave)
 
 
 def _reaching(before: Mapping[Function, Set[Function]], goals: Set[Function]) -> set[Function]:
@@ -169,6 +188,7 @@ def _reaching(before: Mapping[Function, Set[Function]], goals: Set[Function]) ->
 def open_ends(jumps: Jumps, start: Function) -> Chains:
     """Find the chains of jumps that end in a jump through a pointer, or in a static call."""
     ends: list[Chain] = []
+    is_cut = False
     ways: list[tuple[Function, Chain]] = [(start, ())]
     for _ in range(_MAX_OPEN_FUNCTIONS):
         if not ways:
@@ -177,11 +197,10 @@ def open_ends(jumps: Jumps, start: Function) -> Chains:
         for step in jumps_from(jumps, inside):
             if step.function is None or step.kind == "static call":
                 ends.append((*chain, step))
-            elif (
-                len(chain) + 1 < _MAX_STEPS and step.function != start and not _visited(chain, step.function)
-            ):
-                ways.append((step.function, (*chain, step)))
-    return Chains(tuple(ends), bool(ways))
+            elif step.function != start and not _visited(chain, step.function):
+                is_cut |= len(chain) + 1 >= _MAX_STEPS
+                ways += [(step.function, (*chain, step))] if len(chain) + 1 < _MAX_STEPS else []
+    return Chains(tuple(ends), is_cut or bool(ways))
 
 
 def likely_jumps(jumps: Jumps, function: Function) -> frozenset[Function]:
@@ -214,9 +233,22 @@ def _likely(text: Text, function: Function, texts: range) -> Iterator[Function]:
                 yield there
             elif ".cold" in there.name and body_of(text, there) == function:
                 yield from _likely(text, there, texts)
-    following = function_at(text, Place(None, end))
-    if following is not None:
-        yield following
+    step = None if _is_closed(code[: function.size_bytes]) else _fall_through(text, function)
+    if step is not None and step.function is not None:
+        yield step.function
+
+
+def _is_closed(code: bytes) -> bool:
+    """Say whether code ends, but for padding, in a return, a jump, a trap or a call that never returns."""
+    last = code[-_LONGEST_PADDING_BYTES:]
+    padding = _PADDING.search(last)
+    start = padding.start() if padding else len(last)
+    # The distance of a jump may end in what looks like padding.
+    return any(_closes(last[: start + more]) for more in range(5))
+
+
+def _closes(last: bytes) -> bool:
+    return last.endswith(_LAST) or last[-5:-4] in (b"\xe8", b"\xe9") or last[-2:-1] == b"\xeb"
 
 
 def callees(jumps: Jumps, function: Function) -> frozenset[Function]:
@@ -230,80 +262,6 @@ def callees(jumps: Jumps, function: Function) -> frozenset[Function]:
                 found |= {target, *likely_jumps(jumps, target)}
         jumps.called[function] = frozenset(found)
     return jumps.called[function]
-
-
-def jumpers(jumps: Jumps, goal: Function) -> tuple[Function, ...] | None:
-    """List the functions that jump to a function, None where they are too many to tell."""
-    if goal.module is None:
-        if jumps.sources is None:
-            jumps.sources = _sources(jumps.text)
-        places = [*_places_to(jumps.sources, goal.address), *_places_beside(jumps.text, goal)]
-        if len(places) > _MAX_JUMPERS:
-            return None
-        likely = {function_at(jumps.text, Place(None, place)) for place in places}
-        owners = {body_of(jumps.text, one) for one in likely if one is not None}
-    else:
-        owners = set(module_functions(jumps.text, goal.module))
-    # In the order of their addresses: the same words on every run.
-    ordered = sorted(owners, key=lambda one: (one.module or "", one.address))
-    return tuple(one for one in ordered if one != goal and _jumps_to(jumps, one, goal))
-
-
-def _jumps_to(jumps: Jumps, function: Function, goal: Function) -> bool:
-    return any(
-        step.function is not None and is_same(jumps.text, step.function, goal)
-        for step in jumps_from(jumps, function)
-    )
-
-
-class _Sources(NamedTuple):
-    """
-    Where a section has bytes that look like a jump of four bytes, and the places that these lead to.
-
-    Both count from `start`, the address of the section.
-    """
-
-    start: int
-    places: list[int]
-    targets: array[int]
-
-
-def _sources(text: Text) -> list[_Sources]:
-    image = text.images.get(None)
-    sections = image.elf.sections if image is not None else ()
-    return [
-        _sources_of(section.address, image.elf.content(section))
-        for section in sections
-        if image is not None and section.is_text and section.name in _TEXT_SECTIONS
-    ]
-
-
-def _sources_of(start: int, content: bytes) -> _Sources:
-    places = [jump.end() for pattern in _FAR_JUMPS for jump in pattern.finditer(content)]
-    distances = array("i", b"".join([content[at : at + 4] for at in places]))
-    return _Sources(start, places, array("q", map(add, places, distances)))
-
-
-def _places_to(sources: Sequence[_Sources], target: int) -> Iterator[int]:
-    for start, places, targets in sources:
-        if not -_FARTHEST_BYTES <= target - start < _FARTHEST_BYTES:
-            continue
-        wanted, raw, size = struct.pack("<q", target - start - 4), targets.tobytes(), targets.itemsize
-        for position in positions_of(raw, wanted):
-            if position % size == 0:
-                yield start + places[position // size]
-
-
-def _places_beside(text: Text, goal: Function) -> Iterator[int]:
-    """Where bytes near a function look like a jump of one byte to its start."""
-    image = text.images[None]
-    begins = [one.address for one in image.elf.sections if one.is_text and one.address <= goal.address]
-    start = max(goal.address - _NEAR_BYTES, max(begins, default=0))
-    code = bytes_at(image.elf, symbols_of(image), start, 2 * _NEAR_BYTES)
-    for at in range(len(code) - 1):
-        target = start + at + 2 + int.from_bytes(code[at + 1 : at + 2], "little", signed=True)
-        if target == goal.address and code[at] in _NEAR_JUMPS:
-            yield start + at
 
 
 def _text_bounds(image: Image) -> tuple[int, int]:

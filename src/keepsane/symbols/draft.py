@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from keepsane.symbols.calls import Branch
 from keepsane.symbols.chain import Jumps, Step
 from keepsane.symbols.tables import Holder, Tables, open_tables
 from keepsane.symbols.text import Function, Place, Text
@@ -35,9 +36,10 @@ class Draft(NamedTuple):
     """
     An edge without its source lines.
 
-    `call` is the call it speaks of, None where there is none; `group` names the earlier path that a leftover
-    is a part of, the same words for all of its frames, and is "" where it stands alone. `through` says what a
-    call that could have read several tables went through, `form` as what it ran where not as in the file.
+    `call` is where the call it speaks of stands, `branch` that call, None where there is none; `group` names
+    the earlier path that a leftover is a part of, the same words for all of its frames, and is "" where it
+    stands alone. `through` says what a call that could have read several tables went through, `form` as what
+    it ran where not as in the file.
     """
 
     verdict: str
@@ -47,6 +49,7 @@ class Draft(NamedTuple):
     group: str = ""
     through: str = ""
     form: str = ""
+    branch: Branch | None = None
 
 
 @dataclass(slots=True)

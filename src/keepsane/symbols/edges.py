@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import NamedTuple
 
 from keepsane.errors import KeepsaneError, SymbolError
 from keepsane.kernel.task_dump import TaskDump
 from keepsane.model import Edge, Event, Frame, Hop, Kernel, SourceLine, Stack
+from keepsane.symbols.call_text import call_text
 from keepsane.symbols.draft import Draft, Reader, open_reader
 from keepsane.symbols.elf import EM_AARCH64, EM_X86_64
 from keepsane.symbols.image import Image
@@ -83,7 +85,7 @@ def _with_edges(event: Event, kernel: Kernel, edges: Mapping[str, Sequence[Edge]
         of_stack = edges[subject_of(event, stack, _ip_of(event, stack), kernel.offset_bytes)]
         frames = zip(stack.frames, of_stack, strict=True)
         stacks.append(replace(stack, frames=tuple(replace(frame, edge=edge) for frame, edge in frames)))
-    ip = None if event.ip is None else replace(event.ip, edge=_edge(event.ip, _TRAPPED, {}))
+    ip = None if event.ip is None else replace(event.ip, edge=_edge(event.ip, _TRAPPED, {}, {}))
     return replace(event, stacks=tuple(stacks), ip=ip)
 
 
@@ -96,10 +98,11 @@ def _judge_stacks(
     drafts = {
         subject: _judge_stack(reader, event, stack, kernel) for subject, (event, stack) in asked.items()
     }
-    lines = _lines(reader, (draft for of_stack in drafts.values() for draft in of_stack))
+    judged = [draft for of_stack in drafts.values() for draft in of_stack]
+    lines, calls = _lines(reader, judged), _calls(reader, judged)
     return {
         subject: tuple(
-            _edge(frame, draft, lines)
+            _edge(frame, draft, lines, calls)
             for frame, draft in zip(asked[subject][1].frames, of_stack, strict=True)
         )
         for subject, of_stack in drafts.items()
@@ -117,7 +120,31 @@ def _ip_of(event: Event, stack: Stack) -> Frame | None:
 _TRAPPED = Draft("exception", (), "it was executing here")
 
 
-def _edge(frame: Frame, draft: Draft, lines: Mapping[Place, SourceLine]) -> Edge:
+class _Call(NamedTuple):
+    """A call in words: the instruction, and where it stands."""
+
+    instruction: str
+    at: str
+
+
+_NO_CALL = _Call("", "")
+
+
+def _calls(reader: Reader, drafts: Iterable[Draft]) -> dict[Place, _Call]:
+    """Write every call that is spoken of, each once."""
+    found: dict[Place, _Call] = {}
+    for call, branch in {draft.call: draft.branch for draft in drafts}.items():
+        inside = function_at(reader.text, call) if call is not None else None
+        if call is not None and branch is not None:
+            # What an alternative puts in place stands in a section of its own, inside of no function.
+            at = f"{inside.name}+{branch.insn.address - inside.address:#x}" if inside is not None else ""
+            found[call] = _Call(call_text(reader.text, reader.tables.data, call.module, branch), at)
+    return found
+
+
+def _edge(
+    frame: Frame, draft: Draft, lines: Mapping[Place, SourceLine], calls: Mapping[Place, _Call]
+) -> Edge:
     verdict = draft.verdict
     # The call itself stands in a function that was inlined into the one the log names.
     if verdict == "direct" and frame.reliable and len(frame.locations) > 1:
@@ -126,7 +153,16 @@ def _edge(frame: Frame, draft: Draft, lines: Mapping[Place, SourceLine]) -> Edge
         Hop(kind=hop.kind, function=hop.function, name=hop.name, source=lines.get(hop.at) if hop.at else None)
         for hop in draft.via
     )
-    return Edge(verdict=verdict, via=hops, why=draft.why, group=draft.group)
+    instruction, at = calls.get(draft.call, _NO_CALL) if draft.call is not None else _NO_CALL
+    return Edge(
+        verdict=verdict,
+        via=hops,
+        why=draft.why,
+        group=draft.group,
+        instruction=instruction,
+        at=at,
+        form=draft.form,
+    )
 
 
 def _lines(reader: Reader, drafts: Iterable[Draft]) -> dict[Place, SourceLine]:
@@ -257,12 +293,13 @@ def _to_unknown(draft: Draft, inner: Frame) -> Draft:
         return (
             draft
             if draft.verdict == "indirect"
-            else Draft("unknown", (), f"{draft.why}, not {inner.address:#x}")
+            else draft._replace(verdict="unknown", via=(), why=f"{draft.why}, not {inner.address:#x}")
         )
     called = next((hop.function for hop in draft.via), None)
     if called == inner.function:
         return draft
-    return Draft("unknown", (), f"{draft.why}; the code of {inner.function} is not at hand")
+    why = f"{draft.why}; the code of {inner.function} is not at hand"
+    return draft._replace(verdict="unknown", via=(), why=why)
 
 
 def _interrupted(inner: Frame | None) -> Draft:

@@ -9,21 +9,22 @@ whose address was read: both are looked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from keepsane.symbols.calls import Branch
-from keepsane.symbols.chain import Chain, chains, jumpers
+from keepsane.symbols.chain import Chain, Chains, chains, may_reach
 from keepsane.symbols.draft import LISTED, Draft, DraftHop, Reader, any_of, not_listed, place_of, said_of
 from keepsane.symbols.elf import EM_AARCH64
+from keepsane.symbols.jumpers import jumpers
 from keepsane.symbols.loads import pointer_of
 from keepsane.symbols.members import expression_of
 from keepsane.symbols.objects import variable_at
 from keepsane.symbols.pointer import Pointer
-from keepsane.symbols.tables import Found, Holder, entries, may_jump_to, tables_read, taken_in
+from keepsane.symbols.tables import Found, Holder, Site, entries, structures_of, tables_read, taken_in
 from keepsane.symbols.text import Function, Place
 
-_MAX_JUMPS_BACK = 3
+_MAX_JUMPS_BACK = 4
 _MAX_BEFORE = 60
 
 
@@ -32,30 +33,37 @@ def judge_indirect(reader: Reader, caller: Function, branch: Branch, callee: Fun
     pointer = pointer_of(reader.text, caller, branch.insn, branch.register)
     if callee is None:
         return Draft("indirect", (), f"a call through a pointer{_loaded(pointer)}")
-    found = tables_read(reader.tables, callee, pointer)
+    site = Site(caller, branch.insn.address, pointer)
+    found = tables_read(reader.tables, callee, site)
     said = f"a call through {_source_of(reader, caller, branch, pointer, found)}"
     if pointer.fixed is not None:
         return _fixed(reader, said, pointer, callee, found)
-    jumped = _jumped(reader, pointer, callee)
+    jumped, is_cut = _jumped(reader, site, callee)
     if not jumped:
         return _through_table(said, callee, found) or _taken(reader, said, callee)
     possible = (found.used,) if found.used else found.possible
     places = taken_in(reader.tables, callee) if not possible else ()
     if not possible and not places and len(jumped) == 1 and jumped[0].sure:
-        return jumped[0].draft
+        jumped, is_cut = _jumped(reader, site, callee, thorough=True)
+        if len(jumped) == 1 and not is_cut:
+            return jumped[0].draft
     hops = (*_possible(callee, possible), *_pointers(callee, places), *(one.hop for one in jumped))
     first = f"{said_of(possible)}, or " if possible else ""
     # Code hands the function over itself, so that it may have been called without any jump.
     first = f"{callee.name} itself, or " if places else first
     on = "which jumps on" if len(jumped) == 1 else "each of which jumps on"
+    on += ", of those that were looked at" if is_cut else ""
     ways = any_of([one.said for one in jumped])
     return Draft("indirect", hops[:LISTED], f"{said}: could be {first}a call of {ways}, {on}")
 
 
+def _fitting(found: Found) -> tuple[Holder, ...]:
+    return (found.used,) if found.used else found.possible if found.is_member else ()
+
+
 def _agree(expression: str, found: Found) -> bool:
     """Say whether the source's name fits the tables found: it may be of another structure at that offset."""
-    holders = (found.used,) if found.used else found.possible if found.is_member else ()
-    members = {one.name.rpartition(".")[2] for one in holders}
+    members = {one.name.rpartition(".")[2] for one in _fitting(found)}
     return not members or "->" not in expression or re.split(r"\.|->", expression)[-1] in members
 
 
@@ -82,7 +90,7 @@ def _possible(callee: Function, holders: Sequence[Holder]) -> tuple[DraftHop, ..
 
 def _pointers(callee: Function, places: Sequence[tuple[Function, int]]) -> tuple[DraftHop, ...]:
     return tuple(
-        DraftHop("pointer", inside.name, callee.name, Place(inside.module, at)) for inside, at in places
+        DraftHop("pointer", callee.name, inside.name, Place(inside.module, at)) for inside, at in places
     )
 
 
@@ -93,7 +101,8 @@ def _source_of(reader: Reader, caller: Function, branch: Branch, pointer: Pointe
     if pointer.fixed is not None and not pointer.indexed:
         variable = variable_at(reader.tables.data, pointer.fixed)
         return variable.name if variable is not None else "a pointer"
-    expression = expression_of(reader.tables.types, caller, branch.insn.address, pointer)
+    structures = structures_of(_fitting(found), pointer)
+    expression = expression_of(reader.tables.types, caller, branch.insn.address, pointer, structures)
     if expression is not None and _agree(expression, found):
         return expression
     return f"a pointer{_loaded(pointer)}"
@@ -119,41 +128,56 @@ class _Jumped(NamedTuple):
         return first._replace(kind="possible table") if first.kind == "table" else first
 
 
-def _jumped(reader: Reader, pointer: Pointer, callee: Function) -> list[_Jumped]:
-    """The functions that jump to the one whose frame is seen, and whose address is held somewhere."""
+def _jumped(
+    reader: Reader, site: Site, callee: Function, *, thorough: bool = False
+) -> tuple[list[_Jumped], bool]:
+    """The functions that jump to the one whose frame is seen, and whether there may be more."""
     found: list[_Jumped] = []
-    for function in _before(reader, callee):
-        chain = next(iter(chains(reader.jumps, function, callee).closed), None)
-        if chain is None:
-            continue
-        jumps = tuple(
-            DraftHop(step.kind, step.function.name if step.function else None, None, place_of(step))
-            for step in chain
-        )
-        read = tables_read(reader.tables, function, pointer)
-        holders = (read.used,) if read.used else read.possible
-        kind = "table" if read.used else "possible table"
-        for holder in holders:
-            why = f"a call through {holder.name}, {function.name}, which jumps on and left no frame"
-            draft = Draft("tail-call", (DraftHop(kind, function.name, holder.name, None), *jumps), why)
-            found.append(_Jumped(read.used is not None, f"{function.name} ({holder.name})", draft))
-        for inside, at in taken_in(reader.tables, function)[:1] if not holders else ():
-            why = f"a call through a pointer to {function.name}, which jumps on and left no frame"
-            hop = DraftHop("pointer", function.name, None, Place(inside.module, at))
-            found.append(_Jumped(True, function.name, Draft("tail-call", (hop, *jumps), why)))
-    return found
+    before, is_cut = _before(reader, callee, thorough=thorough)
+    for function in before:
+        ways = chains(reader.jumps, function, callee)
+        is_cut |= ways.gave_up
+        if ways.closed:
+            found += _jumped_by(reader, site, function, ways)
+    return found, is_cut
 
 
-def _before(reader: Reader, callee: Function) -> list[Function]:
-    """The functions that lead to one by up to three jumps."""
+def _jumped_by(reader: Reader, site: Site, function: Function, ways: Chains) -> Iterator[_Jumped]:
+    is_only = len({tuple(step.function for step in chain) for chain in ways.closed}) == 1
+    jumps = _steps(ways.closed[0])
+    read = tables_read(reader.tables, function, site)
+    holders = (read.used,) if read.used else read.possible
+    kind = "table" if read.used else "possible table"
+    for holder in holders:
+        why = f"a call through {holder.name}, {function.name}, which jumps on and left no frame"
+        draft = Draft("tail-call", (DraftHop(kind, function.name, holder.name, None), *jumps), why)
+        yield _Jumped(read.used is not None and is_only, f"{function.name} ({holder.name})", draft)
+    for inside, at in taken_in(reader.tables, function)[:1] if not holders else ():
+        why = f"a call through a pointer to {function.name}, which jumps on and left no frame"
+        hop = DraftHop("pointer", function.name, inside.name, Place(inside.module, at))
+        yield _Jumped(is_only, function.name, Draft("tail-call", (hop, *jumps), why))
+
+
+def _steps(chain: Chain) -> tuple[DraftHop, ...]:
+    return tuple(
+        DraftHop(step.kind, step.function.name if step.function else None, None, place_of(step))
+        for step in chain
+    )
+
+
+def _before(reader: Reader, callee: Function, *, thorough: bool) -> tuple[list[Function], bool]:
+    """List the functions that lead to one by a few jumps, and say whether there may be more."""
     found: list[Function] = []
-    wave = [callee]
+    wave, is_cut = [callee], False
     for _ in range(_MAX_JUMPS_BACK):
-        wave = [one for function in wave for one in jumpers(reader.jumps, function) or () if one not in found]
-        found += dict.fromkeys(one for one in wave if one != callee)
+        jumping = [jumpers(reader.jumps, function, thorough=thorough) for function in wave]
+        is_cut |= None in jumping
+        seen = {callee, *found}
+        wave = list(dict.fromkeys(one for some in jumping for one in some or () if one not in seen))
+        found += wave
         if len(found) > _MAX_BEFORE:
             break
-    return found[:_MAX_BEFORE]
+    return found[:_MAX_BEFORE], is_cut or bool(wave)
 
 
 def _loaded(pointer: Pointer) -> str:
@@ -163,19 +187,18 @@ def _loaded(pointer: Pointer) -> str:
 
 
 def _entry_that_jumps(reader: Reader, pointer: Pointer, callee: Function) -> Draft | None:
-    ways: dict[Function, tuple[Holder, Chain]] = {}
+    ways: dict[Function, tuple[Holder, Chains]] = {}
     for holder, function in entries(reader.tables, pointer):
-        if function not in ways and may_jump_to(reader.text, function, callee):
-            for chain in chains(reader.jumps, function, callee).closed:
-                ways[function] = (holder, chain)
+        if function not in ways and may_reach(reader.jumps, function, callee):
+            found = chains(reader.jumps, function, callee)
+            if found.closed or found.gave_up:
+                ways[function] = (holder, found)
     if len(ways) != 1:
         return None
-    ((function, (holder, chain)),) = ways.items()
-    jumps = [
-        DraftHop(step.kind, step.function.name if step.function else None, None, place_of(step))
-        for step in chain
-    ]
-    hops = (DraftHop("table", function.name, holder.name, None), *jumps)
+    ((function, (holder, found)),) = ways.items()
+    if len(found.closed) != 1 or found.gave_up:
+        return None
+    hops = (DraftHop("table", function.name, holder.name, None), *_steps(found.closed[0]))
     return Draft(
         "tail-call", hops, f"a call through {holder.name}, {function.name}, which jumps on and left no frame"
     )

@@ -8,6 +8,7 @@ capstone's text is read, not its details: those take ten times as long, and a tr
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 from keepsane.errors import MissingExtraError, SymbolError
@@ -86,6 +87,14 @@ def open_decoder(machine: int) -> Decoder:
         raise SymbolError("calls can be read in the code of x86-64 and arm64 alone")
     opened.skipdata = True
     return Decoder(machine, opened)
+
+
+@cache
+def open_at_and_t() -> Decoder:
+    """Open capstone for x86-64 to write instructions as a reader expects them; not for reading operands."""
+    opened = open_decoder(EM_X86_64)
+    opened.capstone.syntax = 2  # CS_OPT_SYNTAX_ATT
+    return opened
 
 
 def decode(decoder: Decoder, code: bytes, address: int) -> tuple[Insn, ...]:

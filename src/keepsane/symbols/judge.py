@@ -15,7 +15,7 @@ from keepsane.symbols.draft import SHOWN, Draft, DraftHop, Reader, all_of, hops_
 from keepsane.symbols.indirect import judge_indirect
 from keepsane.symbols.loads import pointer_of
 from keepsane.symbols.objects import variable_at
-from keepsane.symbols.tables import holders, tables_read, taken_in
+from keepsane.symbols.tables import Site, holders, tables_read, taken_in
 from keepsane.symbols.text import Function, Place, function_at
 
 _TRACERS = ("ftrace_", "arch_ftrace_")
@@ -49,10 +49,17 @@ def _judge_call(
         draft = _judge_branch(reader, caller, branch, callee)
         call = Place(caller.module, branch.insn.address)
         form = f" ({site.form})" if site.form else ""
-        drafts.append(draft._replace(call=call, why=draft.why + form, form=form))
+        via = tuple(_called_at(hop, call) for hop in draft.via)
+        why = draft.why + form
+        drafts.append(draft._replace(via=via, call=call, why=why, form=site.form, branch=branch))
         if draft.verdict != "unknown":
             break
     return drafts[-1] if drafts[-1].verdict != "unknown" else drafts[0]
+
+
+def _called_at(hop: DraftHop, call: Place) -> DraftHop:
+    """Give a table the place of the call that reads it."""
+    return hop._replace(at=call) if hop.at is None and hop.kind in ("table", "possible table") else hop
 
 
 def _branches(reader: Reader, caller: Function, return_address: int, site: CallSite) -> Iterator[Branch]:
@@ -105,7 +112,8 @@ def _through_jumps(reader: Reader, start: Function, branch: Branch, callee: Func
     if ways:
         said = "; ".join(_names(start, chain) for chain in list(ways.values())[:SHOWN])
         more = f"; {len(ways) - SHOWN} more" if len(ways) > SHOWN else ""
-        return Draft("tail-call", (), f"one of: {said}{more}")
+        looked_at = " those that were looked at" if found.gave_up else ""
+        return Draft("tail-call", (), f"one of{looked_at}: {said}{more}")
     return _through_pointer(reader, start, branch, callee, at)
 
 
@@ -158,16 +166,15 @@ def _through_end(
             return None
         name = last.function.name.removeprefix("__SCT__")
         jump = DraftHop("static call", callee.name, name, place_of(last))
-        return Draft(
-            "tail-call", (*hops, jump), f"it calls {start.name}, which jumps through the static call {name}"
-        )
+        why = f"it calls {start.name}, which jumps through the static call {name}, "
+        return Draft("indirect", (*hops, jump), f"{why}which could be set to {callee.name}")
     pointer = pointer_of(reader.text, last.inside, last.branch.insn, last.branch.register)
     if pointer.fixed is not None and taken_in(reader.tables, callee):
         variable = variable_at(reader.tables.data, pointer.fixed)
         jump = DraftHop("indirect jump", callee.name, variable.name if variable else None, place_of(last))
-        why = f"it calls {start.name}, which jumps through {variable.name if variable else 'a pointer'}"
-        return Draft("tail-call", (*hops, jump), why)
-    found = tables_read(reader.tables, callee, pointer)
+        why = f"it calls {start.name}, which jumps through {variable.name if variable else 'a pointer'}, "
+        return Draft("indirect", (*hops, jump), f"{why}which could be set to {callee.name}")
+    found = tables_read(reader.tables, callee, Site(last.inside, last.branch.insn.address, pointer))
     if found.used:
         jump = DraftHop("indirect jump", callee.name, found.used.name, place_of(last))
         return Draft("tail-call", (*hops, jump), f"{last.inside.name} jumps through {found.used.name}")

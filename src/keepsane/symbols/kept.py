@@ -12,6 +12,9 @@ from keepsane import __version__
 from keepsane.model import Edge, Event, Frame, Hop, SourceLine, Stack
 from keepsane.symbols.image import Image
 
+_EDITION = 3
+"""Raised with every change to what an edge is made of or how it is judged: no old answer is asked for."""
+
 Images = Mapping[str | None, Image]
 """The files of a kernel: vmlinux under None, modules by their names."""
 
@@ -21,6 +24,7 @@ def subject_of(event: Event, stack: Stack, ip: Frame | None, offset_bytes: int |
     frames = [_printed(frame) for frame in ((ip, *stack.frames) if ip is not None else stack.frames)]
     said = [
         __version__,
+        _EDITION,
         event.kind,
         event.damage,
         getattr(event, "state", ""),
@@ -69,7 +73,7 @@ def _key(images: Images) -> str | None:
 
 def _row(edge: Edge) -> list[Any]:
     hops = [(hop.kind, hop.function, hop.name, hop.source and _line(hop.source)) for hop in edge.via]
-    return [edge.verdict, edge.why, hops, edge.group]
+    return [edge.verdict, edge.why, hops, edge.group, edge.instruction, edge.at, edge.form]
 
 
 def _line(line: SourceLine) -> tuple[Any, ...]:
@@ -77,8 +81,16 @@ def _line(line: SourceLine) -> tuple[Any, ...]:
 
 
 def _edge(row: Any) -> Edge:
-    verdict, why, hops, group = row
-    return Edge(verdict=verdict, via=tuple(_hop(*hop) for hop in hops), why=why, group=group)
+    verdict, why, hops, group, instruction, at, form = row
+    return Edge(
+        verdict=verdict,
+        via=tuple(_hop(*hop) for hop in hops),
+        why=why,
+        group=group,
+        instruction=instruction,
+        at=at,
+        form=form,
+    )
 
 
 def _hop(kind: str, function: str | None, name: str | None, source: Any) -> Hop:

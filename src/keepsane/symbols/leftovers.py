@@ -19,7 +19,7 @@ from keepsane.symbols.chain import callees, is_same
 from keepsane.symbols.draft import Draft, Reader
 from keepsane.symbols.judge import judge_call
 from keepsane.symbols.names import padded_function
-from keepsane.symbols.text import Function
+from keepsane.symbols.text import Function, Place, function_at
 
 _OUTERMOST = (
     *("entry_", "ret_from_fork", "secondary_startup", "common_startup", "asm_", "el0t_", "start_kernel"),
@@ -69,7 +69,9 @@ def _judge(reader: Reader, marked: Sequence[Marked], index: int) -> Draft:
     frame, functions, _ = marked[index]
     padded = padded_function(frame.function or "")
     if padded:
-        return Draft("not-a-call", (), f"a pointer to {padded}, not an address behind a call")
+        # The frame's own note has said it where its code is at hand: the same words, to be shown once.
+        said = frame.note if padded in frame.note else f"a pointer to {padded}, not an address behind a call"
+        return Draft("not-a-call", (), said)
     if frame.offset_bytes == 0:
         return Draft("not-a-call", (), f"a pointer to the start of {frame.function}")
     if not functions:
@@ -78,21 +80,37 @@ def _judge(reader: Reader, marked: Sequence[Marked], index: int) -> Draft:
         draft = judge_call(reader, function, function.address + (frame.offset_bytes or 0), None)
         if draft is not None:
             return _left_over(marked, index, draft)
-    return Draft("not-a-call", (), "no form of the bytes before this address is a call: data, or a pointer")
+    no_call = "no form of the bytes before this address is a call"
+    following = {_behind(reader, function, frame) for function in functions}
+    if len(following) == 1 and None not in following:
+        return Draft("not-a-call", (), f"a pointer to {following.pop()}: {no_call}")
+    return Draft("not-a-call", (), f"{no_call}: data, or a pointer")
+
+
+def _behind(reader: Reader, function: Function, frame: Frame) -> str | None:
+    """
+    Name the function that starts where a frame's ends; None where its address is another.
+
+    The kernel looks the address before up, so that a pointer to `kthread` is printed as the end of what
+    stands before that: `kthread_complete_and_exit+0x20/0x20`.
+    """
+    address = function.address + (frame.offset_bytes or 0)
+    found = function_at(reader.text, Place(function.module, address))
+    return found.name if found is not None and found.address == address else None
 
 
 def _left_over(marked: Sequence[Marked], index: int, draft: Draft) -> Draft:
     frame = marked[index].frame
     leading = not any(one.frame.reliable and not _reports(one.frame) for one in marked[:index])
     if leading and _reports(frame):
-        return Draft("reporter", draft.via, f"it belongs to the report itself: {draft.why}", draft.call)
+        return draft._replace(verdict="reporter", why=f"it belongs to the report itself: {draft.why}")
     on_path = {one.frame.function for one in marked if one.frame.reliable}
     where = (
         "as this path does elsewhere"
         if any(hop.function in on_path for hop in draft.via)
         else "not on this path"
     )
-    return Draft("stale", draft.via, f"{draft.why}, {where}: left over from earlier work", draft.call)
+    return draft._replace(verdict="stale", why=f"{draft.why}, {where}: left over from earlier work")
 
 
 def _reports(frame: Frame) -> bool:

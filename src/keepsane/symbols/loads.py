@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from keepsane.symbols.chain import body_of
 from keepsane.symbols.elf import EM_X86_64
 from keepsane.symbols.insn import Insn
 from keepsane.symbols.pointer import UNKNOWN, Pointer, load_on_arm64, written_on_arm64
@@ -84,17 +85,19 @@ def pointer_of(text: Text, function: Function, insn: Insn, register: str | None)
 
 
 def _flow(text: Text, function: Function) -> _Flow:
-    insns = instructions(text, function)
+    # Registers are loaded in the body before it jumps to its `.cold` part.
+    body = body_of(text, function)
+    insns = instructions(text, body) + (instructions(text, function) if body != function else ())
     places = {insn.address: at for at, insn in enumerate(insns)}
     before: dict[int, list[int]] = {}
     for at, insn in enumerate(insns):
-        if at + 1 < len(insns) and _goes_on(insn):
+        if at + 1 < len(insns) and insns[at + 1].address == insn.end and _goes_on(insn):
             before.setdefault(at + 1, []).append(at)
         if insn.flow in ("jump", "conditional jump"):
             target = refers_to(text, function.module, insn)
             if target is not None and target.address in places:
                 before.setdefault(places[target.address], []).append(at)
-    return _Flow(text, function, insns, before)
+    return _Flow(text, body, insns, before)
 
 
 def _goes_on(insn: Insn) -> bool:

@@ -51,7 +51,8 @@ def settle_proc_table(reader: Reader, outer: Draft, inner: Draft) -> Draft:
 def _settled(outer: Draft, hop: DraftHop, ops: Variable, missing: set[str]) -> Draft:
     members = any_of(sorted(missing))
     why = f"{ops.name} has no {members}, for which proc_get_inode() has other tables"
-    said = f"{outer.through}: {hop.name} is {hop.function}, since {why}{outer.form}"
+    form = f" ({outer.form})" if outer.form else ""
+    said = f"{outer.through}: {hop.name} is {hop.function}, since {why}{form}"
     return outer._replace(via=(hop._replace(kind="table"),), why=said)
 
 

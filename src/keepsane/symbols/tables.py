@@ -3,8 +3,9 @@
 Which tables of function pointers hold a function, and which of them a call read.
 
 A table is said to be the one that was used where the code names its address, be it as the start of a loop,
-or where the member stands at the offset that the call loaded, only one table holds the function there, and no
-code takes its address: that may fill in another table at run time. Otherwise it could be.
+or where the member stands at the offset that the call loaded, a variable there leads to a structure of its
+type, only one table holds the function there, and no code takes its address: that may fill in another table
+at run time. Otherwise it could be.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from keepsane.symbols.members import Member, Types, member_at
+from keepsane.symbols.members import Member, Types, member_at, way_to
 from keepsane.symbols.numbers import positions_of_number
 from keepsane.symbols.objects import Data, Variable, places_holding, pointer_at, variable_at
-from keepsane.symbols.patch import bytes_at
 from keepsane.symbols.pointer import Pointer
 from keepsane.symbols.text import (
     Function,
@@ -26,7 +26,6 @@ from keepsane.symbols.text import (
     function_at,
     instructions,
     start_of,
-    symbols_of,
 )
 
 _MAX_ENTRIES = 2048
@@ -60,6 +59,14 @@ class Found(NamedTuple):
     used: Holder | None
     possible: tuple[Holder, ...]
     is_member: bool = False
+
+
+class Site(NamedTuple):
+    """A call or jump through a pointer, and where that was loaded from."""
+
+    inside: Function
+    address: int
+    pointer: Pointer
 
 
 @dataclass(slots=True)
@@ -105,18 +112,38 @@ def files_of(text: Text, function: Function) -> Sequence[str]:
     return [line.file for line in chain[-1:] if line.file]
 
 
-def tables_read(tables: Tables, function: Function, pointer: Pointer) -> Found:
+def tables_read(tables: Tables, function: Function, site: Site) -> Found:
     """Say which table a call that led to this function read, going by where its pointer was loaded from."""
-    possible = holders(tables, function)
+    possible, pointer = holders(tables, function), site.pointer
     if pointer.fixed is not None:
         fixed = [one for one in possible if _is_read(tables, one, pointer)]
         return Found(fixed[0] if len(fixed) == 1 else None, tuple(fixed))
     walked = _walked(tables, possible, pointer)
     fitting = walked or [one for one in possible if _fits(one, pointer)]
     # What code hands over may stand at that offset of a structure that is filled in at run time.
-    if len(fitting) == 1 and (walked or not taken_in(tables, function)):
+    if len(fitting) == 1 and (
+        walked or (_is_of_type(tables, fitting[0], site) and not taken_in(tables, function))
+    ):
         return Found(fitting[0], ())
     return Found(None, tuple(fitting or possible), is_member=bool(fitting))
+
+
+def _is_of_type(tables: Tables, holder: Holder, site: Site) -> bool:
+    """
+    Say whether a variable at the call leads to a structure of the holder's type by the offsets loaded.
+
+    Where none does the type is not known: what the variables lead to need not be what was called.
+    """
+    structures = structures_of([holder], site.pointer)
+    way = way_to(tables.types, site.inside.module, site.address, site.pointer, structures)
+    return bool(structures) and way is not None
+
+
+def structures_of(holders: Sequence[Holder], pointer: Pointer) -> frozenset[str]:
+    """Name the structures in which the member of these tables stands at the offset that was loaded."""
+    members = [one.member for one in holders if one.member is not None]
+    pairs = [pair for one in members for pair in zip(one.structures, one.offsets_bytes, strict=True)]
+    return frozenset(name for name, offset_bytes in pairs if name and offset_bytes == pointer.displacement)
 
 
 def _fits(holder: Holder, pointer: Pointer) -> bool:
@@ -169,22 +196,6 @@ def entries(tables: Tables, pointer: Pointer) -> list[tuple[Holder, Function]]:
             path = f"[{(at - variable.address) // 8}]"
             found.append((Holder(Place(variable.module, at), variable, Member(path, ())), function))
     return found
-
-
-def may_jump_to(text: Text, function: Function, goal: Function) -> bool:
-    """Say whether the bytes of a function hold the distance to another: quicker than disassembling it."""
-    image = text.images[function.module]
-    if function.module is not None or goal.module is not None:
-        return True
-    code = bytes_at(image.elf, symbols_of(image), function.address, function.size_bytes)
-    position = 0
-    while (position := code.find(0xE9, position)) >= 0:
-        if position + 5 <= len(code):
-            (distance,) = struct.unpack_from("<i", code, position + 1)
-            if function.address + position + 5 + distance == goal.address:
-                return True
-        position += 1
-    return False
 
 
 def taken_in(tables: Tables, function: Function) -> tuple[tuple[Function, int], ...]:

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where the memory went when it ran out: parts of the whole, and who holds the largest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from keepsane.kernel import mem_usage
+from keepsane.kernel.mem_usage import Part
+from keepsane.kernel.memcg_usage import cgroup_parts
+from keepsane.kernel.oom import OomKill
+from keepsane.kernel.sizes import size_words
+from keepsane.kernel.task_memory import TaskGroup
+from keepsane.model import Advice, Evidence, Finding, Share
+from keepsane.rules import CannotTell, rule
+from keepsane.rules.oom_cause import cause, pages_words, some
+from keepsane.rules.oom_holders import holders_of, killed_words, programs_words, quote_holder
+from keepsane.rules.quote import quote, quote_head
+
+_SHOWN_CACHES = 3
+_LINES = {
+    mem_usage.PROGRAMS: (
+        (
+            r"(?<![a-z_])active_anon:\d+ ",
+            "programs: active_anon + inactive_anon + isolated_anon - shmem, in pages",
+        ),
+        (r"^\s*anon \d", "programs, in bytes"),
+        (r"(?<![a-z_])rss[: ]\d", "programs"),
+    ),
+    mem_usage.SHARED: ((r"shmem:\d+ ", "in pages"), (r"^\s*shmem \d", "in bytes"), (r"shmem:\d+KB", "")),
+    mem_usage.CACHE: (
+        (r"active_file:\d+ inactive_file", "page cache, in pages"),
+        (r"^\s*file \d", "page cache and shmem, in bytes"),
+        (r"(?<![a-z_])cache[: ]\d", "page cache and shmem"),
+    ),
+    mem_usage.SLAB: ((r"slab_reclaimable:\d+ ", "in pages"), (r"^\s*slab_reclaimable \d", "in bytes")),
+    mem_usage.FIXED_SLAB: (
+        (r"slab_unreclaimable:\d+\s*$", "in pages"),
+        (r"^\s*slab_unreclaimable \d", "in bytes"),
+    ),
+    mem_usage.PAGE_TABLES: ((r"\bpagetables:\d+(?!\d*kB)", "in pages"), (r"^\s*pagetables \d", "in bytes")),
+    mem_usage.HUGE_PAGES: ((r"hugepages_total=[1-9]", "set aside"),),
+    mem_usage.STACKS: ((r"kernel_stack:\d", ""), (r"^\s*kernel_stack \d", "in bytes")),
+}
+"""By the part, the lines that count it, of which the first that is there is quoted, and in what."""
+_WHOLE = ((r"\d pages RAM", "all pages"), (r"\d pages reserved", "less these: what there was to use"))
+
+
+@rule("oom-where-it-went", on=OomKill)
+def oom_where_it_went(
+    event: OomKill, *, large: float = 0.2, most_shown: int = 8
+) -> Iterator[Finding | CannotTell]:
+    """
+    Where the memory was when it ran out, and who held the largest part.
+
+    What it means: all memory is split by what it is used for. Where programs hold the largest part, those
+    that hold most are named. Where it is tmpfs, the kernel's own objects, huge pages or nothing that is
+    counted, no process is the culprit, and killing any frees little.
+
+    How we know: the kernel's counters are subtracted from the memory that it manages, or from what the
+    control group used; what remains is in no counter. A process holds its resident pages, its pages in swap
+    and its page tables, as the kernel counts them when it chooses whom to kill.
+
+    What to do: look at the largest part first. The advice says what shows more of it.
+
+    When it is wrong: counters are read one after another while memory moves, so parts may be a little off.
+    Pages that processes share count for each of them. The table of tasks does not have those that were killed
+    before, and none of other containers where a control group ran out. Where only some nodes were allowed,
+    nothing is said: the counters are those of all nodes.
+    """
+    if cause(event) in ("by-hand", "nodes"):
+        return
+    parts = _parts(event)
+    if not parts or (event.memory is not None and "left out" in event.memory.lacks):
+        yield CannotTell(_missing(event))
+        return
+    whole = sum(part.kibibytes for part in parts)
+    largest = max(parts, key=lambda part: part.kibibytes)
+    if largest.name == mem_usage.FREE:
+        return
+    big = [part for part in parts if part.kibibytes >= large * whole]
+    holders = holders_of(event, parts)
+    evidence = [_quote(event, part.name) for part in big or [largest]]
+    if largest.name == mem_usage.PROGRAMS:
+        evidence += [quote_holder(event, group) for group in holders]
+    named = holders if largest.name == mem_usage.PROGRAMS else ()
+    said = (_says(event, largest, holders), killed_words(event, named), *_more(event, big, largest))
+    yield Finding(
+        severity="warning",
+        confidence="medium" if event.memory and event.memory.lacks else "high",
+        title=_title(event, largest, whole, holders),
+        evidence=some(*evidence, *_quote_whole(event)) or (quote_head(event),),
+        explanation=" ".join(filter(None, said)),
+        advice=tuple(_advice(largest)),
+        references=("mm/show_mem.c, __show_mem()", "Documentation/filesystems/proc.rst"),
+        shares=_shares(parts, most_shown),
+    )
+
+
+def _parts(event: OomKill) -> tuple[Part, ...]:
+    if cause(event) == "cgroup":
+        used = next((one.usage_kibibytes for one in event.cgroup_usage if one.name == "memory"), None)
+        return () if used is None else cgroup_parts(used, event.cgroup_amounts)
+    return mem_usage.usage(event.memory) if event.memory else ()
+
+
+def _missing(event: OomKill) -> str:
+    if cause(event) == "cgroup":
+        return "the group's usage or its statistics are missing"
+    if event.memory is None:
+        return event.damage or "the report has no Mem-Info"
+    return event.memory.lacks or "this kernel does not print the counters for it"
+
+
+def _title(event: OomKill, largest: Part, whole: int, holders: tuple[TaskGroup, ...]) -> str:
+    share = f"{round(100 * largest.kibibytes / whole)} % of {size_words(whole)}"
+    if largest.name == mem_usage.PROGRAMS and holders:
+        first = holders[0]
+        count = f"{len(first.tasks)} {first.comm} together" if len(first.tasks) > 1 else first.comm
+        swap = ", swap included" if any(task.swapents_pages for task in first.tasks) else ""
+        return f"programs hold {share}, first of all {count}: up to {pages_words(event, first.pages)}{swap}"
+    name = {mem_usage.REST: "what no counter names", mem_usage.FIXED_SLAB: "the kernel's own objects (slab)"}
+    verb = (
+        "hold"
+        if largest.name in (mem_usage.PROGRAMS, mem_usage.HUGE_PAGES, mem_usage.FIXED_SLAB)
+        else "holds"
+    )
+    return f"{name.get(largest.name, largest.name)} {verb} {share}"
+
+
+def _says(event: OomKill, largest: Part, holders: tuple[TaskGroup, ...]) -> str:
+    if largest.name == mem_usage.PROGRAMS:
+        return programs_words(event, holders)
+    if largest.reclaimable:
+        return "The kernel can take that back, so it is not why memory ran out, unless it is dirty or in use."
+    said = "No process is the culprit: killing one frees nothing of that."
+    if largest.name == mem_usage.SHARED:
+        return (
+            "Killing a process frees nothing of that, unless it was the last to use the segment or the file."
+        )
+    if largest.name == mem_usage.FIXED_SLAB:
+        return f"{said} {_caches(event)}".strip()
+    if largest.name == mem_usage.HUGE_PAGES and event.memory:
+        free = sum(pool.free * pool.size_kibibytes for pool in event.memory.hugepages)
+        return f"{said} Of these pools {size_words(free)} are not in use."
+    if largest.name == mem_usage.REST and event.memory and not event.memory.hugepages:
+        return f"{said} Huge pages would be in it too: their pools are not printed."
+    return said
+
+
+def _caches(event: OomKill) -> str:
+    slabs = sorted(event.memory.slabs if event.memory else (), key=lambda slab: -slab.total_kibibytes)
+    named = [f"{slab.name} {size_words(slab.total_kibibytes)}" for slab in slabs[:_SHOWN_CACHES]]
+    return f"The largest caches: {', '.join(named)}." if named else ""
+
+
+def _more(event: OomKill, big: list[Part], largest: Part) -> Iterator[str]:
+    others = [f"{part.name} {size_words(part.kibibytes)}" for part in big if part is not largest]
+    if others:
+        yield f"Large too: {', '.join(others)}."
+    swap = event.memory
+    if swap and swap.swap_total_kibibytes and swap.swap_free_kibibytes is not None:
+        used = swap.swap_total_kibibytes - swap.swap_free_kibibytes
+        yield f"Beyond that {size_words(used)} lie in swap."
+
+
+def _quote(event: OomKill, name: str) -> Evidence | None:
+    found = (quote(event, re.compile(pattern), note) for pattern, note in _LINES.get(name, ()))
+    return next(filter(None, found), None)
+
+
+def _quote_whole(event: OomKill) -> tuple[Evidence | None, ...]:
+    if cause(event) == "cgroup":
+        return (quote(event, re.compile(r"(?<!\+)memory: usage \d"), "the whole"),)
+    return tuple(quote(event, re.compile(pattern), note) for pattern, note in _WHOLE)
+
+
+def _shares(parts: tuple[Part, ...], most: int) -> tuple[Share, ...]:
+    """Give the parts, the largest first; those beyond the limit are added up."""
+    ordered = sorted(parts, key=lambda part: -part.kibibytes)
+    most += len(ordered) == most + 1
+    shown = [Share(part.name, part.kibibytes, part.what) for part in ordered[:most]]
+    if rest := ordered[most:]:
+        names = ", ".join(part.name for part in rest)
+        shown.append(Share("others", sum(part.kibibytes for part in rest), names))
+    return tuple(shown)
+
+
+_SHOWS = {
+    mem_usage.SHARED: ("see which tmpfs and which shared memory it is", "df -h -t tmpfs; ipcs -m"),
+    mem_usage.FIXED_SLAB: ("see which cache grows", "sudo slabtop -o -s c"),
+    mem_usage.PAGE_TABLES: (
+        "see who maps so much: many processes on one large mapping each have their own tables",
+        "grep VmPTE /proc/[0-9]*/status | sort -n -k 2 | tail",
+    ),
+    mem_usage.REST: (
+        "see what of it vmalloc has; the rest is drivers', zram's or a balloon's",
+        "sudo cat /proc/vmallocinfo",
+    ),
+    mem_usage.HUGE_PAGES: (
+        "see which pools are set aside and what of them is in use",
+        "grep -i huge /proc/meminfo",
+    ),
+}
+"""By the part, what shows more of it."""
+
+
+def _advice(largest: Part) -> Iterator[Advice]:
+    if shows := _SHOWS.get(largest.name):
+        yield Advice(
+            text=shows[0],
+            command=shows[1],
+            undo="nothing is changed",
+            verify="run it again after a while: what grows is it",
+        )
+    elif largest.name == mem_usage.PROGRAMS:
+        yield Advice(
+            text="give the program that holds most a limit of its own, so that it cannot take the others "
+            "with it, or find out why it needs so much",
+            verify="its 'rss' in the next report, or VmRSS in /proc/PID/status while it runs",
+            risk="at its limit it is killed itself",
+        )

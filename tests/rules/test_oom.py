@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is said of an OOM kill, against numbers that stand in its log or were worked out by hand."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keepsane.api import explain
+from keepsane.model import Finding
+from tests.golden import CASES, read_case
+
+
+def _judged(slug: str, rule: str, *replaced: tuple[str, str]) -> Finding | None:
+    log = read_case(CASES / f"rules/{slug}.case").log
+    for old, new in replaced:
+        assert old in log
+        log = log.replace(old, new)
+    return next((one for one in explain(log, cache=False).findings if one.rule == rule), None)
+
+
+def _found(slug: str, rule: str, *replaced: tuple[str, str]) -> Finding:
+    found = _judged(slug, rule, *replaced)
+    assert found is not None
+    return found
+
+
+def test_the_machine_ran_out_in_the_zone_that_decides_by_the_numbers_of_its_line() -> None:
+    found = _found("oom-machine", "oom-global")
+    # Node 0 DMA32 free:1536kB ... min:1688kB
+    assert found.title == "memory ran out: Node 0 DMA32 had 1536 kB left, more than 1688 kB must be"
+    assert "There is no swap." in found.explanation
+
+
+def test_swap_is_advised_for_what_can_go_there() -> None:
+    (advice,) = _found("oom-machine", "oom-global").advice
+    # programs: 48828 - 23608 pages = 100880 kB, that is 98.5 MB
+    assert advice.command is not None
+    assert "fallocate -l 99M" in advice.command
+    assert _found("oom-slab-leak", "oom-global").advice == ()
+
+
+def test_full_swap_is_said_with_its_numbers() -> None:
+    found = _found(
+        "oom-machine",
+        "oom-global",
+        ("Free swap  = 0kB", "Free swap  = 12kB"),
+        ("Total swap = 0kB", "Total swap = 8000kB"),
+    )
+    assert "Swap was full: 12 kB of 8000 kB were free." in found.explanation
+
+
+def test_a_limit_is_raised_by_a_quarter_and_never_lowered() -> None:
+    (advice,) = _found("oom-group-limit", "oom-cgroup-limit").advice
+    assert advice.command == "echo 25600K | sudo tee /sys/fs/cgroup/small/memory.max"
+    assert advice.undo == "echo 20480K | sudo tee /sys/fs/cgroup/small/memory.max"
+
+
+def test_the_name_of_a_group_cannot_break_out_of_the_command() -> None:
+    (advice,) = _found("oom-group-limit", "oom-cgroup-limit", ("/small", "/a;reboot")).advice
+    assert advice.command == "echo 25600K | sudo tee '/sys/fs/cgroup/a;reboot/memory.max'"
+
+
+def test_a_group_below_its_limit_is_not_said_to_have_reached_it() -> None:
+    assert _judged("oom-group-limit", "oom-cgroup-limit", ("usage 20480kB", "usage 10240kB")) is None
+
+
+def test_a_group_that_is_killed_as_a_whole_is_said_to_be() -> None:
+    # mm/oom_kill.c: "Tasks in %s are going to be killed due to memory.oom.group set"
+    line = "Tasks in /small are going to be killed due to memory.oom.group set\n"
+    state = "[   12.200000] Tasks state (memory"
+    found = _found("oom-group-limit", "oom-cgroup-limit", ("Tasks state (memory", line + state))
+    assert "All its processes were killed together" in found.explanation
+
+
+def test_free_memory_elsewhere_is_told_from_what_the_zones_have() -> None:
+    found = _found("oom-cpuset-movable", "oom-nodes-limited")
+    # free:1000000 less 1600000 kB / 4 = 400000 pages: 600000 pages, 2344 MB
+    assert "2344 MB are free elsewhere" in found.explanation
+    assert "1562 MB free in Node 1 Movable" in found.title
+
+
+def test_a_reserve_that_is_free_is_not_called_missing() -> None:
+    phantom = _found("oom-highatomic-phantom", "oom-wrong-kind")
+    # reserved_highatomic:24576KB is 6144 pages
+    assert "the whole reserve of 6144" in phantom.explanation
+    held = _found("oom-highatomic-phantom", "oom-wrong-kind", ("9*4096kB (UME)", "9*4096kB (UMEH)"))
+    assert "reserve" not in held.title
+    assert "is held for atomic blocks" in held.title
+
+
+@pytest.mark.parametrize(
+    ("adjust", "reason"),
+    [
+        ("-1000", "leaky is exempt: its oom_score_adj is -1000."),
+        # 150300 - 700 * 200 = 10300 pages are fewer than 20042.
+        (" -700", "leaky 10300 (-700 thousandths)"),
+        # 150300 - 100 * 200 = 130300 pages are more.
+        (" -100", "The numbers of the report do not explain the choice."),
+    ],
+)
+def test_why_a_smaller_one_was_killed_follows_from_the_numbers(adjust: str, reason: str) -> None:
+    found = _found("oom-victim-protected", "oom-victim-not-largest", ("-1000 leaky", f"{adjust} leaky"))
+    assert reason in found.explanation
+
+
+def test_the_largest_caches_are_named_and_no_process_is_blamed() -> None:
+    found = _found("oom-slab-leak", "oom-where-it-went")
+    assert "The largest caches: widget_node 500 MB, kmalloc-64 69 MB." in found.explanation
+    assert "No process is the culprit" in found.explanation
+    assert found.shares[0].kibibytes == 150000 * 4
+
+
+def test_workers_of_one_name_are_added_up() -> None:
+    found = _found("oom-group-limit", "oom-where-it-went")
+    # 1600 + 1500 + 1700 pages and three times 86016 / 4096 = 21 of page tables: 4863 pages, 19452 kB
+    assert "3 worker together: up to 19 MB" in found.title
+    assert "It is worker (pid 143) that was killed." in found.explanation
+
+
+def test_no_program_is_named_where_the_table_is_not_whole() -> None:
+    found = _found("oom-victim-row-cut", "oom-where-it-went")
+    assert "its table of tasks is missing or not whole" in found.explanation
+    assert "leaky" not in found.title
+
+
+WHOLE = sorted(
+    path.stem
+    for path in (CASES / "rules").glob("oom-*.case")
+    if not path.stem.endswith(("cut", "lost")) and "three" not in path.stem and "after" not in path.stem
+)
+
+
+@pytest.mark.parametrize("slug", WHOLE)
+def test_a_lost_line_brings_no_other_cause_and_no_other_holder(slug: str) -> None:
+    lines = read_case(CASES / f"rules/{slug}.case").log.splitlines()
+
+    def said(log: list[str]) -> set[tuple[str, str]]:
+        found = explain("\n".join(log), cache=False).findings
+        return {(one.rule, one.shares[0].name if one.shares else "") for one in found}
+
+    whole = said(lines)
+    assert whole
+    for lost in range(len(lines)):
+        assert said(lines[:lost] + lines[lost + 1 :]) <= whole, lines[lost]
+    for end in range(len(lines)):
+        assert said(lines[:end]) <= whole, end
+
+
+@given(st.sampled_from(WHOLE), st.data())
+def test_whatever_the_numbers_are_no_rule_fails(slug: str, data: st.DataObject) -> None:
+    log = read_case(CASES / f"rules/{slug}.case").log
+    spots = list(re.finditer(r"(?<=[:=\s-])\d{1,12}(?=kB|KB|\s|$|,)", log))
+    drawn = data.draw(st.sets(st.sampled_from(spots), max_size=12))
+    for spot in sorted(drawn, key=lambda one: -one.start()):
+        number = data.draw(st.sampled_from(["0", "1", "-1", "999999999999999", "18446744073709551615"]))
+        log = log[: spot.start()] + number + log[spot.end() :]
+    failed = [one for one in explain(log, cache=False).failures if "the rule itself failed" in one.why]
+    assert failed == []
+
+
+def test_a_file_in_tmpfs_is_not_blamed_on_the_process_that_was_killed() -> None:
+    found = _found("oom-group-tmpfs", "oom-where-it-went")
+    # The guest ran: dd if=/dev/zero of=/tmp/x bs=1M, with memory.max of 20M; dd itself has a buffer of 1 MB.
+    assert found.title == "shared memory holds 95 % of 20 MB"
+    assert "Killed was dd (pid 144), which held " in found.explanation
