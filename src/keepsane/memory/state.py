@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+What a machine's memory did between two moments: the fact that the rules judge.
+
+Counters since boot say nothing about now, so they are only ever compared: a rate is the difference of two
+samples over the difference of their uptimes. Without a second sample, or over a reboot, it is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, TypeVar
+
+from keepsane.memory.buddyinfo import BuddyZone, parse_buddyinfo
+from keepsane.memory.cgroup import Cgroup, cgroups_of
+from keepsane.memory.container import Container, container_of
+from keepsane.memory.counters import Counters
+from keepsane.memory.machine import Machine, Process, machine_of, process_of, uptime_of
+from keepsane.memory.meminfo import Meminfo, parse_meminfo
+from keepsane.memory.numa import Node, nodes_of
+from keepsane.memory.pagetypeinfo import Pagetypeinfo, parse_pagetypeinfo
+from keepsane.memory.psi import Pressure, Stall, parse_pressure, stalled_percent
+from keepsane.memory.slabinfo import Slab, parse_slabinfo
+from keepsane.memory.snapshot import TIME, Missing, Snapshot
+from keepsane.memory.thp import Thp, lru_gen_of, thp_of
+from keepsane.memory.vmstat import parse_vmstat, vmstat
+from keepsane.memory.zoneinfo import Zoneinfo, parse_zoneinfo
+
+T = TypeVar("T")
+
+
+class Rate(NamedTuple):
+    """How fast a counter rose up to this moment, since the sample before."""
+
+    uptime_seconds: float
+    per_second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemorySample:
+    """
+    One moment; a file that was not read is None, and `missing` says why where that was not planned.
+
+    `epoch_seconds` is the time of day. `snapshot` is what all this was parsed from; it is not rendered.
+    """
+
+    uptime_seconds: float | None
+    epoch_seconds: float | None
+    meminfo: Meminfo | None
+    vmstat: Counters | None
+    zoneinfo: Zoneinfo | None
+    buddyinfo: tuple[BuddyZone, ...] | None
+    pagetypeinfo: Pagetypeinfo | None
+    slabs: tuple[Slab, ...] | None
+    nodes: tuple[Node, ...]
+    cgroups: tuple[Cgroup, ...]
+    memory_pressure: Pressure | None
+    io_pressure: Pressure | None
+    cpu_pressure: Pressure | None
+    missing: tuple[Missing, ...]
+    snapshot: Snapshot = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryState:
+    """
+    A machine, and its memory from `first` to `last`; both are the same sample where there is only one.
+
+    `interval_seconds` is None for a single sample and where the machine was restarted between. `between` are
+    the samples in between, most of them with the cheap files only. `notes` say in words what a reader of the
+    numbers must know.
+    """
+
+    machine: Machine
+    container: Container | None
+    process: Process | None
+    thp: Thp | None
+    lru_gen: int | None
+    first: MemorySample
+    last: MemorySample
+    between: tuple[MemorySample, ...] = ()
+    interval_seconds: float | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def samples(self) -> tuple[MemorySample, ...]:
+        """All samples in order of time."""
+        return (self.first,) if self.first is self.last else (self.first, *self.between, self.last)
+
+    def newest(self, what: Callable[[MemorySample], T | None]) -> T | None:
+        """The last value that `what` gives for a sample: a broken-off capture has no full last one."""
+        return next((value for sample in reversed(self.samples) if (value := what(sample)) is not None), None)
+
+    def delta(self, name: str) -> int | None:
+        """By how much the vmstat counter `name` rose from first to last, under whatever spelling it has."""
+        return self._risen(lambda sample: _counter(sample.vmstat, name))
+
+    def rate(self, name: str) -> float | None:
+        """The same, per second."""
+        return self._per_second(self.delta(name))
+
+    def node_rate(self, node: int, name: str) -> float | None:
+        """How fast a counter of the node's vmstat or numastat rose, per second."""
+        return self._per_second(self._risen(lambda sample: _node_counter(sample, node, name)))
+
+    def cgroup_delta(self, path: str, name: str) -> int | None:
+        """By how much an event of the control group `path` rose: max, oom_kill, ..."""
+        return self._risen(lambda sample: _cgroup_event(sample, path, name))
+
+    def rates(self, name: str) -> tuple[Rate, ...]:
+        """The counter's rate from each sample to the next, where both have it: short bursts show here."""
+        found: list[Rate] = []
+        before: tuple[float, int] | None = None
+        for sample in self.samples if self.interval_seconds else ():
+            number, at = _counter(sample.vmstat, name), sample.uptime_seconds
+            if number is None or at is None:
+                continue
+            if before and at > before[0] and number >= before[1]:
+                found.append(Rate(at, (number - before[1]) / (at - before[0])))
+            before = (at, number)
+        return tuple(found)
+
+    def stalled_percent(
+        self, resource: Literal["memory", "io", "cpu"], who: Literal["some", "full"]
+    ) -> float | None:
+        """The share of the interval in which some task, or all, stood still for the resource."""
+        first, last = (_stall(sample, resource, who) for sample in (self.first, self.last))
+        return stalled_percent(first, last, self.interval_seconds)
+
+    def _risen(self, counter: Callable[[MemorySample], int | None]) -> int | None:
+        before, after = counter(self.first), counter(self.last)
+        if self.interval_seconds is None or before is None or after is None or after < before:
+            return None
+        return after - before
+
+    def _per_second(self, delta: int | None) -> float | None:
+        return delta / self.interval_seconds if delta is not None and self.interval_seconds else None
+
+
+def sample_of(snapshot: Snapshot) -> MemorySample:
+    """Parse every file of one snapshot."""
+
+    def parsed(path: str, parse: Callable[[str], T]) -> T | None:
+        text = snapshot.text(path)
+        return None if text is None else parse(text)
+
+    return MemorySample(
+        uptime_seconds=uptime_of(snapshot),
+        epoch_seconds=_seconds(snapshot.line(TIME)),
+        meminfo=parsed("proc/meminfo", parse_meminfo),
+        vmstat=parsed("proc/vmstat", parse_vmstat),
+        zoneinfo=parsed("proc/zoneinfo", parse_zoneinfo),
+        buddyinfo=parsed("proc/buddyinfo", parse_buddyinfo),
+        pagetypeinfo=parsed("proc/pagetypeinfo", parse_pagetypeinfo),
+        slabs=parsed("proc/slabinfo", parse_slabinfo),
+        nodes=nodes_of(snapshot),
+        cgroups=cgroups_of(snapshot),
+        memory_pressure=parsed("proc/pressure/memory", parse_pressure),
+        io_pressure=parsed("proc/pressure/io", parse_pressure),
+        cpu_pressure=parsed("proc/pressure/cpu", parse_pressure),
+        missing=snapshot.missing,
+        snapshot=snapshot,
+    )
+
+
+def state_of(snapshots: Iterable[Snapshot], pid: int | None = None) -> MemoryState | None:
+    """
+    Put samples together, in the order of time; None where there is not one.
+
+    The machine's facts are those of the first sample. `pid` names a process whose status was read too.
+    """
+    samples = tuple(sample_of(snapshot) for snapshot in snapshots)
+    if not samples:
+        return None
+    first, last = samples[0], samples[-1]
+    machine, again = machine_of(first.snapshot), machine_of(last.snapshot)
+    interval = _interval(first, last, rebooted=_differ(machine.boot_id, again.boot_id))
+    return MemoryState(
+        machine=machine,
+        container=container_of(first.snapshot),
+        process=None if pid is None else process_of(first.snapshot, pid),
+        thp=thp_of(first.snapshot),
+        lru_gen=lru_gen_of(first.snapshot),
+        first=first,
+        last=last,
+        between=samples[1:-1],
+        interval_seconds=interval,
+        notes=tuple(_notes(samples, machine, again, interval)),
+    )
+
+
+def _notes(
+    samples: tuple[MemorySample, ...], machine: Machine, again: Machine, interval: float | None
+) -> list[str]:
+    notes = []
+    if len(samples) == 1:
+        notes.append("there is one sample only: what is happening cannot be told, only what is there")
+    elif interval is None and None in (samples[0].uptime_seconds, samples[-1].uptime_seconds):
+        notes.append("a sample has no uptime: how much time passed is not known")
+    elif interval is None:
+        notes.append("the machine was restarted between the samples, or they are of two machines")
+    if _differ(machine.release, again.release):
+        notes.append(f"the samples are of two kernels: {machine.release} and {again.release}")
+    slow = {missing.path for sample in samples for missing in sample.missing if missing.reason == "too slow"}
+    if slow:
+        paths = ", ".join(sorted(slow)[:8])
+        notes.append(
+            f"took over 5 ms to read, so those due each second or every 10 s come less often: {paths}"
+        )
+    return notes
+
+
+def _differ(one: str | None, other: str | None) -> bool:
+    return one is not None and other is not None and one != other
+
+
+def _interval(first: MemorySample, last: MemorySample, *, rebooted: bool) -> float | None:
+    before, after = first.uptime_seconds, last.uptime_seconds
+    if rebooted or before is None or after is None or after <= before:
+        return None
+    return after - before
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return float(text[:20]) if text else None
+    except ValueError:
+        return None
+
+
+def _counter(found: Counters | None, name: str) -> int | None:
+    return None if found is None else vmstat(found, name)
+
+
+def _node_counter(sample: MemorySample, number: int, name: str) -> int | None:
+    node = next((node for node in sample.nodes if node.node == number), None)
+    if node is None:
+        return None
+    found = _counter(node.vmstat, name)
+    return _counter(node.numastat, name) if found is None else found
+
+
+def _cgroup_event(sample: MemorySample, path: str, name: str) -> int | None:
+    events = next((group.events for group in sample.cgroups if group.path == path), None)
+    return None if events is None else events.get(name)
+
+
+def _stall(sample: MemorySample, resource: str, who: str) -> Stall | None:
+    of = {"memory": sample.memory_pressure, "io": sample.io_pressure, "cpu": sample.cpu_pressure}
+    pressure = of[resource]
+    if pressure is None:
+        return None
+    return pressure.some if who == "some" else pressure.full
