@@ -22,7 +22,9 @@ from pathlib import Path
 from tests.live.guests import LAB_COMMAND, lab_folder
 
 CASES = Path(__file__).parent.parent / "cases" / "memory"
-DROPPED = re.compile(r"proc/slabinfo|sys/fs/cgroup/memory\.\w+|proc/sys/vm/(?:hugetlb|mmap_|legacy|nr_trim|unpriv)\w*")
+DROPPED = re.compile(
+    r"proc/slabinfo|sys/fs/cgroup/memory\.\w+|proc/sys/vm/(?:hugetlb|mmap_|legacy|nr_trim|unpriv)\w*"
+)
 FIXED = "-fixed"
 """What the name of a capture ends in that was made after the condition was mended."""
 
@@ -92,7 +94,9 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _said(what: str) -> Iterator[str]:
-    said = subprocess.run([LAB_COMMAND, what], check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    said = subprocess.run(
+        [LAB_COMMAND, what], check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
     yield from said.stdout.split()
 
 
