@@ -71,6 +71,30 @@ def test_the_interval_is_the_difference_of_the_uptimes(tmp_path: Path) -> None:
     assert (state.first.epoch_seconds, state.last.epoch_seconds) == (1000.0, 1010.0)
 
 
+def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
+    write_capture(tmp_path / "out.tar.gz", SAMPLES)
+
+    assert (tmp_path / "out.tar.gz").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_may_not_be_read_in_a_folder_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    really = os.open
+
+    def guarded(path: Path, flags: int) -> int:
+        if path.name == "slabinfo":  # root may read every file, so its mode would prove nothing
+            raise PermissionError(13, "Permission denied")
+        return really(path, flags)
+
+    (tmp_path / "proc").mkdir()
+    for name in ("uptime", "slabinfo"):
+        (tmp_path / "proc" / name).write_text("1.00 1.00\n")
+    monkeypatch.setattr(os, "open", guarded)
+
+    (snapshot,) = read_capture(tmp_path)
+
+    assert snapshot.missing == (Missing(path="proc/slabinfo", reason="not permitted"),)
+
+
 def test_a_file_that_exists_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "out.tar.gz").write_text("mine")
 
@@ -135,12 +159,31 @@ def test_two_sosreports_of_two_boots_have_no_rates(tmp_path: Path) -> None:
     assert state.rate("pgfault") is None
 
 
+def test_two_captures_without_a_boot_id_keep_their_order_and_say_what_is_assumed(tmp_path: Path) -> None:
+    for name, uptime in (("a", "5.00"), ("b", "3.00"), ("c", "9.00")):
+        (tmp_path / name).write_bytes(tar_of({"t0/proc/uptime": f"{uptime} 1.00\n"}))
+
+    backwards = state_of(read_capture(tmp_path / "a", tmp_path / "b"))
+    forwards = state_of(read_capture(tmp_path / "a", tmp_path / "c"))
+
+    assert backwards is not None and backwards.interval_seconds is None
+    assert forwards is not None and forwards.interval_seconds == 4.0
+    assert "no boot id" in forwards.notes[0]
+
+
 @pytest.mark.parametrize(
     ("files", "said"),
     [({}, "holds no sample"), ({"readme": "x"}, "holds no sample"), ({"t0/missing": "x"}, "holds no sample")],
 )
 def test_what_is_no_capture_is_said(tmp_path: Path, files: dict[str, str], said: str) -> None:
     with pytest.raises(InputError, match=said):
+        read_capture(written(tmp_path, tar_of(files)))
+
+
+def test_two_captures_in_one_are_not_mixed(tmp_path: Path) -> None:
+    files = {"db1/t0/proc/uptime": "1.00 1.00\n", "db2/t0/proc/uptime": "2.00 1.00\n"}
+
+    with pytest.raises(InputError, match="holds 2 captures; name one: db1/, db2/"):
         read_capture(written(tmp_path, tar_of(files)))
 
 
@@ -235,9 +278,19 @@ def test_a_cut_capture_gives_what_it_has_or_says_so(tmp_path: Path, cut: int) ->
         snapshots = read_capture(written(tmp_path, WHOLE[:cut]))
     except InputError:
         return
+    whole = read_capture(written(tmp_path, WHOLE))
+    assert snapshots == whole or snapshots[-1].damage.startswith("the capture is incomplete: ")
     for snapshot in snapshots:
         assert set(snapshot.files) <= {"proc/uptime", "proc/vmstat"}
         assert snapshot.text("proc/vmstat") in (None, "a 1\n")
+
+
+def test_a_tar_that_was_cut_between_two_files_is_incomplete(tmp_path: Path) -> None:
+    plain = tar_of({"t0/proc/uptime": "1.00 1.00\n", "t1/proc/uptime": "2.00 1.00\n"})
+
+    (snapshot,) = read_capture(written(tmp_path, plain[:1024]))  # a header and a block of data
+
+    assert snapshot.damage.endswith("its end is missing")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

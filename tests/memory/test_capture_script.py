@@ -46,6 +46,7 @@ def test_every_shell_writes_the_same_format(tmp_path: Path, shell: tuple[str, ..
     assert state is not None and state.interval_seconds is not None
     assert state.interval_seconds >= 1.0
     assert state.rate("pgfault")
+    assert out.stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in tmp_path.iterdir()) == ["capture.sh", "out.tar.gz"]
 
 

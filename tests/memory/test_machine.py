@@ -76,11 +76,12 @@ def test_this_machine() -> None:
 
 def test_the_nodes_a_process_may_use() -> None:
     status = "Name:\tpostgres\nMems_allowed:\t2\nMems_allowed_list:\t1\n"
-    process = process_of(Snapshot(files={"proc/42/status": status}), 42)
+    files = {"proc/42/status": status, "proc/42/cgroup": "0::/db.slice\n", "proc/1/cgroup": "0::/\n"}
+    process = process_of(Snapshot(files=files))
 
     assert process is not None
-    assert (process.comm, process.mems) == ("postgres", (1,))
-    assert process_of(Snapshot(files={}), 42) is None
+    assert (process.pid, process.comm, process.mems, process.cgroup) == (42, "postgres", (1,), "/db.slice")
+    assert process_of(Snapshot(files={"proc/1/cgroup": "0::/\n"})) is None
 
 
 @given(st.text())
@@ -89,4 +90,4 @@ def test_any_text_is_read(text: str) -> None:
     snapshot = Snapshot(files={f"proc/{name}": text for name in names} | {"sos_commands/host/uptime": text})
     machine_of(snapshot)
     uptime_of(snapshot)
-    process_of(snapshot, 1)
+    process_of(snapshot)

@@ -68,7 +68,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def samples(root: Path, seconds: float, time: Time | None = None) -> list[Snapshot]:
+def samples(root: Path, seconds: int, time: Time | None = None) -> list[Snapshot]:
     return list(read_samples(root=root, seconds=seconds, clocks=(time or Time()).clocks()))
 
 

@@ -92,6 +92,15 @@ def test_the_newest_value_is_found_in_a_capture_that_broke_off() -> None:
     assert newest is not None and newest.kibibytes.get("MemFree") == 5
 
 
+def test_a_setting_is_the_newest_that_was_read() -> None:
+    found = state(
+        at(1.0, proc__sys__vm__swappiness="60\n"), at(2.0, proc__sys__vm__swappiness="1\n"), at(3.0)
+    )
+
+    assert (found.sysctl("vm.swappiness"), found.sysctl_number("vm.swappiness")) == ("1", 1)
+    assert found.sysctl_number("vm.zone_reclaim_mode") is None
+
+
 def test_a_node_counts_in_its_vmstat_or_its_numastat() -> None:
     def node(uptime: float, scanned: int, hits: int) -> Snapshot:
         return Snapshot(

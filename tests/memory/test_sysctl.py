@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keepsane.memory.snapshot import Snapshot
-from keepsane.memory.sysctl import setter_of, settings_of, sysctl, sysctl_number
+from keepsane.memory.sysctl import profile_of, setter_of, settings_of, sysctl, sysctl_number
 
 MODE = "vm.zone_reclaim_mode"
 PROC = "proc/sys/vm/zone_reclaim_mode"
@@ -78,6 +78,13 @@ def test_a_tuned_profile_brings_what_it_includes() -> None:
 
     assert setter is not None
     assert (setter.by, setter.path, setter.line) == ("TuneD", "usr/lib/tuned/hpc-compute/tuned.conf", 2)
+
+
+def test_a_profile_without_its_file_is_named_and_sets_nothing() -> None:
+    files = {PROC: "1\n", "sos_commands/tuned/tuned-adm_active": "Current active profile: hpc-compute\n"}
+
+    assert profile_of(Snapshot(files=files)) == "hpc-compute"
+    assert setter_of(Snapshot(files=files), MODE) is None
 
 
 def test_a_profile_that_includes_itself_ends() -> None:

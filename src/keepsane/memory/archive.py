@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from keepsane.errors import InputError
 from keepsane.kernel.input import UNPACKERS
+from keepsane.memory.snapshot import Reason
 
 MAX_FILE_BYTES = 4 << 20
 """One file of /proc: zoneinfo of 8 nodes and 512 CPUs has about 2 MB."""
@@ -31,10 +32,11 @@ Wanted = Callable[[str], bool]
 
 
 class Member(NamedTuple):
-    """A file's path in the archive, without a leading "./", and its text; None where it is too large."""
+    """A file's path in the archive, without a leading "./", and its text, or the reason why there is none."""
 
     path: str
     text: str | None
+    reason: Reason | None = None
 
 
 def read_members(path: Path, wanted: Wanted) -> Iterator[Member]:
@@ -63,24 +65,28 @@ def _in_folder(root: Path, wanted: Wanted) -> Iterator[Member]:
                 raise InputError(f"{root} holds more than {MAX_MEMBERS} files; name the folder of a capture")
             path = Path(folder, name)
             inside = path.relative_to(root).as_posix()
-            if wanted(inside) and (data := _regular(path)) is not None:
-                yield Member(inside, _text(data))
+            if wanted(inside) and (member := _regular(path, inside)) is not None:
+                yield member
 
 
-def _regular(path: Path) -> bytes | None:
-    """The first bytes of a regular file; None for a link, a pipe, or what may not be read."""
+def _regular(path: Path, inside: str) -> Member | None:
+    """A regular file, read up to the limit; None for a link, a pipe and what else is no file."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError:
+        return Member(inside, None, "not permitted")
     except OSError:
         return None
     with os.fdopen(file, "rb") as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             return None
-        return stream.read(MAX_FILE_BYTES + 1)
+        return _member(inside, stream.read(MAX_FILE_BYTES + 1))
 
 
-def _text(data: bytes) -> str | None:
-    return None if len(data) > MAX_FILE_BYTES else data.decode("utf-8", "replace")
+def _member(path: str, data: bytes) -> Member:
+    if len(data) > MAX_FILE_BYTES:
+        return Member(path, None, "too large")
+    return Member(path, data.decode("utf-8", "replace"))
 
 
 class _Forward(io.RawIOBase):
@@ -88,6 +94,7 @@ class _Forward(io.RawIOBase):
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream, self._at = stream, 0
+        self.ran_out = False
 
     def tell(self) -> int:
         return self._at
@@ -104,6 +111,7 @@ class _Forward(io.RawIOBase):
             raise tarfile.ReadError(f"a header claims {size} bytes")
         data = self._stream.read(size)
         self._at += len(data)
+        self.ran_out = self.ran_out or len(data) < size
         if self._at > MAX_ARCHIVE_BYTES:
             raise tarfile.ReadError(f"it holds more than {MAX_ARCHIVE_BYTES >> 30} GB")
         return data
@@ -114,9 +122,11 @@ def _in_tar(path: Path, wanted: Wanted) -> Iterator[Member]:
         with path.open("rb") as raw:
             head = raw.peek(6)[:6]
             unpack = next((unpack for magic, unpack in UNPACKERS.items() if head.startswith(magic)), None)
-            stream = cast(BinaryIO, _Forward(unpack(raw) if unpack else raw))
-            with tarfile.TarFile(fileobj=stream, mode="r", errorlevel=0) as tar:
+            stream = _Forward(unpack(raw) if unpack else raw)
+            with tarfile.TarFile(fileobj=cast(BinaryIO, stream), mode="r", errorlevel=0) as tar:
                 yield from _members(tar, wanted)
+            if stream.ran_out:  # two blocks of zeros end a tar
+                raise tarfile.ReadError("its end is missing")
     except (OSError, EOFError, ValueError, OverflowError, RecursionError, tarfile.TarError) as error:
         raise InputError(f"cannot read {path} as a capture: {error}") from error
     except Exception as error:  # lzma.LZMAError, zlib.error and zstandard.ZstdError, without importing them
@@ -136,9 +146,9 @@ def _members(tar: tarfile.TarFile, wanted: Wanted) -> Iterator[Member]:
         if not info.isreg() or info.issparse() or not wanted(name):
             continue
         if info.size > MAX_FILE_BYTES:
-            yield Member(name, None)
+            yield Member(name, None, "too large")
         elif (file := tar.extractfile(info)) is not None:
             data = file.read()
             if len(data) < info.size:
                 raise tarfile.ReadError(f"it ends inside {name[:80]!r}")
-            yield Member(name, _text(data))
+            yield _member(name, data)

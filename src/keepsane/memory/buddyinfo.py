@@ -51,9 +51,7 @@ def parse_buddyinfo(text: str) -> tuple[BuddyZone, ...]:
 
 
 def _blocks(counts: list[str]) -> tuple[FreeBlocks, ...]:
-    return tuple(
-        FreeBlocks(order=order, count=int(count[:20])) for order, count in enumerate(counts[:MAX_ORDERS])
-    )
+    return tuple(FreeBlocks(order=order, count=int(count)) for order, count in enumerate(counts[:MAX_ORDERS]))
 
 
 def with_blocks(zones: Iterable[Zone], buddyinfo: Iterable[BuddyZone]) -> tuple[Zone, ...]:

@@ -7,16 +7,18 @@ A capture: samples of a machine as files, to be looked at elsewhere.
 
 A tar, mostly packed with gzip, or a folder: `tN` mirrors / as far as it could be read at that moment.
 `missing` has a line for each file that could not (reason, path, milliseconds where it was slow, parted by
-tabs), `time` the seconds since 1970. The interval is the difference of the uptimes. A folder without tN is
-one sample, and so is a sosreport.
+tabs), `time` the seconds since 1970, `dmesg` the kernel log. The interval is the difference of the uptimes.
+A folder without tN is one sample, and so is a sosreport.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import re
 import tarfile
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import get_args
@@ -24,9 +26,10 @@ from typing import get_args
 from keepsane.errors import InputError
 from keepsane.memory.archive import read_members
 from keepsane.memory.machine import BOOT_ID, uptime_of
-from keepsane.memory.snapshot import TIME, Missing, Reason, Snapshot
+from keepsane.memory.snapshot import DMESG, TIME, Missing, Reason, Snapshot
 
 MISSING = "missing"
+UNKNOWN_BOOT = "a capture has no boot id: that the machine was not restarted between them is only assumed"
 MAX_SAMPLES = 100_000
 MAX_MISSING = 4096
 
@@ -36,9 +39,9 @@ _FILES = (
     r"|sys/(?:devices/system/(?:node|cpu)|kernel/mm|fs/cgroup)/.{1,1000}"
     r"|(?:etc|run|usr/lib|usr/local/lib|lib)/(?:sysctl\.conf|sysctl\.d/[^/]{1,200}|tuned/.{1,300})"
     r"|run/\.containerenv|run/systemd/container|\.dockerenv"
-    r"|sos_commands/(?:host/uptime|date/date|kernel/(?:uname_-a|sysctl_-a)))"
+    r"|sos_commands/(?:(?:host|general)/uptime|tuned/tuned-adm_active|kernel/(?:uname_-a|sysctl_-a|dmesg)))"
 )
-_WANTED = re.compile(rf"(?P<top>(?:[^/]{{1,255}}/){{0,6}}?)(?P<path>{_FILES}|{MISSING}|{TIME})")
+_WANTED = re.compile(rf"(?P<top>(?:[^/]{{1,255}}/){{0,6}}?)(?P<path>{_FILES}|{MISSING}|{TIME}|{DMESG})")
 _SAMPLE = re.compile(r"(?:.{0,2000}/)?t(\d{1,9})/", re.DOTALL)
 
 
@@ -47,23 +50,29 @@ def read_capture(*paths: Path) -> tuple[Snapshot, ...]:
     Read the samples of one capture, or of several that belong together, as two sosreports of a machine.
 
     Raises InputError where a path cannot be read, is damaged before its first sample, or holds no sample.
-    A capture that breaks off later gives what it has; files that are too large for their kind are `missing`.
-    Several are put in the order of time where they name the same boot, else they keep the order given.
+    A capture that breaks off later gives what it has, and says so as the last sample's damage; files that are
+    too large are `missing`. Several captures are put in the order of time where all name the same boot, else
+    they keep the order given.
     """
-    snapshots = tuple(snapshot for path in paths for snapshot in _samples(path))
-    one_boot = len({snapshot.line(BOOT_ID) for snapshot in snapshots} - {None}) == 1
-    return tuple(sorted(snapshots, key=_moment)) if len(paths) > 1 and one_boot else snapshots
+    captures = [tuple(_samples(path)) for path in paths]
+    snapshots = tuple(snapshot for capture in captures for snapshot in capture)
+    boots = {capture[0].line(BOOT_ID) for capture in captures}
+    if len(captures) > 1 and None in boots:
+        return (*snapshots[:-1], replace(snapshots[-1], damage=UNKNOWN_BOOT))
+    return tuple(sorted(snapshots, key=_moment)) if len(captures) > 1 and len(boots) == 1 else snapshots
 
 
 def write_capture(out: Path, snapshots: Iterable[Snapshot]) -> int:
     """
     Write the samples into a new tar at `out`, packed with gzip, as they come; the number of samples.
 
+    Only its owner may read it: it holds what root alone could read, the kernel log among it.
     Raises InputError where the file exists or cannot be written.
     """
     number = 0
     try:
-        with tarfile.open(out, "x:gz", format=tarfile.PAX_FORMAT) as tar:
+        file = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(file, "wb") as stream, tarfile.open(fileobj=stream, mode="w:gz") as tar:
             for snapshot in snapshots:
                 _write(tar, f"t{number}", snapshot)
                 number += 1
@@ -95,20 +104,27 @@ def _samples(path: Path) -> Iterator[Snapshot]:
     if not path.exists():
         raise InputError(f"{path} does not exist; give a capture (tar or folder) or a sosreport")
     tops: dict[str, dict[str, str]] = {}
-    large: dict[str, list[Missing]] = {}
-    broken = _collect(path, tops, large)
-    tops = {top: files for top, files in tops.items() if any(name not in (MISSING, TIME) for name in files)}
+    unread: dict[str, list[Missing]] = {}
+    broken = _collect(path, tops, unread)
+    tops = {
+        top: files for top, files in tops.items() if any(name not in (MISSING, TIME, DMESG) for name in files)
+    }
     if broken is not None and not tops:
         raise broken
     if not tops:
         raise InputError(f"{path} holds no sample: no proc/vmstat, proc/meminfo or the like was found in it")
     sampled = [top for top in tops if _SAMPLE.fullmatch(top)]
-    for top in sorted(sampled, key=_number) if sampled else [max(tops, key=lambda top: len(tops[top]))]:
-        yield _snapshot(tops[top], large.get(top, []))
+    captures = sorted({top[: top.rindex("t")] for top in sampled})
+    if len(captures) > 1:
+        raise InputError(f"{path} holds {len(captures)} captures; name one: {', '.join(captures)[:200]}")
+    ordered = sorted(sampled, key=_number) if sampled else [max(tops, key=lambda top: len(tops[top]))]
+    for top in ordered:
+        damage = f"the capture is incomplete: {broken}" if broken and top == ordered[-1] else ""
+        yield _snapshot(tops[top], unread.get(top, []), damage)
 
 
 def _collect(
-    path: Path, tops: dict[str, dict[str, str]], large: dict[str, list[Missing]]
+    path: Path, tops: dict[str, dict[str, str]], unread: dict[str, list[Missing]]
 ) -> InputError | None:
     """Sort the files by the sample they belong to; what stopped the reading, None where nothing did."""
     try:
@@ -121,7 +137,7 @@ def _collect(
                 raise InputError(f"{path} has more than {MAX_SAMPLES} samples; cut it in parts")
             texts = tops.setdefault(top, {})
             if member.text is None:
-                large.setdefault(top, []).append(Missing(path=name, reason="too large"))
+                unread.setdefault(top, []).append(Missing(path=name, reason=member.reason or "unreadable"))
             else:
                 texts.setdefault(name, member.text)
     except InputError as error:
@@ -134,9 +150,9 @@ def _number(top: str) -> int:
     return int(found[1]) if found else 0
 
 
-def _snapshot(files: dict[str, str], large: list[Missing]) -> Snapshot:
+def _snapshot(files: dict[str, str], unread: list[Missing], damage: str) -> Snapshot:
     said = files.pop(MISSING, "")
-    return Snapshot(files=files, missing=(*_parse_missing(said), *large))
+    return Snapshot(files=files, missing=(*_parse_missing(said), *unread), damage=damage)
 
 
 def _parse_missing(text: str) -> Iterator[Missing]:

@@ -7,6 +7,7 @@
 # OUT holds t0/, t1/, ...: the machine's own files as they were at each moment. Every second only the cheap ones
 # are read, zoneinfo and buddyinfo every 10 s, pagetypeinfo, slabinfo and memory.stat first and last.
 set -u
+umask 077 # it holds what root alone could read
 
 usage() {
     sed -n '/^#   sh/s/^# *//p' "$0" >&2
@@ -20,7 +21,7 @@ note() { printf '%s\t%s\n' "$1" "${2#/}" >> "$sample/missing"; }
 keep() {
     [ -f "$1" ] || return 1
     [ -r "$1" ] || { note 'not permitted' "$1"; return 0; }
-    mkdir -p "$sample${1%/*}"
+    [ -d "$sample${1%/*}" ] || mkdir -p "$sample${1%/*}"
     cat "$1" > "$sample$1" 2> /dev/null || { rm -f "$sample$1"; note unreadable "$1"; }
 }
 
@@ -62,10 +63,20 @@ ends() {
     for folder in /sys/kernel/mm/transparent_hugepage /sys/kernel/mm/redhat_transparent_hugepage; do
         maybe "$folder/enabled" "$folder/defrag" "$folder/khugepaged/defrag" "$folder/khugepaged/pages_to_scan"
     done
+    for folder in /sys/kernel/mm/hugepages/hugepages-*kB; do
+        maybe "$folder/nr_hugepages" "$folder/free_hugepages" "$folder/resv_hugepages" "$folder/surplus_hugepages"
+    done
     for group in $groups; do
         maybe "$group/memory.max" "$group/memory.high" "$group/memory.low" "$group/memory.swap.current" \
             "$group/cpuset.mems.effective" "$group/memory.stat"
     done
+}
+
+# klog: the kernel log, for which there is no file
+klog() {
+    dmesg > "$sample/dmesg" 2> /dev/null && return
+    rm -f "$sample/dmesg"
+    note 'not permitted' dmesg
 }
 
 # once: what does not change, and who set what
@@ -90,7 +101,7 @@ take() {
     at_end=$last
     [ "$1" -gt 0 ] || at_end=yes
     if [ "$at_end" = yes ] || [ $(($1 % 10)) -eq 0 ]; then slow; fi
-    if [ "$at_end" = yes ]; then ends; fi
+    if [ "$at_end" = yes ]; then ends; klog; fi
     if [ "$1" -eq 0 ]; then once; fi
 }
 

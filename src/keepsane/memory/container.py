@@ -18,6 +18,8 @@ MARKS = {".dockerenv": "docker", "run/.containerenv": "podman"}
 """Files that a container manager leaves in the root of its containers."""
 MANAGER = "run/systemd/container"
 """Where systemd writes the manager's name, or what the manager put there."""
+MAX_CHARACTERS = 65_536
+"""Of /proc/1/cgroup, which has a line for each of a dozen controllers."""
 
 _CGROUP = re.compile(r":/[^\n]{0,400}?\b(docker|kubepods|lxc|libpod|containerd|machine-[\w.-]{1,80}nspawn)\b")
 _LXCFS = re.compile(r"^\S{1,80} /proc/(\w{1,40}) fuse\.lxcfs ", re.MULTILINE)
@@ -52,5 +54,5 @@ def _signs(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
             yield kind, f"/{path} exists"
     if manager := snapshot.line(MANAGER):
         yield manager[:40], f"/{MANAGER} says so"
-    if found := _CGROUP.search(snapshot.text("proc/1/cgroup") or ""):
+    if found := _CGROUP.search((snapshot.text("proc/1/cgroup") or "")[:MAX_CHARACTERS]):
         yield found[1], f"/proc/1/cgroup names {found[1]}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from keepsane.memory.cgroup import parse_own_cgroup
 from keepsane.memory.meminfo import parse_meminfo
 from keepsane.memory.numa import NODES, parse_list
 from keepsane.memory.snapshot import Snapshot
@@ -19,6 +20,8 @@ from keepsane.memory.vmstat import parse_vmstat
 PAGE_SIZES_KIBIBYTES = (4, 8, 16, 64)
 """Every page size that Linux runs with, but for hexagon's."""
 BOOT_ID = "proc/sys/kernel/random/boot_id"
+UPTIMES = ("sos_commands/host/uptime", "sos_commands/general/uptime")
+"""Where newer and older sosreports keep what uptime(1) said."""
 ONLINE_CPUS = "sys/devices/system/cpu/online"
 
 _UPTIME = re.compile(r"(\d{1,10}\.\d\d)(?: |\n)")
@@ -27,6 +30,7 @@ _VERSION = re.compile(r"Linux version (\S{1,200}) ")
 _UNAME = re.compile(r"Linux \S{1,255} (\d\S{1,200}) ")
 _PROCESSOR = re.compile(r"^processor\s{0,8}:", re.MULTILINE)
 _ALLOWED = re.compile(r"^Mems_allowed_list:[ \t]{1,8}([\d,-]{1,4000})$", re.MULTILINE)
+_STATUS = re.compile(r"([1-9]\d{0,9})/status", re.ASCII)
 _NAME = re.compile(r"^Name:[ \t]{1,8}(.{1,64})$", re.MULTILINE)
 
 
@@ -48,11 +52,12 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A process whose memory is asked about; `mems` are the nodes it may use."""
+    """A process whose memory is asked about: the nodes it may use, and its control group of version 2."""
 
     pid: int
     comm: str | None
     mems: tuple[int, ...] | None
+    cgroup: str | None
 
 
 def parse_uptime(text: str) -> float | None:
@@ -71,8 +76,8 @@ def uptime_of(snapshot: Snapshot) -> float | None:
     exact = parse_uptime(snapshot.text("proc/uptime") or "")
     if exact is not None:
         return exact
-    found = _UP.search(snapshot.text("sos_commands/host/uptime") or snapshot.text("uptime") or "")
-    if not found:
+    found = next((found for path in UPTIMES if (found := _UP.search(snapshot.text(path) or ""))), None)
+    if found is None:
         return None
     days, hours, minutes, only = (int(part or 0) for part in found.groups())
     return float(days * 86400 + hours * 3600 + (minutes + only) * 60)
@@ -84,7 +89,7 @@ def release_of(snapshot: Snapshot) -> str | None:
     if exact:
         return exact
     found = _VERSION.match(snapshot.text("proc/version") or "") or _UNAME.match(
-        snapshot.text("sos_commands/kernel/uname_-a") or snapshot.text("uname") or ""
+        snapshot.text("sos_commands/kernel/uname_-a") or ""
     )
     return found[1] if found else None
 
@@ -101,13 +106,20 @@ def machine_of(snapshot: Snapshot) -> Machine:
     )
 
 
-def process_of(snapshot: Snapshot, pid: int) -> Process | None:
-    """The process `pid`, where its status was read."""
-    status = snapshot.text(f"proc/{pid}/status")
-    if status is None:
+def process_of(snapshot: Snapshot) -> Process | None:
+    """The process whose /proc/PID/status was read, the one with the lowest number; None where none was."""
+    found = (_STATUS.fullmatch(path) for path, _ in snapshot.below("proc"))
+    pid = min((int(path[1]) for path in found if path), default=None)
+    if pid is None:
         return None
+    status = snapshot.text(f"proc/{pid}/status") or ""
     allowed, name = _ALLOWED.search(status), _NAME.search(status)
-    return Process(pid=pid, comm=name[1] if name else None, mems=parse_list(allowed[1]) if allowed else None)
+    return Process(
+        pid=pid,
+        comm=name[1] if name else None,
+        mems=parse_list(allowed[1]) if allowed else None,
+        cgroup=parse_own_cgroup(snapshot.text(f"proc/{pid}/cgroup") or ""),
+    )
 
 
 def option(machine: Machine, name: str) -> str | None:

@@ -97,9 +97,7 @@ def _free(found: re.Match[str]) -> FreeOfType:
         zone=found["zone"],
         type=found["type"],
         counts=tuple(
-            AtLeast(int(count.strip(">")[:20]), count[0] == ">")
-            for count in counts
-            if count.strip(">").isdigit()
+            AtLeast(int(count.strip(">")), count[0] == ">") for count in counts if count.strip(">").isdigit()
         ),
     )
 
@@ -113,5 +111,5 @@ def _pageblocks(lines: list[str]) -> Iterator[Pageblocks]:
         elif found := _BLOCKS.fullmatch(line):
             for kind, count in zip(types, found["counts"].split(), strict=False):
                 yield Pageblocks(
-                    node=int(found["node"]), zone=found["zone"], type=kind, count=int(count[:20]), mixed=mixed
+                    node=int(found["node"]), zone=found["zone"], type=kind, count=int(count), mixed=mixed
                 )

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from keepsane.memory.cgroup import CGROUP_ROOTS, CHEAP_FILES, COSTLY_FILES, LIMIT_FILES, parse_own_cgroup
 from keepsane.memory.container import MANAGER, MARKS
+from keepsane.memory.hugepages import FOLDER as HUGEPAGES_FOLDER
+from keepsane.memory.hugepages import NAMES as HUGEPAGES
 from keepsane.memory.machine import BOOT_ID, ONLINE_CPUS
 from keepsane.memory.numa import NODES
 from keepsane.memory.sysctl import ACTIVE_PROFILE, PROFILE_FOLDERS, SYSCTL_CONF, SYSCTL_FOLDERS
@@ -62,7 +64,7 @@ class Plan:
 
 
 def read_plan(root: Path, pid: int | None = None) -> Plan:
-    """Look at which nodes, settings and control groups the machine under `root` has."""
+    """Look at which nodes, settings and control groups the machine under `root` has by now."""
     nodes = [f"{NODES}/{name}" for name in _listed(root / NODES, "node[0-9]*", MAX_NODES)]
     groups = _cgroups(root, "self" if pid is None else str(pid))
     status = () if pid is None else (f"proc/{pid}/status",)
@@ -76,11 +78,16 @@ def read_plan(root: Path, pid: int | None = None) -> Plan:
             *_each(groups, (*LIMIT_FILES, *COSTLY_FILES)),
             *_each(["proc/sys/vm"], settings),
             *_each([name for name in THP_FOLDERS if (root / name).is_dir()], THP_NAMES),
+            *_each(_sizes(root), HUGEPAGES),
             *status,
         ),
         once=(*ONCE, f"proc/{'self' if pid is None else pid}/cgroup"),
         hints=(*HINTS, *_configured(root)),
     )
+
+
+def _sizes(root: Path) -> list[str]:
+    return [f"{HUGEPAGES_FOLDER}/{name}" for name in _listed(root / HUGEPAGES_FOLDER, "hugepages-*kB", 16)]
 
 
 def _each(folders: Iterable[str], names: Sequence[str]) -> Iterator[str]:
@@ -99,7 +106,7 @@ def _configured(root: Path) -> Iterator[str]:
         if not (root / folder).parent.is_symlink():  # /lib is /usr/lib on most machines
             yield from (f"{folder}/{name}" for name in _listed(root / folder, "*.conf"))
     for folder in PROFILE_FOLDERS:
-        yield from (f"{folder}/{name}/tuned.conf" for name in _listed(root / folder, "*", MAX_CHILDREN))
+        yield from (f"{folder}/{name}/tuned.conf" for name in _listed(root / folder, "*/"))
 
 
 def _cgroups(root: Path, who: str) -> tuple[str, ...]:
@@ -107,10 +114,10 @@ def _cgroups(root: Path, who: str) -> tuple[str, ...]:
     top = next((at for at in CGROUP_ROOTS if (root / at / "cgroup.controllers").is_file()), None)
     if top is None:
         return ()
-    children = [name for name in _listed(root / top, "*", 4 * MAX_CHILDREN) if (root / top / name).is_dir()]
+    children = _listed(root / top, "*/", MAX_CHILDREN)
     own = [part for part in _own(root, who).split("/") if part not in ("", ".", "..")]
     above = ["/".join(own[:depth]) for depth in range(1, len(own) + 1)]
-    return (top, *(f"{top}/{name}" for name in dict.fromkeys([*children[:MAX_CHILDREN], *above])))
+    return (top, *(f"{top}/{name}" for name in dict.fromkeys([*children, *above])))
 
 
 def _own(root: Path, who: str) -> str:

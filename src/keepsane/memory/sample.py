@@ -10,19 +10,25 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
 
+from keepsane.memory.klog import read_klog
 from keepsane.memory.plan import Plan, read_plan
-from keepsane.memory.snapshot import TIME, Missing, Reason, Snapshot
+from keepsane.memory.snapshot import DMESG, TIME, Missing, Reason, Snapshot
 
+LIVE = Path("/")
+"""The machine this runs on; another root is another machine's files, whose kernel log is not here."""
 SLOW_MILLISECONDS = 5.0
 """A read that takes more is demoted: from each second to every 10 s, from there to first and last."""
 SLOW_EVERY = 10
 MAX_FILE_BYTES = 4 << 20
 CHUNK_BYTES = 1 << 16
+OPTIONAL_FOLDERS = ("sys/fs/cgroup/", "sys/kernel/mm/transparent_hugepage/", "sys/kernel/mm/redhat")
+"""Folders in which it depends on the machine which files are there."""
 
 _REASONS: dict[int, Reason] = {
     errno.ENOENT: "absent",
@@ -122,12 +128,12 @@ class _Schedule:
 
 def read_samples(
     *,
-    root: Path = Path("/"),
-    seconds: float | None = 30,
+    root: Path = LIVE,
+    seconds: int | None = 30,
     pid: int | None = None,
     clocks: Clocks | None = None,
     stopped: Callable[[], bool] = lambda: False,
-) -> Iterator[Snapshot]:
+) -> Generator[Snapshot, None, None]:
     """
     Yield one snapshot a second, the first and the last with everything there is.
 
@@ -141,20 +147,22 @@ def read_samples(
     number, last = 0, False
     try:
         while not last:
-            last = number > 0 and (stopped() or (seconds is not None and number >= int(seconds)))
-            yield _sample(reader, schedule, number, last, clocks.now())
+            last = number > 0 and (stopped() or (seconds is not None and number >= seconds))
+            snapshot = _sample(reader, schedule, number, last, clocks.now())
+            yield _with_klog(snapshot) if root == LIVE and (last or number == 0) else snapshot
             number = max(number + 1, ceil(clocks.monotonic() - began))  # a late reader leaves samples out
             if seconds is not None:
-                number = min(number, max(int(seconds), 1))
+                number = min(number, max(seconds, 1))
             if not last:
                 clocks.sleep(max(began + number - clocks.monotonic(), 0))
     finally:
         reader.close()
 
 
-def read_sample(*, root: Path = Path("/"), pid: int | None = None, clocks: Clocks | None = None) -> Snapshot:
+def read_sample(*, root: Path = LIVE, pid: int | None = None, clocks: Clocks | None = None) -> Snapshot:
     """One snapshot with everything there is."""
-    return next(read_samples(root=root, pid=pid, clocks=clocks))
+    with closing(read_samples(root=root, pid=pid, clocks=clocks)) as samples:
+        return next(samples)
 
 
 def _scheduled(plan: Plan) -> _Schedule:
@@ -184,7 +192,11 @@ def _sample(reader: _Reader, schedule: _Schedule, number: int, last: bool, now: 
     return Snapshot(files=files, missing=tuple(missing))
 
 
-OPTIONAL_FOLDERS = ("sys/fs/cgroup/", "sys/kernel/mm/transparent_hugepage/", "sys/kernel/mm/redhat")
+def _with_klog(snapshot: Snapshot) -> Snapshot:
+    said = read_klog()
+    if isinstance(said, Missing):
+        return replace(snapshot, missing=(*snapshot.missing, said))
+    return replace(snapshot, files={**snapshot.files, DMESG: said})
 
 
 def _optional(path: str) -> bool:

@@ -15,7 +15,10 @@ Reason = Literal["absent", "not permitted", "too slow", "too large", "unreadable
 """Why a file is missing. "too slow": it was read, and took so long that it is now read less often."""
 
 TIME = "time"
-"""A path of our own in a snapshot: the time of day in seconds since 1970, which /proc tells at a price."""
+"""A path in a snapshot that no file has: the time of day, in seconds since 1970."""
+
+DMESG = "dmesg"
+"""Another: the kernel log, for which there is a system call and no file that ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +37,12 @@ class Snapshot:
 
     `files` has the text of each file that was read, by its path without the leading slash
     ("proc/vmstat"). A path that is neither there nor in `missing` was not due, or nobody asked for it.
+    `damage` says in words what is wrong with the capture it comes from, "" where nothing is.
     """
 
     files: Mapping[str, str]
     missing: tuple[Missing, ...] = ()
+    damage: str = ""
 
     def text(self, path: str) -> str | None:
         """What the file at `path` said, None where it was not read."""

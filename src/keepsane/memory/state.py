@@ -16,6 +16,8 @@ from keepsane.memory.buddyinfo import BuddyZone, parse_buddyinfo
 from keepsane.memory.cgroup import Cgroup, cgroups_of
 from keepsane.memory.container import Container, container_of
 from keepsane.memory.counters import Counters
+from keepsane.memory.hugepages import Hugepages, hugepages_of
+from keepsane.memory.klog import klog_of
 from keepsane.memory.machine import Machine, Process, machine_of, process_of, uptime_of
 from keepsane.memory.meminfo import Meminfo, parse_meminfo
 from keepsane.memory.numa import Node, nodes_of
@@ -23,6 +25,7 @@ from keepsane.memory.pagetypeinfo import Pagetypeinfo, parse_pagetypeinfo
 from keepsane.memory.psi import Pressure, Stall, parse_pressure, stalled_percent
 from keepsane.memory.slabinfo import Slab, parse_slabinfo
 from keepsane.memory.snapshot import TIME, Missing, Snapshot
+from keepsane.memory.sysctl import sysctl, sysctl_number
 from keepsane.memory.thp import Thp, lru_gen_of, thp_of
 from keepsane.memory.vmstat import parse_vmstat, vmstat
 from keepsane.memory.zoneinfo import Zoneinfo, parse_zoneinfo
@@ -68,15 +71,17 @@ class MemoryState:
     A machine, and its memory from `first` to `last`; both are the same sample where there is only one.
 
     `interval_seconds` is None for a single sample and where the machine was restarted between. `between` are
-    the samples in between, most of them with the cheap files only. `notes` say in words what a reader of the
-    numbers must know.
+    the samples in between, most of them with the cheap files only. `klog` is the kernel log.
+    `notes` say in words what a reader of the numbers must know.
     """
 
     machine: Machine
     container: Container | None
     process: Process | None
     thp: Thp | None
+    hugepages: tuple[Hugepages, ...]
     lru_gen: int | None
+    klog: str | None
     first: MemorySample
     last: MemorySample
     between: tuple[MemorySample, ...] = ()
@@ -91,6 +96,14 @@ class MemoryState:
     def newest(self, what: Callable[[MemorySample], T | None]) -> T | None:
         """The last value that `what` gives for a sample: a broken-off capture has no full last one."""
         return next((value for sample in reversed(self.samples) if (value := what(sample)) is not None), None)
+
+    def sysctl(self, name: str) -> str | None:
+        """The newest value of a setting ("vm.zone_reclaim_mode"); None where the kernel has none."""
+        return self.newest(lambda sample: sysctl(sample.snapshot, name))
+
+    def sysctl_number(self, name: str) -> int | None:
+        """The same where it is one whole number."""
+        return self.newest(lambda sample: sysctl_number(sample.snapshot, name))
 
     def delta(self, name: str) -> int | None:
         """By how much the vmstat counter `name` rose from first to last, under whatever spelling it has."""
@@ -164,11 +177,11 @@ def sample_of(snapshot: Snapshot) -> MemorySample:
     )
 
 
-def state_of(snapshots: Iterable[Snapshot], pid: int | None = None) -> MemoryState | None:
+def state_of(snapshots: Iterable[Snapshot]) -> MemoryState | None:
     """
     Put samples together, in the order of time; None where there is not one.
 
-    The machine's facts are those of the first sample. `pid` names a process whose status was read too.
+    The facts about the machine and the process are those of the first sample.
     """
     samples = tuple(sample_of(snapshot) for snapshot in snapshots)
     if not samples:
@@ -179,9 +192,11 @@ def state_of(snapshots: Iterable[Snapshot], pid: int | None = None) -> MemorySta
     return MemoryState(
         machine=machine,
         container=container_of(first.snapshot),
-        process=None if pid is None else process_of(first.snapshot, pid),
+        process=process_of(first.snapshot),
         thp=thp_of(first.snapshot),
+        hugepages=hugepages_of(last.snapshot) or hugepages_of(first.snapshot),
         lru_gen=lru_gen_of(first.snapshot),
+        klog=klog_of(last.snapshot) or klog_of(first.snapshot),
         first=first,
         last=last,
         between=samples[1:-1],
@@ -193,7 +208,7 @@ def state_of(snapshots: Iterable[Snapshot], pid: int | None = None) -> MemorySta
 def _notes(
     samples: tuple[MemorySample, ...], machine: Machine, again: Machine, interval: float | None
 ) -> list[str]:
-    notes = []
+    notes = [sample.snapshot.damage for sample in samples if sample.snapshot.damage]
     if len(samples) == 1:
         notes.append("there is one sample only: what is happening cannot be told, only what is there")
     elif interval is None and None in (samples[0].uptime_seconds, samples[-1].uptime_seconds):

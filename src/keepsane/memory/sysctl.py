@@ -36,6 +36,7 @@ MAX_INCLUDES = 16
 _SETTING = re.compile(r"\s{0,40}-?\s{0,8}(?P<name>[\w./*-]{1,200}?)\s{0,40}=\s{0,40}(?P<value>\S.{0,400}|)")
 _SECTION = re.compile(r"\s{0,40}\[(?P<name>[\w-]{1,80})\]\s{0,40}")
 _INCLUDE = re.compile(r"\s{0,40}include\s{0,8}=\s{0,8}(?P<names>\S.{0,400})")
+_ACTIVE = re.compile(r"Current active profile: ([\w. -]{1,400})")
 _PROFILE_NAME = re.compile(r"[\w.-]{1,100}")
 
 
@@ -88,7 +89,8 @@ def setter_of(snapshot: Snapshot, name: str) -> Setting | None:
     """
     The place the present value comes from; None where no place sets it to what it is.
 
-    None means the kernel's own default, or a value written by hand or by a program since the boot.
+    None means the kernel's own default, a value written by hand or by a program since the boot, or a file
+    that was not read: a TuneD profile may be active (profile_of()) without its file being in a capture.
     """
     value = sysctl(snapshot, name)
     settings = settings_of(snapshot, name)
@@ -98,8 +100,14 @@ def setter_of(snapshot: Snapshot, name: str) -> Setting | None:
 
 
 def profile_of(snapshot: Snapshot) -> str | None:
-    """The active TuneD profile, or several with blanks between; None where there is none."""
-    return snapshot.line(ACTIVE_PROFILE)
+    """
+    The active TuneD profile, or several with blanks between; None where there is none.
+
+    Accepted format where only tuned-adm was asked, as in a sosreport:
+        Current active profile: hpc-compute
+    """
+    said = _ACTIVE.search(snapshot.text("sos_commands/tuned/tuned-adm_active") or "")
+    return snapshot.line(ACTIVE_PROFILE) or (said[1].strip() if said else None)
 
 
 def _lines(snapshot: Snapshot, path: str) -> list[str]:
