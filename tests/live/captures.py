@@ -23,7 +23,7 @@ from tests.live.guests import LAB_COMMAND, lab_folder
 
 CASES = Path(__file__).parent.parent / "cases" / "memory"
 DROPPED = re.compile(
-    r"proc/slabinfo|sys/fs/cgroup/memory\.\w+|proc/sys/vm/(?:hugetlb|mmap_|legacy|nr_trim|unpriv)\w*"
+    r"dmesg|proc/slabinfo|sys/fs/cgroup/memory\.\w+|proc/sys/vm/(?:hugetlb|mmap_|legacy|unpriv)\w*"
 )
 FIXED = "-fixed"
 """What the name of a capture ends in that was made after the condition was mended."""
@@ -49,6 +49,14 @@ def boot_conditions() -> tuple[Capture, ...]:
     """Boot what has no fresh capture yet, and give every capture."""
     subprocess.run([LAB_COMMAND, "memory"], check=True, stdin=subprocess.DEVNULL)
     return read_captures()
+
+
+def boot_mended(series: str, condition: str, command: str, folder: Path) -> tuple[Path, Path]:
+    """Captures of a guest in `condition` before and after it ran a command that is said to mend it."""
+    release = next(release for release in _said("kernels") if release.startswith(f"{series}."))
+    boot: list[str | Path] = [LAB_COMMAND, "memory-verify", release, condition, command, folder]
+    subprocess.run(boot, check=True, stdin=subprocess.DEVNULL)
+    return folder / f"{condition}.tar.gz", folder / f"{condition}{FIXED}.tar.gz"
 
 
 def read_captures() -> tuple[Capture, ...]:
