@@ -36,6 +36,7 @@ CONDITIONS: Mapping[str, Condition] = {
     "zone-reclaim-off": Condition(
         above={"numa_miss": 500}, below={"pgscan_direct": 1, "zone_reclaim_failed": 0}
     ),
+    "zone-reclaim-armed": Condition(below=_HEALTHY),
     "zone-reclaim-classic-3": _ZONE_RECLAIM,
     "zone-reclaim-classic-5": _ZONE_RECLAIM,
     "zone-reclaim-classic-7": _ZONE_RECLAIM,
@@ -55,6 +56,7 @@ CONDITIONS: Mapping[str, Condition] = {
     "real-shortage": Condition(
         above={"workingset_refault_file": 500, "allocstall": 2}, below={"oom_kill": 0}
     ),
+    "hugepage-hoard": Condition(below={"oom_kill": 0}),
     "cgroup-limit": Condition(above={"cgroup.max": 10}, below={"allocstall": 1}, promised="cgroup.max"),
     "cgroup-oom": Condition(above={"cgroup.oom_kill": 0.1}, below={"allocstall": 1}),
     "dirty-writeback": Condition(above={"stalled.io": 100_000}, below={"pgscan_direct": 1}),
