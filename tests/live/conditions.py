@@ -30,6 +30,11 @@ class Condition:
 
 _HEALTHY = {"allocstall": 1, "compact_stall": 1, "pswpout": 0, "oom_kill": 0, "zone_reclaim_failed": 0}
 _ZONE_RECLAIM = Condition(above={"pgscan_direct": 500}, below={"allocstall": 1, "pswpout": 0})
+# In 6.12 "lru_gen_shrink_node()" returns early unless pages may be written and unmapped; not in Debian's 6.1.
+_MGLRU = Condition(
+    above={"zone_reclaim_failed@6.12": 500, "pgscan_direct@6.1": 500},
+    below={"pgscan_direct@6.12": 1, "zone_reclaim_success@6.12": 0, "allocstall": 1},
+)
 
 CONDITIONS: Mapping[str, Condition] = {
     "zone-reclaim-on": replace(_ZONE_RECLAIM, promised="pgscan_direct"),
@@ -40,12 +45,10 @@ CONDITIONS: Mapping[str, Condition] = {
     "zone-reclaim-classic-3": _ZONE_RECLAIM,
     "zone-reclaim-classic-5": _ZONE_RECLAIM,
     "zone-reclaim-classic-7": _ZONE_RECLAIM,
-    # The gate of "lru_gen_shrink_node()": 6.12 has it, Debian's 6.1 has not.
-    "zone-reclaim-mglru-1": Condition(
-        above={"zone_reclaim_failed@6.12": 500, "pgscan_direct@6.1": 500},
-        below={"pgscan_direct@6.12": 1, "zone_reclaim_success@6.12": 0, "allocstall": 1},
-        promised="zone_reclaim_failed@6.12",
-    ),
+    "zone-reclaim-mglru-1": replace(_MGLRU, promised="zone_reclaim_failed@6.12"),
+    "zone-reclaim-mglru-3": _MGLRU,
+    "zone-reclaim-mglru-5": _MGLRU,
+    "zone-reclaim-mglru-7": _ZONE_RECLAIM,
     "node-hog": Condition(above={"numa_miss": 500}, below={"pgscan_direct": 1}),
     "bound": Condition(above={"pswpin": 50, "pswpout": 50}),
     "bound-policy": Condition(above={"pgscan_kswapd": 500}, below={"pswpout": 0}),
