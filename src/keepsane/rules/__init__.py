@@ -29,6 +29,11 @@ FAMILIES = {
     "stack_overflow": "keepsane.kernel.oops",
     "modules": "keepsane.model",
     "zone_reclaim": "keepsane.memory.state",
+    "shortage": "keepsane.memory.state",
+    "direct_reclaim": "keepsane.memory.state",
+    "nodes": "keepsane.memory.state",
+    "cpuset": "keepsane.memory.state",
+    "thrashing": "keepsane.memory.state",
 }
 """
 The modules of this room that hold rules, in the order in which a reader meets them, each with the module
