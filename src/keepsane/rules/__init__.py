@@ -34,6 +34,10 @@ FAMILIES = {
     "nodes": "keepsane.memory.state",
     "cpuset": "keepsane.memory.state",
     "thrashing": "keepsane.memory.state",
+    "memory_limit": "keepsane.memory.state",
+    "writeback": "keepsane.memory.state",
+    "numa_balancing": "keepsane.memory.state",
+    "pressure": "keepsane.memory.state",
 }
 """
 The modules of this room that hold rules, in the order in which a reader meets them, each with the module
