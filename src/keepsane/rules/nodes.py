@@ -20,8 +20,8 @@ from keepsane.rules.memory_zones import (
     scanned_rate,
 )
 from keepsane.rules.setting_advice import is_without
+from keepsane.rules.zone_reclaim_mode import MODE
 
-MODE = "vm.zone_reclaim_mode"
 _REFERENCES = (
     "Documentation/admin-guide/mm/numa_memory_policy.rst",
     "Documentation/admin-guide/cgroup-v2.rst, cpuset.mems",
