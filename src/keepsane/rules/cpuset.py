@@ -13,7 +13,7 @@ from keepsane.rules import CannotTell, Clear, rule
 from keepsane.rules.memory_binding import (
     Bound,
     bound,
-    is_in_need,
+    in_need,
     knows_bindings,
     said_mems,
     starved,
@@ -37,9 +37,9 @@ def bind_starved(
     or is killed, with any amount free elsewhere.
 
     How we know: cpuset.mems.effective of the group, or Mems_allowed_list of the process, names some of the
-    nodes with memory only; the largest zone of each of these is near its low watermark, while another node
-    has more than twice its high one; and the group stood still for memory (memory.pressure), or, where that
-    is not known, pages were scanned.
+    nodes with memory only; the largest zone of each of these is near its high watermark or below, while
+    another node has more than twice as much; and the group stood still for memory (memory.pressure),
+    or, where that is not known, pages were scanned.
 
     What to do: give the cpuset more nodes.
 
@@ -54,13 +54,11 @@ def bind_starved(
         missing = "two samples of pgscan_* are needed" if has_zones(state) else _NO_ZONES
         yield CannotTell(f"{groups[0].name} is bound to {said_mems(groups[0])}; {missing}")
         return
-    for one in groups:
-        if is_in_need(
-            state, one, scanned, scans_per_second=scans_per_second, stalled_percent=stalled_percent
-        ):
-            yield _is_starved(state, one, scanned)
-            return
-    yield Clear(_not_starved(state, groups[0]))
+    one = in_need(state, scans_per_second=scans_per_second, stalled_percent=stalled_percent)
+    if one is None:
+        yield Clear(_not_starved(state, groups[0]))
+        return
+    yield _is_starved(state, one, scanned)
 
 
 @rule("movable-only-mems", on=MemoryState)

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from keepsane.memory.state import MemoryState
-from keepsane.model import Advice, Evidence, Finding
+from keepsane.model import Advice, Evidence, Finding, Severity
 from keepsane.rules import CannotTell, Clear, rule
 from keepsane.rules.memory_amount import available_percent, free_percent, kibibytes, said_kibibytes
 from keepsane.rules.memory_quote import MEMINFO, quote_file, quote_risen
-from keepsane.rules.memory_zones import has_zones, imbalance, nodes_with_memory, said_imbalance
+from keepsane.rules.memory_zones import has_zones, latest_imbalance, nodes_with_memory, said_imbalance
 from keepsane.rules.setting_advice import SCALE_FACTOR, start_kswapd_earlier
 
 _REFERENCES = (
@@ -18,8 +18,11 @@ _REFERENCES = (
     "mm/vmscan.c, do_try_to_free_pages(), balance_pgdat()",
 )
 _TWO_SAMPLES = "two samples of allocstall and pgscan_* in /proc/vmstat are needed"
-SHORT_PERCENT = 5.0
+SHORT_PERCENT = 10.0
 """With less memory available than this share, memory is short, and no watermark helps."""
+
+HARMLESS_PERCENT = 2.0
+"""Tasks that stand still for memory a smaller share of the time than this hardly suffer."""
 
 
 @rule("global-direct-reclaim", on=MemoryState)
@@ -33,7 +36,7 @@ def global_direct_reclaim(
     wants a page must search for one itself and stands still meanwhile: latency spikes without a shortage.
 
     How we know: allocstall, which counts tasks entering direct reclaim, rises by more than one per second,
-    and pgscan_direct is more than a fifth of all pages scanned, while MemAvailable is 5 % of memory or more.
+    and pgscan_direct is more than a fifth of all pages scanned, while MemAvailable is 10 % of memory or more.
 
     What to do: let kswapd start earlier, by a larger vm.watermark_scale_factor (since 4.6), or
     vm.min_free_kbytes on older kernels.
@@ -56,7 +59,7 @@ def global_direct_reclaim(
     compactions = state.rate("compact_stall") or 0.0
     large = compactions * 2 >= stalls
     yield Finding(
-        severity="note" if large else "warning",
+        severity="note" if large else _severity(state),
         confidence="low" if large else "high",
         title="tasks must free memory themselves: kswapd starts too late",
         evidence=_evidence(state, ("allocstall", "pgscan_direct", "pgscan_kswapd")),
@@ -82,6 +85,7 @@ def kswapd_too_late(
     low one is reached again. In such a burst some tasks have to free memory themselves.
 
     How we know: kswapd_low_wmark_hit_quickly rises by more than one per second, and allocstall rises too.
+    Information only where tasks stood still for memory less than 2 % of the time (PSI).
 
     What to do: a larger distance between the watermarks: vm.watermark_scale_factor, or vm.min_free_kbytes
     where that is missing.
@@ -101,7 +105,7 @@ def kswapd_too_late(
         yield why_other
         return
     yield Finding(
-        severity="warning",
+        severity=_severity(state),
         confidence="medium",
         title="bursts of allocations overtake kswapd",
         evidence=_evidence(state, ("kswapd_low_wmark_hit_quickly", "allocstall")),
@@ -189,12 +193,18 @@ def _other_cause(state: MemoryState) -> CannotTell | Clear | None:
         return Clear(f"only {available:.1f} % of memory is available: it is short, and no watermark helps")
     if len(nodes_with_memory(state)) > 1 and not has_zones(state):
         return CannotTell("/proc/zoneinfo was not read: tasks may be kept on one node that is full")
-    found = imbalance(state)
+    found = latest_imbalance(state)
     if found is not None and found.free is not None:
         return Clear(
             f"{said_imbalance(state, found)} Tasks are kept on the full node; watermarks do not help"
         )
     return None
+
+
+def _severity(state: MemoryState) -> Severity:
+    """A warning, unless pressure stall information says that hardly anybody waits."""
+    stalled = state.stalled_percent("memory", "some")
+    return "info" if stalled is not None and stalled < HARMLESS_PERCENT else "warning"
 
 
 def _said_available(state: MemoryState) -> str:

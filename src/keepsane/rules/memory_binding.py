@@ -7,7 +7,14 @@ from typing import NamedTuple
 
 from keepsane.memory.state import MemoryState
 from keepsane.rules.memory_quote import cgroup_file
-from keepsane.rules.memory_zones import Imbalance, has_plenty, is_full, main_zones, nodes_with_memory
+from keepsane.rules.memory_zones import (
+    Imbalance,
+    has_plenty,
+    is_full,
+    main_zones,
+    nodes_with_memory,
+    scanned_rate,
+)
 
 
 class Bound(NamedTuple):
@@ -66,14 +73,17 @@ def waited_percent(state: MemoryState, one: Bound) -> float | None:
     return None if one.group is None else state.cgroup_stalled_percent(one.group)
 
 
-def is_in_need(
-    state: MemoryState, one: Bound, scanned: float, *, scans_per_second: float, stalled_percent: float
-) -> bool:
-    """Whether its nodes are full and it waits; where that is not known, whether anything is reclaimed."""
-    if starved(state, one) is None:
-        return False
-    waited = waited_percent(state, one)
-    return scanned >= scans_per_second if waited is None else waited >= stalled_percent
+def in_need(
+    state: MemoryState, *, scans_per_second: float = 100.0, stalled_percent: float = 1.0
+) -> Bound | None:
+    """The first that waits on full nodes; where its waiting is not known, pages are scanned."""
+    scanned = scanned_rate(state) or 0.0
+    for one in bound(state):
+        waited = waited_percent(state, one)
+        waits = scanned >= scans_per_second if waited is None else waited >= stalled_percent
+        if waits and starved(state, one) is not None:
+            return one
+    return None
 
 
 def said_mems(one: Bound) -> str:

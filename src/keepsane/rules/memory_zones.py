@@ -11,7 +11,7 @@ from keepsane.memory.state import MemorySample, MemoryState
 from keepsane.rules.memory_amount import said_pages
 
 FULL = 1.2
-"""A zone that holds less free memory than its low watermark times this is full."""
+"""A zone that holds less free memory than its high watermark times this is full: kswapd keeps it there."""
 PLENTY = 2.0
 """A zone has plenty that holds more than its high watermark times this."""
 
@@ -35,8 +35,8 @@ def main_zones(sample: MemorySample) -> tuple[Zone, ...]:
 
 
 def is_full(zone: Zone) -> bool:
-    """Whether the zone has little more than its low watermark free, or less."""
-    return zone.low_pages > 0 and zone.free_pages < FULL * zone.low_pages
+    """Whether the zone has little more than its high watermark free, or less."""
+    return zone.high_pages > 0 and zone.free_pages < FULL * zone.high_pages
 
 
 def has_plenty(zone: Zone) -> bool:
@@ -61,9 +61,15 @@ def imbalance(state: MemoryState) -> Imbalance | None:
     return next((one for one in found if one.free), found[0] if found else None)
 
 
+def latest_imbalance(state: MemoryState) -> Imbalance | None:
+    """What the newest sample with zones saw: what is reclaimed in the end is not for want of a free node."""
+    latest = next((sample for sample in reversed(state.samples) if sample.zoneinfo is not None), None)
+    return next(_imbalances(latest), None) if latest is not None else None
+
+
 def _imbalances(sample: MemorySample) -> Iterator[Imbalance]:
     zones = main_zones(sample)
-    full = min(filter(is_full, zones), key=lambda one: one.free_pages / one.low_pages, default=None)
+    full = min(filter(is_full, zones), key=lambda one: one.free_pages / one.high_pages, default=None)
     if full is not None:
         rich = filter(has_plenty, zones)
         yield Imbalance(sample, full, max(rich, key=lambda one: one.free_pages, default=None))

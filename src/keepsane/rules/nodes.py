@@ -9,12 +9,12 @@ from keepsane.kernel.zone import zone_name
 from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Evidence, Finding
 from keepsane.rules import CannotTell, Clear, rule
-from keepsane.rules.memory_binding import bound, is_in_need, knows_bindings, said_mems
+from keepsane.rules.memory_binding import in_need, knows_bindings, said_mems
 from keepsane.rules.memory_quote import ZONEINFO, quote_file, quote_risen, quote_zone
 from keepsane.rules.memory_zones import (
     Imbalance,
     has_zones,
-    imbalance,
+    latest_imbalance,
     nodes_with_memory,
     said_imbalance,
     scanned_rate,
@@ -40,7 +40,7 @@ def node_imbalance(
     machine from reclaiming. Where it reclaims nevertheless, tasks are kept on the full node: by numactl or
     mbind(), a cpuset, or zone reclaim. Where it only moves over, memory is slower to reach, no more.
 
-    How we know: the largest zone of one node has less than 1.2 times its low watermark free, that of another
+    How we know: the largest zone of one node has less than 1.2 times its high watermark free, that of another
     more than twice its high watermark. A warning where pages are scanned at the same time; information where
     only numa_foreign of the full node rises, by 5 % of its numa_hit or more.
 
@@ -89,15 +89,11 @@ def _imbalance(state: MemoryState) -> tuple[Imbalance | None, CannotTell | Clear
         return None, Clear("the machine has one node with memory: all of it is near")
     if not has_zones(state):
         return None, CannotTell("/proc/zoneinfo was not read: which node is full is not known")
-    found = imbalance(state)
+    found = latest_imbalance(state)
     if found is None or found.free is None:
         return None, Clear(said_imbalance(state, found) if found else "no node is full")
-    for one in bound(state):
-        needs = is_in_need(
-            state, one, scanned_rate(state) or 0.0, scans_per_second=_SCANS_PER_SECOND, stalled_percent=1.0
-        )
-        if needs:
-            return None, Clear(f"{one.name} is bound to {said_mems(one)}: bind-starved judges that")
+    if (one := in_need(state)) is not None:
+        return None, Clear(f"{one.name} is bound to {said_mems(one)}: bind-starved judges that")
     return found, Clear("")
 
 

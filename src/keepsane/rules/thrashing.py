@@ -9,8 +9,9 @@ from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Evidence, Finding
 from keepsane.rules import CannotTell, Clear, rule
 from keepsane.rules.memory_amount import free_percent, page_kibibytes, said_kibibytes
+from keepsane.rules.memory_binding import in_need, said_mems
 from keepsane.rules.memory_quote import MEMINFO, quote_change, quote_file, quote_risen, quote_zone
-from keepsane.rules.memory_zones import Imbalance, imbalance, said_imbalance, scanned_rate
+from keepsane.rules.memory_zones import Imbalance, latest_imbalance, said_imbalance, scanned_rate
 from keepsane.rules.shortage import PRESSURE
 
 _REFERENCES = ("mm/workingset.c, Double CLOCK lists", "Documentation/accounting/psi.rst")
@@ -146,7 +147,7 @@ def swap_with_free(
     What it means: pages go to swap for the sake of a node or zone that is full, while another has plenty.
 
     How we know: pswpout rises, more than 10 % of memory was free in every sample, pages were scanned for the
-    whole machine, and a zone near its low watermark was seen beside one with plenty.
+    whole machine, and a zone near its high watermark or below was seen beside one with plenty.
 
     What to do: spread the memory over the nodes: numactl --interleave=all for the large process, and
     vm.zone_reclaim_mode 0.
@@ -166,7 +167,10 @@ def swap_with_free(
     if scanned < out:
         yield Clear(f"{said}, but not for want of it in the machine: a control group is at its limit")
         return
-    found = imbalance(state)
+    if (one := in_need(state)) is not None:
+        yield Clear(f"{said}; {one.name} is bound to {said_mems(one)}: bind-starved judges that")
+        return
+    found = latest_imbalance(state)
     if found is None or found.free is None:
         yield CannotTell(
             f"{said}; no full zone was seen beside one with plenty, so which is short is not known"

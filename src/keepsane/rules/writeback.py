@@ -98,7 +98,7 @@ def _moments(state: MemoryState) -> tuple[Dirty, ...]:
             continue
         limit, background = counters.get("nr_dirty_threshold"), counters.get("nr_dirty_background_threshold")
         pages = counters.total(("nr_dirty", "nr_writeback", "nr_unstable"))
-        if limit and background and pages is not None:
+        if limit is not None and background is not None and pages is not None:
             found.append(Dirty(pages, (limit + background) // 2))
     return tuple(found)
 

@@ -97,6 +97,10 @@ def zone_reclaim_armed(state: MemoryState) -> Iterator[Finding | CannotTell | Cl
     if scanned >= 1:
         yield Clear(f"pages are being scanned, {scanned:.0f} per second: the other rules judge that")
         return
+    failed = state.rate("zone_reclaim_failed")
+    if failed and failed >= 10 and state.delta("zone_reclaim_success") is not None:
+        yield Clear(f"it is being tried, {failed:.0f} times per second: zone-reclaim-in-vain judges that")
+        return
     yield Finding(
         severity="info",
         confidence="high",
