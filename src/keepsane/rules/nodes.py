@@ -10,7 +10,7 @@ from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Evidence, Finding
 from keepsane.rules import CannotTell, Clear, rule
 from keepsane.rules.memory_binding import in_need, knows_bindings, said_mems
-from keepsane.rules.memory_quote import ZONEINFO, quote_file, quote_risen, quote_zone
+from keepsane.rules.memory_quote import ZONEINFO, quote_change, quote_risen, quote_zone
 from keepsane.rules.memory_zones import (
     Imbalance,
     has_zones,
@@ -42,7 +42,7 @@ def node_imbalance(
 
     How we know: the largest zone of one node has less than 1.2 times its high watermark free, that of another
     more than twice its high watermark. A warning where pages are scanned at the same time; information where
-    only numa_foreign of the full node rises, by 5 % of its numa_hit or more.
+    only numa_foreign of the full node rises, to 5 % or more of numa_foreign and numa_hit together.
 
     What to do: spread the memory of the large process over the nodes: numactl --interleave=all, or
     NUMAPolicy=interleave in its systemd unit; databases have settings of their own.
@@ -66,9 +66,7 @@ def node_imbalance(
     if held and (why_other := _by_another(state, said)):
         yield why_other
         return
-    moved = (
-        f"; {foreign:.0f} % as many pages as it served were taken elsewhere" if foreign is not None else ""
-    )
+    moved = "" if foreign is None else f"; {foreign:.0f} % of the pages meant for it came from elsewhere"
     yield Finding(
         severity="warning" if held else "info",
         confidence="medium",
@@ -109,12 +107,14 @@ def _by_another(state: MemoryState, said: str) -> CannotTell | Clear | None:
 
 
 def _foreign_percent(state: MemoryState, found: Imbalance) -> float | None:
-    """How many pages were meant for the full node and taken elsewhere, by what it served; None for a few."""
+    """The share of pages meant for the full node that were taken elsewhere; None where they are few."""
     node = found.full.node
     if node is None:
         return None
     foreign, hits = state.node_rate(node, "numa_foreign"), state.node_rate(node, "numa_hit")
-    return None if not foreign or not hits or foreign < _SCANS_PER_SECOND else 100 * foreign / hits
+    if foreign is None or hits is None or foreign < _SCANS_PER_SECOND:
+        return None
+    return 100 * foreign / (foreign + hits)
 
 
 def _of_zones(state: MemoryState, found: Imbalance) -> Iterator[Evidence]:
@@ -126,7 +126,9 @@ def _of_zones(state: MemoryState, found: Imbalance) -> Iterator[Evidence]:
 def _of_placement(state: MemoryState, found: Imbalance) -> Iterator[Evidence]:
     for name in ("pgscan_direct", "pgscan_kswapd"):
         yield from quote_risen(state, name)
-    yield from quote_file(state, f"sys/devices/system/node/node{found.full.node}/numastat", r"^numa_foreign ")
+    yield from quote_change(
+        state, f"sys/devices/system/node/node{found.full.node}/numastat", r"^numa_foreign "
+    )
 
 
 def _interleave(found: Imbalance) -> Advice:
@@ -134,6 +136,6 @@ def _interleave(found: Imbalance) -> Advice:
     return Advice(
         text="find what is bound to the full node (policies: grep -l bind: /proc/*/numa_maps) and spread it: "
         "start it with numactl --interleave=all, or NUMAPolicy=interleave in its systemd unit",
-        verify=f"{free} has less free memory in {ZONEINFO}, and pgscan_* rise by less",
+        verify=f"{free} has less free memory in /{ZONEINFO}, and pgscan_* rise by less",
         risk="half of its memory is then on the other node, which is slower to reach",
     )

@@ -10,8 +10,8 @@ from keepsane.rules.memory_amount import kibibytes
 
 CONF = "/etc/sysctl.d/90-memory.conf"
 SCALE_FACTOR, MIN_FREE = "vm.watermark_scale_factor", "vm.min_free_kbytes"
-MOST_SCALE_FACTOR = 1000
-"""The kernel's own limit until 5.18; a tenth of each zone."""
+MOST_SCALE_FACTOR = 500
+"""A twentieth of each zone is the most that is advised; the kernel took 1000 at the most until 5.18."""
 
 
 def is_without(state: MemoryState, name: str) -> bool:
@@ -52,7 +52,7 @@ def start_kswapd_earlier(state: MemoryState, *, text: str, verify: str) -> Advic
     """
     factor, least = state.sysctl_number(SCALE_FACTOR), state.sysctl_number(MIN_FREE)
     if factor is not None:
-        name, now, wanted = SCALE_FACTOR, factor, min(max(5 * factor, 50), MOST_SCALE_FACTOR // 2)
+        name, now, wanted = SCALE_FACTOR, factor, min(max(5 * factor, 50), MOST_SCALE_FACTOR)
     elif least is not None:
         name, now, wanted = MIN_FREE, least, _more_free(state, least)
     else:

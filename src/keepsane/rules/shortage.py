@@ -11,7 +11,7 @@ from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Evidence, Finding
 from keepsane.rules import CannotTell, Clear, rule
 from keepsane.rules.memory_amount import available_percent, kibibytes, percent_of_memory, said_kibibytes
-from keepsane.rules.memory_quote import MEMINFO, quote_change, quote_file, quote_risen
+from keepsane.rules.memory_quote import MEMINFO, cgroup_file, quote_change, quote_file, quote_risen
 from keepsane.rules.memory_zones import scanned_rate
 
 PRESSURE = "proc/pressure/memory"
@@ -123,7 +123,7 @@ def oom_kill_now(state: MemoryState) -> Iterator[Finding | CannotTell | Clear]:
         severity="error",
         confidence="high",
         title=f"the kernel killed {killed} process{'es' if killed > 1 else ''} {where}",
-        evidence=(*quote_risen(state, "oom_kill"), *_logged(state)),
+        evidence=(*quote_risen(state, "oom_kill"), *_of_group(state, group), *_logged(state)),
         explanation="The kernel log has a report for each: who asked, what was short, who was killed.",
         advice=(
             Advice(
@@ -167,13 +167,20 @@ def _holder(state: MemoryState) -> str:
 def _evidence(state: MemoryState) -> tuple[Evidence, ...]:
     lines = ("MemTotal", "MemFree", "MemAvailable", "AnonPages")
     said = [one for name in lines for one in quote_file(state, MEMINFO, rf"^{name}:")]
-    return (*said, *quote_change(state, PRESSURE, r"^some "), *quote_risen(state, "pgscan_direct"))
+    names = ("workingset_refault_file", "workingset_refault_anon")
+    risen = (one for name in names for one in quote_risen(state, name))
+    return (*said, *quote_change(state, PRESSURE, r"^some "), *risen)
 
 
 def _group_that_killed(state: MemoryState) -> str | None:
     # Events of a group count in those above it too: the deepest one is meant.
     paths = [one.path for one in state.last.cgroups if state.cgroup_delta(one.path, "oom_kill")]
     return max((path for path in paths if path != "/"), key=lambda path: path.count("/"), default=None)
+
+
+def _of_group(state: MemoryState, path: str | None) -> Iterator[Evidence]:
+    if path is not None:
+        yield from quote_change(state, cgroup_file(state, path, "memory.events"), r"^oom_kill ")
 
 
 def _logged(state: MemoryState) -> Iterator[Evidence]:

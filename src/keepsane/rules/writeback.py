@@ -106,8 +106,8 @@ def _moments(state: MemoryState) -> tuple[Dirty, ...]:
 def _let_less_pile_up(state: MemoryState, written: float) -> Advice:
     """Size both limits by the pace of the disk; no command where that is none, or would raise them."""
     pace = round(written * page_kibibytes(state) * 1024)
-    background = max(_rounded(pace), 16 * _MEBIBYTE)
-    limit = max(_rounded(4 * pace), 64 * _MEBIBYTE)
+    background = max(_rounded(pace), 4 * _MEBIBYTE)
+    limit = max(_rounded(4 * pace), 16 * _MEBIBYTE)
     now = state.newest(lambda sample: sample.vmstat and sample.vmstat.get("nr_dirty_threshold"))
     if not pace or not isinstance(now, int) or limit >= now * page_kibibytes(state) * 1024:
         return Advice(
