@@ -78,12 +78,12 @@ def test_dirty_limits_are_sized_by_the_disk_and_undone_by_the_ratios() -> None:
     assert advice.verify is not None and "below 20480" in advice.verify
 
 
-def test_a_group_gets_a_quarter_more_and_the_way_back() -> None:
-    # 536870912 bytes and a quarter, 134217728, are 671088640.
+def test_a_group_gets_twice_as_much_where_the_machine_has_it_and_the_way_back() -> None:
+    # Twice 536870912 bytes are 1073741824; 4000000 kB are available, half of which is more than 524288 kB.
     advice = advice_of("group-at-its-limit", "memcg-limit-not-host")
-    assert advice.command == "echo 671088640 > /sys/fs/cgroup/system.slice/web.service/memory.max"
+    assert advice.command == "echo 1073741824 > /sys/fs/cgroup/system.slice/web.service/memory.max"
     assert advice.undo == "echo 536870912 > /sys/fs/cgroup/system.slice/web.service/memory.max"
-    assert "systemctl set-property web.service MemoryMax=671088640" in advice.text
+    assert "systemctl set-property web.service MemoryMax=1073741824" in advice.text
 
 
 def test_a_name_made_to_run_a_command_is_quoted() -> None:
@@ -98,5 +98,5 @@ def test_a_name_made_to_run_a_command_is_quoted() -> None:
     assert made is not None
     found = [one for one in run((made,)) if isinstance(one, Finding)]
     assert [one.advice[0].command for one in found] == [
-        "echo 671088640 > '/sys/fs/cgroup/a;reboot $(x)/memory.max'"
+        "echo 1073741824 > '/sys/fs/cgroup/a;reboot $(x)/memory.max'"
     ]

@@ -136,11 +136,12 @@ def _severity(found: Reached, waited: float | None, stalled_percent: float) -> S
 
 
 def _raise_limit(state: MemoryState, found: Reached) -> Advice:
-    """A quarter more, where the machine has that."""
-    more = -(-found.limit_bytes // 4 // _MEBIBYTE) * _MEBIBYTE
+    """Twice as much, or what half of the available memory allows; no command for less than an eighth more."""
     available = least_kibibytes(state, "MemAvailable")
-    verify = f"`{found.limit.removeprefix('memory.')}` in memory.events of the group stands still"
-    if available is None or more > available * 1024 // 2:
+    more = min(found.limit_bytes, (available or 0) * 1024 // 2) // _MEBIBYTE * _MEBIBYTE
+    event = found.limit.removeprefix("memory.")
+    verify = f"`{event}` in memory.events of the group rises by far less than {found.times} in the same time"
+    if 8 * more < found.limit_bytes:
         return Advice(text="let the program use less, or move it to a larger machine", verify=verify)
     value = found.limit_bytes + more
     file = shlex.quote("/" + cgroup_file(state, found.path, found.limit))
@@ -150,7 +151,8 @@ def _raise_limit(state: MemoryState, found: Reached) -> Advice:
         f"systemctl set-property {unit[0]} {setting}={value}" if unit else "change it where the group is made"
     )
     return Advice(
-        text=f"raise {found.limit} by a quarter, to {said_kibibytes(value / 1024)}; to keep it: {keep}",
+        text=f"raise {found.limit} to {said_kibibytes(value / 1024)}, and again where that is not enough; to "
+        f"keep it: {keep}",
         command=f"echo {value} > {file}",
         undo=f"echo {found.limit_bytes} > {file}",
         verify=verify,

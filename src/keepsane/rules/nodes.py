@@ -63,7 +63,7 @@ def node_imbalance(
     if not held and (foreign is None or foreign < foreign_percent):
         yield Clear(f"{said}: nothing is thrown out for it")
         return
-    if held and (why_other := _by_another(state, said)):
+    if held and (why_other := _by_another(state, found, said)):
         yield why_other
         return
     moved = "" if foreign is None else f"; {foreign:.0f} % of the pages meant for it came from elsewhere"
@@ -95,12 +95,14 @@ def _imbalance(state: MemoryState) -> tuple[Imbalance | None, CannotTell | Clear
     return found, Clear("")
 
 
-def _by_another(state: MemoryState, said: str) -> CannotTell | Clear | None:
+def _by_another(state: MemoryState, found: Imbalance, said: str) -> CannotTell | Clear | None:
     mode = state.sysctl_number(MODE)
     if mode is None and not is_without(state, MODE):
         return CannotTell(f"{said}; {MODE} was not read, and may be what does it")
     if mode:
         return Clear(f"{said}, and {MODE} is {mode}: the rules of zone reclaim judge that")
+    if found.full.boost_pages:
+        return Clear(f"{said}, which a watermark boost of {found.full.boost_pages} pages explains")
     if state.first.cgroups and not knows_bindings(state):
         return CannotTell(f"{said}; cpuset.mems.effective of no control group was read")
     return None
