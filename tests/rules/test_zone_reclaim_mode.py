@@ -8,8 +8,8 @@ import pytest
 from keepsane.memory.snapshot import Missing, Snapshot
 from keepsane.memory.state import MemoryState, state_of
 from keepsane.model import Failure, RuledOut
-from keepsane.rules import load, run
-from keepsane.rules.zone_reclaim_mode import said_mode
+from keepsane.rules import CannotTell, load, run
+from keepsane.rules.zone_reclaim_mode import said_mode, why_not_armed
 
 load()
 FILE = "proc/sys/vm/zone_reclaim_mode"
@@ -82,3 +82,10 @@ def test_a_file_that_is_gone_is_told_from_one_that_was_not_read() -> None:
         zone_reclaim({"proc/sys/vm/swappiness": "60\n"}, (Missing(path=FILE, reason="not permitted"),))
         == unread
     )
+
+
+def test_a_damaged_capture_never_says_that_a_kernel_has_no_such_setting() -> None:
+    snapshot = Snapshot(files={"proc/sys/vm/swappiness": "60\n"}, damage="its end is missing")
+    made = state_of((snapshot,))
+    assert made is not None
+    assert isinstance(why_not_armed(made), CannotTell)

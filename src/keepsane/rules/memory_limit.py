@@ -47,7 +47,8 @@ def memcg_limit_not_host(
 
     When it is wrong: a group that reads many files fills its limit with page cache and gets along well.
     """
-    if {group.path for group in state.first.cgroups} == {"/"}:
+    damaged = any(sample.snapshot.damage for sample in state.samples)
+    if {group.path for group in state.first.cgroups} == {"/"} and not damaged:
         yield Clear("there is no control group that could have a limit")
         return
     if not state.first.cgroups or state.interval_seconds is None:

@@ -15,6 +15,8 @@ from keepsane.rules.setting_advice import change
 
 SETTING = "kernel.numa_balancing"
 _PATH = "proc/sys/kernel/numa_balancing"
+_BEHIND = "unevictable_pgs_culled"
+"""A counter that stands behind those of NUMA balancing in every vmstat since 2.6.28."""
 _COUNTERS = ("numa_hint_faults", "numa_hint_faults_local", "numa_pages_migrated")
 
 
@@ -94,12 +96,14 @@ def _moves_on(state: MemoryState, explanation: str, faults: float) -> Finding:
 
 
 def _cannot_be(state: MemoryState, mode: int | None) -> CannotTell | Clear | None:
-    if len(nodes_with_memory(state)) == 1:
-        return Clear("the machine has one node with memory: there is nothing to balance")
     if all(sample.vmstat is None for sample in state.samples):
         return CannotTell("/proc/vmstat was not read")
+    if count(state, "numa_hint_faults") is None and count(state, _BEHIND) is None:
+        return CannotTell("/proc/vmstat has no numa_hint_faults, and its end is missing")
     if count(state, "numa_hint_faults") is None:
         return Clear("this kernel has no NUMA balancing: /proc/vmstat counts no numa_hint_faults")
+    if len(nodes_with_memory(state)) == 1:
+        return Clear("the machine has one node with memory: there is nothing to balance")
     if mode is None:
         return None
     if mode & 1 == 0:

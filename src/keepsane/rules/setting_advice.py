@@ -15,11 +15,11 @@ MOST_SCALE_FACTOR = 500
 
 
 def is_without(state: MemoryState, name: str) -> bool:
-    """Whether this kernel has no such setting: others of its folder were read, and this is absent."""
+    """Whether this kernel has no such setting: others of its folder were read, and nothing was lost."""
     path = "proc/sys/" + name.replace(".", "/")
     folder = path.rpartition("/")[0]
     for sample in state.samples:
-        if sample.snapshot.text(path) is not None:
+        if sample.snapshot.damage or sample.snapshot.text(path) is not None:
             return False
         reasons = [one.reason for one in sample.missing if one.path == path]
         if reasons:

@@ -55,6 +55,9 @@ def dirty_writeback_stall(
         return
     above = 100 * sum(one.pages >= one.free_run_pages for one in moments) / len(moments)
     pages = min(one.pages for one in moments)
+    if not pages:
+        yield Clear("what waited to be written was written in between")
+        return
     seconds = pages / written if written else float("inf")
     said = f"{said_pages(state, pages)} or more were waiting to be written, " + (
         f"{seconds:.0f} s of work at {said_pages(state, written)} per second" if written else "and none was"
