@@ -100,3 +100,20 @@ def test_a_name_made_to_run_a_command_is_quoted() -> None:
     assert [one.advice[0].command for one in found] == [
         "echo 1073741824 > '/sys/fs/cgroup/a;reboot $(x)/memory.max'"
     ]
+
+
+def test_a_group_that_is_full_of_page_cache_gets_four_times_as_much() -> None:
+    # Three times 64 MiB, 201326592 bytes, are less than half of the 3000000 kB that are available.
+    group = "sys/fs/cgroup/lab/"
+    files = {
+        group + "memory.max": "67108864\n",
+        group + "memory.stat": "anon 1048576\nfile 65798144\n",
+        "proc/meminfo": "MemTotal:  8000000 kB\nMemAvailable:  3000000 kB\n",
+    }
+    first = files | {"proc/uptime": "100.00 1.00\n", group + "memory.events": "max 1\noom_kill 0\n"}
+    last = files | {"proc/uptime": "110.00 1.00\n", group + "memory.events": "max 901\noom_kill 0\n"}
+    made = state_of((Snapshot(files=first), Snapshot(files=last)))
+    assert made is not None
+    advice = next(one for one in run((made,)) if isinstance(one, Finding)).advice[0]
+    assert advice.command == "echo 268435456 > /sys/fs/cgroup/lab/memory.max"
+    assert advice.verify == "`max` in memory.events of the group rises by less than 90.0 per second"

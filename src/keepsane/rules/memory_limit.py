@@ -137,11 +137,15 @@ def _severity(found: Reached, waited: float | None, stalled_percent: float) -> S
 
 
 def _raise_limit(state: MemoryState, found: Reached) -> Advice:
-    """Twice as much, or what half of the available memory allows; no command for less than an eighth more."""
+    """Size the limit by what the group holds and the machine has; no command for less than an eighth more."""
     available = least_kibibytes(state, "MemAvailable")
-    more = min(found.limit_bytes, (available or 0) * 1024 // 2) // _MEBIBYTE * _MEBIBYTE
+    wanted = found.limit_bytes * (3 if _is_mostly_cache(state, found.path) else 1)
+    more = min(wanted, (available or 0) * 1024 // 2) // _MEBIBYTE * _MEBIBYTE
     event = found.limit.removeprefix("memory.")
-    verify = f"`{event}` in memory.events of the group rises by far less than {found.times} in the same time"
+    seconds = state.interval_seconds or 1
+    verify = (
+        f"`{event}` in memory.events of the group rises by less than {found.times / seconds:.1f} per second"
+    )
     if 8 * more < found.limit_bytes:
         return Advice(text="let the program use less, or move it to a larger machine", verify=verify)
     value = found.limit_bytes + more
@@ -159,3 +163,11 @@ def _raise_limit(state: MemoryState, found: Reached) -> Advice:
         verify=verify,
         risk="as much less for the rest of the machine",
     )
+
+
+def _is_mostly_cache(state: MemoryState, path: str) -> bool:
+    # Page cache grows into what it is given, and is given back as soon as others need it.
+    groups = (group for sample in reversed(state.samples) for group in sample.cgroups)
+    stat = next((group.stat for group in groups if group.path == path and group.stat is not None), None)
+    file, anon = (stat.get("file"), stat.get("anon")) if stat is not None else (None, None)
+    return file is not None and anon is not None and file > anon

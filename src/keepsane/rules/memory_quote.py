@@ -14,6 +14,7 @@ from keepsane.memory.vmstat import spellings
 from keepsane.model import Evidence
 
 VMSTAT, ZONEINFO, MEMINFO = "proc/vmstat", "proc/zoneinfo", "proc/meminfo"
+PRESSURE = "proc/pressure/memory"
 
 
 def quote_file(

@@ -10,9 +10,8 @@ from keepsane.memory.machine import option
 from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Finding
 from keepsane.rules import CannotTell, Clear, rule
-from keepsane.rules.memory_quote import quote_change, quote_risen
+from keepsane.rules.memory_quote import PRESSURE, quote_change, quote_risen
 
-PATH = "proc/pressure/memory"
 _PSI_SINCE = (4, 20)
 
 
@@ -53,7 +52,7 @@ def psi_silent_warning(
         severity="info",
         confidence="high" if why_none else "medium",
         title="memory pressure (PSI) is silent about this",
-        evidence=(*quote_risen(state, "pgscan_direct"), *quote_change(state, PATH, r"^some ")),
+        evidence=(*quote_risen(state, "pgscan_direct"), *quote_change(state, PRESSURE, r"^some ")),
         explanation=f"{said}, and {how}.",
         advice=(Advice(text="watch pgscan_direct and allocstall in /proc/vmstat, not the pressure"),),
         references=("Documentation/accounting/psi.rst", "mm/vmscan.c, __node_reclaim()"),
@@ -70,6 +69,6 @@ def _why_none(state: MemoryState) -> str:
     if version is not None and version < _PSI_SINCE:
         return f"{state.machine.release} has no /proc/pressure/memory, which came with 4.20"
     absent = any(
-        one.path == PATH and one.reason == "absent" for sample in state.samples for one in sample.missing
+        one.path == PRESSURE and one.reason == "absent" for sample in state.samples for one in sample.missing
     )
     return "this kernel has no /proc/pressure/memory; psi=1 may switch it on" if absent else ""

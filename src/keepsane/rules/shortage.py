@@ -11,10 +11,9 @@ from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Evidence, Finding
 from keepsane.rules import CannotTell, Clear, rule
 from keepsane.rules.memory_amount import available_percent, kibibytes, percent_of_memory, said_kibibytes
-from keepsane.rules.memory_quote import MEMINFO, cgroup_file, quote_change, quote_file, quote_risen
+from keepsane.rules.memory_quote import MEMINFO, PRESSURE, cgroup_file, quote_change, quote_file, quote_risen
 from keepsane.rules.memory_zones import scanned_rate
 
-PRESSURE = "proc/pressure/memory"
 _HOLDERS = (
     ("AnonPages", "the memory of processes"),
     ("Shmem", "shared memory and tmpfs"),

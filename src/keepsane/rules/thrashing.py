@@ -10,9 +10,8 @@ from keepsane.model import Advice, Evidence, Finding
 from keepsane.rules import CannotTell, Clear, rule
 from keepsane.rules.memory_amount import free_percent, page_kibibytes, said_kibibytes
 from keepsane.rules.memory_binding import in_need, said_mems
-from keepsane.rules.memory_quote import MEMINFO, quote_change, quote_file, quote_risen, quote_zone
+from keepsane.rules.memory_quote import MEMINFO, PRESSURE, quote_change, quote_file, quote_risen, quote_zone
 from keepsane.rules.memory_zones import Imbalance, latest_imbalance, said_imbalance, scanned_rate
-from keepsane.rules.shortage import PRESSURE
 
 _REFERENCES = ("mm/workingset.c, Double CLOCK lists", "Documentation/accounting/psi.rst")
 _MUCH_FREE_PERCENT = 10.0
