@@ -92,3 +92,10 @@ def test_sizes_are_said_in_the_unit_that_a_reader_would_take() -> None:
     # 64 kB pages, as meminfo and vmstat together say: 6400 kB of slabs in 100 pages.
     large = {"proc__meminfo": "SUnreclaim: 6400 kB\n", "proc__vmstat": "nr_slab_unreclaimable 100\n"}
     assert said_pages(state("", **large), 1600) == "100 MB"
+
+
+def test_meminfo_that_lxcfs_answers_for_a_container_says_nothing_of_the_machine() -> None:
+    mounts = "lxcfs /proc/meminfo fuse.lxcfs rw,nosuid,nodev,relatime 0 0\n"
+    lines = "MemTotal: 640000 kB\nMemAvailable: 6400 kB\n"
+    assert available_percent(state("", proc__meminfo=lines)) == 1.0
+    assert available_percent(state("", proc__meminfo=lines, proc__mounts=mounts)) is None

@@ -25,6 +25,9 @@ from keepsane.rules.memory_zones import has_zones, nodes_with_memory, said_imbal
 _REFERENCES = ("Documentation/admin-guide/cgroup-v2.rst, cpuset.mems",)
 _NO_ZONES = "/proc/zoneinfo was not read: which zones are full is not known"
 
+HARMFUL_PERCENT = 5.0
+"""Who stands still for memory a smaller share of the time than this may well be meant to stay on its node."""
+
 
 @rule("bind-starved", on=MemoryState)
 def bind_starved(
@@ -39,7 +42,8 @@ def bind_starved(
     How we know: cpuset.mems.effective of the group, or Mems_allowed_list of the process, names some of the
     nodes with memory only; the largest zone of each of these is near its high watermark or below, while
     another node has more than twice as much; and the group stood still for memory (memory.pressure),
-    or, where that is not known, pages were scanned.
+    or, where that is not known, pages were scanned. Information only where it and the machine stood still
+    less than 5 % of the time.
 
     What to do: give the cpuset more nodes.
 
@@ -118,7 +122,7 @@ def _is_starved(state: MemoryState, one: Bound, scanned: float) -> Finding:
     zones = (found.full, found.free) if found else ()
     how = "It may wait" if waited is None else f"It stood still for memory {waited:.0f} % of the time"
     return Finding(
-        severity="warning",
+        severity="info" if _is_harmless(state, waited) else "warning",
         confidence="medium" if waited is None else "high",
         title=f"{one.name} may only use {said_mems(one)}, and that is full",
         evidence=(
@@ -130,6 +134,13 @@ def _is_starved(state: MemoryState, one: Bound, scanned: float) -> Finding:
         advice=(_widen(state, one, f"far fewer than {scanned:.0f} pages are scanned per second (pgscan_*)"),),
         references=_REFERENCES,
     )
+
+
+def _is_harmless(state: MemoryState, waited: float | None) -> bool:
+    # Now and then the group's own pressure rises by far less than the machine's.
+    machine = state.stalled_percent("memory", "some")
+    known = [percent for percent in (waited, machine) if percent is not None]
+    return waited is not None and max(known) < HARMFUL_PERCENT
 
 
 def _not_starved(state: MemoryState, one: Bound) -> str:

@@ -188,7 +188,7 @@ def _other_cause(state: MemoryState) -> CannotTell | Clear | None:
     """What else makes tasks reclaim: memory is short, or they are bound to a node that is full."""
     available = available_percent(state)
     if available is None:
-        return CannotTell("/proc/meminfo does not say how much memory is available")
+        return CannotTell("/proc/meminfo does not say how much of the machine's memory is available")
     if available < SHORT_PERCENT:
         return Clear(f"only {available:.1f} % of memory is available: it is short, and no watermark helps")
     if len(nodes_with_memory(state)) > 1 and not has_zones(state):

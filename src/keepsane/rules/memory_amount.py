@@ -34,11 +34,13 @@ def percent_of_memory(state: MemoryState, amount_kibibytes: int | None) -> float
 
 def available_percent(state: MemoryState) -> float | None:
     """
-    The least share of memory that could be had without swapping, while the samples were taken.
+    The least share of the machine's memory that could be had without swapping while the samples were taken.
 
     Kernels before 3.14 have no MemAvailable; free memory, the lists of file pages and reclaimable slabs are
     then the most that it can be. Source: mm/show_mem.c, si_mem_available().
     """
+    if _is_of_container(state):
+        return None
     said = least_kibibytes(state, "MemAvailable")
     if said is None:
         parts = ("MemFree", "Active(file)", "Inactive(file)", "SReclaimable")
@@ -49,8 +51,8 @@ def available_percent(state: MemoryState) -> float | None:
 
 
 def free_percent(state: MemoryState) -> float | None:
-    """The least share of memory that was free while the samples were taken."""
-    return percent_of_memory(state, least_kibibytes(state, "MemFree"))
+    """The least share of the machine's memory that was free while the samples were taken."""
+    return None if _is_of_container(state) else percent_of_memory(state, least_kibibytes(state, "MemFree"))
 
 
 def count(state: MemoryState, name: str) -> int | None:
@@ -68,6 +70,11 @@ def said_kibibytes(amount: float) -> str:
 def said_pages(state: MemoryState, pages: float) -> str:
     """Say a number of pages as a size."""
     return said_kibibytes(pages * page_kibibytes(state))
+
+
+def _is_of_container(state: MemoryState) -> bool:
+    """Whether lxcfs answers meminfo for a container: vmstat beside it is the host's, and does not fit."""
+    return state.container is not None and "meminfo" in state.container.replaced
 
 
 def _meminfo(sample: MemorySample, name: str) -> int | None:

@@ -38,7 +38,7 @@ def memcg_limit_not_host(
     What it means: the group reclaims its own pages, waits, and in the end one of its processes is killed. To
     the program in it, a container, this looks like a machine without memory.
 
-    How we know: max, high or oom_kill in memory.events of a group with a limit rose, while MemAvailable of
+    How we know: max or high in memory.events of a group with a limit rose, while MemAvailable of
     the machine is 10 % or more. Events count in the groups above too: the deepest one with a limit is meant.
     An error where a process was killed, a warning where the group stood still for memory (memory.pressure)
     5 % of the time, information where it did not.
@@ -107,7 +107,9 @@ def _reached(state: MemoryState) -> Reached | None:
 
 
 def _limits(state: MemoryState, group: Cgroup) -> Iterator[Reached]:
-    killed = state.cgroup_delta(group.path, "oom_kill") or 0
+    # oom_kill alone may be a kill for want of the machine's memory.
+    oom, kills = state.cgroup_delta(group.path, "oom"), state.cgroup_delta(group.path, "oom_kill")
+    killed = kills if oom and kills else 0
     for limit, event in (("memory.max", "max"), ("memory.high", "high")):
         size = _limit(state, group.path, limit)
         times = state.cgroup_delta(group.path, event) or 0

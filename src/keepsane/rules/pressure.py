@@ -47,7 +47,7 @@ def psi_silent_warning(
     if stalled is not None and stalled >= stalled_percent:
         yield Clear(f"{said}, and memory pressure shows it: {stalled:.1f} % of the time")
         return
-    how = why_none or "memory pressure did not rise: this kernel does not count the waiting of zone reclaim"
+    how = why_none or "memory pressure did not rise; kernels such as 5.10 do not count zone reclaim there"
     yield Finding(
         severity="info",
         confidence="high" if why_none else "medium",

@@ -50,7 +50,7 @@ def real_shortage(
     """
     available = available_percent(state)
     if available is None:
-        yield CannotTell("/proc/meminfo does not say how much memory is available")
+        yield CannotTell("/proc/meminfo does not say how much of the machine's memory is available")
         return
     said = f"{available:.1f} % of memory was available at the least"
     if available >= available_percent_below:
@@ -102,7 +102,7 @@ def oom_kill_now(state: MemoryState) -> Iterator[Finding | CannotTell | Clear]:
     for whom, is in the kernel log.
 
     How we know: oom_kill in /proc/vmstat rose (since 4.13). It counts kills at the limit of a control group
-    too; memory.events of the group then rose with it.
+    too; oom and oom_kill in memory.events of the group then rise with it.
 
     What to do: run keepsane explain on the kernel log: the report says which zone, node or control group had
     no memory, and who held it.
@@ -116,7 +116,7 @@ def oom_kill_now(state: MemoryState) -> Iterator[Finding | CannotTell | Clear]:
     if not killed:
         yield Clear("the kernel killed no process for want of memory while the samples were taken")
         return
-    group = _group_that_killed(state)
+    group = _group_that_killed(state, killed)
     where = f"at the limit of the control group {group}" if group else "for want of memory"
     yield Finding(
         severity="error",
@@ -171,10 +171,15 @@ def _evidence(state: MemoryState) -> tuple[Evidence, ...]:
     return (*said, *quote_change(state, PRESSURE, r"^some "), *risen)
 
 
-def _group_that_killed(state: MemoryState) -> str | None:
-    # Events of a group count in those above it too: the deepest one is meant.
-    paths = [one.path for one in state.last.cgroups if state.cgroup_delta(one.path, "oom_kill")]
-    return max((path for path in paths if path != "/"), key=lambda path: path.count("/"), default=None)
+def _group_that_killed(state: MemoryState, killed: int) -> str | None:
+    # oom_kill counts kills for want of the machine's memory too, oom the group's own limit alone.
+    # Events of a group count in those above it as well: the deepest one is meant.
+    paths = [
+        one.path
+        for one in state.last.cgroups
+        if state.cgroup_delta(one.path, "oom") and state.cgroup_delta(one.path, "oom_kill") == killed
+    ]
+    return max(paths, key=lambda path: path.count("/"), default=None)
 
 
 def _of_group(state: MemoryState, path: str | None) -> Iterator[Evidence]:
