@@ -30,7 +30,7 @@ def advice_of(slug: str, rule: str) -> Advice:
 
 
 # vm.rst: watermark_scale_factor is in 10,000ths of memory, 10 by default and 1000 at the most until 5.18.
-@pytest.mark.parametrize(("now", "wanted"), [(1, 50), (10, 50), (40, 200), (90, 450), (400, 500)])
+@pytest.mark.parametrize(("now", "wanted"), [(1, 100), (10, 100), (40, 200), (90, 450), (400, 500)])
 def test_the_scale_factor_rises_with_the_present_one(now: int, wanted: int) -> None:
     advice = start_kswapd_earlier(
         state(proc__sys__vm__watermark_scale_factor=f"{now}\n"), text="x", verify="y"

@@ -69,7 +69,9 @@ def global_direct_reclaim(
             if large
             else ""
         ),
-        advice=_earlier(state, f"allocstall in /proc/vmstat rises by far less than {stalls:.1f} per second"),
+        advice=_earlier(
+            state, f"allocstall in /proc/vmstat rises more slowly than by {stalls:.1f} per second"
+        ),
         references=_REFERENCES,
     )
 

@@ -46,13 +46,14 @@ def change(state: MemoryState, name: str, value: int, *, text: str, verify: str,
 
 def start_kswapd_earlier(state: MemoryState, *, text: str, verify: str) -> Advice | None:
     """
-    Advise a larger gap between the watermarks, five times the present one, or a larger min_free_kbytes.
+    Advise a larger gap between the watermarks, or a larger min_free_kbytes.
 
-    Kernels before 4.6 have no watermark_scale_factor. None where neither was read, or it is large already.
+    The gap becomes five times the present one, and a hundredth of each zone at the least. Kernels before 4.6
+    have no watermark_scale_factor. None where neither was read, or it is large already.
     """
     factor, least = state.sysctl_number(SCALE_FACTOR), state.sysctl_number(MIN_FREE)
     if factor is not None:
-        name, now, wanted = SCALE_FACTOR, factor, min(max(5 * factor, 50), MOST_SCALE_FACTOR)
+        name, now, wanted = SCALE_FACTOR, factor, min(max(5 * factor, 100), MOST_SCALE_FACTOR)
     elif least is not None:
         name, now, wanted = MIN_FREE, least, _more_free(state, least)
     else:
