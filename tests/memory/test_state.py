@@ -178,3 +178,15 @@ def test_any_files_make_a_state(samples: list[dict[str, str]]) -> None:
         found.rate("pgfault")
         found.rates("pgfault")
         found.stalled_percent("memory", "some")
+
+
+def test_a_control_groups_stall_is_a_share_of_the_interval() -> None:
+    # 250000 of 10 s, 10000000 microseconds, are 2.5 %.
+    group = "sys/fs/cgroup/db/"
+    line = "some avg10=0.00 avg60=0.00 avg300=0.00 total={}\n"
+    first = {"proc/uptime": "100.00 1.00\n", group + "memory.pressure": line.format(1000)}
+    last = {"proc/uptime": "110.00 1.00\n", group + "memory.pressure": line.format(251_000)}
+    state = state_of((Snapshot(files=first), Snapshot(files=last)))
+    assert state is not None
+    assert state.cgroup_stalled_percent("/db") == 2.5
+    assert state.cgroup_stalled_percent("/web") is None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What every rule about memory must keep to: its cases, its quotes, and missing files."""
+"""What every rule about memory must keep to: its cases, its quotes, and what missing files may change."""
 
 from __future__ import annotations
 
@@ -69,6 +69,7 @@ def test_one_sample_alone_says_nothing_of_rates(case: MemoryCase) -> None:
 
 @ids
 def test_a_command_comes_with_its_undo_and_its_check(case: MemoryCase) -> None:
-    for answer in answers(case.state()):
-        for advice in answer.advice if isinstance(answer, Finding) else ():
-            assert advice.command is None or (advice.undo and advice.verify), advice.text
+    findings = [answer for answer in answers(case.state()) if isinstance(answer, Finding)]
+    for finding in findings:
+        for advice in finding.advice:
+            assert advice.command is None or (advice.undo and advice.verify), finding.rule

@@ -121,6 +121,11 @@ class MemoryState:
         """By how much an event of the control group `path` rose: max, oom_kill, ..."""
         return self._risen(lambda sample: _cgroup_event(sample, path, name))
 
+    def cgroup_stalled_percent(self, path: str) -> float | None:
+        """The share of the interval in which some task of the control group `path` stood still for memory."""
+        first, last = (_cgroup_stall(sample, path) for sample in (self.first, self.last))
+        return stalled_percent(first, last, self.interval_seconds)
+
     def rates(self, name: str) -> tuple[Rate, ...]:
         """The counter's rate from each sample to the next, where both have it: short bursts show here."""
         found: list[Rate] = []
@@ -259,6 +264,11 @@ def _node_counter(sample: MemorySample, number: int, name: str) -> int | None:
 def _cgroup_event(sample: MemorySample, path: str, name: str) -> int | None:
     events = next((group.events for group in sample.cgroups if group.path == path), None)
     return None if events is None else events.get(name)
+
+
+def _cgroup_stall(sample: MemorySample, path: str) -> Stall | None:
+    pressure = next((group.pressure for group in sample.cgroups if group.path == path), None)
+    return None if pressure is None else pressure.some
 
 
 def _stall(sample: MemorySample, resource: str, who: str) -> Stall | None:

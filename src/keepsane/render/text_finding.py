@@ -28,7 +28,7 @@ def paragraph(text: str, first: str, rest: str | None = None) -> str:
 
 
 def where_words(evidence: Evidence) -> str:
-    """Say where a quoted line stands: `line 7`, or `t1/proc/vmstat line 7` where the input is many files."""
+    """Say where a quoted line stands: `line 7`, or `t1/proc/vmstat line 7` where there are several files."""
     return f"{evidence.file} line {evidence.line}" if evidence.file else f"line {evidence.line}"
 
 

@@ -41,6 +41,15 @@ FAMILIES = {
     "supposed": "keepsane.kernel.supposed",
     "allocation_cma": "keepsane.kernel.alloc_failure",
     "memory_report": "keepsane.kernel.mem_report",
+    "shortage": "keepsane.memory.state",
+    "direct_reclaim": "keepsane.memory.state",
+    "nodes": "keepsane.memory.state",
+    "cpuset": "keepsane.memory.state",
+    "thrashing": "keepsane.memory.state",
+    "memory_limit": "keepsane.memory.state",
+    "writeback": "keepsane.memory.state",
+    "numa_balancing": "keepsane.memory.state",
+    "pressure": "keepsane.memory.state",
 }
 """
 The modules of this room that hold rules, in the order in which a reader meets them, each with the module

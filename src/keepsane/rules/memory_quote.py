@@ -6,18 +6,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from keepsane.kernel.zone import Zone, zone_name
+from keepsane.memory.cgroup import CGROUP_ROOTS
 from keepsane.memory.snapshot import Snapshot
 from keepsane.memory.state import MemorySample, MemoryState
 from keepsane.memory.vmstat import spellings
 from keepsane.model import Evidence
 
-VMSTAT = "proc/vmstat"
+VMSTAT, ZONEINFO, MEMINFO = "proc/vmstat", "proc/zoneinfo", "proc/meminfo"
+PRESSURE = "proc/pressure/memory"
 
 
 def quote_file(
     state: MemoryState, path: str, pattern: str | re.Pattern[str] = r".", note: str = ""
 ) -> Iterator[Evidence]:
-    """Quote the first line of the newest `path` in which `pattern` is found; nothing where none is."""
+    """Quote the first line of the newest `path` in which `pattern` is found; nothing where there is none."""
     for sample in reversed(state.samples):
         found = _quoted(sample.snapshot, path, pattern, note, _name(state, sample))
         if found is not None:
@@ -41,6 +44,34 @@ def quote_risen(state: MemoryState, name: str, note: str = "") -> Iterator[Evide
             found = _quoted(sample.snapshot, VMSTAT, pattern, said, _name(state, sample))
             if found is not None:
                 yield found
+
+
+def quote_change(state: MemoryState, path: str, pattern: str | re.Pattern[str]) -> Iterator[Evidence]:
+    """Quote the line of `path` in which `pattern` is found, of the first and of the last sample."""
+    for sample in (state.first, state.last) if state.first is not state.last else (state.last,):
+        found = _quoted(sample.snapshot, path, pattern, "", _name(state, sample))
+        if found is not None:
+            yield found
+
+
+def quote_zone(state: MemoryState, sample: MemorySample, zone: Zone) -> Iterator[Evidence]:
+    """Quote what zoneinfo says of a zone's free pages, with its watermarks in the note."""
+    head, inside = f"Node {zone.node}, zone {zone.name}".replace(" ", ""), False
+    for number, line in enumerate((sample.snapshot.text(ZONEINFO) or "").splitlines(), 1):
+        if line.startswith("Node "):
+            inside = line.replace(" ", "") == head
+        elif inside and line.lstrip().startswith("pages free"):
+            note = f"{zone_name(zone)}: low {zone.low_pages}, high {zone.high_pages}"
+            yield Evidence(number, line.strip(), note, f"{_name(state, sample)}/{ZONEINFO}")
+            return
+
+
+def cgroup_file(state: MemoryState, path: str, name: str) -> str:
+    """The file of a control group, under the root where the samples have it."""
+    inner = f"{path.strip('/')}/{name}".lstrip("/")
+    files = [f"{root}/{inner}" for root in CGROUP_ROOTS]
+    known = (file for file in files for one in state.samples if one.snapshot.text(file) is not None)
+    return next(known, files[-1])
 
 
 def _name(state: MemoryState, sample: MemorySample) -> str:

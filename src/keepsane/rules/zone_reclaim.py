@@ -5,15 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from keepsane.kernel.zone import Zone, zone_name
 from keepsane.memory.state import MemoryState
-from keepsane.memory.sysctl import setter_of
 from keepsane.model import Advice, Evidence, Finding
 from keepsane.rules import CannotTell, Clear, rule
-from keepsane.rules.memory_quote import quote_file, quote_risen
+from keepsane.rules.memory_quote import quote_file, quote_risen, quote_zone
+from keepsane.rules.memory_zones import Imbalance, imbalance, said_imbalance
+from keepsane.rules.setting_advice import change
+from keepsane.rules.zone_reclaim_mode import MODE, MODE_FILE, said_mode, why_not_armed
 
-MODE = "vm.zone_reclaim_mode"
-_PATH = "proc/sys/vm/zone_reclaim_mode"
 _REFERENCES = (
     "Documentation/admin-guide/sysctl/vm.rst, zone_reclaim_mode",
     "mm/vmscan.c, node_reclaim()",
@@ -43,31 +42,31 @@ def zone_reclaim_biting(
     When it is wrong: a workload that is split by node and fits into each may want it. Reclaim at the limit
     of a control group is not counted here on kernels since 4.19.
     """
-    mode = state.sysctl_number(MODE)
     scanned, stalls = state.rate("pgscan_direct"), state.rate("allocstall")
-    why_clear = _not_armed(state)
-    if why_clear:
-        yield Clear(why_clear)
+    why_not = why_not_armed(state)
+    if why_not is not None:
+        yield why_not
         return
     if scanned is None or stalls is None:
         yield CannotTell("two samples of pgscan_direct and allocstall in /proc/vmstat are needed")
         return
     said = f"{scanned:.0f} pages were scanned directly per second, with {stalls:.1f} allocation stalls"
     if scanned < scans_per_second:
-        yield Clear(f"{MODE} is {mode}, and {said}: it does not bite")
+        yield Clear(f"{MODE} is on, and {said}: it does not bite")
         return
     if stalls >= stalls_share * scanned / SCANNED_A_STALL:
-        yield Clear(f"{MODE} is {mode}, but {said}: that is reclaim of the whole machine")
+        yield Clear(f"{MODE} is on, but {said}: that is reclaim of the whole machine")
         return
-    full, free = _full_and_free(state)
+    found = imbalance(state)
     counted = state.delta("zone_reclaim_failed") or state.delta("zone_reclaim_success")
     yield Finding(
         severity="warning",
-        confidence="high" if counted and free else "medium",
+        confidence="high" if counted and found and found.free else "medium",
         title=f"zone reclaim bites: set {MODE} to 0",
-        evidence=_evidence(state),
-        explanation=f"{said}: only zone reclaim scans without a stall. {_where(full, free)}",
-        advice=(_switch_off(state, mode, scanned),),
+        evidence=_evidence(state, found),
+        explanation=f"{said}: only zone reclaim scans without a stall. {_where(state, found)} "
+        f"{_said_mode(state)}{_blind(state)}",
+        advice=(_switch_off(state, f"pgscan_direct rises by far less than {scanned:.0f} per second"),),
         references=_REFERENCES,
     )
 
@@ -87,9 +86,9 @@ def zone_reclaim_armed(state: MemoryState) -> Iterator[Finding | CannotTell | Cl
 
     When it is wrong: on a machine whose workload is bound to nodes it is what somebody wanted.
     """
-    why_clear = _not_armed(state)
-    if why_clear:
-        yield Clear(why_clear)
+    why_not = why_not_armed(state)
+    if why_not is not None:
+        yield why_not
         return
     scanned = state.rate("pgscan_direct")
     if scanned is None:
@@ -98,14 +97,18 @@ def zone_reclaim_armed(state: MemoryState) -> Iterator[Finding | CannotTell | Cl
     if scanned >= 1:
         yield Clear(f"pages are being scanned, {scanned:.0f} per second: the other rules judge that")
         return
-    mode = state.sysctl_number(MODE)
+    failed = state.rate("zone_reclaim_failed")
+    if failed and failed >= 10 and state.delta("zone_reclaim_success") is not None:
+        yield Clear(f"it is being tried, {failed:.0f} times per second: zone-reclaim-in-vain judges that")
+        return
     yield Finding(
         severity="info",
         confidence="high",
-        title=f"{MODE} is {mode}: nothing suffers from it now",
-        evidence=tuple(quote_file(state, _PATH)),
-        explanation="No pages are scanned directly. Once a node fills up, that will change.",
-        advice=(_switch_off(state, mode, None),),
+        title=f"{MODE} is {state.sysctl(MODE)}: nothing suffers from it now",
+        evidence=tuple(quote_file(state, MODE_FILE)),
+        explanation="No pages are scanned directly. Once a node fills up, that will change. "
+        f"{_said_mode(state)}",
+        advice=(_switch_off(state, "zone_reclaim_failed in /proc/vmstat stands still"),),
         references=_REFERENCES,
     )
 
@@ -128,9 +131,9 @@ def zone_reclaim_in_vain(
 
     When it is wrong: kernels without zone_reclaim_success (6.1) cannot be told apart this way.
     """
-    why_clear = _not_armed(state)
-    if why_clear:
-        yield Clear(why_clear)
+    why_not = why_not_armed(state)
+    if why_not is not None:
+        yield why_not
         return
     failed, succeeded = state.rate("zone_reclaim_failed"), state.delta("zone_reclaim_success")
     scanned = state.delta("pgscan_direct")
@@ -148,60 +151,49 @@ def zone_reclaim_in_vain(
         confidence="high",
         title="zone reclaim is tried in vain",
         evidence=tuple(one for name in names for one in quote_risen(state, name)),
-        explanation=f"{said}, and no page was scanned: each allocation asks, and nothing is reclaimed.",
-        advice=(_switch_off(state, state.sysctl_number(MODE), None),),
+        explanation=f"{said}, and no page was scanned: each allocation asks, and nothing is reclaimed. "
+        f"{_said_mode(state)}",
+        advice=(_switch_off(state, f"zone_reclaim_failed stands still; it rose by {failed:.0f} per second"),),
         references=(*_REFERENCES, "mm/vmscan.c, lru_gen_shrink_node()"),
     )
 
 
-def _not_armed(state: MemoryState) -> str:
-    """Say why zone reclaim cannot be at work, "" where it can."""
-    mode = state.sysctl_number(MODE)
-    nodes = [node.node for node in state.last.nodes if node.has_memory]
-    if mode is None:
-        return f"this kernel has no {MODE}"
-    if mode & 7 == 0:
-        return f"{MODE} is {mode}: zone reclaim is off. Do not set it; the cause is another"
-    if len(nodes) == 1:
-        return "the machine has one node with memory: there is no other to take it from"
-    return ""
+def _said_mode(state: MemoryState) -> str:
+    """Say the value and what it allows, as the start of a sentence."""
+    mode = state.sysctl_number(MODE) or 0
+    return f"{MODE} is {mode}, by which an allocation may {said_mode(mode, state.machine.release)}."
 
 
-def _full_and_free(state: MemoryState) -> tuple[Zone | None, Zone | None]:
-    """Find a zone near its low watermark, and one on another node with plenty."""
-    found = [sample.zoneinfo for sample in state.samples if sample.zoneinfo]
-    zones = [one.zone for moment in found for one in moment.zones if one.zone.managed_pages]
-    full = min(
-        (one for one in zones if one.low_pages and one.free_pages < 1.2 * one.low_pages),
-        key=lambda one: one.free_pages / one.low_pages,
-        default=None,
-    )
-    others = (one for one in zones if full and one.node != full.node and one.free_pages > 2 * one.high_pages)
-    return full, max(others, key=lambda one: one.free_pages, default=None)
+def _where(state: MemoryState, found: Imbalance | None) -> str:
+    if found is None:
+        return "No node was seen near its low watermark."
+    return said_imbalance(state, found)
 
 
-def _where(full: Zone | None, free: Zone | None) -> str:
-    if full is None:
-        return "No zone was near its low watermark when they were looked at."
-    said = f"{zone_name(full)} has {full.free_pages * 4 // 1024} MB free and is full"
-    if free is None:
-        return said + "; no other node has much more."
-    return f"{said}, while {zone_name(free)} has {free.free_pages * 4 // 1024} MB free."
+def _blind(state: MemoryState) -> str:
+    """Say where pressure stall information does not show what happens."""
+    stalled = state.stalled_percent("memory", "some")
+    if stalled is None or stalled >= 0.1:
+        return ""
+    return " Memory pressure (PSI) does not show it: kernels such as 5.10 do not count zone reclaim there."
 
 
-def _evidence(state: MemoryState) -> tuple[Evidence, ...]:
+def _evidence(state: MemoryState, found: Imbalance | None) -> tuple[Evidence, ...]:
     names = ("pgscan_direct", "allocstall", "zone_reclaim_failed", "zone_reclaim_success")
-    return (*quote_file(state, _PATH), *(one for name in names for one in quote_risen(state, name)))
+    zones = (found.full, found.free) if found else ()
+    return (
+        *quote_file(state, MODE_FILE),
+        *(said for zone in zones if found and zone for said in quote_zone(state, found.sample, zone)),
+        *(one for name in names for one in quote_risen(state, name)),
+    )
 
 
-def _switch_off(state: MemoryState, mode: int | None, scanned: float | None) -> Advice:
-    setter = setter_of(state.last.snapshot, MODE)
-    by = f"; {setter.by} sets it in /{setter.path} line {setter.line}: change it there too" if setter else ""
-    falls = f"pgscan_direct should rise by far less than {scanned:.0f} per second" if scanned else ""
-    return Advice(
-        text=f"take memory from the other node instead{by}",
-        command=f"sysctl -w {MODE}=0",
-        undo=f"sysctl -w {MODE}={mode}",
-        verify=falls or "zone_reclaim_failed in /proc/vmstat stands still",
+def _switch_off(state: MemoryState, verify: str) -> Advice:
+    return change(
+        state,
+        MODE,
+        0,
+        text="take memory from the other node instead. Leave it only where each workload is bound to a node",
+        verify=verify,
         risk="numa_miss and other_node rise: that is intended; a workload split by node may lose locality",
     )

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which node is full while another is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from keepsane.kernel.zone import Zone, zone_name
+from keepsane.memory.state import MemorySample, MemoryState
+from keepsane.rules.memory_amount import said_pages
+
+FULL = 1.2
+"""A zone that holds less free memory than its high watermark times this is full: kswapd keeps it there."""
+PLENTY = 2.0
+"""A zone has plenty that holds more than its high watermark times this."""
+
+
+class Imbalance(NamedTuple):
+    """Two zones of two nodes as one sample saw them; `free` is None where no other node has plenty."""
+
+    sample: MemorySample
+    full: Zone
+    free: Zone | None
+
+
+def main_zones(sample: MemorySample) -> tuple[Zone, ...]:
+    """The largest zone of each node: what its tasks live in. The small ones are held back for devices."""
+    by_node: dict[int | None, Zone] = {}
+    for one in sample.zoneinfo.zones if sample.zoneinfo else ():
+        zone, known = one.zone, by_node.get(one.zone.node)
+        if _size(zone) and (known is None or _size(zone) > _size(known)):
+            by_node[zone.node] = zone
+    return tuple(by_node.values())
+
+
+def is_full(zone: Zone) -> bool:
+    """Whether the zone has little more than its high watermark free, or less."""
+    return zone.high_pages > 0 and zone.free_pages < FULL * zone.high_pages
+
+
+def has_plenty(zone: Zone) -> bool:
+    """Whether the zone has far more than its high watermark free."""
+    return zone.high_pages > 0 and zone.free_pages > PLENTY * zone.high_pages
+
+
+def has_zones(state: MemoryState) -> bool:
+    """Whether any sample has zoneinfo: without it, which node is full is not known."""
+    return any(sample.zoneinfo is not None for sample in state.samples)
+
+
+def scanned_rate(state: MemoryState) -> float | None:
+    """Pages scanned per second for the whole machine, by kswapd and by tasks; None where neither is known."""
+    rates = [rate for name in ("pgscan_direct", "pgscan_kswapd") if (rate := state.rate(name)) is not None]
+    return sum(rates) if rates else None
+
+
+def imbalance(state: MemoryState) -> Imbalance | None:
+    """The newest sample that saw a full node beside one with plenty, else one with a full node."""
+    found = [one for sample in reversed(state.samples) for one in _imbalances(sample)]
+    return next((one for one in found if one.free), found[0] if found else None)
+
+
+def latest_imbalance(state: MemoryState) -> Imbalance | None:
+    """What the newest sample with zones saw: what is reclaimed in the end is not for want of a free node."""
+    latest = next((sample for sample in reversed(state.samples) if sample.zoneinfo is not None), None)
+    return next(_imbalances(latest), None) if latest is not None else None
+
+
+def _imbalances(sample: MemorySample) -> Iterator[Imbalance]:
+    zones = main_zones(sample)
+    full = min(filter(is_full, zones), key=lambda one: one.free_pages / one.high_pages, default=None)
+    if full is not None:
+        rich = filter(has_plenty, zones)
+        yield Imbalance(sample, full, max(rich, key=lambda one: one.free_pages, default=None))
+
+
+def said_imbalance(state: MemoryState, found: Imbalance) -> str:
+    """Say where memory is free and where it is not, in one sentence."""
+    full = f"{zone_name(found.full)} has {said_pages(state, found.full.free_pages)} free, which is full"
+    if found.free is None:
+        return f"{full}, and no other node has plenty."
+    return f"{said_pages(state, found.free.free_pages)} are free in {zone_name(found.free)}, while {full}."
+
+
+def nodes_with_memory(state: MemoryState) -> tuple[int, ...]:
+    """The nodes that have memory; none where neither /sys nor zoneinfo was read."""
+    for sample in reversed(state.samples):
+        known = [node.node for node in sample.nodes if node.has_memory]
+        seen = {
+            one.zone.node for one in (sample.zoneinfo.zones if sample.zoneinfo else ()) if _size(one.zone)
+        }
+        if known or seen:
+            return tuple(known or sorted(node for node in seen if node is not None))
+    return ()
+
+
+def zones_of(sample: MemorySample, nodes: Iterable[int]) -> tuple[Zone, ...]:
+    """Every zone with pages of those nodes."""
+    wanted = frozenset(nodes)
+    every = sample.zoneinfo.zones if sample.zoneinfo else ()
+    return tuple(one.zone for one in every if one.zone.node in wanted and _size(one.zone))
+
+
+def _size(zone: Zone) -> int:
+    # Kernels before 3.9 do not print "managed".
+    pages = zone.present_pages if zone.managed_pages is None else zone.managed_pages
+    return pages or 0
