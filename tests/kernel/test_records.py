@@ -27,6 +27,8 @@ TEXT = "BUG: something happened"
         ("Jun 09 11:11:21 host kernel: ", None, None, None),
         ("2026-01-15T18:51:07.123456+01:00 host kernel: [  2.000001] ", 2.000001, None, None),
         ("[Thu Nov  6 22:36:44 2025] ", None, None, None),
+        ("> ", None, None, None),
+        (">> ", None, None, None),
         ("box login: [   16.305150] ", 16.30515, None, None),
         ("** 2395 printk messages dropped ** [   96.027166] ", 96.027166, None, None),
     ],

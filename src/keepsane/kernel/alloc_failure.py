@@ -9,8 +9,11 @@ An allocation failed and its caller did not ask for silence.
     vmalloc: allocation failure: 17179869184 bytes                                            3.x, 4.x
     SLUB: Unable to allocate memory on node -1, gfp=0xa20(GFP_ATOMIC)
     cma: cma_alloc: reserved: alloc failed, req-size: 148 pages, ret: -16
+    nvme 0000:01:00.0: swiotlb buffer is full (sz: 4096 bytes), total 32768 (slots), used 0 (slots)
+    DMA: failed to allocate 128 KiB GFP_KERNEL|GFP_DMA pool for atomic allocation
 
-Source: mm/page_alloc.c, warn_alloc(); mm/slub.c, slab_out_of_memory(); mm/cma.c, cma_alloc().
+Source: mm/page_alloc.c, warn_alloc(); mm/slub.c, slab_out_of_memory(); mm/cma.c, cma_alloc();
+kernel/dma/swiotlb.c, swiotlb_tbl_map_single(); kernel/dma/pool.c, __dma_atomic_pool_init().
 """
 
 from __future__ import annotations
@@ -18,11 +21,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keepsane.kernel.block import Block, Opening, build, damage_of
+from keepsane.kernel.block import PRELUDE, Block, Opening, build, damage_of
+from keepsane.kernel.cma import CMA, CmaRequest, parse_cma_request
+from keepsane.kernel.cpuset import parse_allowed_nodes
 from keepsane.kernel.culprit import plain_name
-from keepsane.kernel.machinery import REPORTING
-from keepsane.kernel.show_mem import MEM_INFO
-from keepsane.model import Event, Task
+from keepsane.kernel.failed_request import accounted
+from keepsane.kernel.gfp import Gfp
+from keepsane.kernel.ledger import Ledger
+from keepsane.kernel.mem_info import MemInfo
+from keepsane.kernel.requester import in_interrupt, is_mixed, requester
+from keepsane.kernel.show_mem import MEM_INFO, parse_mem_info
+from keepsane.kernel.slab_cache import SlabCache, parse_slab_cache
+from keepsane.kernel.swiotlb import FULL, OLD_FULL, BounceBuffer, parse_bounce_buffer
+from keepsane.model import Event, Frame, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,18 +41,39 @@ class AllocFailure(Event):
     """
     An allocation of 2**`order` pages, or of `size_bytes`, could not be had.
 
-    `mode` are the gfp bits and `mode_text` the kernel's names for them, where it prints these.
+    `mode` are the gfp bits and `mode_text` the kernel's names for them, where it prints these. `requester`
+    is the function that asked, the first beyond the allocator; None where the stack does not reach it.
+    `task` ran at that time: where `in_interrupt` is true it was only interrupted (None: the stack does not
+    show it). `nodemask`, `cpuset` and `mems_allowed` say which nodes were allowed. `suppressed` counts the
+    failures before this one that the kernel did not print. `memory` is the state at the time of printing,
+    a moment after the failure. `gfp` is the mode in words, `ledger` what of the free memory the request could
+    use, and why that was not enough. `slab`, `cma` and `bounce_buffer` are what those allocators add.
     """
 
     order: int | None = None
     mode: int | None = None
     mode_text: str | None = None
     size_bytes: int | None = None
+    requester: Frame | None = None
+    in_interrupt: bool | None = None
+    nodemask: tuple[int, ...] | None = None
+    cpuset: str | None = None
+    mems_allowed: tuple[int, ...] | None = None
+    suppressed: int | None = None
+    memory: MemInfo | None = None
+    gfp: Gfp | None = None
+    ledger: Ledger | None = None
+    slab: SlabCache | None = None
+    cma: CmaRequest | None = None
+    bounce_buffer: BounceBuffer | None = None
 
 
-_MODE = r"(?:mode|gfp|gfp_mask)[:=] ?(?P<mode>0x[0-9a-f]{1,16})(?:\((?P<mode_text>[A-Z_0-9x|a-z]{1,500})\))?"
+_MODE = (
+    r"(?:mode|gfp|gfp_mask)[:=](?:3D)? ?(?P<mode>0x[0-9a-f]{1,16})"
+    r"(?:\((?P<mode_text>[A-Z_0-9x|a-z]{1,500})\))?"
+)
 PAGES = re.compile(
-    r".{0,80}?(?P<comm>[^\s\]][^\]]{0,31}|): page allocation failure[.:] ?order:(?P<order>\d{1,3})(?:, ?"
+    r".{0,80}?(?P<comm>[^\s\]>][^\]]{0,31}|): page allocation failure[.:] ?order:(?P<order>\d{1,3})(?:, ?"
     + _MODE
     + r")?"
 )
@@ -56,50 +88,73 @@ VMALLOC = re.compile(
     + r")?"
 )
 SLAB = re.compile(r"SL[AUO]B: Unable to allocate memory on (?:node|CPU) -?\d+.{0,60}?[ (]" + _MODE)
-CMA = re.compile(
-    r"cma: (?:cma_alloc|__cma_alloc): (?:[\w,-]{1,64}: )?alloc failed, req-size: (?P<pages>\d{1,10}) pages"
+POOL = re.compile(
+    r"DMA: failed to allocate (?P<kibibytes>\d{1,10}) KiB (?P<mode_text>[A-Z_0-9|]{1,100}) pool for atomic"
 )
+_SUPPRESSED = re.compile(
+    r"(?:warn_alloc|warn_alloc_failed|__ratelimit): (?P<count>\d{1,10}) callbacks suppressed"
+)
+_SUPPRESSED_BEFORE = re.compile(r"warn_alloc(?:_failed)?: \d{1,10} callbacks suppressed")
 _CONTINUED = re.compile(r"\s*" + _MODE)
-# Allocators, and wrappers that only pass a size on: the function that asked is above them.
-_ALLOCATOR = re.compile(
-    r"warn_alloc|\w*alloc|\w*get_free_page|kmem_|slab_|___?slab|\w*new_slab|\w*refill|kv?m?z?alloc|vm_area"
-    r"|__page_|cache_grow|get_page_from|\w*memdup"
-    r"|\w*folio_|\w*page_cache|\w*page_frag|dump_|__vmalloc|fallback_|dma_direct|krealloc"
-)
 _OWN = re.compile(
     MEM_INFO
     + "|"
-    + _CONTINUED.pattern
+    + _CONTINUED.pattern.replace("?P<mode>", "").replace("?P<mode_text>", "")
     + r"|.{0,80}?: page allocation failure|SL[AUO]B: Unable|\s*cache: |\s*node \d+: slabs|lowmem|vmalloc"
+    r"|.{0,32}cpuset=|mems_allowed=|__ratelimit: \d"
 )
-
-
-def _function(block: Block) -> str | None:
-    frames = [
-        frame for stack in block.body.stacks for frame in stack.frames if frame.reliable and frame.function
-    ]
-    names = [frame.function or "" for frame in frames if (frame.function or "") not in REPORTING]
-    asked = next((name for name in names if not _ALLOCATOR.match(name)), None)
-    return plain_name(asked) if asked else None
+_CMA_OWN = re.compile(MEM_INFO + r"|\s*(?:=>|[\d@+]{3,}(?:=>|\s*$))")
 
 
 def _failure(
     block: Block, what: str, part: dict[str, str | None], size_bytes: int | None = None
 ) -> AllocFailure:
     mode = part if part.get("mode") else (later.groupdict() if (later := block.find(_CONTINUED)) else {})
-    function, number = _function(block), mode.get("mode")
+    asked, number, nodes = requester(block), mode.get("mode"), parse_allowed_nodes(block.records)
+    order = int(part["order"] or 0) if "order" in part else None
+    made = accounted(
+        memory := parse_mem_info(block.records),
+        mask := int(number, 16) if number else None,
+        mode.get("mode_text"),
+        block.body.release,
+        order,
+        size_bytes=size_bytes,
+        nodes=(nodes.nodemask, nodes.mems_allowed),
+    )
+    # A frame with a question mark never names an event.
+    function = plain_name(asked.function) if asked and asked.function and asked.reliable else None
     return build(
         AllocFailure,
         block,
         "alloc-failure",
         what + (f" in {function}" if function else ""),
-        damage=damage_of(block),
+        damage=_damage(block),
         task=_task(block, part.get("comm")),
-        order=int(part["order"] or 0) if "order" in part else None,
-        mode=int(number, 16) if number else None,
+        order=order,
+        mode=mask,
         mode_text=mode.get("mode_text"),
         size_bytes=size_bytes,
+        requester=asked,
+        in_interrupt=in_interrupt(block, asked),
+        nodemask=nodes.nodemask,
+        cpuset=nodes.cpuset,
+        mems_allowed=nodes.mems_allowed,
+        suppressed=_suppressed(block),
+        memory=memory,
+        gfp=made.gfp,
+        ledger=made.ledger,
+        slab=parse_slab_cache(block.records),
     )
+
+
+def _damage(block: Block) -> str:
+    mixed = "lines of another CPU are mixed into its call trace" if is_mixed(block) else ""
+    return "; ".join(filter(None, (damage_of(block), mixed)))
+
+
+def _suppressed(block: Block) -> int | None:
+    counts = [int(found["count"]) for one in block.records if (found := _SUPPRESSED.match(one.text))]
+    return sum(counts) if counts else None
 
 
 def _task(block: Block, comm: str | None) -> Task | None:
@@ -114,7 +169,8 @@ def parse_page_failure(block: Block) -> AllocFailure | None:
         busybox: page allocation failure: order:9, mode:0x40dc0(GFP_KERNEL|__GFP_COMP|__GFP_ZERO), ...
     """
     part = block.head.groupdict()
-    return _failure(block, f"page allocation failure of order {part['order']}", part)
+    size = next((_vmalloc_bytes(found) for one in block.records if (found := VMALLOC.match(one.text))), None)
+    return _failure(block, f"page allocation failure of order {part['order']}", part, size)
 
 
 def parse_old_page_failure(block: Block) -> AllocFailure | None:
@@ -141,8 +197,14 @@ def parse_vmalloc_failure(block: Block) -> AllocFailure | None:
         insmod: vmalloc error: size 17179869184, failed to allocate pages, mode:0xcc2(...)
     """
     part = block.head.groupdict()
-    size = part["size"] or part["old_size"] or part["part_size"] or part["vmap_size"]
-    return _failure(block, "vmalloc failure", part, int(size) if size else None)
+    pages = block.find(PAGES)
+    part |= {"order": pages["order"], "mode": pages["mode"]} if pages and not part["mode"] else {}
+    return _failure(block, "vmalloc failure", part, _vmalloc_bytes(block.head))
+
+
+def _vmalloc_bytes(found: re.Match[str]) -> int | None:
+    sizes = found.group("size", "old_size", "part_size", "vmap_size")
+    return next((int(size) for size in sizes if size), None)
 
 
 def parse_slab_failure(block: Block) -> AllocFailure | None:
@@ -151,6 +213,7 @@ def parse_slab_failure(block: Block) -> AllocFailure | None:
 
     Accepted format:
         SLUB: Unable to allocate memory on node -1, gfp=0xa20(GFP_ATOMIC)
+        SLUB: Unable to allocate memory on CPU 1 (of node 0) on node -1, gfp=0x820(GFP_ATOMIC)
     """
     part = block.head.groupdict()
     return build(
@@ -161,6 +224,7 @@ def parse_slab_failure(block: Block) -> AllocFailure | None:
         damage="",
         mode=int(part["mode"] or "0", 16),
         mode_text=part["mode_text"],
+        slab=parse_slab_cache(block.records),
     )
 
 
@@ -171,8 +235,58 @@ def parse_cma_failure(block: Block) -> AllocFailure | None:
     Accepted format:
         cma: cma_alloc: reserved: alloc failed, req-size: 148 pages, ret: -16
     """
-    title = f"CMA allocation failure of {block.head['pages']} pages"
-    return build(AllocFailure, block, "alloc-failure", title, damage="")
+    return build(
+        AllocFailure,
+        block,
+        "alloc-failure",
+        f"CMA allocation failure of {block.head['pages']} pages",
+        damage="",
+        cma=parse_cma_request(block.head, block.records),
+        memory=parse_mem_info(block.records),
+    )
+
+
+def parse_bounce_failure(block: Block) -> AllocFailure | None:
+    """
+    Read a device's request that the bounce buffer had no room for.
+
+    Accepted format:
+        nvme 0000:01:00.0: swiotlb buffer is full (sz: 4096 bytes), total 32768 (slots), used 0 (slots)
+    """
+    buffer, size = parse_bounce_buffer(block.head), block.head["size"]
+    return build(
+        AllocFailure,
+        block,
+        "alloc-failure",
+        "bounce buffer full" + (f" for {buffer.device}" if buffer.device else ""),
+        damage="",
+        size_bytes=int(size) if size else None,
+        bounce_buffer=buffer,
+    )
+
+
+def parse_pool_failure(block: Block) -> AllocFailure | None:
+    """
+    Read a pool for atomic DMA allocations that could not be filled at boot.
+
+    Accepted format:
+        DMA: failed to allocate 128 KiB GFP_KERNEL|GFP_DMA pool for atomic allocation
+    """
+    part = block.head.groupdict()
+    return build(
+        AllocFailure,
+        block,
+        "alloc-failure",
+        f"no {part['mode_text']} pool for atomic DMA allocations",
+        damage="",
+        mode_text=part["mode_text"],
+        size_bytes=int(part["kibibytes"] or 0) * 1024,
+    )
+
+
+def parse_suppressed(block: Block) -> AllocFailure | None:
+    """Read no failure out of the line that only counts those not printed: it belongs to the next one."""
+    return None
 
 
 OPENINGS = (
@@ -190,8 +304,6 @@ OPENINGS = (
         OLD_PAGES,
         parse_old_page_failure,
         rank=0,
-        own=OLD_PAGES,
-        detail_of=frozenset({"old-alloc-failure"}),
     ),
     # Before 4.11 two lines: the size first, then the order that warn_alloc_failed() was called with.
     Opening("vmalloc-failure", "vmalloc", VMALLOC, parse_vmalloc_failure, own=_OWN),
@@ -205,5 +317,17 @@ OPENINGS = (
         own=_OWN,
         detail_of=frozenset({"alloc-failure"}),
     ),
-    Opening("cma-failure", "alloc failed, req-size", CMA, parse_cma_failure, rank=0, own=_OWN),
+    Opening("cma-failure", "alloc failed, req-size", CMA, parse_cma_failure, rank=0, own=_CMA_OWN),
+    Opening("bounce-failure", "swiotlb buffer is full", FULL, parse_bounce_failure, rank=0),
+    Opening("bounce-failure", "SW-IOMMU space for", OLD_FULL, parse_bounce_failure, rank=0),
+    Opening(
+        "pool-failure",
+        "DMA: failed to allocate",
+        POOL,
+        parse_pool_failure,
+        rank=0,
+        detail_of=frozenset({"alloc-failure"}),
+    ),
+    Opening("suppressed", "warn_alloc: ", _SUPPRESSED_BEFORE, parse_suppressed, rank=PRELUDE),
+    Opening("suppressed", "warn_alloc_failed: ", _SUPPRESSED_BEFORE, parse_suppressed, rank=PRELUDE),
 )

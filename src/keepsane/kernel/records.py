@@ -9,7 +9,7 @@ Lines of a kernel log to records: the prefix that printk, a console or a logger 
     [Thu Nov  6 22:36:44 2025] BUG: ...           dmesg -T: a wall clock in any language, no seconds
     [12345.678901] kernel: BUG: ...               journalctl -o short-monotonic without the host
     login: [   16.305150] INFO: ...               what stood on the console before the message
-    > [   12.345678] BUG: ...                     a quoted mail
+    > [   12.345678] BUG: ...                     a quoted mail, with or without timestamps
 
 Source: kernel/printk/printk.c, print_prefix() and print_caller().
 """
@@ -31,6 +31,7 @@ _LOGGER = re.compile(
     r"\S{1,255} (?:\w{1,8}\.\w{1,8} )?kernel(?:\[\d+\])?: ?"
 )
 _WALL_CLOCK = re.compile(r"\[[^\W\d_]{2,4}\.? [^\W\d_]{3,5}\.? [ \d]\d [\d:]{8} \d{4}\]" + _CALLER + " ?")
+_QUOTES = re.compile(r"(?:> ?){1,8}")
 _TIMESTAMP = re.compile(r"\[ {0,6}\d{1,7}\.\d{6}\]")
 MAX_FRONT_CHARACTERS = 300
 """So far from a line's beginning the kernel's timestamp is looked for behind what a program wrote there."""
@@ -49,7 +50,7 @@ def record(line: int, text: str) -> LogRecord:
     """Split line number `line` of a log into its prefix and its text; a line without a prefix is all text."""
     start = 0 if text[:1] in "[<" else _front(text)
     if start is None:
-        return LogRecord(line, None, None, None, text)
+        return LogRecord(line, None, None, None, text if text[:1] != ">" else _QUOTES.sub("", text, count=1))
     prefix = _PRINTK.match(text, start)
     if prefix is None:
         clock = _WALL_CLOCK.match(text, start)

@@ -40,7 +40,8 @@ class Zone:
     `line` is where the log printed it. `min_pages` to `high_pages` are the watermarks, boost included as the
     kernel prints them. `lowmem_reserve_pages` is indexed by the highest zone a request may use.
     `free_pcp_pages` lie on the lists of all CPUs and are not part of `free_pages`. `blocks` is None where no
-    buddy line was printed; `all_unreclaimable` None where this line does not say it.
+    buddy line was printed or it does not add up; `all_unreclaimable` None where this line does not say it.
+    `active_pages` and `inactive_pages` are what kernels before 2.6.28 print, anonymous and file together.
     """
 
     name: str
@@ -58,6 +59,8 @@ class Zone:
     free_cma_pages: int | None = None
     free_pcp_pages: int | None = None
     local_pcp_pages: int | None = None
+    active_pages: int | None = None
+    inactive_pages: int | None = None
     active_file_pages: int | None = None
     inactive_file_pages: int | None = None
     active_anon_pages: int | None = None

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from keepsane.model import Code, Event, Finding, Frame, Instruction, Register, Stack
+from keepsane.render.html_account import account_element
 from keepsane.render.html_element import Markup, details, element, joined, rows, say, span
 from keepsane.render.html_finding import finding_element
 from keepsane.render.html_frame import frame_element, missing_element
@@ -24,6 +25,7 @@ def event_element(event: Event, findings: Iterable[Finding], *, boot: bool = Fal
         element("h2", say(f"{event.title} "), span("dim", where)),
         rows(facts(event)),
         joined(map(finding_element, findings)),
+        account_element(event),
         joined(_body(event)),
         anchor=f"event-{event.line}",
     )

@@ -57,6 +57,15 @@ summary::before { content: "\\25b8"; color: var(--dim); position: absolute; left
 details[open] > summary::before { content: "\\25be"; }
 summary:hover { background: var(--code); }
 :focus-visible { outline: 2px solid var(--note); outline-offset: 1px; }
+.account { display: grid; gap: .5rem; }
+.bar { display: flex; height: 1.4rem; border-radius: .3rem; overflow: hidden; border: 1px solid var(--rule); }
+.bar span { min-width: 2px; }
+.part0 { background: #3b82b8; } .part1 { background: #d08a2e; } .part2 { background: #6b8f4e; }
+.part3 { background: #a35d8f; } .part4 { background: #8a8f98; } .part5 { background: #b5534f; }
+.legend { list-style: none; padding: 0; font-size: .875rem; }
+.swatch { display: inline-block; width: .8em; height: .8em; border-radius: .2em; margin-right: .5em; }
+.numbers { overflow-x: auto; } .numbers td, .numbers th { text-align: right; padding: 0 .6rem 0 0; }
+.numbers td:first-child, .numbers th:first-child, .numbers td:last-child { text-align: left; }
 .part > summary, .checks summary { padding-left: 1.3rem; font-weight: 600; }
 .part > summary .dim { font-weight: 400; font-size: .9rem; }
 .body { padding: .4rem 0 .6rem 1.3rem; display: grid; gap: .6rem; }

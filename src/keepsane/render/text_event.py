@@ -13,12 +13,13 @@ from collections.abc import Iterator
 
 from keepsane.model import Code, Event, Frame, Register
 from keepsane.render.paint import Paint, clean
+from keepsane.render.text_account import account_lines
 from keepsane.render.text_finding import WIDTH, paragraph
 from keepsane.render.text_frame import frame_lines, name_width, place
 from keepsane.render.text_stack import stack_lines
 from keepsane.render.words import facts
 
-_PROSE = frozenset({"tainted"})
+_PROSE = frozenset({"tainted", "asked for", "asked by", "could use", "doubt"})
 
 
 def head_lines(event: Event, paint: Paint) -> Iterator[str]:
@@ -32,6 +33,7 @@ def head_lines(event: Event, paint: Paint) -> Iterator[str]:
 def body_lines(event: Event, paint: Paint) -> Iterator[str]:
     """Write where it happened: the executing frame, the stacks, the instructions, the registers."""
     width = name_width(event)
+    yield from account_lines(event, paint)
     if event.ip is not None:
         yield paint("title", "  Where it was")
         yield from frame_lines(event.ip, paint, width, context=True)

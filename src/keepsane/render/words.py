@@ -8,9 +8,11 @@ from dataclasses import fields
 
 from keepsane.kernel.registers import address_in_words
 from keepsane.model import Check, Event, Kernel, Report, Task
+from keepsane.render.value_words import value_words
 
 _COMMON = frozenset(field.name for field in fields(Event))
 _SAID_TOGETHER = frozenset({"address", "address_means", "access", "file", "source_line"})
+_ABOUT_MEMORY = frozenset({"alloc-failure", "oom-kill"})
 _EVERY_REBUILD = frozenset({"function sizes", "release"})
 _IN_HEX = ("address", "mode", "mask", "preempt_count")
 
@@ -73,7 +75,14 @@ def facts(event: Event) -> Iterator[tuple[str, str]]:
         lines = ", ".join(str(line) for line in event.again[:8]) + (", ..." if len(event.again) > 8 else "")
         yield "again", f"{len(event.again)} more like it, at line {lines}"
     yield from _address(event)
-    yield from _own_facts(event)
+    if event.kind in _ABOUT_MEMORY:
+        # Imported for these alone: most reports are of other kinds.
+        from keepsane.render.memory_words import SAID_HERE, memory_facts
+
+        yield from memory_facts(event)
+        yield from _own_facts(event, SAID_HERE)
+    else:
+        yield from _own_facts(event)
 
 
 def _address(event: Event) -> Iterator[tuple[str, str]]:
@@ -84,18 +93,16 @@ def _address(event: Event) -> Iterator[tuple[str, str]]:
         yield "address", f"{address:#x}" + (f", {access}" if access else "") + (f": {means}" if means else "")
 
 
-def _own_facts(event: Event) -> Iterator[tuple[str, str]]:
+def _own_facts(event: Event, said: frozenset[str] = frozenset()) -> Iterator[tuple[str, str]]:
     """Give what only this kind says; what belongs together stands on one line."""
     file, source_line = getattr(event, "file", None), getattr(event, "source_line", None)
     if file:
         yield "at", f"{file}:{source_line}" if source_line else file
     for field in fields(event):
         value = getattr(event, field.name)
-        if field.name not in _COMMON and field.name not in _SAID_TOGETHER and value not in (None, "", ()):
+        if field.name not in _COMMON | _SAID_TOGETHER | said and value not in (None, "", ()):
             yield field.name.replace("_", " "), _own_fact(field.name, value)
 
 
 def _own_fact(name: str, value: object) -> str:
-    if isinstance(value, tuple):
-        return "\n".join(str(part) for part in value)
-    return f"{value:#x}" if isinstance(value, int) and name.endswith(_IN_HEX) else str(value)
+    return f"{value:#x}" if isinstance(value, int) and name.endswith(_IN_HEX) else value_words(value)

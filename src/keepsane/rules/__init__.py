@@ -28,6 +28,9 @@ FAMILIES = {
     "rcu": "keepsane.kernel.rcu",
     "stack_overflow": "keepsane.kernel.oops",
     "modules": "keepsane.model",
+    "allocation": "keepsane.kernel.alloc_failure",
+    "allocation_request": "keepsane.kernel.alloc_failure",
+    "allocation_harm": "keepsane.kernel.alloc_failure",
     "zone_reclaim": "keepsane.memory.state",
 }
 """

@@ -34,9 +34,17 @@ def quote_head(event: Event, note: str = "") -> Evidence:
 
 def quote_frame(event: Event, frame: Frame, note: str = "") -> Evidence | None:
     """Quote the line on which a frame of the report was printed."""
+    return quote_line(event, frame.line, note)
+
+
+def quote_line(
+    event: Event, line: int, note: str = "", part: re.Pattern[str] | None = None
+) -> Evidence | None:
+    """Quote a line of a report by its number, or the `part` of it that tells; None where there is none."""
     for record in event.records:
-        if record.line == frame.line:
-            return _evidence(record.line, record.text, note)
+        if record.line == line:
+            found = part.search(record.text) if part is not None else None
+            return _evidence(record.line, found[0] if found else record.text, note)
     return None
 
 

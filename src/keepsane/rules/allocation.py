@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Why an allocation failed, by the kind of memory that was short.
+
+Each rule is one verdict of keepsane.kernel.ledger; what the request itself was to blame for is in
+keepsane.rules.allocation_request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from keepsane.kernel.alloc_failure import AllocFailure
+from keepsane.model import Finding
+from keepsane.rules import rule
+from keepsane.rules.allocation_finding import judged
+from keepsane.rules.memory_advice import (
+    ask_for_less,
+    compact,
+    let_the_device_reach_more,
+    raise_min_free,
+    shrink_cma,
+    update_kernel,
+    wake_kswapd_earlier,
+    widen_cpuset,
+)
+
+
+@rule("allocation-shortage", on=AllocFailure)
+def allocation_shortage(event: AllocFailure) -> Iterator[Finding]:
+    """
+    Too little memory was free in every zone that the request could use.
+
+    What it means: the zone was below its min watermark, less what the request's own rights took off it. For
+    a request that may not sleep nothing is reclaimed: it lives on what kswapd freed before. A burst of such
+    requests, packets for instance, is then faster than kswapd.
+
+    How we know: the zone's free memory, less what is kept for others, does not exceed the watermark by the
+    kernel's own arithmetic (__zone_watermark_ok()). The account shows each step.
+
+    What to do: keep more memory free, or wake kswapd earlier. Where page cache is large, only the time to
+    reclaim it is missing; where nothing can be reclaimed, the machine has too little memory.
+
+    When it is wrong: the report is printed after the failure. The numbers are those of a moment later, and
+    each CPU holds back a few pages of its changes. A margin that small is said to be borderline.
+    """
+    title = "too little memory was free for this request"
+    yield from judged(event, "shortage", title, raise_min_free, wake_kswapd_earlier)
+
+
+@rule("allocation-lowmem-reserve", on=AllocFailure)
+def allocation_lowmem_reserve(event: AllocFailure) -> Iterator[Finding]:
+    """
+    What was free is kept for requests that can use no other memory.
+
+    What it means: a lower zone (DMA, DMA32) had free memory, and keeps it from requests that may use a
+    higher zone too. The higher zones were short.
+
+    How we know: the zone is above its watermark, and not above it by what lowmem_reserve[] keeps from
+    requests of this kind.
+
+    What to do: this is the reserve doing its work. The zone that was really short is the higher one: keep
+    more of that free. vm.lowmem_reserve_ratio can open the lower zones, at the price of devices that need
+    them.
+
+    When it is wrong: as for every zone, the numbers are those of a moment after the failure.
+    """
+    title = "the free memory is kept for requests that can use nothing else"
+    yield from judged(event, "lowmem-reserve", title, raise_min_free, let_the_device_reach_more)
+
+
+@rule("allocation-fragmentation", on=AllocFailure)
+def allocation_fragmentation(event: AllocFailure) -> Iterator[Finding]:
+    """
+    Enough memory was free, but not in one piece.
+
+    What it means: the request wanted a block of several pages that lie together, and all free blocks were
+    smaller, or held memory of another kind (CMA, the atomic reserve).
+
+    How we know: the watermark check passes, and the list of free blocks has none that is large enough and
+    of a type that the request may take.
+
+    What to do: ask for less at once (smaller MTU, fewer buffers in one piece, kvmalloc() in the driver);
+    compaction puts blocks together. More free memory helps only a little.
+
+    When it is wrong: blocks come and go. The list was printed a moment after the failure.
+    """
+    title = "enough memory was free, but no block of this size"
+    yield from judged(event, "fragmentation", title, ask_for_less, compact)
+
+
+@rule("allocation-cma-only", on=AllocFailure)
+def allocation_cma_only(event: AllocFailure) -> Iterator[Finding]:
+    """
+    What was free belongs to the contiguous memory area (CMA), which this request may not use.
+
+    What it means: CMA is lent to movable pages only, so that a device can have it back. Free memory in it is
+    counted as free, and is out of reach for the kernel's own requests.
+
+    How we know: free_cma is most of free, and without it the zone is below the watermark; or every block of
+    the size is marked (C).
+
+    What to do: reserve less for CMA (`cma=` on the kernel's command line) if the devices need less, and keep
+    more other memory free.
+
+    When it is wrong: kernels before 3.7 count CMA as usable; there no such verdict is given.
+    """
+    title = "the free memory is CMA, which this request may not use"
+    yield from judged(event, "cma-only", title, shrink_cma, raise_min_free)
+
+
+@rule("allocation-highatomic-held", on=AllocFailure)
+def allocation_highatomic_held(event: AllocFailure) -> Iterator[Finding]:
+    """
+    What was free is held for atomic requests of higher order.
+
+    What it means: since 4.4 the kernel sets pageblocks aside for atomic requests of more than a page, up to
+    a hundredth of a zone. Others may not use them.
+
+    How we know: reserved_highatomic is subtracted from what is free, and then too little is left; or every
+    free block is marked (H). Up to 6.12 the whole reserve is subtracted, used or not: where no (H) block is
+    free, the kernel counts too much and refuses memory that it has.
+
+    What to do: where the reserve is not even free, use a kernel with commit 281dd25c1a01 and its successors
+    (6.13 counts the free part only). Otherwise keep more memory free.
+
+    When it is wrong: kernels from 4.4 to 5.0 do not print the reserve; there at least one pageblock is taken
+    where (H) blocks show it.
+    """
+    title = "the free memory is held for atomic requests of higher order"
+    yield from judged(event, "highatomic-held", title, update_kernel, raise_min_free)
+
+
+@rule("allocation-cpuset-or-movable-only", on=AllocFailure)
+def allocation_cpuset_or_movable_only(event: AllocFailure) -> Iterator[Finding]:
+    """
+    Memory is free, but on nodes or in zones that this request may not use.
+
+    What it means: the task's cpuset or memory policy holds the request to some nodes, or these nodes have
+    only a Movable zone, from which the kernel's own requests are not served.
+
+    How we know: another zone that was printed would have served the request; mems_allowed, nodemask or the
+    zone's name bars it.
+
+    What to do: give the cpuset a node with a Normal zone (cpuset.mems), or take the binding away.
+
+    When it is wrong: zones that were not printed are not judged. Since 6.1 the kernel prints none above the
+    request's.
+    """
+    title = "memory is free where this request may not use it"
+    yield from judged(event, "cpuset-or-movable-only", title, widen_cpuset)
+
+
+@rule("allocation-zone-empty", on=AllocFailure)
+def allocation_zone_empty(event: AllocFailure) -> Iterator[Finding]:
+    """
+    The zone that was asked for has no pages at all.
+
+    What it means: the request names a zone (GFP_DMA, for old devices) that this machine does not have, as in
+    a crash kernel, which is given memory above it. Nothing that is set can change that.
+
+    How we know: the zone's managed pages are 0.
+
+    What to do: nothing, where the caller is a pool that is filled at boot just in case. A driver that needs
+    the zone cannot work there.
+
+    When it is wrong: where the report does not print managed pages, a zone without any counter is taken for
+    empty.
+    """
+    yield from judged(event, "zone-empty", "the zone that was asked for has no memory on this machine")

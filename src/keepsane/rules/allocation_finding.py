@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A verdict of the ledger as a finding: the same form for each of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from keepsane.kernel.alloc_failure import AllocFailure
+from keepsane.kernel.ledger import Ledger, Verdict
+from keepsane.kernel.purpose import Purpose, gives_up_lightly, purpose_of
+from keepsane.kernel.watermark import ZoneLedger
+from keepsane.kernel.zone import zone_name
+from keepsane.model import Advice, Confidence, Evidence, Finding, Severity
+from keepsane.rules.quote import quote_head, quote_line
+
+Adviser = Callable[[AllocFailure], Advice | None]
+_SEVERITY: dict[str, Severity] = {
+    "none": "note",
+    "retried": "warning",
+    "operation": "warning",
+    "data": "error",
+}
+_NOT_KNOWN: dict[Verdict, Severity] = {"race": "note", "incomplete": "info"}
+_REFERENCES = (
+    "mm/page_alloc.c, __zone_watermark_ok()",
+    "Documentation/admin-guide/sysctl/vm.rst",
+)
+_MAX_ZONES = 4
+_MARKS = re.compile(r".{0,120}?\bhigh: ?\d+kB")
+
+
+def purpose(event: AllocFailure) -> Purpose | None:
+    """Say what the memory was wanted for, by the confirmed frames of the report."""
+    frames = [frame for stack in event.stacks for frame in stack.frames if frame.reliable and frame.function]
+    return purpose_of(frames, event.order)
+
+
+def is_harmless(event: AllocFailure) -> bool:
+    """Tell whether the caller has something else to do, by its mask or by who it is."""
+    wanted = purpose(event)
+    return (wanted is not None and wanted.harm == "none") or (
+        event.gfp is not None and gives_up_lightly(event.gfp)
+    )
+
+
+def judged(event: AllocFailure, verdict: Verdict, title: str, *advisers: Adviser) -> Iterator[Finding]:
+    """Give the finding of a verdict where it is the event's, with the advice that its numbers allow."""
+    ledger = event.ledger
+    if ledger is None or ledger.verdict != verdict:
+        return
+    given = (adviser(event) for adviser in advisers) if not is_harmless(event) else ()
+    yield Finding(
+        severity=_severity(event, verdict),
+        confidence=_confidence(event, ledger),
+        title=title
+        + (f" ({zone_name(ledger.zone.zone)})" if ledger.zone and verdict != "incomplete" else ""),
+        evidence=_evidence(event, ledger),
+        explanation=_explanation(ledger),
+        advice=tuple(advice for advice in given if advice is not None),
+        references=_REFERENCES,
+    )
+
+
+def _severity(event: AllocFailure, verdict: Verdict) -> Severity:
+    if verdict in _NOT_KNOWN:
+        return _NOT_KNOWN[verdict]
+    if is_harmless(event):
+        return "note"
+    wanted = purpose(event)
+    return _SEVERITY[wanted.harm] if wanted else "warning"
+
+
+def _confidence(event: AllocFailure, ledger: Ledger) -> Confidence:
+    if event.damage or (event.gfp is not None and event.gfp.doubt):
+        return "medium"
+    return "medium" if ledger.zone is not None and ledger.zone.borderline else "high"
+
+
+def _explanation(ledger: Ledger) -> str:
+    said = [f"{ledger.why[:1].upper()}{ledger.why[1:]}."]
+    if ledger.verdict != "incomplete" and ledger.zone is not None and ledger.zone.borderline:
+        said.append("It is close: the counters may lag by more than this.")
+    if ledger.part is not None and ledger.part != "zone-empty":
+        said.append(f"What is printed would mean {ledger.part}, if the rest did not change it.")
+    return " ".join(said)
+
+
+def _evidence(event: AllocFailure, ledger: Ledger) -> tuple[Evidence, ...]:
+    found = [quote_head(event, "what was asked for")]
+    decides = [one for one in (ledger.zone, *ledger.zones) if one is not None and one.zone.line]
+    for one in dict.fromkeys(decides):
+        quoted = quote_line(event, one.zone.line, _note(one), _MARKS)
+        if quoted is not None and one.outcome != "out-of-reach":
+            found.append(quoted)
+    return tuple(found[: _MAX_ZONES + 1])
+
+
+def _note(one: ZoneLedger) -> str:
+    if one.left_pages is None or one.needed_pages is None:
+        return one.why
+    rest = f"{one.left_pages} pages are left for this request, more than {one.needed_pages - 1} must be"
+    return rest if one.outcome != "fragmentation" else one.why
