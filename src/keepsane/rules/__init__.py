@@ -32,6 +32,12 @@ FAMILIES = {
     "allocation_request": "keepsane.kernel.alloc_failure",
     "allocation_harm": "keepsane.kernel.alloc_failure",
     "zone_reclaim": "keepsane.memory.state",
+    "thp": "keepsane.memory.state",
+    "fragmentation": "keepsane.memory.state",
+    "low_zones": "keepsane.memory.state",
+    "reserved": "keepsane.memory.state",
+    "min_free": "keepsane.memory.state",
+    "kernel_memory": "keepsane.memory.state",
 }
 """
 The modules of this room that hold rules, in the order in which a reader meets them, each with the module

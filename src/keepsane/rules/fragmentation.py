@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Free memory in pieces too small: what it looks like, what holds it, and what the kernel does against it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from keepsane.kernel.zone import Zone, zone_name
+from keepsane.memory.pagetypeinfo import Pagetypeinfo
+from keepsane.memory.state import MemoryState
+from keepsane.memory.zoneinfo import Zoneinfo
+from keepsane.model import Advice, Evidence, Finding
+from keepsane.rules import CannotTell, Clear, rule
+from keepsane.rules.memory_amount import kibibytes, said_pages
+from keepsane.rules.memory_harm import failures, harms, quote_failure, recent
+from keepsane.rules.memory_quote import quote_file, quote_risen
+from keepsane.rules.setting_advice import MIN_FREE, change
+from keepsane.rules.zone_lines import main_zones, newest_zones, quote_zone, size_pages, zones_with_blocks
+
+PROACTIVENESS, BOOST = "vm.compaction_proactiveness", "vm.watermark_boost_factor"
+_PAGETYPEINFO, _BUDDYINFO = "proc/pagetypeinfo", "proc/buddyinfo"
+_COUNTERS = ("compact_fail", "compact_stall", "compact_success")
+
+
+@rule("fragmentation-high-order", on=MemoryState)
+def fragmentation_high_order(
+    state: MemoryState,
+    *,
+    order: int = 3,
+    free_percent: float = 5.0,
+    index: int = 500,
+    fails_per_second: float = 1.0,
+) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    Much memory is free, and none of it in one piece of eight pages.
+
+    What it means: network cards, drivers and kernel stacks ask for a few pages side by side. Where no such
+    block is free they wait for compaction, or fail, however much MemAvailable says.
+
+    How we know: /proc/buddyinfo lists no block of order 3 or more in one of the main zones, of which more
+    than a twentieth is free and above its high watermark; the kernel's own index of fragmentation is above
+    500. It matters now if compact_fail rises, or the kernel log has failures of higher order.
+
+    What to do: compact once, and let the kernel do it ahead of time: vm.compaction_proactiveness (since
+    5.9). On older kernels a larger vm.min_free_kbytes helps blocks to form.
+
+    When it is wrong: blocks come and go within a second. If unmovable pages lie between the free ones
+    (unmovable-pollution), compaction cannot help.
+    """
+    zones = main_zones(zones_with_blocks(state))
+    if not zones:
+        yield CannotTell("/proc/buddyinfo and /proc/zoneinfo of one moment are needed")
+        return
+    poor = [
+        zone
+        for zone in zones
+        if zone.free_pages > zone.high_pages
+        and 100 * zone.free_pages > free_percent * size_pages(zone)
+        and not _blocks_from(zone, order)
+        and _index(zone, order) > index
+    ]
+    if not poor:
+        said = ", ".join(f"{zone_name(zone)} {_blocks_from(zone, order)}" for zone in zones[:8])
+        yield Clear(f"free blocks of order {order} and more, or little is free at all: {said}")
+        return
+    found = failures(state) or ()
+    failed = [one for one in recent(state, found) if one.order]
+    in_vain = state.rate("compact_fail")
+    suffers = bool(failed) or (in_vain or 0) >= fails_per_second
+    most = max(poor, key=lambda zone: zone.free_pages)
+    quotes = [one for zone in poor[:4] for one in _quote_blocks(state, zone)]
+    yield Finding(
+        severity="warning" if suffers else "info",
+        confidence="high" if len(poor) == len(zones) else "medium",
+        title=f"free memory is in small pieces: none of order {order} in {zone_name(most)}",
+        evidence=(
+            *quotes,
+            *(one for failure in failed[-2:] for one in quote_failure(state, failure)),
+            *quote_risen(state, "compact_fail"),
+        ),
+        explanation=_said_pieces(state, most, order) + _said_suffering(in_vain, len(failed)),
+        advice=tuple(_against_fragmentation(state, order)),
+        references=("mm/vmstat.c, extfrag_show_print()", "Documentation/admin-guide/sysctl/vm.rst"),
+    )
+
+
+def _blocks_from(zone: Zone, order: int) -> int:
+    return sum(one.count for one in zone.blocks or () if one.order >= order)
+
+
+def _index(zone: Zone, order: int) -> int:
+    """Give the kernel's index where no block is large enough: near 1000 the free memory is in pieces."""
+    blocks = zone.blocks or ()
+    count, pages = sum(one.count for one in blocks), sum(one.count << one.order for one in blocks)
+    return 1000 - (1000 + pages * 1000 // (1 << order)) // count if count else 0
+
+
+def _said_pieces(state: MemoryState, zone: Zone, order: int) -> str:
+    largest = max((one.order for one in zone.blocks or () if one.count), default=0)
+    return (
+        f"{said_pages(state, zone.free_pages)} are free in {zone_name(zone)}, blocks of order {largest} at "
+        f"most; the index of fragmentation for order {order} is {_index(zone, order)} of 1000. "
+    )
+
+
+def _quote_blocks(state: MemoryState, zone: Zone) -> Iterator[Evidence]:
+    yield from quote_file(state, _BUDDYINFO, rf"^Node {zone.node}, zone +{zone.name} ")
+
+
+def _said_suffering(in_vain: float | None, failed: int) -> str:
+    said = [f"compaction failed {in_vain:.1f} times a second"] if in_vain else []
+    said += [f"{failed} requests of higher order failed lately"] if failed else []
+    return f"Meanwhile {' and '.join(said)}." if said else "Nobody is seen to wait for a block now."
+
+
+def _against_fragmentation(state: MemoryState, order: int) -> Iterator[Advice]:
+    blocks = f"/proc/buddyinfo shows blocks of order {order} and more"
+    now, least = state.sysctl_number(PROACTIVENESS), state.sysctl_number(MIN_FREE)
+    if now is not None and now < 100:
+        value = min(max(2 * now, 20), 100)
+        text = f"let the kernel compact ahead of time: {PROACTIVENESS} from {now} to {value}"
+        yield change(state, PROACTIVENESS, value, text=text, verify=blocks, risk="kcompactd takes some CPU")
+    elif now is None and least is not None and (value := _more_free(state, least)) > least:
+        text = f"help blocks to form: {MIN_FREE} from {least} to {value}"
+        risk = "as much less for programs and page cache"
+        yield change(state, MIN_FREE, value, text=text, verify=blocks, risk=risk)
+    yield Advice(
+        text="compact all of memory once",
+        command="sysctl -w vm.compact_memory=1",
+        undo="nothing is left behind that could be undone",
+        verify=f"{blocks}; if not, unmovable pages lie between",
+        risk="takes a CPU for seconds, and pages are locked while they are moved",
+    )
+
+
+def _more_free(state: MemoryState, now_kibibytes: int) -> int:
+    return min(2 * now_kibibytes, (kibibytes(state, "MemTotal") or 0) // 100)
+
+
+@rule("unmovable-pollution", on=MemoryState)
+def unmovable_pollution(
+    state: MemoryState, *, unmovable_percent: float = 30.0, fails_per_second: float = 1.0
+) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    Memory that the kernel cannot move is spread over much of a zone.
+
+    What it means: compaction moves pages of programs and of the page cache. Slabs, page tables and drivers'
+    buffers stay where they are, and one of them is enough to keep a block from forming.
+
+    How we know: /proc/pagetypeinfo counts more than 30 % of a main zone's pageblocks as Unmovable.
+
+    What to do: find who owns it: the largest slabs (slab-growth), drivers, page tables. Reserve huge pages
+    at boot rather than later. A restart clears it.
+
+    When it is wrong: a file server's or a router's memory is the kernel's for good reason. Where nobody asks
+    for large blocks it harms nobody.
+    """
+    types = state.newest(lambda sample: sample.pagetypeinfo if _has_blocks(sample.pagetypeinfo) else None)
+    zones = main_zones(newest_zones(state))
+    if types is None or not zones:
+        yield CannotTell(
+            "/proc/pagetypeinfo, which only root may read since 5.4, and /proc/zoneinfo are needed"
+        )
+        return
+    shares = {zone: share for zone in zones if (share := _unmovable_percent(types, zone)) is not None}
+    if not shares:
+        yield CannotTell("/proc/pagetypeinfo does not list the main zones")
+        return
+    worst = max(shares, key=lambda zone: shares[zone])
+    said = f"{shares[worst]:.0f} % of the pageblocks of {zone_name(worst)} are unmovable"
+    if shares[worst] <= unmovable_percent:
+        yield Clear(said)
+        return
+    in_vain = state.rate("compact_fail")
+    blocks = rf"^Node {worst.node}, zone +{worst.name} +\d"
+    yield Finding(
+        severity="note" if (in_vain or 0) >= fails_per_second else "info",
+        confidence="medium",
+        title=f"unmovable memory is spread over {zone_name(worst)}",
+        evidence=(
+            *quote_file(state, _PAGETYPEINFO, r"^Number of blocks type"),
+            *quote_file(state, _PAGETYPEINFO, blocks, "pageblocks by type"),
+            *quote_risen(state, "compact_fail"),
+        ),
+        explanation=f"{said}. " + _said_suffering(in_vain, 0),
+        advice=(Advice(text="find the owner: the largest slabs in /proc/slabinfo, drivers, page tables"),),
+        references=("mm/vmstat.c, pagetypeinfo_showblockcount_print()",),
+    )
+
+
+def _has_blocks(types: Pagetypeinfo | None) -> bool:
+    return types is not None and bool(types.pageblocks)
+
+
+def _unmovable_percent(types: Pagetypeinfo, zone: Zone) -> float | None:
+    own = [
+        one for one in types.pageblocks if (one.node, one.zone) == (zone.node, zone.name) and not one.mixed
+    ]
+    total = sum(one.count for one in own)
+    return 100 * sum(one.count for one in own if one.type == "Unmovable") / total if total else None
+
+
+@rule("boost-pressure", on=MemoryState)
+def boost_pressure(
+    state: MemoryState, *, share_percent: float = 25.0, samples: int = 3, refaults_per_second: float = 100.0
+) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    The kernel keeps raising its watermarks for a while, because memory is fragmenting.
+
+    What it means: when a request takes a block of another type, the kernel adds a boost to the zone's
+    watermarks and wakes kswapd, which then drops page cache that is still needed.
+
+    How we know: zoneinfo shows a boost above 0 in a quarter of the samples or more (it prints it since
+    5.12). Files that are read again at the same time (workingset_refault_file) say that it hurts.
+
+    What to do: on machines where latency matters, set vm.watermark_boost_factor to 0.
+
+    When it is wrong: the boost keeps blocks whole in the long run; without it requests of higher order may
+    fail after days.
+    """
+    looked = [boosted for sample in state.samples if (boosted := _boosted(sample.zoneinfo)) is not None]
+    factor = state.sysctl_number(BOOST)
+    if factor == 0:
+        yield Clear(f"{BOOST} is 0")
+        return
+    if len(looked) < samples:
+        why = f"{samples} samples of /proc/zoneinfo with a boost (printed since 5.12) are needed"
+        yield CannotTell(f"{why}; there are {len(looked)}")
+        return
+    said = f"{sum(map(bool, looked))} of {len(looked)} samples show a boost"
+    if 100 * sum(map(bool, looked)) < share_percent * len(looked):
+        yield Clear(said)
+        return
+    refaults, suffering = state.rate("workingset_refault_file"), harms(state)
+    again = refaults is not None and refaults >= refaults_per_second
+    zone = next((zone for zone in newest_zones(state) if zone.boost_pages), None)
+    counters = ("pgscan_kswapd", "workingset_refault_file")
+    yield Finding(
+        severity="note" if again or suffering else "info",
+        confidence="medium",
+        title="watermarks are boosted, and kswapd drops page cache for it",
+        evidence=(
+            *(quote_zone(state, zone, "boost") if zone else _first_boost(state)),
+            *(one for name in counters for one in quote_risen(state, name)),
+        ),
+        explanation=f"{said}"
+        + ("." if refaults is None else f"; {refaults:.0f} pages of files per second are read again."),
+        advice=(
+            change(
+                state,
+                BOOST,
+                0,
+                text="do without the boost",
+                verify="boost in /proc/zoneinfo stays 0, and pgscan_kswapd in /proc/vmstat rises more slowly",
+                risk="memory fragments more over days",
+            ),
+        ),
+        references=("mm/page_alloc.c, boost_watermark()", "Documentation/admin-guide/sysctl/vm.rst"),
+    )
+
+
+def _boosted(zoneinfo: Zoneinfo | None) -> bool | None:
+    boosts = [one.zone.boost_pages for one in zoneinfo.zones] if zoneinfo else []
+    known = [boost for boost in boosts if boost is not None]
+    return any(known) if known else None
+
+
+def _first_boost(state: MemoryState) -> Iterator[Evidence]:
+    """Quote a boost that is over by the newest sample."""
+    for at, sample in enumerate(state.samples):
+        for number, line in enumerate((sample.snapshot.text("proc/zoneinfo") or "").splitlines(), 1):
+            if re.fullmatch(r"\s+boost\s+[1-9]\d*\s*", line):
+                yield Evidence(number, line.strip(), "", f"t{at}/proc/zoneinfo")
+                return

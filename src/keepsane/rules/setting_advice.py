@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Changing a setting: the command, how it stays, what undoes it, and who set the present value."""
+
+from __future__ import annotations
+
+from keepsane.memory.state import MemoryState
+from keepsane.memory.sysctl import setter_of
+from keepsane.model import Advice
+from keepsane.rules.memory_amount import kibibytes
+
+CONF = "/etc/sysctl.d/90-memory.conf"
+SCALE_FACTOR, MIN_FREE = "vm.watermark_scale_factor", "vm.min_free_kbytes"
+MOST_SCALE_FACTOR = 1000
+"""The kernel's own limit until 5.18; a tenth of each zone."""
+
+
+def change(
+    state: MemoryState, name: str, value: int, *, text: str, verify: str, risk: str, undo: str = ""
+) -> Advice:
+    """Advise to set `name` to `value`; `undo` only where the old value is not enough."""
+    setter, now = setter_of(state.last.snapshot, name), state.sysctl(name)
+    keep = f"put `{name} = {value}` into {CONF}"
+    if setter is not None:
+        keep += f"; {setter.by} sets it in /{setter.path} line {setter.line}: change it there too"
+    before = f"sysctl -w {name}={now}" if now else f"remove the line from {CONF} and restart"
+    return Advice(
+        text=f"{text}. To keep it, {keep}",
+        command=f"sysctl -w {name}={value}",
+        undo=undo or before,
+        verify=verify,
+        risk=risk,
+    )
+
+
+def start_kswapd_earlier(state: MemoryState, *, text: str, verify: str) -> Advice | None:
+    """
+    Advise a larger gap between the watermarks, five times the present one, or a larger min_free_kbytes.
+
+    Kernels before 4.6 have no watermark_scale_factor. None where neither was read, or it is large already.
+    """
+    factor, least = state.sysctl_number(SCALE_FACTOR), state.sysctl_number(MIN_FREE)
+    if factor is not None:
+        name, now, wanted = SCALE_FACTOR, factor, min(max(5 * factor, 50), MOST_SCALE_FACTOR // 2)
+    elif least is not None:
+        name, now, wanted = MIN_FREE, least, _more_free(state, least)
+    else:
+        return None
+    if wanted <= now:
+        return None
+    said = f"{text}: raise {name} from {now} to {wanted}"
+    risk = "as much less for programs and page cache as the watermarks rise"
+    return change(state, name, wanted, text=said, verify=verify, risk=risk)
+
+
+def _more_free(state: MemoryState, now_kibibytes: int) -> int:
+    # A hundredth of memory is the most that is worth keeping free for this.
+    return min(2 * now_kibibytes, (kibibytes(state, "MemTotal") or 0) // 100)
