@@ -34,6 +34,7 @@ FAMILIES = {
     "zone_reclaim": "keepsane.memory.state",
     "thp": "keepsane.memory.state",
     "fragmentation": "keepsane.memory.state",
+    "watermark_boost": "keepsane.memory.state",
     "low_zones": "keepsane.memory.state",
     "reserved": "keepsane.memory.state",
     "min_free": "keepsane.memory.state",

@@ -59,7 +59,7 @@ def thp_direct_compact(
     if got + missed < of_faults * stalls or thp.defrag not in _WAITS:
         yield Clear(f"{said}, defrag is {thp.defrag}: others want large blocks, not page faults")
         return
-    failed = (state.rate("compact_fail") or 0) / stalls
+    failed = min((state.rate("compact_fail") or 0) / stalls, 1)
     vain = max(failed, missed / (got + missed))
     yield Finding(
         severity="warning" if vain > in_vain else "note",
