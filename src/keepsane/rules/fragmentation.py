@@ -26,18 +26,18 @@ def fragmentation_high_order(
     *,
     order: int = 3,
     free_percent: float = 5.0,
-    index: int = 500,
+    unusable_percent: float = 95.0,
     fails_per_second: float = 1.0,
 ) -> Iterator[Finding | CannotTell | Clear]:
     """
-    Much memory is free, and none of it in one piece of eight pages.
+    Much memory is free, and next to none of it in pieces of eight pages.
 
     What it means: network cards, drivers and kernel stacks ask for a few pages side by side. Where no such
     block is free they wait for compaction, or fail, however much MemAvailable says.
 
-    How we know: /proc/buddyinfo lists no block of order 3 or more in one of the main zones, of which more
-    than a twentieth is free and above its high watermark; the kernel's own index of fragmentation is above
-    500. It matters now if compact_fail rises, or the kernel log has failures of higher order.
+    How we know: in one of the main zones more than a twentieth is free, above its high watermark, and by
+    /proc/buddyinfo 95 % of that or more lies in blocks smaller than order 3 (the kernel's unusable_index).
+    It matters now if compact_fail rises, or the kernel log has failures of higher order.
 
     What to do: compact once, and let the kernel do it ahead of time: vm.compaction_proactiveness (since
     5.9). On older kernels a larger vm.min_free_kbytes helps blocks to form.
@@ -49,10 +49,10 @@ def fragmentation_high_order(
     if not zones:
         yield CannotTell("/proc/buddyinfo and /proc/zoneinfo of one moment are needed")
         return
-    poor = [zone for zone in zones if _is_poor(zone, order, free_percent, index)]
+    poor = [zone for zone in zones if _is_poor(zone, order, free_percent, unusable_percent)]
     if not poor:
         said = ", ".join(f"{zone_name(zone)} {_blocks_from(zone, order)}" for zone in zones[:8])
-        yield Clear(f"free blocks of order {order} and more, or little is free at all: {said}")
+        yield Clear(f"there are blocks of order {order} and more, or little is free at all: {said}")
         return
     found = failures(state) or ()
     failed = [one for one in recent(state, found) if one.order]
@@ -63,7 +63,7 @@ def fragmentation_high_order(
     yield Finding(
         severity="warning" if suffers else "info",
         confidence="high" if len(poor) == len(zones) else "medium",
-        title=f"free memory is in small pieces: none of order {order} in {zone_name(most)}",
+        title=f"free memory is in small pieces: hardly any of order {order} in {zone_name(most)}",
         evidence=(
             *quotes,
             *(one for failure in failed[-2:] for one in quote_failure(state, failure)),
@@ -71,31 +71,30 @@ def fragmentation_high_order(
         ),
         explanation=_said_pieces(state, most, order) + _said_suffering(in_vain, len(failed)),
         advice=tuple(_against_fragmentation(state, order)),
-        references=("mm/vmstat.c, extfrag_show_print()", "Documentation/admin-guide/sysctl/vm.rst"),
+        references=("mm/vmstat.c, unusable_show_print()", "Documentation/admin-guide/sysctl/vm.rst"),
     )
 
 
-def _is_poor(zone: Zone, order: int, free_percent: float, index: int) -> bool:
+def _is_poor(zone: Zone, order: int, free_percent: float, unusable_percent: float) -> bool:
     plenty = zone.free_pages > zone.high_pages and 100 * zone.free_pages > free_percent * size_pages(zone)
-    return plenty and not _blocks_from(zone, order) and _index(zone, order) > index
+    return plenty and _unusable_percent(zone, order) >= unusable_percent
 
 
 def _blocks_from(zone: Zone, order: int) -> int:
     return sum(one.count for one in zone.blocks or () if one.order >= order)
 
 
-def _index(zone: Zone, order: int) -> int:
-    """Give the kernel's index where no block is large enough: near 1000 the free memory is in pieces."""
+def _unusable_percent(zone: Zone, order: int) -> float:
+    """Give the share of free pages in smaller blocks, as extfrag/unusable_index in debugfs does."""
     blocks = zone.blocks or ()
-    count, pages = sum(one.count for one in blocks), sum(one.count << one.order for one in blocks)
-    return 1000 - (1000 + pages * 1000 // (1 << order)) // count if count else 0
+    pages = sum(one.count << one.order for one in blocks)
+    return 100 * sum(one.count << one.order for one in blocks if one.order < order) / pages if pages else 0
 
 
 def _said_pieces(state: MemoryState, zone: Zone, order: int) -> str:
-    largest = max((one.order for one in zone.blocks or () if one.count), default=0)
     return (
-        f"{said_pages(state, zone.free_pages)} are free in {zone_name(zone)}, blocks of order {largest} at "
-        f"most; the index of fragmentation for order {order} is {_index(zone, order)} of 1000. "
+        f"{said_pages(state, zone.free_pages)} are free in {zone_name(zone)}, "
+        f"{_unusable_percent(zone, order):.1f} % of that in blocks smaller than order {order}. "
     )
 
 
@@ -143,13 +142,14 @@ def unmovable_pollution(
     What it means: compaction moves pages of programs and of the page cache. Slabs, page tables and drivers'
     buffers stay where they are, and one of them is enough to keep a block from forming.
 
-    How we know: /proc/pagetypeinfo counts more than 30 % of a main zone's pageblocks as Unmovable.
+    How we know: /proc/pagetypeinfo counts more than 30 % of a main zone's pageblocks as Unmovable, and
+    compact_fail rises: somebody wants blocks, and moving pages does not make any.
 
     What to do: find who owns it: the largest slabs (slab-growth), drivers, page tables. Reserve huge pages
     at boot rather than later. A restart clears it.
 
-    When it is wrong: a file server's or a router's memory is the kernel's for good reason. Where nobody asks
-    for large blocks it harms nobody.
+    When it is wrong: a file server's or a router's memory is the kernel's for good reason, and the page cache
+    of a disk without a file system counts as unmovable too.
     """
     types = state.newest(lambda sample: sample.pagetypeinfo if _has_blocks(sample.pagetypeinfo) else None)
     zones = main_zones(newest_zones(state))
@@ -164,13 +164,16 @@ def unmovable_pollution(
         return
     worst = max(shares, key=lambda zone: shares[zone])
     said = f"{shares[worst]:.0f} % of the pageblocks of {zone_name(worst)} are unmovable"
-    if shares[worst] <= unmovable_percent:
-        yield Clear(said)
-        return
     in_vain = state.rate("compact_fail")
+    if in_vain is None and shares[worst] > unmovable_percent:
+        yield CannotTell(f"{said}; two samples of compact_fail say whether that harms")
+        return
+    if in_vain is None or shares[worst] <= unmovable_percent or in_vain < fails_per_second:
+        yield Clear(said if in_vain is None else f"{said}; compaction failed {in_vain:.1f} times a second")
+        return
     blocks = rf"^Node {worst.node}, zone +{worst.name} +\d"
     yield Finding(
-        severity="note" if (in_vain or 0) >= fails_per_second else "info",
+        severity="note",
         confidence="medium",
         title=f"unmovable memory is spread over {zone_name(worst)}",
         evidence=(

@@ -28,8 +28,9 @@ MOST_PART = 50
 """One fiftieth of memory is the most that is advised to be kept free."""
 LEAST_PART = 1000
 """A machine whose atomic requests failed should keep a thousandth of memory free, or more."""
-TENTHOUSANDTHS = 10_000
 MODEST_SCALE_FACTOR = 100
+LARGE_SCALE_FACTOR = 500
+"""A gap of a twentieth of each zone between the watermarks: more is rarely meant."""
 
 
 @rule("min-free-too-small", on=MemoryState)
@@ -71,7 +72,7 @@ def min_free_too_small(
         yield Clear(f"{said}: {len(failed)} requests failed, but more than that should not be kept free")
         return
     yield Finding(
-        severity=_severity(failed, now),
+        severity=_severity(state, failed, now),
         confidence="high" if failed else "medium",
         title=f"too little is kept free for requests that cannot wait: {said_kibibytes(value)}",
         evidence=(
@@ -84,10 +85,12 @@ def min_free_too_small(
     )
 
 
-def _severity(failed: tuple[FailedAllocation, ...], now: tuple[FailedAllocation, ...]) -> Severity:
+def _severity(
+    state: MemoryState, failed: tuple[FailedAllocation, ...], now: tuple[FailedAllocation, ...]
+) -> Severity:
     if now:
         return "warning"
-    return "note" if failed else "info"
+    return "note" if failed or harms(state) else "info"
 
 
 def _said_failures(failed: tuple[FailedAllocation, ...], now: tuple[FailedAllocation, ...]) -> str:
@@ -139,14 +142,14 @@ def min_free_too_large(
     said = f"{MIN_FREE} is {value}, {100 * value / whole:.1f} % of memory, the kernel's own would be {own}; "
     said += f"the high watermarks are {100 * high / whole:.1f} %"
     min_is_large = value > of_own * own
-    gap_is_large = 2 * 100 * factor > high_percent * TENTHOUSANDTHS
+    gap_is_large = factor > LARGE_SCALE_FACTOR
     is_large = 100 * high > high_percent * whole or 100 * value > min_percent * whole
     if not is_large or not (min_is_large or gap_is_large):
         yield Clear(said)
         return
     suffering = harms(state)
     yield Finding(
-        severity=severity_of(suffering),
+        severity=severity_of(suffering) if min_is_large else "info",
         confidence="high" if min_is_large else "medium",
         title=f"{said_kibibytes(high)} are kept free, {100 * high / whole:.0f} % of memory",
         evidence=(*quote_file(state, _PATH), *quote_file(state, _SCALE_PATH)),

@@ -19,7 +19,7 @@ _WAITS = ("always", "madvise", "defer+madvise")
 
 @rule("thp-direct-compact", on=MemoryState)
 def thp_direct_compact(
-    state: MemoryState, *, stalls_per_second: float = 1.0, in_vain: float = 0.5, of_faults: float = 0.5
+    state: MemoryState, *, stalls_per_second: float = 1.0, in_vain: float = 0.5, of_faults: float = 0.2
 ) -> Iterator[Finding | CannotTell | Clear]:
     """
     Tasks that touch new memory wait while the kernel moves pages about to make a huge page for them.
@@ -29,7 +29,7 @@ def thp_direct_compact(
     free, and is often blamed on NUMA.
 
     How we know: compact_stall rises, which counts those who wait, while huge pages are asked for at page
-    faults (thp_fault_alloc and thp_fault_fallback) at least half as often. compact_fail and
+    faults (thp_fault_alloc and thp_fault_fallback): one fault may wait several times. compact_fail and
     thp_fault_fallback say how often the wait was for nothing.
 
     What to do: let faults take small pages and leave the rest to kcompactd and khugepaged: defrag set to
