@@ -22,8 +22,12 @@ def test_the_header_says_when_how_large_and_whether_it_could_wait() -> None:
 
 def test_before_4_7_no_names_are_printed() -> None:
     # 0xd0 is __GFP_WAIT | __GFP_IO | __GFP_FS: GFP_KERNEL of 2.6.32.
-    (found,) = failed_allocations(OLD, "2.6.32-5-amd64")
+    (found,) = failed_allocations(OLD + "\n", "2.6.32-5-amd64")
     assert (found.seconds, found.order, found.gfp.may_sleep) == (None, 4, True)
+
+
+def test_a_line_that_is_cut_off_is_not_read() -> None:
+    assert failed_allocations(NEW[:-40]) == ()
 
 
 def test_other_lines_are_none() -> None:

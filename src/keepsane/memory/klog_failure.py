@@ -5,7 +5,8 @@ Failed allocations as the kernel log heads them: when, how large, and whether th
     <4>[  812.000123] ksoftirqd/0: page allocation failure: order:0, mode:0x820(GFP_ATOMIC), nodemask=(null)
     <4>[  812.000123] ksoftirqd/0: page allocation failure. order:0, mode:0x20
 
-The kernel prints at most a few each minute, so what is found is the least that happened.
+The kernel prints at most a few each minute, so what is found is the least that happened. A last line without
+its end is not read: its mode may have been cut.
 Source: mm/page_alloc.c, warn_alloc() (until 4.9 warn_alloc_failed()).
 """
 
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from keepsane.kernel.gfp import Gfp, decode
+from keepsane.memory.counters import whole_lines
 
 MAX_FAILURES = 1000
 _HEAD = re.compile(
@@ -42,7 +44,7 @@ def failed_allocations(log: str, release: str | None = None) -> tuple[FailedAllo
 
 def _found(log: str, release: str | None) -> Iterator[FailedAllocation]:
     count = 0
-    for number, line in enumerate(log.split("\n"), 1):
+    for number, line in enumerate(whole_lines(log), 1):
         head = _HEAD.match(line) if "page allocation failure" in line else None
         if head is None:
             continue

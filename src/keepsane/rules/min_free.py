@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from keepsane.kernel.gfp import version_of
 from keepsane.kernel.gfp_tables import Version
+from keepsane.kernel.zone import Zone
 from keepsane.kernel.zone_state import LOWMEM
 from keepsane.memory.klog_failure import FailedAllocation
 from keepsane.memory.min_free import default_kibibytes, lowmem_pages, thp_pages
@@ -24,6 +25,7 @@ _REFERENCES = (
     "Documentation/admin-guide/sysctl/vm.rst, min_free_kbytes",
     "mm/page_alloc.c, calculate_min_free_kbytes()",
 )
+_INCOMPLETE = f"{MIN_FREE} and a whole /proc/zoneinfo are needed, whose minima add up to it"
 MOST_PART = 50
 """One fiftieth of memory is the most that is advised to be kept free."""
 LEAST_PART = 1000
@@ -54,8 +56,8 @@ def min_free_too_small(
     loses nothing.
     """
     value, own = state.sysctl_number(MIN_FREE), _default(state)
-    if value is None or own is None:
-        yield CannotTell(f"{MIN_FREE} and /proc/zoneinfo are needed")
+    if value is None or own is None or not _adds_up(state, value):
+        yield CannotTell(_INCOMPLETE)
         return
     found = failures(state)
     failed = tuple(one for one in found or () if not one.order and not one.gfp.may_sleep)
@@ -134,8 +136,8 @@ def min_free_too_large(
     value, own = state.sysctl_number(MIN_FREE), _own(state)
     zones = newest_zones(state)
     whole = _whole(state)
-    if value is None or own is None or not whole:
-        yield CannotTell(f"{MIN_FREE} and /proc/zoneinfo are needed")
+    if value is None or own is None or not _adds_up(state, value):
+        yield CannotTell(_INCOMPLETE)
         return
     high = sum(zone.high_pages - (zone.boost_pages or 0) for zone in zones) * page_kibibytes(state)
     factor = state.sysctl_number(SCALE_FACTOR) or 0
@@ -178,6 +180,24 @@ def _lower_gap(state: MemoryState, factor: int) -> Advice:
         text=f"let kswapd stop earlier: {SCALE_FACTOR} from {factor} to {MODEST_SCALE_FACTOR}",
         verify="high in /proc/zoneinfo has fallen, and MemAvailable in /proc/meminfo has risen",
         risk="tasks may have to reclaim themselves in bursts: allocstall in /proc/vmstat must not rise",
+    )
+
+
+def _adds_up(state: MemoryState, value: int) -> bool:
+    """
+    Tell whether the zones share out all of min_free_kbytes, each rounded down: none is missing then.
+
+    Movable has its share on older kernels; HighMem never has.
+    """
+    zones = newest_zones(state)
+    wanted = value // page_kibibytes(state)
+    found = [_min_of(zones, LOWMEM), _min_of(zones, (*LOWMEM, "Movable"))]
+    return any(0 <= wanted - pages <= len(zones) for pages in found)
+
+
+def _min_of(zones: tuple[Zone, ...], names: tuple[str, ...]) -> int:
+    return sum(
+        zone.min_pages - min(zone.boost_pages or 0, zone.min_pages) for zone in zones if zone.name in names
     )
 
 

@@ -13,7 +13,13 @@ from keepsane.memory.meminfo import Meminfo
 from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Evidence, Finding
 from keepsane.rules import CannotTell, Clear, rule
-from keepsane.rules.memory_amount import kibibytes, page_kibibytes, said_kibibytes, said_pages
+from keepsane.rules.memory_amount import (
+    available_percent,
+    kibibytes,
+    page_kibibytes,
+    said_kibibytes,
+    said_pages,
+)
 from keepsane.rules.memory_harm import failures, harms, quote_failure, recent, said_harm, severity_of
 from keepsane.rules.memory_quote import quote_file
 from keepsane.rules.setting_advice import change
@@ -138,9 +144,7 @@ def highatomic_hoard(state: MemoryState) -> Iterator[Finding | CannotTell | Clea
         explanation=f"{held[worst].free} of {worst.free_pages} free pages are; min is {worst.min_pages}. "
         + said_harm(suffering),
         advice=(
-            Advice(
-                text="run a newer kernel: since 6.8 the reserve is given back before the OOM killer comes"
-            ),
+            Advice(text="run a newer kernel: since 6.8 the reserve is given back before the OOM killer"),
             Advice(text="let fewer requests be of higher order: a smaller MTU, no jumbo frames"),
         ),
         references=("mm/page_alloc.c, unreserve_highatomic_pageblock()",),
@@ -153,7 +157,7 @@ def _starves(zone: Zone, held: Highatomic) -> bool:
 
 @rule("hugepage-hoard", on=MemoryState)
 def hugepage_hoard(
-    state: MemoryState, *, unused_percent: float = 20.0
+    state: MemoryState, *, unused_percent: float = 20.0, least_available_percent: float = 10.0
 ) -> Iterator[Finding | CannotTell | Clear]:
     """
     Much memory is set aside as huge pages that nobody uses.
@@ -162,7 +166,7 @@ def hugepage_hoard(
     do not ask for them cannot use them, even if everything else is short.
 
     How we know: the free huge pages, less those promised to somebody, are more than 20 % of MemTotal. It
-    harms if less than 5 % of memory is available, or tasks wait for memory.
+    harms if less than 10 % of memory is available, or tasks wait for memory.
 
     What to do: set vm.nr_hugepages to what is used or promised.
 
@@ -180,7 +184,10 @@ def hugepage_hoard(
         yield Clear(said)
         return
     worst = max(sizes, key=lambda one: _unused(one) * one.size_kibibytes)
+    available = available_percent(state)
     suffering = harms(state)
+    if not suffering and available is not None and available < least_available_percent:
+        suffering = (f"only {available:.1f} % of memory is available",)
     path = f"{FOLDER}/hugepages-{worst.size_kibibytes}kB"
     yield Finding(
         severity=severity_of(suffering),
