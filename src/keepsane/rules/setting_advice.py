@@ -14,11 +14,23 @@ MOST_SCALE_FACTOR = 1000
 """The kernel's own limit until 5.18; a tenth of each zone."""
 
 
-def change(
-    state: MemoryState, name: str, value: int, *, text: str, verify: str, risk: str, undo: str = ""
-) -> Advice:
-    """Advise to set `name` to `value`; `undo` only where the old value is not enough."""
-    setter, now = setter_of(state.last.snapshot, name), state.sysctl(name)
+def is_without(state: MemoryState, name: str) -> bool:
+    """Whether this kernel has no such setting: others of its folder were read, and this is absent."""
+    path = "proc/sys/" + name.replace(".", "/")
+    folder = path.rpartition("/")[0]
+    for sample in state.samples:
+        if sample.snapshot.text(path) is not None:
+            return False
+        reasons = [one.reason for one in sample.missing if one.path == path]
+        if reasons:
+            return reasons == ["absent"]
+    return any(True for sample in state.samples for _ in sample.snapshot.below(folder))
+
+
+def change(state: MemoryState, name: str, value: int, *, text: str, verify: str, risk: str) -> Advice:
+    """Advise to set `name` to `value`, in the file too that sets it at each boot."""
+    # Only the first sample has the files that are read once.
+    setter, now = setter_of(state.first.snapshot, name), state.sysctl(name)
     keep = f"put `{name} = {value}` into {CONF}"
     if setter is not None:
         keep += f"; {setter.by} sets it in /{setter.path} line {setter.line}: change it there too"
@@ -26,7 +38,7 @@ def change(
     return Advice(
         text=f"{text}. To keep it, {keep}",
         command=f"sysctl -w {name}={value}",
-        undo=undo or before,
+        undo=before,
         verify=verify,
         risk=risk,
     )
