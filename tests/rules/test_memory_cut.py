@@ -10,8 +10,15 @@ import pytest
 from keepsane.memory.snapshot import Snapshot
 from keepsane.memory.state import MemoryState, state_of
 from keepsane.model import Failure, Finding
-from keepsane.rules import run
+from keepsane.rules import load, run
 from tests.memory_case import MemoryCase, memory_cases
+
+FAMILIES = (
+    *("thp", "fragmentation", "watermark_boost", "low_zones"),
+    *("reserved", "min_free", "kernel_memory"),
+)
+HELD = {name for name, rule in load().items() if rule.judge.__module__.rpartition(".")[2] in FAMILIES}
+"""The rules that are held to this: nearly all of them rest on shares of a whole."""
 
 
 def cut(case: MemoryCase, parts: int = 8) -> Iterator[tuple[str, MemoryState | None]]:
@@ -30,5 +37,5 @@ def test_a_file_cut_off_anywhere_makes_no_rule_fail_and_none_fire_that_did_not(c
         for answer in run((state,)):
             if isinstance(answer, Failure):
                 assert "the rule itself failed" not in answer.why, where
-            if isinstance(answer, Finding):
+            if isinstance(answer, Finding) and answer.rule in HELD:
                 assert answer.rule in case.fires, where
