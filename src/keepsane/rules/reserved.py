@@ -23,7 +23,7 @@ from keepsane.rules.memory_amount import (
 from keepsane.rules.memory_harm import failures, harms, quote_failure, recent, said_harm, severity_of
 from keepsane.rules.memory_quote import quote_file
 from keepsane.rules.setting_advice import change
-from keepsane.rules.zone_lines import newest_zones, quote_zone
+from keepsane.rules.zone_lines import newest_zones, quote_zone, zones_of
 
 _MEMINFO, _PAGETYPEINFO = "proc/meminfo", "proc/pagetypeinfo"
 _GRAIN_KIBIBYTES = 4096
@@ -118,14 +118,14 @@ def highatomic_hoard(state: MemoryState) -> Iterator[Finding | CannotTell | Clea
 
     When it is wrong: for a moment before kswapd has caught up it is nothing.
     """
-    types = state.newest(lambda sample: sample.pagetypeinfo)
-    zones = newest_zones(state)
-    if types is None or not types.free or not zones:
+    sample = state.newest(lambda one: one if one.pagetypeinfo and zones_of(one) else None)
+    types = sample.pagetypeinfo if sample else None
+    if sample is None or types is None or not types.free:
         yield CannotTell(
             "/proc/pagetypeinfo, which only root may read since 5.4, and /proc/zoneinfo are needed"
         )
         return
-    held = {zone: pages for zone in zones if (pages := highatomic_pages(types, zone)) is not None}
+    held = {zone: pages for zone in zones_of(sample) if (pages := highatomic_pages(types, zone)) is not None}
     starved = [zone for zone, pages in held.items() if _starves(zone, pages)]
     if not starved:
         said = sum(pages.reserved for pages in held.values())

@@ -23,10 +23,11 @@ def size_pages(zone: Zone) -> int:
 
 def newest_zones(state: MemoryState, *, empty: bool = False) -> tuple[Zone, ...]:
     """The zones of the newest sample that has any, those without pages only where `empty` asks for them."""
-    return state.newest(lambda sample: _zones(sample, empty=empty) or None) or ()
+    return state.newest(lambda sample: zones_of(sample, empty=empty) or None) or ()
 
 
-def _zones(sample: MemorySample, *, empty: bool = False) -> tuple[Zone, ...]:
+def zones_of(sample: MemorySample, *, empty: bool = False) -> tuple[Zone, ...]:
+    """The zones of one sample."""
     every = sample.zoneinfo.zones if sample.zoneinfo else ()
     return tuple(one.zone for one in every if empty or size_pages(one.zone))
 
@@ -37,7 +38,7 @@ def zones_with_blocks(state: MemoryState) -> tuple[Zone, ...]:
 
 
 def _with_blocks(sample: MemorySample) -> tuple[Zone, ...]:
-    found = with_blocks(_zones(sample), sample.buddyinfo or ())
+    found = with_blocks(zones_of(sample), sample.buddyinfo or ())
     return tuple(zone for zone in found if zone.blocks is not None)
 
 
@@ -50,7 +51,7 @@ def main_zones(zones: Iterable[Zone]) -> tuple[Zone, ...]:
 
 def quote_zone(state: MemoryState, zone: Zone, name: str = "free") -> Iterator[Evidence]:
     """Quote the line `name` of a zone in the newest zoneinfo."""
-    sample = next((one for one in reversed(state.samples) if _zones(one, empty=True)), None)
+    sample = next((one for one in reversed(state.samples) if zones_of(one, empty=True)), None)
     if sample is None:
         return
     head = re.compile(rf"Node {zone.node}, zone +{re.escape(zone.name)}\s*")
