@@ -175,7 +175,7 @@ def test_an_old_failure_in_the_log_is_not_of_now() -> None:
     files["dmesg"] = files["dmesg"].replace("995.000000", "  3.000000")
     old = finding(recent._replace(samples=(files,)).state(), "min-free-too-small")
     assert old.severity == "note"
-    assert "0 are of now" in old.explanation
+    assert "of now: 0" in old.explanation
 
 
 def test_the_caches_that_grow_are_named() -> None:

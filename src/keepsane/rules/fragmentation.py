@@ -11,7 +11,7 @@ from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Evidence, Finding
 from keepsane.rules import CannotTell, Clear, rule
 from keepsane.rules.memory_amount import kibibytes, said_pages
-from keepsane.rules.memory_harm import failures, quote_failure, recent
+from keepsane.rules.memory_harm import failures, quote_failure, recent, said_requests
 from keepsane.rules.memory_quote import quote_file, quote_risen
 from keepsane.rules.setting_advice import MIN_FREE, change
 from keepsane.rules.zone_lines import main_zones, newest_zones, size_pages, zones_with_blocks
@@ -104,8 +104,8 @@ def _quote_blocks(state: MemoryState, zone: Zone) -> Iterator[Evidence]:
 
 def _said_suffering(in_vain: float | None, failed: int) -> str:
     said = [f"compaction failed {in_vain:.1f} times a second"] if in_vain else []
-    said += [f"{failed} requests of higher order failed lately"] if failed else []
-    return f"Meanwhile {' and '.join(said)}." if said else "Nobody is seen to wait for a block now."
+    said += [f"{said_requests(failed)} of higher order failed by the log"] if failed else []
+    return f"Lately {' and '.join(said)}." if said else "Nobody is seen to wait for a block now."
 
 
 def _against_fragmentation(state: MemoryState, order: int) -> Iterator[Advice]:

@@ -10,7 +10,13 @@ from keepsane.memory.slabinfo import Slab
 from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Evidence, Finding
 from keepsane.rules import CannotTell, Clear, rule
-from keepsane.rules.memory_amount import kibibytes, percent_of_memory, said_kibibytes, said_pages
+from keepsane.rules.memory_amount import (
+    kibibytes,
+    page_kibibytes,
+    percent_of_memory,
+    said_kibibytes,
+    said_pages,
+)
 from keepsane.rules.memory_harm import harms, said_harm, severity_of
 from keepsane.rules.memory_quote import quote_file, quote_risen
 from keepsane.rules.setting_advice import change
@@ -138,14 +144,16 @@ def dentry_inode_hoard(
     if share <= percent:
         yield Clear(said)
         return
-    slabs = tuple(slab for slab in _many_slabs(state) if NAMES_AND_INODES.fullmatch(slab.name))[:3]
+    names = tuple(slab for slab in _many_slabs(state) if NAMES_AND_INODES.fullmatch(slab.name))
+    mostly = 2 * sum(slab.pages for slab in names) * page_kibibytes(state) > amount
+    slabs = names[:3] or _largest(state)
     scanned = state.rate("slabs_scanned")
     suffering = harms(state) if scanned is not None and scanned >= scans_per_second else ()
     rate = "" if scanned is None else f" {scanned:.0f} objects were scanned per second."
     yield Finding(
         severity=severity_of(suffering),
-        confidence="high" if slabs else "medium",
-        title=f"{said_kibibytes(amount)} are names and inodes of files, and the like",
+        confidence="high" if mostly else "medium",
+        title=f"{said_kibibytes(amount)} are " + (_NAMES if mostly else _GIVEN_BACK),
         evidence=(
             *_quote(state, "MemTotal"),
             *_quote(state, "SReclaimable"),
@@ -156,6 +164,9 @@ def dentry_inode_hoard(
         advice=tuple(_prefer_page_cache(state, amount)),
         references=("Documentation/admin-guide/sysctl/vm.rst, vfs_cache_pressure",),
     )
+
+
+_NAMES, _GIVEN_BACK = "names and inodes of files, for the most part", "in slabs that could be given back"
 
 
 def _many_slabs(state: MemoryState) -> tuple[Slab, ...]:

@@ -11,7 +11,7 @@ from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Finding
 from keepsane.rules import CannotTell, Clear, rule
 from keepsane.rules.memory_amount import said_pages
-from keepsane.rules.memory_harm import failures, quote_failure, recent
+from keepsane.rules.memory_harm import failures, quote_failure, recent, said_requests
 from keepsane.rules.memory_quote import quote_file, quote_risen
 from keepsane.rules.zone_lines import newest_zones, quote_zone, size_pages
 
@@ -44,7 +44,8 @@ def dma32_exhausted(state: MemoryState) -> Iterator[Finding | CannotTell | Clear
         yield Clear("there is no DMA32 zone below another one: no memory is kept apart there")
         return
     free, rich = max(low, key=_above_min), max(high, key=lambda zone: zone.free_pages - zone.high_pages)
-    said = f"{zone_name(free)} has {said_pages(state, free.free_pages)} free, min is {free.min_pages} pages"
+    said = f"{zone_name(free)} has {said_pages(state, free.free_pages)} free, its min watermark is at "
+    said += said_pages(state, free.min_pages)
     if _above_min(free) > 0 or rich.free_pages <= rich.high_pages:
         yield Clear(f"{said}; {zone_name(rich)} has {said_pages(state, rich.free_pages)}")
         return
@@ -59,11 +60,7 @@ def dma32_exhausted(state: MemoryState) -> Iterator[Finding | CannotTell | Clear
             *(one for failure in failed[-2:] for one in quote_failure(state, failure)),
         ),
         explanation=f"{said}, while {said_pages(state, rich.free_pages)} are free in {zone_name(rich)}. "
-        + (
-            f"{len(failed)} requests for it failed lately."
-            if failed
-            else "No request for it is seen to fail."
-        ),
+        + _said_failed(failed),
         advice=tuple(_reach_higher(state)),
         references=("Documentation/admin-guide/sysctl/vm.rst, lowmem_reserve_ratio",),
     )
@@ -80,6 +77,12 @@ def _above_min(zone: Zone) -> int:
 def _failed_below(state: MemoryState, highest: str) -> list[FailedAllocation]:
     names = ZONES[: ZONES.index(highest) + 1]
     return [one for one in recent(state, failures(state) or ()) if one.gfp.highest_zone in names]
+
+
+def _said_failed(failed: list[FailedAllocation]) -> str:
+    if not failed:
+        return "No request for it is seen to fail."
+    return f"By the log {said_requests(len(failed))} for it failed lately."
 
 
 def _reach_higher(state: MemoryState) -> Iterator[Advice]:
@@ -140,12 +143,7 @@ def dma_zone_gone(state: MemoryState) -> Iterator[Finding | CannotTell | Clear]:
             *quote_zone(state, dma[0], "managed"),
             *(one for failure in failed[-2:] for one in quote_failure(state, failure)),
         ),
-        explanation="No page of it is managed. "
-        + (
-            f"{len(failed)} requests for it failed lately."
-            if failed
-            else "No request for it is seen to fail."
-        ),
+        explanation="No page of it is managed. " + _said_failed(failed),
         references=("mm/page_alloc.c, warn_alloc()",),
     )
 

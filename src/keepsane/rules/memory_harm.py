@@ -59,6 +59,11 @@ def recent(state: MemoryState, found: tuple[FailedAllocation, ...]) -> tuple[Fai
     return tuple(one for one in found if one.seconds is not None and one.seconds > began - RECENT_SECONDS)
 
 
+def said_requests(number: int) -> str:
+    """Say how many requests."""
+    return "1 request" if number == 1 else f"{number} requests"
+
+
 def quote_failure(state: MemoryState, failure: FailedAllocation) -> tuple[Evidence, ...]:
     """Quote the line of the kernel log."""
     sample = next((one for one in reversed(state.samples) if klog_of(one.snapshot) is not None), None)

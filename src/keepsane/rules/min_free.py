@@ -15,7 +15,15 @@ from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Finding, Severity
 from keepsane.rules import CannotTell, Clear, rule
 from keepsane.rules.memory_amount import kibibytes, page_kibibytes, said_kibibytes
-from keepsane.rules.memory_harm import failures, harms, quote_failure, recent, said_harm, severity_of
+from keepsane.rules.memory_harm import (
+    failures,
+    harms,
+    quote_failure,
+    recent,
+    said_harm,
+    said_requests,
+    severity_of,
+)
 from keepsane.rules.memory_quote import quote_file
 from keepsane.rules.setting_advice import MIN_FREE, SCALE_FACTOR, change
 from keepsane.rules.zone_lines import newest_zones, size_pages
@@ -100,8 +108,8 @@ def _said_failures(failed: tuple[FailedAllocation, ...], now: tuple[FailedAlloca
         return "No request of order 0 is seen to have failed in the kernel log."
     last = failed[-1].seconds
     when = "" if last is None else f", the last at {last:.0f} s after boot"
-    said = f"The log has {len(failed)} failed requests of order 0 that could not wait{when}"
-    return f"{said}; {len(now)} are of now."
+    said = f"By the log {said_requests(len(failed))} of order 0 failed that could not wait{when}"
+    return f"{said}; of now: {len(now)}."
 
 
 def _raise(state: MemoryState, value: int, wanted: int) -> Advice:

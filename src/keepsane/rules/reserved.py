@@ -20,7 +20,15 @@ from keepsane.rules.memory_amount import (
     said_kibibytes,
     said_pages,
 )
-from keepsane.rules.memory_harm import failures, harms, quote_failure, recent, said_harm, severity_of
+from keepsane.rules.memory_harm import (
+    failures,
+    harms,
+    quote_failure,
+    recent,
+    said_harm,
+    said_requests,
+    severity_of,
+)
 from keepsane.rules.memory_quote import quote_file
 from keepsane.rules.setting_advice import change
 from keepsane.rules.zone_lines import newest_zones, quote_zone, zones_of
@@ -72,7 +80,11 @@ def cma_hoard(state: MemoryState, *, share_percent: float = 70.0) -> Iterator[Fi
             *(one for failure in failed[-2:] for one in quote_failure(state, failure)),
         ),
         explanation=f"{said}: other requests have {said_kibibytes(max(free - cma, 0))}. "
-        + (f"{len(failed)} of them failed lately." if failed else said_harm(suffering)),
+        + (
+            f"By the log {said_requests(len(failed))} of that kind failed lately."
+            if failed
+            else said_harm(suffering)
+        ),
         advice=tuple(_shrink_cma(state, meminfo)),
         references=("Documentation/admin-guide/kernel-parameters.txt, cma=",),
     )
@@ -141,7 +153,7 @@ def highatomic_hoard(state: MemoryState) -> Iterator[Finding | CannotTell | Clea
             *quote_file(state, _PAGETYPEINFO, blocks),
             *(one for name in ("free", "min") for one in quote_zone(state, worst, name)),
         ),
-        explanation=f"{held[worst].free} of {worst.free_pages} free pages are; min is {worst.min_pages}. "
+        explanation=f"{held[worst].free} of {worst.free_pages} free pages are held; min: {worst.min_pages}. "
         + said_harm(suffering),
         advice=(
             Advice(text="run a newer kernel: since 6.8 the reserve is given back before the OOM killer"),
@@ -232,6 +244,8 @@ def _fewer_hugepages(state: MemoryState, pages: Hugepages, path: str) -> Advice:
     default = kibibytes(state, "Hugepagesize") == pages.size_kibibytes
     now, wanted = pages.total or 0, max((pages.total or 0) - _unused(pages), 0)
     text = f"keep the {wanted} huge pages in use or promised, of {now}"
+    if option(state.machine, "hugepages"):
+        text += ", and change hugepages= on the kernel command line"
     verify = f"HugePages_Free in /proc/meminfo falls by {_unused(pages)}, and MemAvailable rises by "
     verify += said_pages(state, _unused(pages) * pages.size_kibibytes / page_kibibytes(state))
     risk = "a program that wants them later may not get them: memory in blocks of that size becomes rare"
