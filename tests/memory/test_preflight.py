@@ -90,8 +90,19 @@ def test_without_root_the_reserve_may_decide_and_then_nobody_can_tell() -> None:
 
 
 def test_without_root_plenty_is_plenty() -> None:
-    # 3000 - 1512 = 1488 > 600, whatever the reserve.
-    assert preflight(state(zone("Normal", free=3000, low=600, managed=100000)), 0).outcome == "passes"
+    # 3000 - 1512 = 1488, which is 888 above 600, whatever the reserve.
+    answer = preflight(state(zone("Normal", free=3000, low=600, managed=100000)), 0)
+    assert answer.outcome == "passes"
+    assert answer.why == "node 0 Normal: at least 888 pages above the watermark"
+    assert answer.zones[0].ledger.missing == ("reserved_highatomic",)
+
+
+def test_an_atomic_block_may_take_the_reserve_so_nothing_is_missing() -> None:
+    answer = preflight(
+        state(zone("Normal", free=3000, low=600, managed=100000), buddyinfo=BUDDYINFO), 2, atomic=True
+    )
+    # 3000 - 3 - 225
+    assert answer.why == "node 0 Normal: 2772 pages above the watermark, and there is a block of order 2"
 
 
 def test_blocks_of_at_least_the_order_are_counted() -> None:

@@ -175,14 +175,28 @@ def _with_reserve(zone: Zone, request: Request) -> tuple[Zone, ...]:
 
 
 def _agreed(ledgers: tuple[ZoneLedger, ...]) -> ZoneLedger:
-    """The account with the most reserved; unknown where it matters how much that is."""
-    first, *others = ledgers
-    if all((one.outcome == "passes") == (first.outcome == "passes") for one in others):
-        return others[-1] if others and first.outcome != "passes" else first
+    """The account that claims least; unknown where it matters how much is reserved."""
+    first, last = ledgers[0], ledgers[-1]
+    if first.outcome != "passes" and last.outcome != "passes":
+        return last
+    if first.outcome == "passes":
+        return first if first.margin_pages == last.margin_pages else _at_least(first)
     return replace(
         first,
         outcome="unknown",
         why="it depends on what is held for atomic blocks, which only root can read (/proc/pagetypeinfo)",
+    )
+
+
+def _at_least(ledger: ZoneLedger) -> ZoneLedger:
+    words = "the most that may be reserved for atomic blocks; how much is, only root can read"
+    return replace(
+        ledger,
+        why=f"at least {ledger.why}",
+        steps=tuple(
+            step._replace(words=words) if step.name == "highatomic" else step for step in ledger.steps
+        ),
+        missing=(*ledger.missing, "reserved_highatomic"),
     )
 
 
