@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keepsane.kernel.scan import Scanner
-from keepsane.model import Event, Failure, Finding, Fragment, Kernel, Report, RuledOut
+from keepsane.model import Event, Failure, Finding, Fragment, Kernel, Report
+from keepsane.model_memory import RuledOut
 from keepsane.rules import run
 from keepsane.symbols.annotate import Annotated, Symbols, Wanted
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from keepsane.model_memory import Fact, RuledOut, Verified
+
 Kind = Literal[
     "null-deref",
     "page-fault",
@@ -252,41 +254,6 @@ class Evidence(NamedTuple):
     quote: str
     note: str = ""
     file: str = ""
-
-
-class Fact(NamedTuple):
-    """Something about a machine, named and in words: `free memory`, `node 0: 12 MB, node 1: 481 MB`."""
-
-    name: str
-    said: str
-
-
-class CounterChange(NamedTuple):
-    """How fast a counter rose before a change and after it, per second; None where that is not known."""
-
-    name: str
-    before_per_second: float | None
-    after_per_second: float | None
-
-
-class Verified(NamedTuple):
-    """
-    What became of a finding after a change.
-
-    `outcome` is gone, still there, or cannot tell; `counters` are those that the finding rested on.
-    """
-
-    rule: str
-    outcome: Literal["gone", "still there", "cannot tell"]
-    why: str
-    counters: tuple[CounterChange, ...]
-
-
-class RuledOut(NamedTuple):
-    """A rule that looked and did not fire, with the numbers that say why."""
-
-    rule: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from keepsane.memory.snapshot import Snapshot
 from keepsane.memory.state import MemoryState, state_of
-from keepsane.model import Failure, Finding, RuledOut
+from keepsane.model import Failure, Finding
+from keepsane.model_memory import RuledOut
 from keepsane.rules import load, run
 from tests.memory_case import memory_cases
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from keepsane.memory.state import MemoryState
-from keepsane.model import Failure, Finding, RuledOut
+from keepsane.model import Failure, Finding
+from keepsane.model_memory import RuledOut
 from keepsane.rules import load, run
 from tests.memory_case import MemoryCase, memory_cases
 

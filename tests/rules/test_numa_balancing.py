@@ -7,7 +7,8 @@ import pytest
 
 from keepsane.memory.snapshot import Snapshot
 from keepsane.memory.state import state_of
-from keepsane.model import Failure, Finding, RuledOut
+from keepsane.model import Failure, Finding
+from keepsane.model_memory import RuledOut
 from keepsane.rules import load, run
 
 load()

@@ -18,7 +18,8 @@ from keepsane.kernel.records import records
 from keepsane.kernel.scan import Scanner
 from keepsane.kernel.supposed import parse_settings, suppose
 from keepsane.memory.state import MemoryState
-from keepsane.model import Event, Failure, Finding, Frame, RuledOut
+from keepsane.model import Event, Failure, Finding, Frame
+from keepsane.model_memory import RuledOut
 from keepsane.rules import Rule, load, run
 from keepsane.rules.atomic_sleep import nesting
 from keepsane.rules.error_pointer import ERRNO_NAMES

@@ -7,7 +7,8 @@ import pytest
 
 from keepsane.memory.snapshot import Missing, Snapshot
 from keepsane.memory.state import MemoryState, state_of
-from keepsane.model import Failure, RuledOut
+from keepsane.model import Failure
+from keepsane.model_memory import RuledOut
 from keepsane.rules import CannotTell, load, run
 from keepsane.rules.zone_reclaim_mode import said_mode, why_not_armed
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from keepsane.memory.state import MemoryState
-from keepsane.model import Fact
+from keepsane.model_memory import Fact
 
 _RATES = (
     ("pages scanned directly", "pgscan_direct"),

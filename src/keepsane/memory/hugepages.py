@@ -40,10 +40,11 @@ def hugepages_of(snapshot: Snapshot) -> tuple[Hugepages, ...]:
 
 def _of_size(snapshot: Snapshot, size: int) -> Hugepages:
     total, free, reserved, surplus = (
-        _number(snapshot.line(f"{FOLDER}/hugepages-{size}kB/{name}")) for name in NAMES
+        _number(snapshot.text(f"{FOLDER}/hugepages-{size}kB/{name}")) for name in NAMES
     )
     return Hugepages(size_kibibytes=size, total=total, free=free, reserved=reserved, surplus=surplus)
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and re.fullmatch(r"\d{1,20}", text, re.ASCII) else None
+    # Without its end it may be half a number.
+    return int(text) if text and re.fullmatch(r"\d{1,20}\s{0,8}\n", text, re.ASCII) else None

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from keepsane.model import CounterChange, Finding, Report, Verified
+from keepsane.model import Finding, Report
+from keepsane.model_memory import CounterChange, Verified
 from keepsane.render.html import page
 from keepsane.render.html_element import Markup, details, element, joined, rows, say, span
 from keepsane.render.html_finding import finding_element
-from keepsane.render.words import SHOWN_WHOLE, verdict_words
+from keepsane.render.words import SHOWN_WHOLE, ruled_out_words, verdict_words
 
 
 def render_memory_html(report: Report, *, plots: Iterable[Markup] = ()) -> str:
@@ -31,7 +32,7 @@ def _parts(report: Report, title: str, plots: Markup) -> Iterator[Markup]:
         heading = element("h2", say("What was found"))
         yield element("article", heading, joined(map(finding_element, whole)), _others(rest))
     yield plots
-    yield _listed("Ruled out", [(one.rule, one.why) for one in report.ruled_out])
+    yield _listed("Ruled out", ruled_out_words(report))
     yield _listed("Cannot tell", [(one.what.removeprefix("rule "), one.why) for one in report.failures])
     yield element("footer", element("p", say(f"Written by keepsane, report schema {report.schema}.")))
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from keepsane.model import Report, Verified
+from keepsane.model import Report
+from keepsane.model_memory import Verified
 from keepsane.render.paint import Paint, Tone, clean, plain
 from keepsane.render.text_finding import finding_lines, paragraph
-from keepsane.render.words import SHOWN_WHOLE, verdict_words
+from keepsane.render.words import SHOWN_WHOLE, ruled_out_words, verdict_words
 
 
 def render_memory_text(report: Report, paint: Paint = plain) -> str:
@@ -29,7 +30,7 @@ def _lines(report: Report, paint: Paint) -> Iterator[str]:
         yield from finding_lines(finding, paint)
     for finding in report.findings[SHOWN_WHOLE:]:
         yield paragraph(f"{finding.title}  [{finding.rule}]", "  also: ")
-    yield from _listed("  ruled out", [(one.rule, one.why) for one in report.ruled_out], paint)
+    yield from _listed("  ruled out", ruled_out_words(report), paint)
     unknown = [
         (one.what.removeprefix("rule "), one.why.removeprefix("cannot tell: ")) for one in report.failures
     ]

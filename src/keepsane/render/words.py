@@ -49,9 +49,19 @@ def count_words(report: Report) -> str:
 
 
 def verdict_words(report: Report) -> str:
-    """Say the verdict on a machine's memory: the gravest finding, or that nothing was found."""
-    grave = next((finding for finding in report.findings if finding.severity != "info"), None)
-    return grave.title if grave else "nothing is wrong with its memory, as far as was measured"
+    """Say the verdict on a machine's memory: the gravest finding, or that nothing suffers from it."""
+    first = next(iter(report.findings), None)
+    if first is None:
+        return "nothing is wrong with its memory, as far as was measured"
+    return first.title if first.severity != "info" else f"nothing suffers; {first.title}"
+
+
+def ruled_out_words(report: Report) -> list[tuple[str, str]]:
+    """Give what was ruled out with the reason; rules that have one reason stand together."""
+    rules: dict[str, list[str]] = {}
+    for one in report.ruled_out:
+        rules.setdefault(one.why, []).append(one.rule)
+    return [(", ".join(names), why) for why, names in rules.items()]
 
 
 def unread_words(report: Report) -> str:

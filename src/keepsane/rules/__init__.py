@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
 
-from keepsane.model import Failure, Finding, RuledOut
+from keepsane.model import Failure, Finding
+from keepsane.model_memory import RuledOut
 
 FAMILIES = {
     "history": "keepsane.model",
@@ -27,20 +28,20 @@ FAMILIES = {
     "hung_task": "keepsane.kernel.hung_task",
     "rcu": "keepsane.kernel.rcu",
     "stack_overflow": "keepsane.kernel.oops",
+    "modules": "keepsane.model",
+    "allocation": "keepsane.kernel.alloc_failure",
+    "allocation_request": "keepsane.kernel.alloc_failure",
+    "allocation_harm": "keepsane.kernel.alloc_failure",
+    "allocation_cma": "keepsane.kernel.alloc_failure",
+    "memory_report": "keepsane.kernel.mem_report",
+    "supposed": "keepsane.kernel.supposed",
     "oom": "keepsane.kernel.oom",
     "oom_cgroup": "keepsane.kernel.oom",
     "oom_nodes": "keepsane.kernel.oom",
     "oom_kind": "keepsane.kernel.oom",
     "oom_usage": "keepsane.kernel.oom",
     "oom_victim": "keepsane.kernel.oom",
-    "modules": "keepsane.model",
     "zone_reclaim": "keepsane.memory.state",
-    "allocation": "keepsane.kernel.alloc_failure",
-    "allocation_request": "keepsane.kernel.alloc_failure",
-    "allocation_harm": "keepsane.kernel.alloc_failure",
-    "supposed": "keepsane.kernel.supposed",
-    "allocation_cma": "keepsane.kernel.alloc_failure",
-    "memory_report": "keepsane.kernel.mem_report",
     "shortage": "keepsane.memory.state",
     "direct_reclaim": "keepsane.memory.state",
     "nodes": "keepsane.memory.state",
@@ -50,6 +51,13 @@ FAMILIES = {
     "writeback": "keepsane.memory.state",
     "numa_balancing": "keepsane.memory.state",
     "pressure": "keepsane.memory.state",
+    "thp": "keepsane.memory.state",
+    "fragmentation": "keepsane.memory.state",
+    "watermark_boost": "keepsane.memory.state",
+    "low_zones": "keepsane.memory.state",
+    "reserved": "keepsane.memory.state",
+    "min_free": "keepsane.memory.state",
+    "kernel_memory": "keepsane.memory.state",
 }
 """
 The modules of this room that hold rules, in the order in which a reader meets them, each with the module

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from keepsane.memory.state import MemoryState
-from keepsane.model import CounterChange, Failure, Finding, RuledOut, Verified
+from keepsane.model import Failure, Finding
+from keepsane.model_memory import CounterChange, RuledOut, Verified
 from keepsane.rules import run
 
 _VMSTAT = "/proc/vmstat"
