@@ -64,7 +64,7 @@ def read_memory_case(path: Path) -> MemoryCase:
 
 def memory_cases() -> list[MemoryCase]:
     """Read every case."""
-    return [read_memory_case(path) for path in sorted(CASES.glob("*.case"))]
+    return [read_memory_case(path) for path in sorted(CASES.glob("*.capture"))]
 
 
 def _names(said: str) -> frozenset[str]:
