@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+A record: a sample each second for days, in one SQLite file of 10 to 20 MB a day.
+
+The samples come back as they were, so whatever judges a live machine judges any minute of the record too.
+The newest samples lie in the file one by one; ten minutes of them are packed together (chunk.py). Each sample
+is a transaction: a crash loses none that was written, a power failure perhaps the last ones.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from keepsane.errors import InputError
+from keepsane.memory.chunk import MAX_SAMPLES, QUICK, pack_chunk, unpack_chunk
+from keepsane.memory.machine import BOOT_ID, uptime_of
+from keepsane.memory.psi import Stall, parse_pressure, stalled_percent
+from keepsane.memory.sample import LIVE, read_samples
+from keepsane.memory.snapshot import TIME, Snapshot
+from keepsane.memory.vmstat import parse_vmstat, vmstat
+
+KEEP_SECONDS = 7 * 86400.0
+MAX_RECORD_BYTES = 1 << 30
+SAMPLES_IN_CHUNK = 600
+WAIT_SECONDS = 10.0
+
+SHARP_PERCENT = 10.0
+SHARP_PAGES = 1000
+"""After a second in which tasks waited so long for memory, or scanned so much, everything is sampled once."""
+SHARP_EVERY = 60
+"""So many samples at least lie between two of these."""
+
+_APPLICATION = b"ksmr"  # the file's application_id, which tells a record from any other SQLite file
+
+
+@dataclass(slots=True, eq=False)
+class Recorder:
+    """An open record that takes samples; samples without a time of day are not kept."""
+
+    file: Path
+    connection: sqlite3.Connection
+    keep_seconds: float = KEEP_SECONDS
+    pending: list[Snapshot] = field(default_factory=list)
+    since_whole: int = 0
+    sharp: bool = False
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Write one sample. Raises InputError where the file cannot be written."""
+        if epoch_of(snapshot) is None:
+            return
+        before = self.pending[-1] if self.pending else None
+        if before and (len(self.pending) >= SAMPLES_IN_CHUNK or _restarted(before, snapshot)):
+            self.fold()
+        with _writing(self.file), self.connection:
+            self.connection.execute("INSERT INTO sample (body) VALUES (?)", (pack_chunk((snapshot,), QUICK),))
+        self.sharp = before is not None and is_sharp(before, snapshot)
+        self.since_whole = 0 if BOOT_ID in snapshot.files else self.since_whole + 1
+        self.pending.append(snapshot)
+
+    def wants_whole(self) -> bool:
+        """Say whether the next sample should have every file: one that begins a chunk, or after a change."""
+        begins = len(self.pending) >= SAMPLES_IN_CHUNK
+        return begins or (self.sharp and self.since_whole >= SHARP_EVERY)
+
+    def close(self) -> None:
+        """Pack what is there and close the file."""
+        try:
+            self.fold()
+        finally:
+            self.connection.close()
+
+    def fold(self) -> None:
+        """Pack the newest samples together, and drop what is too old."""
+        if not self.pending:
+            return
+        with _writing(self.file), self.connection:
+            _insert(self.connection, self.pending)
+            self.connection.execute("DELETE FROM sample")
+            _forget(self.connection, self.keep_seconds)
+        self.pending.clear()
+
+
+def epoch_of(snapshot: Snapshot) -> float | None:
+    """The time of day at which the sample was taken, in seconds since 1970."""
+    try:
+        return float((snapshot.line(TIME) or "")[:20])
+    except ValueError:
+        return None
+
+
+def is_sharp(before: Snapshot, after: Snapshot) -> bool:
+    """Say whether memory became short from one sample to the next, by the cheap files alone."""
+    began, ended = uptime_of(before), uptime_of(after)
+    seconds = None if began is None or ended is None else ended - began
+    stalled = stalled_percent(_stall(before), _stall(after), seconds)
+    if stalled is not None and stalled >= SHARP_PERCENT:
+        return True
+    one, other = _scanned(before), _scanned(after)
+    return one is not None and other is not None and other - one >= SHARP_PAGES
+
+
+def _stall(snapshot: Snapshot) -> Stall | None:
+    pressure = parse_pressure(snapshot.text("proc/pressure/memory") or "")
+    return None if pressure is None else pressure.some
+
+
+def _scanned(snapshot: Snapshot) -> int | None:
+    return vmstat(parse_vmstat(snapshot.text("proc/vmstat") or ""), "pgscan_direct")
+
+
+def record(
+    out: Path,
+    *,
+    keep_seconds: float = KEEP_SECONDS,
+    root: Path = LIVE,
+    pid: int | None = None,
+    seconds: int | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> int:
+    """
+    Sample the machine each second into the record `out`, until `stopped` or for `seconds`.
+
+    Returns the number of samples. A record that exists is continued. Raises InputError where the file is no
+    record, or cannot be written.
+    """
+    number = 0
+    with closing(open_record(out, keep_seconds=keep_seconds)) as recorder:
+        whole = recorder.wants_whole
+        for snapshot in read_samples(root=root, seconds=seconds, pid=pid, stopped=stopped, whole=whole):
+            recorder.add(snapshot)
+            number += 1
+    return number
+
+
+def open_record(path: Path, *, keep_seconds: float = KEEP_SECONDS) -> Recorder:
+    """
+    Open a record for writing; a new one is made, that its owner alone may read.
+
+    Raises InputError where the file is something else, is damaged or cannot be written.
+    """
+    with _writing(path):
+        if not path.exists() or path.stat().st_size == 0:
+            _make(path)
+        check_record(path)
+        path.chmod(0o600)
+        connection = sqlite3.connect(path, timeout=WAIT_SECONDS)
+        recorder = Recorder(path, connection, keep_seconds)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # With WAL this waits for no disk. A power failure loses the last samples, never the file.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            recorder.pending += left_over(connection)
+            recorder.fold()
+        except BaseException:
+            connection.close()
+            raise
+    return recorder
+
+
+def check_record(path: Path) -> None:
+    """Look at the file's first bytes. Raises InputError where it is no record, or a newer keepsane's."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(100)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    if not head.startswith(b"SQLite format 3\0") or len(head) < 100 or head[68:72] != _APPLICATION:
+        raise InputError(f"{path} is no record of keepsane; name a file that --record wrote")
+    version = int.from_bytes(head[60:64], "big")
+    if version != len(_migrations()):
+        raise InputError(f"{path} has version {version}, this keepsane reads {len(_migrations())}; update it")
+
+
+def left_over(connection: sqlite3.Connection) -> tuple[Snapshot, ...]:
+    """The samples that are not packed together yet. Raises ValueError where one is damaged."""
+    found = connection.execute("SELECT body FROM sample ORDER BY number LIMIT ?", (MAX_SAMPLES,))
+    return tuple(snapshot for (body,) in found for snapshot in unpack_chunk(body).snapshots((0,)))
+
+
+def _make(path: Path) -> None:
+    """Write the tables; the file's head is on the disk afterwards, where check_record() looks for it."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    with closing(sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for number, migration in enumerate(_migrations(), 1):
+            for statement in migration.read_text(encoding="utf-8").split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute(f"PRAGMA application_id = {int.from_bytes(_APPLICATION, 'big')}")
+        connection.execute("COMMIT")
+
+
+def _migrations() -> list[Path]:
+    return sorted(Path(__file__).with_name("sql").glob("[0-9]*.sql"))
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise InputError(f"cannot record into {path}: {error}; name another file") from error
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: {error}; name another file") from error
+
+
+def _restarted(before: Snapshot, after: Snapshot) -> bool:
+    one, other = uptime_of(before), uptime_of(after)
+    return one is not None and other is not None and other < one
+
+
+def _insert(connection: sqlite3.Connection, snapshots: list[Snapshot]) -> None:
+    epochs = [epoch for each in snapshots if (epoch := epoch_of(each)) is not None]
+    connection.execute(
+        "INSERT INTO chunk (began_seconds, ended_seconds, body) VALUES (?, ?, ?)",
+        (min(epochs), max(epochs), pack_chunk(snapshots)),
+    )
+
+
+def _forget(connection: sqlite3.Connection, keep_seconds: float) -> None:
+    """Drop what is older than asked for, and the oldest where the file has become too large."""
+    connection.execute(
+        "DELETE FROM chunk WHERE ended_seconds < (SELECT max(ended_seconds) FROM chunk) - ?", (keep_seconds,)
+    )
+    total = "(SELECT sum(length(body)) FROM chunk AS newer WHERE newer.number >= chunk.number)"
+    connection.execute(f"DELETE FROM chunk WHERE {total} > ?", (MAX_RECORD_BYTES,))  # noqa: S608
