@@ -23,7 +23,18 @@ from typing import Any, NamedTuple, TypeVar, get_args
 
 import zstandard
 
-from keepsane.memory.columns import Column, filled, numbers_of, pack_column, parted, steps_bytes, texts_of
+from keepsane.memory.columns import (
+    CODES,
+    HOLE,
+    STEP_BYTES,
+    Column,
+    filled,
+    numbers_of,
+    pack_column,
+    parted,
+    steps_bytes,
+    texts_of,
+)
 from keepsane.memory.snapshot import Missing, Reason, Snapshot
 
 T = TypeVar("T")
@@ -48,16 +59,23 @@ class Shape(NamedTuple):
 
     def column(self, at: int) -> Column:
         """The column of the number in the hole `at`, from 0 on."""
-        begin = _steps_bytes(self.codes[:at], self.samples)
+        begin = steps_bytes(self.codes[:at], self.samples)
         end = begin + steps_bytes(self.codes[at], self.samples)
         return Column(self.firsts[at], self.codes[at], self.steps[begin:end])
+
+    def columns(self) -> Iterator[Column]:
+        """All columns."""
+        end = 0
+        for first, code in zip(self.firsts, self.codes, strict=True):
+            begin, end = end, end + STEP_BYTES.get(code, 0) * (self.samples - 1)
+            yield Column(first, code, self.steps[begin:end])
 
     def texts(self) -> Iterator[str]:
         """The texts that had this skeleton."""
         if not self.codes:
             return iter([self.skeleton] * self.samples)
-        columns = [texts_of(self.column(at), self.samples) for at in range(len(self.codes))]
-        return (filled(self.skeleton, row) for row in zip(*columns, strict=True))
+        columns = [texts_of(column, self.samples) for column in self.columns()]
+        return filled(self.skeleton, zip(*columns, strict=True))
 
     def sums(self, columns: Sequence[int]) -> Iterator[int | None]:
         """For each sample the sum of those columns, None for no column."""
@@ -79,6 +97,8 @@ class Track:
     def spread(self, rows: Iterable[Iterator[T]]) -> list[T | None]:
         """Put what there is for each shape into the order of the samples."""
         rows = tuple(rows)
+        if len(rows) == 1 and 0 not in self.which:
+            return list(rows[0])
         return [next(rows[number - 1]) if number else None for number in self.which]
 
 
@@ -182,7 +202,7 @@ def _chunk(missing: Any, damage: Any, heads: Any, data: memoryview) -> Chunk:
         found = []
         for number, (skeleton, firsts, codes) in enumerate(shapes, 1):
             samples = which.count(number)
-            size = _steps_bytes(codes, samples)
+            size = steps_bytes(codes, samples)
             found.append(_shape(skeleton, samples, firsts, codes, data[at : at + size]))
             at += size
         tracks[str(path)] = Track(which=which, shapes=tuple(found))
@@ -194,18 +214,14 @@ def _shape(skeleton: Any, samples: int, firsts: Any, codes: Any, steps: memoryvi
     if (
         not isinstance(skeleton, str)
         or len(firsts) != len(codes)
-        or len(steps) != _steps_bytes(codes, samples)
+        or len(steps) != steps_bytes(codes, samples)
     ):
         raise ValueError("a skeleton and its numbers do not match")
-    if codes and skeleton.count("\0") != len(codes):
+    if not CODES.issuperset(codes) or (codes and skeleton.count(HOLE) != len(codes)):
         raise ValueError("numbers and holes do not match")
     if not all(type(first) is int and abs(first) < 1 << 62 for first in firsts):
         raise ValueError("a first number is none")
     return Shape(skeleton, samples, firsts, codes, steps)
-
-
-def _steps_bytes(codes: str, samples: int) -> int:
-    return sum(steps_bytes(code, samples) for code in codes)
 
 
 def _missing(path: Any, reason: Any, milliseconds: Any) -> Missing:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import sys
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from operator import sub
 from typing import NamedTuple
@@ -23,7 +23,9 @@ CONSTANT, PADDED = "-", "0"
 """The codes of a column without steps: of a plain number, and of one with leading zeros."""
 WIDTHS_BYTES = {"b": 1, "h": 2, "i": 4, "q": 8}
 """How many bytes a step has, by its column's code; in capitals where a number has leading zeros."""
-_STEPS_BYTES = {CONSTANT: 0, PADDED: 0, **WIDTHS_BYTES, **{key.upper(): n for key, n in WIDTHS_BYTES.items()}}
+STEP_BYTES = {**WIDTHS_BYTES, **{code.upper(): width for code, width in WIDTHS_BYTES.items()}}
+"""How many bytes a step has, by its column's code."""
+CODES = frozenset({CONSTANT, PADDED, *STEP_BYTES})
 
 # Longer numbers stay in the skeleton: with the digit that keeps leading zeros, steps must fit into 64 bits.
 _NUMBER = re.compile(r"((?<!\w)\d{1,17}(?!\d))", re.ASCII)
@@ -50,14 +52,10 @@ def parted(text: str) -> tuple[str, tuple[str, ...]]:
     return HOLE.join(parts[::2]), tuple(parts[1::2])
 
 
-def filled(skeleton: str, numbers: Sequence[str]) -> str:
-    """The text again. Raises ValueError where there are more or fewer numbers than holes."""
-    if not numbers:
-        return skeleton
-    words = skeleton.split(HOLE)
-    if len(words) != len(numbers) + 1:
-        raise ValueError("numbers and holes do not match")
-    return "".join(part for pair in zip(words, (*numbers, ""), strict=True) for part in pair)
+def filled(skeleton: str, rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """The texts again, one for each row of numbers, of which there are as many as holes."""
+    form = skeleton.replace("%", "%%").replace(HOLE, "%s")
+    return map(form.__mod__, rows)
 
 
 def pack_column(numbers: Sequence[str]) -> Column:
@@ -68,7 +66,7 @@ def pack_column(numbers: Sequence[str]) -> Column:
     whole = [int("1" + number) if padded else int(number) for number in numbers]
     steps = list(map(sub, whole[1:], whole))
     code = _code(min(steps), max(steps))
-    return Column(whole[0], code.upper() if padded else code, _little(array(code, steps)).tobytes())
+    return Column(whole[0], code.upper() if padded else code, _planes(array(code, steps)))
 
 
 def _constant(number: str) -> Column:
@@ -81,15 +79,17 @@ def _code(low: int, high: int) -> str:
     return next(code for code, limit in fits if -limit <= low and high < limit)
 
 
-def _little(steps: array[int]) -> array[int]:
+def _planes(steps: array[int]) -> bytes:
+    """All lowest bytes, then all next ones, and so on: like next to like packs better."""
     if sys.byteorder == "big":
         steps.byteswap()
-    return steps
+    whole = steps.tobytes()
+    return b"".join(whole[place :: steps.itemsize] for place in range(steps.itemsize))
 
 
-def steps_bytes(code: str, samples: int) -> int:
-    """How many bytes the steps of a column take. Raises KeyError for a code that does not exist."""
-    return _STEPS_BYTES[code] * max(samples - 1, 0)
+def steps_bytes(codes: str, samples: int) -> int:
+    """How many bytes the steps of these columns take; a code that does not exist has none."""
+    return sum(codes.count(code) * width for code, width in STEP_BYTES.items()) * max(samples - 1, 0)
 
 
 def numbers_of(column: Column, samples: int) -> list[int]:
@@ -114,8 +114,14 @@ def texts_of(column: Column, samples: int) -> Iterator[str]:
 
 def _whole(column: Column) -> list[int]:
     steps = array(column.code.lower())
-    steps.frombytes(column.steps)
-    return list(accumulate(_little(steps), initial=column.first))
+    whole = bytearray(len(column.steps))
+    size = len(whole) // steps.itemsize
+    for place in range(steps.itemsize):
+        whole[place :: steps.itemsize] = column.steps[place * size : (place + 1) * size]
+    steps.frombytes(whole)
+    if sys.byteorder == "big":
+        steps.byteswap()
+    return list(accumulate(steps, initial=column.first))
 
 
 def _without_one(number: int) -> int:

@@ -17,7 +17,7 @@ from keepsane.render.html_style import STYLE
 from keepsane.render.text import findings_by_event
 from keepsane.render.words import count_words, file_words, kernel_words, proven, unread_words
 
-_HEAD = (
+HEAD = (
     '<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
     "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -40,7 +40,7 @@ def render_html(report: Report) -> str:
     title = element("title", say(f"{report.source}: {count_words(report)}"))
     style = element("style", Markup(STYLE))
     main = element("main", joined(_parts(report)))
-    head = element("head", Markup(_HEAD), title, style)
+    head = element("head", Markup(HEAD), title, style)
     return f'<!DOCTYPE html>\n<html lang="en">{head}\n<body>{main}</body></html>\n'
 
 
