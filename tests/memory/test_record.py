@@ -133,6 +133,11 @@ def test_a_record_that_grows_too_large_loses_its_oldest(
     assert read_span(path).ended_seconds == BEGAN + 199
 
 
+def test_a_closed_record_is_one_file_also_after_it_was_read(tmp_path: Path) -> None:
+    read_record(recorded(tmp_path / "r", samples(3)))
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
+
+
 def test_only_its_owner_may_read_a_record(tmp_path: Path) -> None:
     path = recorded(tmp_path / "r", samples(3))
     assert path.stat().st_mode & 0o777 == 0o600

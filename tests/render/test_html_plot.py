@@ -6,6 +6,8 @@ from datetime import UTC, timedelta, timezone
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from keepsane.memory.latency import Latency
 from keepsane.memory.series import Curves, Point, Series, series_of
@@ -47,7 +49,7 @@ def test_the_page_needs_nothing_else_and_runs_nothing() -> None:
 
 def test_a_plot_reaches_from_zero_to_its_most_over_the_common_time() -> None:
     (svg,) = pictures(page(series("pgscan_direct", 0, 50, 200)))
-    line = next(path.get("d") for path in svg if path.get("class") == "line")
+    line = next(path.get("d") for path in svg if path.get("class") == "curve")
     # 3600 s are 1000 wide, so a minute is 16.7; 50 of 200 is a quarter of 100 from the bottom.
     assert line == "M0.0 100.0L16.7 75.0L33.3 0.0"
 
@@ -63,7 +65,7 @@ def test_a_line_is_broken_at_a_gap() -> None:
         most=Point(BEGAN + 1800, 2),
     )
     (svg,) = pictures(page(found))
-    line = next(path.get("d") for path in svg if path.get("class") == "line")
+    line = next(path.get("d") for path in svg if path.get("class") == "curve")
     assert line == "M0.0 50.0L16.7 50.0 M500.0 0.0L500.0 0.0"
 
 
@@ -102,6 +104,13 @@ def test_what_never_happened_and_what_is_not_counted_is_said_in_words() -> None:
     assert pictures(html) == []
 
 
+@given(st.lists(st.tuples(st.floats(BEGAN, BEGAN + 3600), st.floats(-1e18, 1e18)), min_size=1), st.text())
+def test_any_numbers_and_names_make_pictures(points: list[tuple[float, float]], name: str) -> None:
+    epochs, found = [time for time, _ in points], [value for _, value in points]
+    drawn = series_of(epochs, found, BEGAN, BEGAN + 3600, 60, name=name, label=name, unit="")
+    assert len(pictures(page(drawn, series("b", 1, 2)))) in (1, 2)
+
+
 def test_the_users_own_measurements_are_a_plot_on_the_same_time() -> None:
     own = Latency(
         label="p99_ms",
@@ -112,9 +121,9 @@ def test_the_users_own_measurements_are_a_plot_on_the_same_time() -> None:
     )
     html = page(latency=own)
     (svg,) = pictures(html)
-    assert next(path.get("d") for path in svg if path.get("class") == "line") == "M0.0 50.0L1000.0 0.0"
-    assert "2 lines are no time and value, the first is line 7" in html
-    assert "3 of your measurements are from before or after the record" in html
+    assert next(path.get("d") for path in svg if path.get("class") == "curve") == "M0.0 50.0L1000.0 0.0"
+    assert "lines without a time and value: 2, the first is line 7" in html
+    assert "measurements from before or after the record: 3" in html
 
 
 def test_what_a_file_says_is_escaped() -> None:

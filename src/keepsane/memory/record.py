@@ -10,9 +10,10 @@ is a transaction: a crash loses none that was written, a power failure perhaps t
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +36,7 @@ SHARP_PAGES = 1000
 SHARP_EVERY = 60
 """So many samples at least lie between two of these."""
 
+_EPOCH = re.compile(r"(\d{1,11}(?:\.\d{1,9})?)\s?", re.ASCII)
 _APPLICATION = b"ksmr"  # the file's application_id, which tells a record from any other SQLite file
 
 
@@ -71,6 +73,8 @@ class Recorder:
         """Pack what is there and close the file."""
         try:
             self.fold()
+            with suppress(sqlite3.OperationalError):  # somebody reads it meanwhile: then the log file stays
+                self.connection.execute("PRAGMA journal_mode = DELETE")
         finally:
             self.connection.close()
 
@@ -87,10 +91,13 @@ class Recorder:
 
 def epoch_of(snapshot: Snapshot) -> float | None:
     """The time of day at which the sample was taken, in seconds since 1970."""
-    try:
-        return float((snapshot.line(TIME) or "")[:20])
-    except ValueError:
-        return None
+    return parse_epoch(snapshot.text(TIME))
+
+
+def parse_epoch(text: str | None) -> float | None:
+    """Read what a sample has as its time of day; None where it is none, or after the year 5138."""
+    found = _EPOCH.fullmatch(text or "")
+    return float(found[1]) if found else None
 
 
 def is_sharp(before: Snapshot, after: Snapshot) -> bool:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from keepsane.errors import InputError
 from keepsane.memory.chunk import Chunk, pack_chunk, unpack_chunk
-from keepsane.memory.record import WAIT_SECONDS, check_record, epoch_of, left_over
+from keepsane.memory.record import WAIT_SECONDS, check_record, epoch_of, left_over, parse_epoch
 from keepsane.memory.snapshot import TIME, Snapshot
 
 SECONDS = 60.0
@@ -103,7 +103,7 @@ def read_record(path: Path, *, around: float | None = None, seconds: float = SEC
 def _moments(chunk: Chunk) -> Iterator[_Moment]:
     slow = chunk.tracks.get(SLOW)
     for at, text in enumerate(chunk.texts(TIME)):
-        epoch = epoch_of(Snapshot(files={TIME: text or ""}))
+        epoch = parse_epoch(text)
         if epoch is not None:
             yield _Moment(chunk, at, epoch, slow is not None and slow.which[at] > 0)
 

@@ -26,6 +26,7 @@ from keepsane.memory.columns import HOLE
 from keepsane.memory.counters import Counters
 from keepsane.memory.machine import BOOT_ID, machine_of, parse_uptime
 from keepsane.memory.numa import NODES
+from keepsane.memory.record import parse_epoch
 from keepsane.memory.replay import read_chunks
 from keepsane.memory.snapshot import TIME
 from keepsane.memory.vmstat import spellings
@@ -149,7 +150,7 @@ class _Followed:
 
 def _follow(followed: _Followed, chunk: Chunk, began: float, ended: float) -> None:
     before = len(followed.epochs)
-    epochs = [_float(text) for text in chunk.texts(TIME)]
+    epochs = [parse_epoch(text) for text in chunk.texts(TIME)]
     uptimes = [parse_uptime(text or "") for text in chunk.texts("proc/uptime")]
     _find_restarts(followed, epochs, uptimes, chunk.texts(BOOT_ID))
     followed.epochs += [epoch if epoch is not None and began <= epoch <= ended else None for epoch in epochs]
@@ -310,10 +311,3 @@ def _extreme(
     epochs: Sequence[float], values: Sequence[float], which: Callable[[Sequence[float]], float]
 ) -> Point | None:
     return Point(epochs[at := values.index(which(values))], values[at]) if values else None
-
-
-def _float(text: str | None) -> float | None:
-    try:
-        return float((text or "")[:20])
-    except ValueError:
-        return None

@@ -92,19 +92,17 @@ def _own(
         yield _plot(series, axis, moments, 0, zone)
     said = []
     if latency.outside:
-        said.append(f"{latency.outside} of your measurements are from before or after the record")
+        said.append(f"measurements from before or after the record: {latency.outside}")
     if latency.bad_lines:
-        said.append(
-            f"{latency.bad_lines} lines are no time and value, the first is line {latency.first_bad_line}"
-        )
+        first = f"the first is line {latency.first_bad_line}"
+        said.append(f"lines without a time and value: {latency.bad_lines}, {first}")
     if said:
-        yield element("p", say("; ".join(said) + "."), kind="doubt")
+        yield element("p", say(f"Left out are {'; '.join(said)}."), kind="doubt")
 
 
 def _plot(series: Series, axis: Axis, moments: Sequence[Moment], number: int, zone: tzinfo | None) -> Markup:
-    most = "" if series.most is None else f"at most {_number(series.most.value)} {series.unit}".rstrip()
     name = span("name", series.label), span("dim", series.name)
-    top = span("most", most)
+    top = span("most", _range(series))
     said = "; ".join(f"{name} {text}" for name, text in _figures(series, zone))
     drawn = svg_line(
         series,
@@ -119,6 +117,13 @@ def _plot(series: Series, axis: Axis, moments: Sequence[Moment], number: int, zo
     return element(
         "figure", element("figcaption", *name, top), drawn, _labels(axis, zone), numbers, kind=kind
     )
+
+
+def _range(series: Series) -> str:
+    if series.least is None or series.most is None:
+        return ""
+    least = f"{_number(series.least.value)} to " if series.least.value > 0 else "at most "
+    return f"{least}{_number(series.most.value)} {series.unit}".rstrip()
 
 
 def _figures(series: Series, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
@@ -148,7 +153,7 @@ def _labels(axis: Axis, zone: tzinfo | None) -> Markup:
 
 def _legend(curves: Curves, moments: Sequence[Moment], zone: tzinfo | None) -> Markup:
     zone_name = datetime.fromtimestamp(curves.ended_seconds, UTC).astimezone(zone).strftime("UTC%z")
-    said = f"{curves.samples} samples; times are {zone_name}. The top of each plot is its most, "
+    said = f"{curves.samples:,} samples; times are {zone_name}. The top of each plot is its most, "
     where = "the bottom is 0. A line is broken where samples are missing."
     marks = joined(
         element(

@@ -128,8 +128,8 @@ PLOT_STYLE = """
 .plot svg { display: block; width: 100%; height: 5.5rem; margin-top: .3rem; overflow: visible;
   border-top: 1px dotted var(--rule); border-bottom: 1px solid var(--dim); }
 .plot path { fill: none; vector-effect: non-scaling-stroke; }
-.plot .line { stroke: var(--note); stroke-width: 1.3; stroke-linejoin: round; stroke-linecap: round; }
-.plot.own .line { stroke: var(--warning); }
+.plot .curve { stroke: var(--note); stroke-width: 1.3; stroke-linejoin: round; stroke-linecap: round; }
+.plot.own .curve { stroke: var(--warning); }
 .plot .tick { stroke: var(--rule); }
 .plot .asked { stroke: var(--error); stroke-width: 2; }
 .plot .restart { stroke: var(--gone); stroke-width: 2; stroke-dasharray: 4 3; }

@@ -38,16 +38,17 @@ class Axis(NamedTuple):
 def svg_line(
     series: Series, axis: Axis, moments: Sequence[Moment], *, anchor: str, title: str, said: str
 ) -> Markup:
-    """Draw a series from zero, or the least value below it, to its most; `said` describes it in words."""
+    """Draw a series between its least and its most, zero included; `said` describes it in words."""
     low = min(series.least.value if series.least else 0.0, 0.0)
-    high = max(series.most.value if series.most else 0.0, low + 1e-9)
+    high = max(series.most.value if series.most else 0.0, 0.0)
+    high = high if high > low else low + 1
     names = f"{anchor}-title {anchor}-said"
     inner = (
         element("title", say(title), anchor=f"{anchor}-title"),
         element("desc", say(said), anchor=f"{anchor}-said"),
         joined(_vertical(axis, tick, "tick") for tick in axis.ticks),
-        joined(_vertical(axis, moment.epoch_seconds, moment.kind) for moment in moments),
         joined(_paths(series.runs, axis, low, high)),
+        joined(_vertical(axis, moment.epoch_seconds, moment.kind) for moment in moments),
     )
     box = f'viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none"'
     return Markup(f'<svg role="img" aria-labelledby="{say(names)}" {box}>{joined(inner)}</svg>')
@@ -63,7 +64,7 @@ def _vertical(axis: Axis, epoch_seconds: float, kind: str) -> Markup:
 def _paths(runs: Iterable[Sequence[Point]], axis: Axis, low: float, high: float) -> Iterator[Markup]:
     drawn = " ".join(_path(run, axis, low, high) for run in runs)
     if drawn:
-        yield Markup(f'<path class="line" d="{drawn}"/>')
+        yield Markup(f'<path class="curve" d="{drawn}"/>')
 
 
 def _path(run: Sequence[Point], axis: Axis, low: float, high: float) -> str:
