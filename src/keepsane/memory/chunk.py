@@ -136,19 +136,45 @@ class Chunk:
         )
 
 
-def pack_chunk(snapshots: Sequence[Snapshot], level: int = THOROUGH) -> bytes:
+def pack_sample(snapshot: Snapshot) -> bytes:
+    """Pack one sample as it is, quickly: [{"proc/vmstat": "..."}, missing, damage] as JSON."""
+    said = json.dumps((dict(snapshot.files), _missing_rows(snapshot), snapshot.damage), separators=(",", ":"))
+    return zstandard.compress(said.encode(), QUICK)
+
+
+def unpack_sample(body: bytes) -> Snapshot:
+    """Read a sample that was packed alone. Raises ValueError where it is damaged."""
+    try:
+        files, missing, damage = json.loads(_unpacked(body))
+        texts = {str(path): str(text) for path, text in files.items()}
+        gone = tuple(_missing(*one) for one in missing)
+    except (zstandard.ZstdError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"a sample cannot be read: {error}") from error
+    return Snapshot(files=texts, missing=gone, damage=str(damage))
+
+
+def chunk_of(snapshots: Sequence[Snapshot]) -> Chunk:
+    """Put up to MAX_SAMPLES samples into the form in which they are packed together."""
+    paths = sorted({path for snapshot in snapshots for path in snapshot.files})
+    return Chunk(
+        missing=tuple(snapshot.missing for snapshot in snapshots),
+        damage=tuple(snapshot.damage for snapshot in snapshots),
+        tracks={path: _track([snapshot.files.get(path) for snapshot in snapshots]) for path in paths},
+    )
+
+
+def pack_chunk(snapshots: Sequence[Snapshot]) -> bytes:
     """Pack up to MAX_SAMPLES samples."""
     heads: list[object] = []
     bodies: list[bytes | memoryview] = []
-    for path in sorted({path for snapshot in snapshots for path in snapshot.files}):
-        track = _track([snapshot.files.get(path) for snapshot in snapshots])
+    for path, track in chunk_of(snapshots).tracks.items():
         bodies.append(struct.pack(f"<{len(track.which)}H", *track.which))
         bodies += [shape.steps for shape in track.shapes]
         heads.append((path, [(shape.skeleton, shape.firsts, shape.codes) for shape in track.shapes]))
-    missing = [[(one.path, one.reason, one.milliseconds) for one in each.missing] for each in snapshots]
+    missing = [_missing_rows(snapshot) for snapshot in snapshots]
     damage = [each.damage for each in snapshots]
     head = json.dumps((missing, damage, heads), separators=(",", ":")).encode()
-    return zstandard.compress(b"".join((struct.pack("<I", len(head)), head, *bodies)), level)
+    return zstandard.compress(b"".join((struct.pack("<I", len(head)), head, *bodies)), THOROUGH)
 
 
 def _track(texts: Sequence[str | None]) -> Track:
@@ -181,8 +207,7 @@ def _packed(skeleton: str, rows: Sequence[tuple[str, ...]]) -> Shape:
 def unpack_chunk(body: bytes) -> Chunk:
     """Read a packed body. Raises ValueError where it is damaged."""
     try:
-        unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 27)
-        data = unpacker.stream_reader(BytesIO(body)).read(MAX_BODY_BYTES + 1)
+        data = _unpacked(body)
         (size,) = struct.unpack_from("<I", data)
         missing, damage, heads = json.loads(data[4 : 4 + size])
         return _chunk(missing, damage, heads, memoryview(data)[4 + size :])
@@ -219,9 +244,18 @@ def _shape(skeleton: Any, samples: int, firsts: Any, codes: Any, steps: memoryvi
         raise ValueError("a skeleton and its numbers do not match")
     if not CODES.issuperset(codes) or (codes and skeleton.count(HOLE) != len(codes)):
         raise ValueError("numbers and holes do not match")
-    if not all(type(first) is int and abs(first) < 1 << 62 for first in firsts):
+    if not {int}.issuperset(map(type, firsts)) or max(map(abs, firsts), default=0) >= 1 << 62:
         raise ValueError("a first number is none")
     return Shape(skeleton, samples, firsts, codes, steps)
+
+
+def _unpacked(body: bytes) -> bytes:
+    unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+    return unpacker.stream_reader(BytesIO(body)).read(MAX_BODY_BYTES)  # what is larger is cut, and damaged
+
+
+def _missing_rows(snapshot: Snapshot) -> list[tuple[str, Reason, float | None]]:
+    return [(one.path, one.reason, one.milliseconds) for one in snapshot.missing]
 
 
 def _missing(path: Any, reason: Any, milliseconds: Any) -> Missing:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from keepsane.errors import InputError
-from keepsane.memory.chunk import MAX_SAMPLES, QUICK, pack_chunk, unpack_chunk
+from keepsane.memory.chunk import MAX_SAMPLES, pack_chunk, pack_sample, unpack_sample
 from keepsane.memory.machine import BOOT_ID, uptime_of
 from keepsane.memory.psi import Stall, parse_pressure, stalled_percent
 from keepsane.memory.sample import LIVE, read_samples
@@ -59,7 +59,7 @@ class Recorder:
         if before and (len(self.pending) >= SAMPLES_IN_CHUNK or _restarted(before, snapshot)):
             self.fold()
         with _writing(self.file), self.connection:
-            self.connection.execute("INSERT INTO sample (body) VALUES (?)", (pack_chunk((snapshot,), QUICK),))
+            self.connection.execute("INSERT INTO sample (body) VALUES (?)", (pack_sample(snapshot),))
         self.sharp = before is not None and is_sharp(before, snapshot)
         self.since_whole = 0 if BOOT_ID in snapshot.files else self.since_whole + 1
         self.pending.append(snapshot)
@@ -183,10 +183,16 @@ def check_record(path: Path) -> None:
         raise InputError(f"{path} has version {version}, this keepsane reads {len(_migrations())}; update it")
 
 
-def left_over(connection: sqlite3.Connection) -> tuple[Snapshot, ...]:
-    """The samples that are not packed together yet. Raises ValueError where one is damaged."""
-    found = connection.execute("SELECT body FROM sample ORDER BY number LIMIT ?", (MAX_SAMPLES,))
-    return tuple(snapshot for (body,) in found for snapshot in unpack_chunk(body).snapshots((0,)))
+def left_over(connection: sqlite3.Connection, *, ends: bool = False) -> tuple[Snapshot, ...]:
+    """
+    The samples that are not packed together yet, or the first and the last of them.
+
+    Raises ValueError where one is damaged.
+    """
+    which = "number IN (SELECT min(number) FROM sample UNION SELECT max(number) FROM sample)" if ends else "1"
+    said = f"SELECT body FROM sample WHERE {which} ORDER BY number LIMIT ?"  # noqa: S608 no value is in it
+    found = connection.execute(said, (MAX_SAMPLES,))
+    return tuple(unpack_sample(body) for (body,) in found)
 
 
 def _make(path: Path) -> None:

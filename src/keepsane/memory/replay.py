@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keepsane.errors import InputError
-from keepsane.memory.chunk import Chunk, pack_chunk, unpack_chunk
+from keepsane.memory.chunk import Chunk, chunk_of, unpack_chunk
 from keepsane.memory.record import WAIT_SECONDS, check_record, epoch_of, left_over, parse_epoch
 from keepsane.memory.snapshot import TIME, Snapshot
 
@@ -55,7 +55,7 @@ def read_span(path: Path) -> Span:
     with closing(_opened(path)) as connection:
         said = "SELECT min(began_seconds), max(ended_seconds) FROM chunk"
         times = [time for time in next(_rows(path, connection, said)) if isinstance(time, float)]
-        times += [time for each in _left(path, connection) if (time := epoch_of(each)) is not None]
+        times += [time for each in _left(path, connection, ends=True) if (time := epoch_of(each)) is not None]
     if not times:
         raise InputError(f"{path} has no samples yet")
     return Span(min(times), max(times))
@@ -73,7 +73,7 @@ def read_chunks(path: Path, began_seconds: float = -inf, ended_seconds: float = 
             yield _unpacked(path, body)
         left = _left(path, connection)
     if left:
-        yield unpack_chunk(pack_chunk(left))
+        yield chunk_of(left)
 
 
 def read_record(path: Path, *, around: float | None = None, seconds: float = SECONDS) -> tuple[Snapshot, ...]:
@@ -159,7 +159,7 @@ def _opened(path: Path) -> sqlite3.Connection:
             connection = _connected(path, "immutable=1")
         kinds = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('chunk', 'sample')"
         tables = connection.execute(kinds).fetchone()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the second where a message quotes damaged text
         raise InputError(f"{path} is damaged: {error}") from error
     if tables != (2,):
         connection.close()
@@ -179,13 +179,13 @@ def _rows(
 ) -> Iterator[tuple[object, ...]]:
     try:
         yield from connection.execute(said, values)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the second where a message quotes damaged text
         raise InputError(f"{path} is damaged: {error}") from error
 
 
-def _left(path: Path, connection: sqlite3.Connection) -> tuple[Snapshot, ...]:
+def _left(path: Path, connection: sqlite3.Connection, *, ends: bool = False) -> tuple[Snapshot, ...]:
     try:
-        return left_over(connection)
+        return left_over(connection, ends=ends)
     except (sqlite3.Error, ValueError) as error:
         raise InputError(f"{path} is damaged: {error}") from error
 

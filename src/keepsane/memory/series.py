@@ -267,6 +267,8 @@ def usual_step_seconds(times: Sequence[float]) -> float:
 def _read(followed: _Followed, wanted: _Wanted) -> tuple[list[float], list[float], list[int]]:
     """Both clocks and the number, of the samples that have all three."""
     columns = (followed.epochs, followed.uptimes, followed.numbers[wanted])
+    if not any(None in column for column in columns) and len(columns[2]) == len(columns[0]):
+        return columns  # type: ignore[return-value]  # None was looked for
     rows = [row for row in zip(*columns, strict=False) if None not in row]
     epochs, uptimes, numbers = zip(*rows, strict=True) if rows else ((), (), ())
     return list(epochs), list(uptimes), list(numbers)
