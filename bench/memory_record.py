@@ -52,7 +52,7 @@ from keepsane.render.html_plot import render_plots
 from keepsane.rules import run
 path, at = Path(sys.argv[1]), float(sys.argv[2])
 if "judge" in sys.argv:
-    run((state_of(read_record(path, around=at, seconds=60)),))
+    list(run((state_of(read_record(path, around=at, seconds=60)),)))
 if "plot" in sys.argv:
     Path(sys.argv[3]).write_text(render_plots(read_curves(path), source=path.name, asked=(at,)))
 """

@@ -217,6 +217,26 @@ def test_sampling_is_sharp_where_a_thousand_pages_were_scanned_directly() -> Non
     assert not is_sharp(sample(0, pgscan_direct_normal=5), sample(1, pgscan_direct_normal=1004))
 
 
+def test_everything_is_wanted_where_a_chunk_begins_and_after_a_change_but_not_too_often(
+    tmp_path: Path,
+) -> None:
+    with closing(open_record(tmp_path / "r")) as recorder:
+        wanted = []
+        for second in range(700):
+            whole = second == 0 or recorder.wants_whole()
+            wanted += [second] if whole else []
+            scanned = 5000 * max(0, min(second, 230) - 200)  # from 200 to 230 s it scans 5,000 pages a second
+            recorder.add(sample(second, whole=whole, pgscan_direct=scanned))
+    # The first, the one after the first second of scanning (60 s must pass to the next), and a new chunk.
+    assert wanted == [0, 202, 600]
+
+
+def test_large_samples_make_shorter_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_module, "PENDING_BYTES", 500)
+    chunks = list(read_chunks(recorded(tmp_path / "r", samples(100))))
+    assert len(chunks) > 5 and sum(map(len, chunks)) == 100
+
+
 def test_this_machine_is_recorded_and_read_again(tmp_path: Path) -> None:
     assert record(tmp_path / "r", seconds=1) == 2
     read = read_record(tmp_path / "r")

@@ -40,7 +40,7 @@ from keepsane.memory.snapshot import Missing, Reason, Snapshot
 T = TypeVar("T")
 
 MAX_SAMPLES = 4096
-MAX_BODY_BYTES = 256 << 20
+MAX_BODY_BYTES = 128 << 20
 """What a body may unpack to."""
 MAX_TEXT_BYTES = 512 << 20
 """What the texts of the samples asked for may have together."""
@@ -109,6 +109,7 @@ class Chunk:
     missing: tuple[tuple[Missing, ...], ...]
     damage: tuple[str, ...]
     tracks: Mapping[str, Track]
+    unpacked_bytes: int = 0
 
     def __len__(self) -> int:
         return len(self.missing)
@@ -232,7 +233,8 @@ def _chunk(missing: Any, damage: Any, heads: Any, data: memoryview) -> Chunk:
             at += size
         tracks[str(path)] = Track(which=which, shapes=tuple(found))
     gone = tuple(tuple(_missing(*one) for one in each) for each in missing)
-    return Chunk(missing=gone, damage=tuple(map(str, damage)), tracks=tracks)
+    size = len(data) + sum(len(shape.skeleton) for track in tracks.values() for shape in track.shapes)
+    return Chunk(missing=gone, damage=tuple(map(str, damage)), tracks=tracks, unpacked_bytes=size)
 
 
 def _shape(skeleton: Any, samples: int, firsts: Any, codes: Any, steps: memoryview) -> Shape:

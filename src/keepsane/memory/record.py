@@ -28,6 +28,8 @@ from keepsane.memory.vmstat import parse_vmstat, vmstat
 KEEP_SECONDS = 7 * 86400.0
 MAX_RECORD_BYTES = 1 << 30
 SAMPLES_IN_CHUNK = 600
+PENDING_BYTES = 32 << 20
+"""Fewer samples make a chunk where they are so large together: on machines of many nodes and groups."""
 WAIT_SECONDS = 10.0
 
 SHARP_PERCENT = 10.0
@@ -48,6 +50,7 @@ class Recorder:
     connection: sqlite3.Connection
     keep_seconds: float = KEEP_SECONDS
     pending: list[Snapshot] = field(default_factory=list)
+    pending_bytes: int = 0
     since_whole: int = 0
     sharp: bool = False
 
@@ -56,18 +59,22 @@ class Recorder:
         if epoch_of(snapshot) is None:
             return
         before = self.pending[-1] if self.pending else None
-        if before and (len(self.pending) >= SAMPLES_IN_CHUNK or _restarted(before, snapshot)):
+        if before and (self.is_full() or _restarted(before, snapshot)):
             self.fold()
         with _writing(self.file), self.connection:
             self.connection.execute("INSERT INTO sample (body) VALUES (?)", (pack_sample(snapshot),))
         self.sharp = before is not None and is_sharp(before, snapshot)
         self.since_whole = 0 if BOOT_ID in snapshot.files else self.since_whole + 1
         self.pending.append(snapshot)
+        self.pending_bytes += sum(map(len, snapshot.files.values()))
 
     def wants_whole(self) -> bool:
         """Say whether the next sample should have every file: one that begins a chunk, or after a change."""
-        begins = len(self.pending) >= SAMPLES_IN_CHUNK
-        return begins or (self.sharp and self.since_whole >= SHARP_EVERY)
+        return self.is_full() or (self.sharp and self.since_whole >= SHARP_EVERY)
+
+    def is_full(self) -> bool:
+        """Say whether the samples since the last chunk make another one."""
+        return len(self.pending) >= SAMPLES_IN_CHUNK or self.pending_bytes >= PENDING_BYTES
 
     def close(self) -> None:
         """Pack what is there and close the file."""
@@ -87,6 +94,7 @@ class Recorder:
             self.connection.execute("DELETE FROM sample")
             _forget(self.connection, self.keep_seconds)
         self.pending.clear()
+        self.pending_bytes = 0
 
 
 def epoch_of(snapshot: Snapshot) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keepsane.errors import InputError
-from keepsane.memory.chunk import Chunk, chunk_of, unpack_chunk
+from keepsane.memory.chunk import MAX_TEXT_BYTES, Chunk, chunk_of, unpack_chunk
 from keepsane.memory.record import WAIT_SECONDS, check_record, epoch_of, left_over, parse_epoch
 from keepsane.memory.snapshot import TIME, Snapshot
 
@@ -90,7 +90,7 @@ def read_record(path: Path, *, around: float | None = None, seconds: float = SEC
     end = span.ended_seconds if around is None else around + seconds / 2
     began = end - seconds
     chunks = read_chunks(path, began - SLOW_SECONDS, end + SLOW_SECONDS)
-    moments = _widened([moment for chunk in chunks for moment in _moments(chunk)], began, end)
+    moments = _widened([moment for chunk in _bounded(path, chunks) for moment in _moments(chunk)], began, end)
     if not moments:
         times = " to ".join(map(_spoken, span))
         raise InputError(f"{path} has no sample from {_spoken(began)} to {_spoken(end)}; it has {times}")
@@ -98,6 +98,15 @@ def read_record(path: Path, *, around: float | None = None, seconds: float = SEC
         return _carried(moments, _snapshots(moments))
     except ValueError as error:
         raise InputError(f"{path} is damaged: {error}") from error
+
+
+def _bounded(path: Path, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    size = 0
+    for chunk in chunks:
+        size += chunk.unpacked_bytes
+        if size > MAX_TEXT_BYTES:
+            raise InputError(f"{path} has over {MAX_TEXT_BYTES >> 20} MB there; ask for fewer seconds")
+        yield chunk
 
 
 def _moments(chunk: Chunk) -> Iterator[_Moment]:
@@ -150,16 +159,17 @@ def _settings(moment: _Moment) -> dict[str, str]:
 
 def _opened(path: Path) -> sqlite3.Connection:
     check_record(path)
+    kinds = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('chunk', 'sample')"
+    connection = _connected(path, "mode=ro")
     try:
-        connection = _connected(path, "mode=ro")
         try:
-            connection.execute("SELECT number FROM chunk LIMIT 1").fetchone()
+            tables = connection.execute(kinds).fetchone()
         except sqlite3.OperationalError:
             connection.close()  # a folder in which nothing may be written: then nobody records into it either
             connection = _connected(path, "immutable=1")
-        kinds = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('chunk', 'sample')"
-        tables = connection.execute(kinds).fetchone()
+            tables = connection.execute(kinds).fetchone()
     except (sqlite3.Error, UnicodeDecodeError) as error:  # the second where a message quotes damaged text
+        connection.close()
         raise InputError(f"{path} is damaged: {error}") from error
     if tables != (2,):
         connection.close()
@@ -168,7 +178,10 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _connected(path: Path, how: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=WAIT_SECONDS)
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=WAIT_SECONDS)
+    except sqlite3.Error as error:
+        raise InputError(f"cannot read {path}: {error}") from error
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_PACKED_BYTES)
     connection.execute("PRAGMA trusted_schema = OFF")
     return connection

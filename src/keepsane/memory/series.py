@@ -21,6 +21,7 @@ from statistics import median
 from types import MappingProxyType
 from typing import NamedTuple
 
+from keepsane.errors import InputError
 from keepsane.memory.chunk import Chunk, Track
 from keepsane.memory.columns import HOLE
 from keepsane.memory.counters import Counters
@@ -39,6 +40,8 @@ GAP_STEPS = 3.5
 """After so many usual steps without a sample, nothing is known about the time between."""
 MAX_NODES = 16
 MAX_RESTARTS = 100
+MAX_SAMPLES = 3_000_000
+"""More than a month."""
 
 _NODE = re.compile(rf"{NODES}/node(\d{{1,5}})/vmstat", re.ASCII)
 _PRESSURE = "proc/pressure/memory"
@@ -123,6 +126,8 @@ def curves_of(
     followed = _Followed()
     for chunk in chunks:
         _follow(followed, chunk, began_seconds, ended_seconds)
+        if len(followed.epochs) > MAX_SAMPLES:
+            raise InputError(f"more than {MAX_SAMPLES:,} samples are not drawn at once; name a shorter time")
     epochs = [epoch for epoch in followed.epochs if epoch is not None]
     if not epochs:
         return None
