@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -88,6 +89,7 @@ def test_samples_are_there_before_the_record_is_closed_and_after_a_crash(tmp_pat
         recorder.add(snapshot)
     assert len(read_record(tmp_path / "r", around=BEGAN + 10, seconds=100)) == 20
     recorder.connection.close()  # what a crash leaves: nothing was packed together
+    os.close(recorder.lock)
     more = [sample(second, whole=second == 30, pgscan_direct=90) for second in range(30, 41)]
     assert len(read_record(recorded(tmp_path / "r", more), around=BEGAN + 20, seconds=100)) == 31
 
@@ -158,6 +160,19 @@ def test_a_foreign_file_is_not_written_to(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is no record"):
         open_record(path)
     assert path.read_bytes() == b"precious" and path.stat().st_mode & 0o777 == 0o644
+
+
+def test_nobody_else_records_into_the_same_file(tmp_path: Path) -> None:
+    with closing(open_record(tmp_path / "r")), pytest.raises(InputError, match="another process records"):
+        open_record(tmp_path / "r")
+    open_record(tmp_path / "r").close()
+
+
+def test_a_pipe_is_no_record(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for refused in (open_record, read_span):
+        with pytest.raises(InputError, match="is no regular file"):
+            refused(tmp_path / "pipe")
 
 
 def test_another_database_is_refused(tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ is a transaction: a crash loses none that was written, a power failure perhaps t
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,6 +50,7 @@ class Recorder:
 
     file: Path
     connection: sqlite3.Connection
+    lock: int
     keep_seconds: float = KEEP_SECONDS
     pending: list[Snapshot] = field(default_factory=list)
     pending_bytes: int = 0
@@ -84,6 +87,7 @@ class Recorder:
                 self.connection.execute("PRAGMA journal_mode = DELETE")
         finally:
             self.connection.close()
+            os.close(self.lock)  # not before: closing a file drops the locks that SQLite holds on it
 
     def fold(self) -> None:
         """Pack the newest samples together, and drop what is too old."""
@@ -156,30 +160,46 @@ def open_record(path: Path, *, keep_seconds: float = KEEP_SECONDS) -> Recorder:
     """
     Open a record for writing; a new one is made, that its owner alone may read.
 
-    Raises InputError where the file is something else, is damaged or cannot be written.
+    Raises InputError where the file is something else, is damaged, cannot be written, or is recorded into.
     """
-    with _writing(path):
-        if not path.exists() or path.stat().st_size == 0:
+    with _writing(path), ExitStack() as undo:
+        lock = _locked(path)
+        undo.callback(os.close, lock)
+        if path.stat().st_size == 0:
             _make(path)
         check_record(path)
         path.chmod(0o600)
-        connection = sqlite3.connect(path, timeout=WAIT_SECONDS)
-        recorder = Recorder(path, connection, keep_seconds)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            # With WAL this waits for no disk. A power failure loses the last samples, never the file.
-            connection.execute("PRAGMA synchronous = NORMAL")
-            recorder.pending += left_over(connection)
-            recorder.fold()
-        except BaseException:
-            connection.close()
-            raise
+        connection = undo.enter_context(closing(sqlite3.connect(path, timeout=WAIT_SECONDS)))
+        connection.execute("PRAGMA journal_mode = WAL")
+        # With WAL this waits for no disk. A power failure loses the last samples, never the file.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        recorder = Recorder(path, connection, lock, keep_seconds)
+        recorder.pending += left_over(connection)
+        recorder.fold()
+        undo.pop_all()
     return recorder
+
+
+def _locked(path: Path) -> int:
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise InputError(f"{path} is no regular file; name another one")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(file)
+        raise InputError(f"another process records into {path}; name another file") from error
+    except BaseException:
+        os.close(file)
+        raise
+    return file
 
 
 def check_record(path: Path) -> None:
     """Look at the file's first bytes. Raises InputError where it is no record, or a newer keepsane's."""
     try:
+        if not path.is_file() and path.exists():
+            raise InputError(f"{path} is no regular file; name a file that --record wrote")
         with path.open("rb") as file:
             head = file.read(100)
     except OSError as error:
@@ -205,7 +225,6 @@ def left_over(connection: sqlite3.Connection, *, ends: bool = False) -> tuple[Sn
 
 def _make(path: Path) -> None:
     """Write the tables; the file's head is on the disk afterwards, where check_record() looks for it."""
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     with closing(sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         for number, migration in enumerate(_migrations(), 1):
