@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from keepsane.errors import InputError
-from keepsane.memory.chunk import MAX_SAMPLES, pack_chunk, pack_sample, unpack_sample
+from keepsane.memory.chunk import MAX_SAMPLES, MAX_TEXT_BYTES, pack_chunk, pack_sample, unpack_sample
 from keepsane.memory.machine import BOOT_ID, uptime_of
 from keepsane.memory.psi import Stall, parse_pressure, stalled_percent
 from keepsane.memory.sample import LIVE, read_samples
@@ -219,8 +219,14 @@ def left_over(connection: sqlite3.Connection, *, ends: bool = False) -> tuple[Sn
     """
     which = "number IN (SELECT min(number) FROM sample UNION SELECT max(number) FROM sample)" if ends else "1"
     said = f"SELECT body FROM sample WHERE {which} ORDER BY number LIMIT ?"  # noqa: S608 no value is in it
-    found = connection.execute(said, (MAX_SAMPLES,))
-    return tuple(unpack_sample(body) for (body,) in found)
+    found: list[Snapshot] = []
+    size = 0
+    for (body,) in connection.execute(said, (MAX_SAMPLES,)):
+        found.append(unpack_sample(body))
+        size += sum(map(len, found[-1].files.values()))
+        if size > MAX_TEXT_BYTES:
+            raise ValueError("the samples are too large")
+    return tuple(found)
 
 
 def _make(path: Path) -> None:
