@@ -163,6 +163,14 @@ def test_it_stops_when_told_with_a_whole_last_sample(root: Path) -> None:
     assert "proc/slabinfo" in found[-1].files
 
 
+def test_a_sample_has_everything_when_that_is_asked_for(root: Path) -> None:
+    asked = iter((False, False, True, False, False, False))
+    found = list(read_samples(root=root, seconds=5, clocks=Time().clocks(), whole=lambda: next(asked)))
+    # slabinfo is read first and last, and where the third was to have everything; /proc/version once.
+    assert [number for number, sample in enumerate(found) if "proc/slabinfo" in sample.files] == [0, 2, 5]
+    assert [number for number, sample in enumerate(found) if "proc/version" in sample.files] == [0]
+
+
 def test_no_descriptor_stays_open(root: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     samples(root, 3)

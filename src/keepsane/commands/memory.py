@@ -3,10 +3,13 @@
 Which kind of memory is short, why, what to change, and what it is not.
 
     keepsane memory                            sample this machine for 30 seconds
-    keepsane memory capture.tar.gz             a capture, a directory, an sosreport or two of them
-    keepsane memory capture out.tar.gz         write a capture of this machine
+    keepsane memory before.tar.gz              a capture, a directory, an sosreport, or two of one machine
+    keepsane memory capture OUT.tar.gz         write a capture of this machine
     keepsane memory --script > capture.sh      for machines where nothing can be installed: sh capture.sh OUT
     keepsane memory --verify before.tar.gz     sample again after a change, and say what it changed
+    keepsane memory --record FILE              keep a record, for days
+    keepsane memory FILE --at 14:03:20         judge a record around a moment; --format html plots it
+    keepsane memory --order 9 --node 0         would a request of 2 MB succeed now?
 """
 
 from __future__ import annotations
@@ -15,17 +18,14 @@ import argparse
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
 from keepsane.api import diagnose
+from keepsane.commands.memory_input import Input, read_input, sampled, state_from
 from keepsane.commands.output import open_output
 from keepsane.errors import InputError
 from keepsane.memory.capture import read_capture, read_capture_script, write_capture
-from keepsane.memory.sample import read_samples
-from keepsane.memory.snapshot import Snapshot
-from keepsane.memory.state import MemoryState, state_of
 from keepsane.model import Report
 from keepsane.render.json import render_json
 
@@ -39,23 +39,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input",
         nargs="*",
         metavar="PATH",
-        help="a capture, a directory or an sosreport; two of one machine for rates; none: this machine; "
-        "`capture OUT` writes one",
+        help="a capture, a directory, an sosreport or a record; two captures of one machine for rates; none: "
+        "this machine. `capture OUT` writes one",
     )
     parser.add_argument("--seconds", type=int, default=30, metavar="N", help="how long to sample (30)")
-    parser.add_argument(
-        "--pid", type=int, metavar="PID", help="look at this process's nodes and control group"
-    )
-    parser.add_argument(
-        "--verify",
-        metavar="BEFORE",
-        help="a capture from before a change: say whether what it showed is gone",
-    )
-    parser.add_argument(
-        "--script", action="store_true", help="print the POSIX shell script that writes a capture"
-    )
+    parser.add_argument("--pid", type=int, metavar="PID", help="look at this process's nodes and group too")
+    parser.add_argument("--verify", metavar="BEFORE", help="a capture from before a change: what did it do?")
+    parser.add_argument("--script", action="store_true", help="print the shell script that writes a capture")
+    _add_record_arguments(parser)
+    _add_preflight_arguments(parser)
     parser.add_argument("--format", choices=("text", "json", "html"), default="text")
     parser.add_argument("-o", "--output", metavar="FILE", help="write here instead of standard output")
+
+
+def _add_record_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("a record of days")
+    group.add_argument("--record", metavar="FILE", help="sample each second into FILE until interrupted")
+    group.add_argument("--keep", metavar="TIME", default="7d", help="what a record keeps: 12h, 7d (7d)")
+    group.add_argument(
+        "--at", metavar="TIME", help="judge a record around this moment: 14:03:20, or --at=-2h"
+    )
+    group.add_argument("--latency", metavar="CSV", help="your own `time,value` lines, plotted beside it")
+
+
+def _add_preflight_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("would a request succeed now?")
+    group.add_argument("--order", type=int, metavar="K", help="a request for 2**K pages in one piece")
+    group.add_argument("--node", type=int, metavar="N", help="from this node only")
+    group.add_argument("--zone", metavar="Z", help="from at most this zone: DMA, DMA32, Normal")
+    group.add_argument("--atomic", action="store_true", help="by a caller that cannot wait")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -67,56 +79,45 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.input[:1] == [CAPTURE]:
         return _capture(arguments)
-    report = _report(arguments)
-    with open_output(arguments.output) as out:
-        out.write(_render(report, arguments.format, out))
-    return 1 if any(finding.severity != "info" for finding in report.findings) else 0
+    if arguments.record:
+        from keepsane.commands.memory_record import run_record
+
+        return run_record(arguments)
+    if arguments.order is not None:
+        from keepsane.commands.memory_preflight import run_preflight
+
+        return run_preflight(arguments)
+    return _diagnose(arguments)
 
 
-def _report(arguments: argparse.Namespace) -> Report:
+def _diagnose(arguments: argparse.Namespace) -> int:
     # What is named is read before anything is sampled: a typing error must not cost half a minute.
-    before = _state(read_capture(Path(arguments.verify)), arguments.verify) if arguments.verify else None
-    paths = [Path(path) for path in arguments.input]
-    if paths:
-        return diagnose(
-            _state(read_capture(*paths), str(paths[0])), name=" and ".join(arguments.input), before=before
-        )
-    return diagnose(_state(_sampled(arguments), "this machine"), name=platform.node() or "-", before=before)
-
-
-def _sampled(arguments: argparse.Namespace) -> Iterator[Snapshot]:
-    seconds, out = arguments.seconds, sys.stderr
-    for number, snapshot in enumerate(read_samples(seconds=seconds, pid=arguments.pid)):
-        if out.isatty():
-            out.write(f"\rsampling: {number} of {seconds} s")
-            out.flush()
-        yield snapshot
-    if out.isatty():
-        out.write("\r\x1b[K")
-
-
-def _state(snapshots: Iterable[Snapshot], name: str) -> MemoryState:
-    state = state_of(snapshots)
-    if state is None:
-        raise InputError(f"{name} holds no sample; give a capture, or a directory with proc/ in it")
-    return state
+    verify = arguments.verify
+    before = state_from(read_capture(Path(verify)), verify) if verify else None
+    source = read_input(arguments)
+    name = " and ".join(arguments.input) or platform.node() or "-"
+    report = diagnose(source.state, name=name, before=before)
+    with open_output(arguments.output) as out:
+        out.write(_render(report, source, arguments, out))
+    return 1 if any(finding.severity != "info" for finding in report.findings) else 0
 
 
 def _capture(arguments: argparse.Namespace) -> int:
     if len(arguments.input) != 2:
         raise InputError("capture takes the file to write: keepsane memory capture OUT.tar.gz")
-    count = write_capture(Path(arguments.input[1]), _sampled(arguments))
+    count = write_capture(Path(arguments.input[1]), sampled(arguments))
     sys.stdout.write(f"{arguments.input[1]}: {count} samples\n")
     return 0
 
 
-def _render(report: Report, form: str, out: TextIO) -> str:
-    if form == "json":
+def _render(report: Report, source: Input, arguments: argparse.Namespace, out: TextIO) -> str:
+    if arguments.format == "json":
         return render_json(report)
-    if form == "html":
+    if arguments.format == "html":
+        from keepsane.commands.memory_record import plots_of
         from keepsane.render.html_memory import render_memory_html
 
-        return render_memory_html(report)
+        return render_memory_html(report, plots=plots_of(source, arguments))
     from keepsane.render.paint import plain, terminal
     from keepsane.render.text_memory import render_memory_text
 

@@ -108,8 +108,8 @@ class _Schedule:
     first: list[str]
     quiet: frozenset[str]
 
-    def due(self, number: int, *, last: bool) -> list[str]:
-        ends = number == 0 or last
+    def due(self, number: int, *, whole: bool) -> list[str]:
+        ends = number == 0 or whole
         return [
             *self.cheap,
             *(self.slow if ends or number % SLOW_EVERY == 0 else ()),
@@ -133,11 +133,13 @@ def read_samples(
     pid: int | None = None,
     clocks: Clocks | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    whole: Callable[[], bool] = lambda: False,
 ) -> Generator[Snapshot, None, None]:
     """
     Yield one snapshot a second, the first and the last with everything there is.
 
     It ends after `seconds`, or where `stopped` says so, which is asked before each sample; None: only then.
+    `whole` is asked before each sample too, and says whether this one should have everything but the log.
     `pid` adds the process's status and control group. The files are those of the machine under `root`.
     """
     clocks = clocks or Clocks()
@@ -148,7 +150,7 @@ def read_samples(
     try:
         while not last:
             last = number > 0 and (stopped() or (seconds is not None and number >= seconds))
-            snapshot = _sample(reader, schedule, number, last, clocks.now())
+            snapshot = _sample(reader, schedule, number, last or whole(), clocks.now())
             yield _with_klog(snapshot) if root == LIVE and (last or number == 0) else snapshot
             number = max(number + 1, ceil(clocks.monotonic() - began))  # a late reader leaves samples out
             if seconds is not None:
@@ -175,10 +177,10 @@ def _scheduled(plan: Plan) -> _Schedule:
     )
 
 
-def _sample(reader: _Reader, schedule: _Schedule, number: int, last: bool, now: float) -> Snapshot:
+def _sample(reader: _Reader, schedule: _Schedule, number: int, whole: bool, now: float) -> Snapshot:
     files = {TIME: f"{now:.2f}\n"}
     missing: list[Missing] = []
-    for path in schedule.due(number, last=last):
+    for path in schedule.due(number, whole=whole):
         said, milliseconds = reader.read(path, again=path in schedule.cheap or path in schedule.slow)
         if isinstance(said, Missing):
             schedule.demote(path, to_ends=True)  # asked for again at the end only

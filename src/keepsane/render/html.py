@@ -17,7 +17,7 @@ from keepsane.render.html_style import STYLE
 from keepsane.render.text import findings_by_event
 from keepsane.render.words import count_words, file_words, kernel_words, proven, unread_words
 
-_HEAD = (
+HEAD = (
     '<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
     "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -40,9 +40,9 @@ def render_html(report: Report) -> str:
     return page(f"{report.source}: {count_words(report)}", _parts(report))
 
 
-def page(title: str, parts: Iterable[Markup]) -> str:
-    """Give a whole page from its parts, with the style and the policy that every page has."""
-    head = element("head", Markup(_HEAD), element("title", say(title)), element("style", Markup(STYLE)))
+def page(title: str, parts: Iterable[Markup], style: str = STYLE) -> str:
+    """Give a whole page from its parts, with the policy that every page has."""
+    head = element("head", Markup(HEAD), element("title", say(title)), element("style", Markup(style)))
     main = element("main", joined(parts))
     return f'<!DOCTYPE html>\n<html lang="en">{head}\n<body>{main}</body></html>\n'
 

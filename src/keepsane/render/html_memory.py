@@ -10,13 +10,14 @@ from keepsane.model_memory import CounterChange, Verified
 from keepsane.render.html import page
 from keepsane.render.html_element import Markup, details, element, joined, rows, say, span
 from keepsane.render.html_finding import finding_element
+from keepsane.render.html_style import PLOT_STYLE, STYLE
 from keepsane.render.words import SHOWN_WHOLE, ruled_out_words, verdict_words
 
 
 def render_memory_html(report: Report, *, plots: Iterable[Markup] = ()) -> str:
     """Write a diagnosis as a page that is complete in itself; `plots` stand below the findings."""
     title = f"{report.source}: {verdict_words(report)}"
-    return page(title, _parts(report, title, joined(plots)))
+    return page(title, _parts(report, title, joined(plots)), STYLE + PLOT_STYLE)
 
 
 def _parts(report: Report, title: str, plots: Markup) -> Iterator[Markup]:

@@ -129,3 +129,30 @@ td:nth-child(3) { color: var(--dim); }
 }
 @media print { body { background: none; } article { break-inside: auto; } }
 """
+
+PLOT_STYLE = """
+.plots { display: grid; gap: .9rem; }
+.plots > * { min-width: 0; }
+.moments { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .2rem 1.2rem;
+  font-size: .9rem; }
+.moments span { display: inline-block; height: .9rem; margin-right: .4rem; vertical-align: -.1rem; }
+.mark-asked { border-left: 3px solid var(--error); }
+.mark-restart { border-left: 3px dashed var(--gone); }
+.plot { background: var(--card); border: 1px solid var(--rule); border-radius: .6rem;
+  padding: .6rem .8rem .3rem; }
+.plot figcaption { display: flex; flex-wrap: wrap; gap: 0 .6rem; align-items: baseline; font-size: .85rem; }
+.plot .name { color: var(--ink); font-size: .95rem; }
+.plot .most { margin-left: auto; color: var(--ink); }
+.plot svg { display: block; width: 100%; height: 5.5rem; margin-top: .3rem; overflow: visible;
+  border-top: 1px dotted var(--rule); border-bottom: 1px solid var(--dim); }
+.plot path { fill: none; vector-effect: non-scaling-stroke; }
+.plot .curve { stroke: var(--note); stroke-width: 1.3; stroke-linejoin: round; stroke-linecap: round; }
+.plot.own .curve { stroke: var(--warning); }
+.plot .tick { stroke: var(--rule); }
+.plot .asked { stroke: var(--error); stroke-width: 2; }
+.plot .restart { stroke: var(--gone); stroke-width: 2; stroke-dasharray: 4 3; }
+.ticks { position: relative; height: 1.2rem; color: var(--dim); font-size: .72rem; }
+.ticks span { position: absolute; transform: translateX(-50%); white-space: nowrap; }
+.plot .part { font-size: .85rem; }
+.plot .part > summary { font-weight: 400; color: var(--dim); }
+"""

@@ -54,6 +54,11 @@ def render_json(report: Report) -> str:
     return "".join(json_parts(report))
 
 
+def value_json(value: object) -> str:
+    """Give any value of this program as indented JSON, by the names of its fields."""
+    return _indented(value, 0) + "\n"
+
+
 def json_parts(report: Report) -> Iterator[str]:
     """Give the same in pieces, an event each: as one text thousands of events take gigabytes."""
     opening = "{"

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+A record: a sample each second for days, in one SQLite file of 10 to 20 MB a day.
+
+The samples come back as they were, so whatever judges a live machine judges any minute of the record too.
+The newest samples lie in the file one by one; ten minutes of them are packed together (chunk.py). Each sample
+is a transaction: a crash loses none that was written, a power failure perhaps the last ones.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from keepsane.errors import InputError
+from keepsane.memory.chunk import MAX_SAMPLES, MAX_TEXT_BYTES, pack_chunk, pack_sample, unpack_sample
+from keepsane.memory.machine import BOOT_ID, uptime_of
+from keepsane.memory.psi import Stall, parse_pressure, stalled_percent
+from keepsane.memory.sample import LIVE, read_samples
+from keepsane.memory.snapshot import TIME, Snapshot
+from keepsane.memory.vmstat import parse_vmstat, vmstat
+
+KEEP_SECONDS = 7 * 86400.0
+MAX_RECORD_BYTES = 1 << 30
+SAMPLES_IN_CHUNK = 600
+PENDING_BYTES = 32 << 20
+"""Fewer samples make a chunk where they are so large together: on machines of many nodes and groups."""
+WAIT_SECONDS = 10.0
+
+SHARP_PERCENT = 10.0
+SHARP_PAGES = 1000
+"""After a second in which tasks waited so long for memory, or scanned so much, everything is sampled once."""
+SHARP_EVERY = 60
+"""So many samples at least lie between two of these."""
+
+_EPOCH = re.compile(r"(\d{1,11}(?:\.\d{1,9})?)\s?", re.ASCII)
+_APPLICATION = b"ksmr"  # the file's application_id, which tells a record from any other SQLite file
+
+
+@dataclass(slots=True, eq=False)
+class Recorder:
+    """An open record that takes samples; samples without a time of day are not kept."""
+
+    file: Path
+    connection: sqlite3.Connection
+    lock: int
+    keep_seconds: float = KEEP_SECONDS
+    pending: list[Snapshot] = field(default_factory=list)
+    pending_bytes: int = 0
+    since_whole: int = 0
+    sharp: bool = False
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Write one sample. Raises InputError where the file cannot be written."""
+        if epoch_of(snapshot) is None:
+            return
+        before = self.pending[-1] if self.pending else None
+        if before and (self.is_full() or _restarted(before, snapshot)):
+            self.fold()
+        with _writing(self.file), self.connection:
+            self.connection.execute("INSERT INTO sample (body) VALUES (?)", (pack_sample(snapshot),))
+        self.sharp = before is not None and is_sharp(before, snapshot)
+        self.since_whole = 0 if BOOT_ID in snapshot.files else self.since_whole + 1
+        self.pending.append(snapshot)
+        self.pending_bytes += sum(map(len, snapshot.files.values()))
+
+    def wants_whole(self) -> bool:
+        """Say whether the next sample should have every file: one that begins a chunk, or after a change."""
+        return self.is_full() or (self.sharp and self.since_whole >= SHARP_EVERY)
+
+    def is_full(self) -> bool:
+        """Say whether the samples since the last chunk make another one."""
+        return len(self.pending) >= SAMPLES_IN_CHUNK or self.pending_bytes >= PENDING_BYTES
+
+    def close(self) -> None:
+        """Pack what is there and close the file."""
+        try:
+            self.fold()
+            with suppress(sqlite3.OperationalError):  # somebody reads it meanwhile: then the log file stays
+                self.connection.execute("PRAGMA journal_mode = DELETE")
+        finally:
+            self.connection.close()
+            os.close(self.lock)  # not before: closing a file drops the locks that SQLite holds on it
+
+    def fold(self) -> None:
+        """Pack the newest samples together, and drop what is too old."""
+        if not self.pending:
+            return
+        with _writing(self.file), self.connection:
+            _insert(self.connection, self.pending)
+            self.connection.execute("DELETE FROM sample")
+            _forget(self.connection, self.keep_seconds)
+        self.pending.clear()
+        self.pending_bytes = 0
+
+
+def epoch_of(snapshot: Snapshot) -> float | None:
+    """The time of day at which the sample was taken, in seconds since 1970."""
+    return parse_epoch(snapshot.text(TIME))
+
+
+def parse_epoch(text: str | None) -> float | None:
+    """Read what a sample has as its time of day; None where it is none, or after the year 5138."""
+    found = _EPOCH.fullmatch(text or "")
+    return float(found[1]) if found else None
+
+
+def is_sharp(before: Snapshot, after: Snapshot) -> bool:
+    """Say whether memory became short from one sample to the next, by the cheap files alone."""
+    began, ended = uptime_of(before), uptime_of(after)
+    seconds = None if began is None or ended is None else ended - began
+    stalled = stalled_percent(_stall(before), _stall(after), seconds)
+    if stalled is not None and stalled >= SHARP_PERCENT:
+        return True
+    one, other = _scanned(before), _scanned(after)
+    return one is not None and other is not None and other - one >= SHARP_PAGES
+
+
+def _stall(snapshot: Snapshot) -> Stall | None:
+    pressure = parse_pressure(snapshot.text("proc/pressure/memory") or "")
+    return None if pressure is None else pressure.some
+
+
+def _scanned(snapshot: Snapshot) -> int | None:
+    return vmstat(parse_vmstat(snapshot.text("proc/vmstat") or ""), "pgscan_direct")
+
+
+def record(
+    out: Path,
+    *,
+    keep_seconds: float = KEEP_SECONDS,
+    root: Path = LIVE,
+    pid: int | None = None,
+    seconds: int | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> int:
+    """
+    Sample the machine each second into the record `out`, until `stopped` or for `seconds`.
+
+    Returns the number of samples. A record that exists is continued. Raises InputError where the file is no
+    record, or cannot be written.
+    """
+    number = 0
+    with closing(open_record(out, keep_seconds=keep_seconds)) as recorder:
+        whole = recorder.wants_whole
+        for snapshot in read_samples(root=root, seconds=seconds, pid=pid, stopped=stopped, whole=whole):
+            recorder.add(snapshot)
+            number += 1
+    return number
+
+
+def open_record(path: Path, *, keep_seconds: float = KEEP_SECONDS) -> Recorder:
+    """
+    Open a record for writing; a new one is made, that its owner alone may read.
+
+    Raises InputError where the file is something else, is damaged, cannot be written, or is recorded into.
+    """
+    with _writing(path), ExitStack() as undo:
+        lock = _locked(path)
+        undo.callback(os.close, lock)
+        if path.stat().st_size == 0:
+            _make(path)
+        check_record(path)
+        path.chmod(0o600)
+        connection = undo.enter_context(closing(sqlite3.connect(path, timeout=WAIT_SECONDS)))
+        connection.execute("PRAGMA journal_mode = WAL")
+        # With WAL this waits for no disk. A power failure loses the last samples, never the file.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        recorder = Recorder(path, connection, lock, keep_seconds)
+        recorder.pending += left_over(connection)
+        recorder.fold()
+        undo.pop_all()
+    return recorder
+
+
+def _locked(path: Path) -> int:
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise InputError(f"{path} is no regular file; name another one")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(file)
+        raise InputError(f"another process records into {path}; name another file") from error
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def is_database(path: Path) -> bool:
+    """Tell whether a file is of SQLite at all, as a record is and a capture is not."""
+    try:
+        with path.open("rb") as file:
+            return file.read(16) == b"SQLite format 3\0"
+    except OSError:
+        return False
+
+
+def check_record(path: Path) -> None:
+    """Look at the file's first bytes. Raises InputError where it is no record, or a newer keepsane's."""
+    try:
+        if not path.is_file() and path.exists():
+            raise InputError(f"{path} is no regular file; name a file that --record wrote")
+        with path.open("rb") as file:
+            head = file.read(100)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    if not head.startswith(b"SQLite format 3\0") or len(head) < 100 or head[68:72] != _APPLICATION:
+        raise InputError(f"{path} is no record of keepsane; name a file that --record wrote")
+    version = int.from_bytes(head[60:64], "big")
+    if version != len(_migrations()):
+        raise InputError(f"{path} has version {version}, this keepsane reads {len(_migrations())}; update it")
+
+
+def left_over(connection: sqlite3.Connection, *, ends: bool = False) -> tuple[Snapshot, ...]:
+    """
+    The samples that are not packed together yet, or the first and the last of them.
+
+    Raises ValueError where one is damaged.
+    """
+    which = "number IN (SELECT min(number) FROM sample UNION SELECT max(number) FROM sample)" if ends else "1"
+    said = f"SELECT body FROM sample WHERE {which} ORDER BY number LIMIT ?"  # noqa: S608 no value is in it
+    found: list[Snapshot] = []
+    size = 0
+    for (body,) in connection.execute(said, (MAX_SAMPLES,)):
+        found.append(unpack_sample(body))
+        size += sum(map(len, found[-1].files.values()))
+        if size > MAX_TEXT_BYTES:
+            raise ValueError("the samples are too large")
+    return tuple(found)
+
+
+def _make(path: Path) -> None:
+    """Write the tables; the file's head is on the disk afterwards, where check_record() looks for it."""
+    with closing(sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for number, migration in enumerate(_migrations(), 1):
+            for statement in migration.read_text(encoding="utf-8").split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute(f"PRAGMA application_id = {int.from_bytes(_APPLICATION, 'big')}")
+        connection.execute("COMMIT")
+
+
+def _migrations() -> list[Path]:
+    return sorted(Path(__file__).with_name("sql").glob("[0-9]*.sql"))
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise InputError(f"cannot record into {path}: {error}; name another file") from error
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: {error}; name another file") from error
+
+
+def _restarted(before: Snapshot, after: Snapshot) -> bool:
+    one, other = uptime_of(before), uptime_of(after)
+    return one is not None and other is not None and other < one
+
+
+def _insert(connection: sqlite3.Connection, snapshots: list[Snapshot]) -> None:
+    epochs = [epoch for each in snapshots if (epoch := epoch_of(each)) is not None]
+    connection.execute(
+        "INSERT INTO chunk (began_seconds, ended_seconds, body) VALUES (?, ?, ?)",
+        (min(epochs), max(epochs), pack_chunk(snapshots)),
+    )
+
+
+def _forget(connection: sqlite3.Connection, keep_seconds: float) -> None:
+    """Drop what is older than asked for, and the oldest where the file has become too large."""
+    connection.execute(
+        "DELETE FROM chunk WHERE ended_seconds < (SELECT max(ended_seconds) FROM chunk) - ?", (keep_seconds,)
+    )
+    total = "(SELECT sum(length(body)) FROM chunk AS newer WHERE newer.number >= chunk.number)"
+    connection.execute(f"DELETE FROM chunk WHERE {total} > ?", (MAX_RECORD_BYTES,))  # noqa: S608
