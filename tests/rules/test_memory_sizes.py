@@ -14,7 +14,7 @@ THP = "/sys/kernel/mm/transparent_hugepage"
 
 
 def case(slug: str) -> MemoryCase:
-    return read_memory_case(CASES / f"{slug}.case")
+    return read_memory_case(CASES / f"{slug}.capture")
 
 
 def finding(state: MemoryState | None, rule: str) -> Finding:
