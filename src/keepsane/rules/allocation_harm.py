@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 
 from keepsane.kernel.alloc_failure import AllocFailure
+from keepsane.kernel.failed_caller import is_harmless, purpose
 from keepsane.kernel.purpose import Harm
 from keepsane.model import Evidence, Finding, Severity
 from keepsane.rules import rule
-from keepsane.rules.allocation_finding import is_harmless, purpose
 from keepsane.rules.quote import quote, quote_frame, quote_head
 
 _SUPPRESSED = re.compile(r"callbacks suppressed")
