@@ -31,7 +31,7 @@ def _found(slug: str, rule: str, *replaced: tuple[str, str]) -> Finding:
 def test_the_machine_ran_out_in_the_zone_that_decides_by_the_numbers_of_its_line() -> None:
     found = _found("oom-machine", "oom-global")
     # Node 0 DMA32 free:1536kB ... min:1688kB
-    assert found.title == "memory ran out: Node 0 DMA32 had 1536 kB left, more than 1688 kB must be"
+    assert found.title == "memory ran out: Node 0 DMA32 had 1536 kB left, more than 1688 kB are needed"
     assert "There is no swap." in found.explanation
 
 
