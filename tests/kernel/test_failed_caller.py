@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from keepsane.api import explain
 from keepsane.kernel.alloc_failure import AllocFailure
 from keepsane.kernel.failed_caller import harm_in_words, is_harmless
 from tests.golden import CASES, events_of, read_case
@@ -44,3 +45,9 @@ def test_the_answer_agrees_with_the_findings(path: Path) -> None:
         if isinstance(event, AllocFailure):
             starts = ("yes: ", "probably: ") if is_harmless(event) else ("no: ", "once, ", "cannot be told: ")
             assert harm_in_words(event).startswith(starts)
+
+
+def test_what_cannot_be_told_is_among_the_failures_too() -> None:
+    report = explain(read_case(CASES / "alloc-failure/lab-atomic0-6.12.case").log)
+    said = "whether it is harmless: exhaust [crashme] is not among the callers that keepsane knows"
+    assert any(said in failure for failure in map(str, report.failures))

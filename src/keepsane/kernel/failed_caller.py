@@ -35,10 +35,11 @@ def harm_in_words(event: AllocFailure) -> str:
         return "probably: its mask says that it copes"
     if wanted is not None:
         return f"{'once, yes; often, no' if wanted.harm == 'retried' else 'no'}: {wanted.without}"
-    return f"cannot be told: {_not_known(event)}"
+    return f"cannot be told: {harm_not_known(event)}"
 
 
-def _not_known(event: AllocFailure) -> str:
+def harm_not_known(event: AllocFailure) -> str:
+    """Say why it cannot be told what the failure costs: who asked is not known, or not to keepsane."""
     if event.requester is None:
         return "the report does not say who asked"
     module = f" [{event.requester.module}]" if event.requester.module else ""
