@@ -118,3 +118,33 @@ def test_the_oom_killer_is_not_said_to_work_for_a_block_that_it_does_not_kill_fo
     # __alloc_pages_may_oom(): not above PAGE_ALLOC_COSTLY_ORDER, which is 3.
     assert "nothing is killed for it" in dict(memory_facts(failure("allocation-zone-full")))["asked for"]
     assert "at last the OOM killer" in dict(memory_facts(failure("allocation-movable-allowed")))["asked for"]
+
+
+def could_use(log: str) -> str:
+    (event,) = [one for one in events_of(log) if isinstance(one, AllocFailure)]
+    return dict(memory_facts(event))["could use"]
+
+
+def test_what_is_free_beyond_the_zones_printed_is_said() -> None:
+    # 45263 pages are free in all, 1 of them in the zone printed: 45262 * 4 / 1024 = 176.8 MB.
+    log = read_case(CASES / "rules/allocation-dma-elsewhere.case").log
+    beyond = "177 MB more are free in zones or on nodes that the report does not print, out of its reach"
+    assert could_use(log).endswith(f"4 kB are below the watermark. {beyond}")
+    empty = log.replace("DMA free:4kB", "DMA free:0kB").replace("DMA: 1*4kB (U)", "DMA: 0*4kB")
+    empty = empty.replace("= 4kB", "= 0kB").replace("free:45263 ", "free:45262 ")
+    assert could_use(empty) == f"nothing that is printed. {beyond}"
+
+
+def test_a_lag_of_the_counters_is_no_memory_elsewhere() -> None:
+    # One zone may lag by twice 125 pages, and the total by a twentieth: 1 + 250 + 13 = 264.
+    log = read_case(CASES / "rules/allocation-dma-elsewhere.case").log
+    assert "more are free" not in could_use(log.replace("free:45263 ", "free:264 "))
+    assert "more are free" in could_use(log.replace("free:45263 ", "free:265 "))
+
+
+def test_lost_lines_are_not_called_out_of_reach() -> None:
+    # The zone's list of blocks and all that follows is cut off: the zones above may have been printed.
+    log = read_case(CASES / "rules/allocation-dma-elsewhere.case").log
+    said = could_use(log[: log.index(" lowmem_reserve[]")])
+    assert "more are free in zones or on nodes that the report does not print" in said
+    assert "out of its reach" not in said

@@ -134,3 +134,26 @@ def test_commands_hold_nothing_that_the_log_says(case: str) -> None:
     for advice in advice_of(log):
         for words in (advice.command, advice.undo, advice.verify):
             assert "touch" not in (words or "")
+
+
+def test_where_only_low_memory_is_short_the_advice_is_to_need_less_of_it() -> None:
+    # 45262 pages, 176.8 MB, are free above DMA.
+    log = log_of("allocation-dma-elsewhere")
+    first = advice_of(log)[0]
+    assert first.text.startswith(
+        "one kind of memory is short, DMA, to which GFP_DMA holds the request; 177 MB"
+    )
+    assert "IOMMU" in first.text
+    nearly_none = log.replace("free:45263 ", "free:200 ")
+    assert not any("one kind of memory" in one.text for one in advice_of(nearly_none))
+
+
+def test_an_older_kernel_prints_the_zones_above_which_count_the_same() -> None:
+    # 100000 kB free in DMA32, which GFP_DMA does not reach: 97.7 MB.
+    log = log_of("allocation-dma-elsewhere").replace("free:45263 ", "free:25001 ")
+    above = "[    5.562100] Node 0 DMA32 free:100000kB boost:0kB min:1688kB low:2108kB high:2528kB "
+    above += "present:245632kB managed:201720kB free_cma:0kB\n[    5.562110] lowmem_reserve[]: 0 0 0 0 0\n"
+    log = log.replace("[    5.562273]", above + "[    5.562273]")
+    blocks = "[    5.562300] Node 0 DMA32: 0*4kB 12500*8kB (U) 0*16kB = 100000kB\n"
+    log = log.replace("[    5.563190]", blocks + "[    5.563190]")
+    assert any("98 MB are free elsewhere" in one.text for one in advice_of(log))

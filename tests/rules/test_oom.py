@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keepsane.api import explain
@@ -31,7 +31,7 @@ def _found(slug: str, rule: str, *replaced: tuple[str, str]) -> Finding:
 def test_the_machine_ran_out_in_the_zone_that_decides_by_the_numbers_of_its_line() -> None:
     found = _found("oom-machine", "oom-global")
     # Node 0 DMA32 free:1536kB ... min:1688kB
-    assert found.title == "memory ran out: Node 0 DMA32 had 1536 kB left, more than 1688 kB must be"
+    assert found.title == "memory ran out: Node 0 DMA32 had 1536 kB left, more than 1688 kB are needed"
     assert "There is no swap." in found.explanation
 
 
@@ -150,6 +150,7 @@ def test_a_lost_line_brings_no_other_cause_and_no_other_holder(slug: str) -> Non
         assert said(lines[:end]) <= whole, end
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.sampled_from(WHOLE), st.data())
 def test_whatever_the_numbers_are_no_rule_fails(slug: str, data: st.DataObject) -> None:
     log = read_case(CASES / f"rules/{slug}.case").log

@@ -141,8 +141,13 @@ def _zones_above(zone: Zone) -> int:
     return sum(entry > before for before, entry in pairwise(entries))
 
 
+def hidden_free_pages(mem_info: MemInfo) -> int:
+    """Give how much is free beyond the zones printed; 0 where that may be the counters' lag."""
+    printed, total = sum(zone.free_pages for zone in mem_info.zones), mem_info.total("free")
+    slack = len(mem_info.zones) * 2 * MAX_THRESHOLD_PAGES
+    return total - printed if total is not None and printed + slack + total // 20 < total else 0
+
+
 def hides_free_memory(mem_info: MemInfo) -> bool:
     """Tell whether the zones printed have clearly less free than the totals say: then some are missing."""
-    free, total = sum(zone.free_pages for zone in mem_info.zones), mem_info.total("free")
-    slack = len(mem_info.zones) * 2 * MAX_THRESHOLD_PAGES
-    return total is not None and free + slack + total // 20 < total
+    return hidden_free_pages(mem_info) > 0

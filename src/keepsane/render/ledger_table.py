@@ -54,10 +54,14 @@ def loss_words(ledger: Ledger, page_bytes: int) -> str:
     if not ledger.zones or not ledger.free_pages:
         return ""
     lost = [
-        f"{_size(loss.pages, page_bytes)} {_REASONS[loss.reason]}" for loss in ledger.losses if loss.pages
+        f"{size_words(loss.pages, page_bytes)} {_REASONS[loss.reason]}"
+        for loss in ledger.losses
+        if loss.pages
     ]
-    usable = _size(ledger.usable_total_pages, page_bytes) if ledger.usable_total_pages > 0 else "none of it"
-    free = _size(ledger.free_pages, page_bytes)
+    usable = (
+        size_words(ledger.usable_total_pages, page_bytes) if ledger.usable_total_pages > 0 else "none of it"
+    )
+    free = size_words(ledger.free_pages, page_bytes)
     return f"{free} free, and this request could use {usable}" + (f": {', '.join(lost)}" if lost else "")
 
 
@@ -81,6 +85,7 @@ def losses_in_words(ledger: Ledger) -> tuple[tuple[str, int], ...]:
     return (*first, *((_REASONS[loss.reason], loss.pages) for loss in ledger.losses if loss.pages > 0))
 
 
-def _size(pages: int, page_bytes: int) -> str:
+def size_words(pages: int, page_bytes: int) -> str:
+    """Give a number of pages in kB or MB."""
     kibibytes = pages * page_bytes // 1024
     return f"{kibibytes / 1024:.0f} MB" if kibibytes >= 10240 else f"{kibibytes} kB"

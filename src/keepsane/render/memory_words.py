@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from keepsane.kernel.alloc_failure import AllocFailure
+from keepsane.kernel.failed_caller import harm_in_words
 from keepsane.kernel.gfp_words import asked_in_words
 from keepsane.kernel.oom import OomKill
+from keepsane.kernel.zone_state import hidden_free_pages
 from keepsane.model import Event, Frame
-from keepsane.render.ledger_table import loss_words
+from keepsane.render.ledger_table import loss_words, size_words
 
 SAID_HERE = frozenset(
     {"order", "mode", "mode_text", "gfp", "requester", "in_interrupt", "memory", "ledger", "size_bytes"}
@@ -33,10 +35,25 @@ def memory_facts(event: Event) -> Iterator[tuple[str, str]]:
     yield from _asked(event, page_bytes)
     if isinstance(event, AllocFailure) and event.requester is not None:
         yield "asked by", _who(event, event.requester)
+    if isinstance(event, AllocFailure) and event.gfp is not None:
+        yield "harmless", harm_in_words(event)
     if isinstance(event, AllocFailure) and event.suppressed:
         yield "not printed", f"{event.suppressed} more failures before this one"
-    if event.ledger is not None and (said := loss_words(event.ledger, page_bytes)):
+    if said := _could_use(event, page_bytes):
         yield "could use", said
+
+
+def _could_use(event: AllocFailure | OomKill, page_bytes: int) -> str:
+    ledger, memory = event.ledger, event.memory
+    if ledger is None:
+        return ""
+    hidden = hidden_free_pages(memory) if memory is not None and ledger.zones else 0
+    beyond = (
+        f"{size_words(hidden, page_bytes)} more are free in zones or on nodes that the report does not print"
+    )
+    reach = "" if ledger.verdict == "incomplete" else ", out of its reach"
+    said = loss_words(ledger, page_bytes) or ("nothing that is printed" if hidden else "")
+    return f"{said}. {beyond}{reach}" if hidden else said
 
 
 def _asked(event: AllocFailure | OomKill, page_bytes: int) -> Iterator[tuple[str, str]]:

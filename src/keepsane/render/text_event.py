@@ -19,7 +19,7 @@ from keepsane.render.text_frame import frame_lines, name_width, place
 from keepsane.render.text_stack import stack_lines
 from keepsane.render.words import facts
 
-_PROSE = frozenset({"tainted", "asked for", "asked by", "could use", "doubt"})
+_PROSE = frozenset({"tainted", "asked for", "asked by", "harmless", "could use", "doubt"})
 
 
 def head_lines(event: Event, paint: Paint) -> Iterator[str]:

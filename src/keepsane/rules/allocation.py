@@ -16,6 +16,7 @@ from keepsane.rules import rule
 from keepsane.rules.allocation_finding import judged
 from keepsane.rules.memory_advice import (
     ask_for_less,
+    ask_less_of_low_memory,
     compact,
     let_the_device_reach_more,
     raise_min_free,
@@ -38,14 +39,17 @@ def allocation_shortage(event: AllocFailure) -> Iterator[Finding]:
     How we know: the zone's free memory, less what is kept for others, does not exceed the watermark by the
     kernel's own arithmetic (__zone_watermark_ok()). The account shows each step.
 
-    What to do: keep more memory free, or wake kswapd earlier. Where page cache is large, only the time to
-    reclaim it is missing; where nothing can be reclaimed, the machine has too little memory.
+    What to do: keep more memory free, or wake kswapd earlier. Where only low memory is short (DMA, DMA32) and
+    most of what is free lies elsewhere, let fewer requests need it: IOMMU, 64-bit DMA masks. Where page
+    cache is large, only the time to reclaim it is missing; where nothing can be reclaimed, the machine has
+    too little memory.
 
     When it is wrong: the report is printed after the failure. The numbers are those of a moment later, and
     each CPU holds back a few pages of its changes. A margin that small is said to be borderline.
     """
     title = "too little memory was free for this request"
-    yield from judged(event, "shortage", title, raise_min_free, wake_kswapd_earlier)
+    advisers = (ask_less_of_low_memory, raise_min_free, wake_kswapd_earlier)
+    yield from judged(event, "shortage", title, *advisers)
 
 
 @rule("allocation-lowmem-reserve", on=AllocFailure)

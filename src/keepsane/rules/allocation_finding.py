@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Iterator
 
 from keepsane.kernel.alloc_failure import AllocFailure
+from keepsane.kernel.failed_caller import is_harmless, purpose
 from keepsane.kernel.ledger import Ledger, Verdict
-from keepsane.kernel.purpose import Purpose, gives_up_lightly, purpose_of
 from keepsane.kernel.watermark import ZoneLedger, count_pages
 from keepsane.kernel.zone import zone_name
 from keepsane.model import Advice, Confidence, Evidence, Finding, Severity
@@ -30,20 +30,6 @@ _MAX_ZONES = 4
 _RAM = re.compile(r"^\s*\d{1,15} pages (?:of )?RAM")
 MARKS = re.compile(r".{0,120}?\bhigh: ?\d+kB")
 """The part of a zone's line that has what is free and the watermarks."""
-
-
-def purpose(event: AllocFailure) -> Purpose | None:
-    """Say what the memory was wanted for, by the confirmed frames of the report."""
-    frames = [frame for stack in event.stacks for frame in stack.frames if frame.reliable and frame.function]
-    return purpose_of(frames, event.order)
-
-
-def is_harmless(event: AllocFailure) -> bool:
-    """Tell whether the caller has something else to do, by its mask or by who it is."""
-    wanted = purpose(event)
-    return (wanted is not None and wanted.harm == "none") or (
-        event.gfp is not None and gives_up_lightly(event.gfp)
-    )
 
 
 def judged(event: AllocFailure, verdict: Verdict, title: str, *advisers: Adviser) -> Iterator[Finding]:
@@ -86,7 +72,7 @@ def _explanation(ledger: Ledger) -> str:
     # A race that is close says so itself.
     known = ledger.verdict not in ("incomplete", "race")
     if known and ledger.zone is not None and ledger.zone.borderline:
-        said.append("It is close: the counters may lag by more than this.")
+        said.append("It is close: the counters may lag by more than what is missing.")
     if ledger.part is not None and ledger.part != "zone-empty":
         said.append(f"What is printed would mean {ledger.part}, if the rest did not change it.")
     return " ".join(said)

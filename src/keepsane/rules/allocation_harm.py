@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 
 from keepsane.kernel.alloc_failure import AllocFailure
+from keepsane.kernel.failed_caller import harm_not_known, is_harmless, purpose
 from keepsane.kernel.purpose import Harm
 from keepsane.model import Evidence, Finding, Severity
-from keepsane.rules import rule
-from keepsane.rules.allocation_finding import is_harmless, purpose
+from keepsane.rules import CannotTell, rule
 from keepsane.rules.quote import quote, quote_frame, quote_head
 
 _SUPPRESSED = re.compile(r"callbacks suppressed")
@@ -55,7 +55,7 @@ def allocation_harmless(event: AllocFailure) -> Iterator[Finding]:
 
 
 @rule("allocation-cost", on=AllocFailure)
-def allocation_cost(event: AllocFailure) -> Iterator[Finding]:
+def allocation_cost(event: AllocFailure) -> Iterator[Finding | CannotTell]:
     """
     What the caller loses by this failure.
 
@@ -71,7 +71,11 @@ def allocation_cost(event: AllocFailure) -> Iterator[Finding]:
     When it is wrong: a driver may have a fallback of its own that its function's name does not tell.
     """
     wanted = purpose(event)
-    if wanted is None or is_harmless(event):
+    if is_harmless(event):
+        return
+    if wanted is None:
+        if event.gfp is not None:
+            yield CannotTell(f"whether it is harmless: {harm_not_known(event)}")
         return
     yield Finding(
         severity=_SEVERITY[wanted.harm],

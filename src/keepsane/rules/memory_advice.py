@@ -15,7 +15,7 @@ from keepsane.kernel.mem_info import MemInfo
 from keepsane.kernel.mem_usage import usage
 from keepsane.kernel.watermark import ZoneLedger
 from keepsane.kernel.what_if import DEFAULT_SCALE_FACTOR, SCALED_SINCE, min_free_kibibytes_of, what_if
-from keepsane.kernel.zone_state import boost_pages
+from keepsane.kernel.zone_state import MAX_THRESHOLD_PAGES, boost_pages, hidden_free_pages
 from keepsane.model import Advice
 
 MOST_OF_MEMORY = 50
@@ -23,6 +23,7 @@ MOST_OF_MEMORY = 50
 _FURTHEST_SCALE_FACTOR = 300
 _ONLY_READS = "nothing is changed"
 _PROACTIVE_SINCE = (5, 9)
+_LOW_ZONES = ("DMA", "DMA32")
 _FREE_PART_SINCE = (6, 12)
 _KEEP = "; to keep it, put `{name} = {value}` into /etc/sysctl.d/60-memory.conf"
 
@@ -191,6 +192,26 @@ def let_the_device_reach_more(event: AllocFailure) -> Advice | None:
         undo=_ONLY_READS,
         verify="lowmem_reserve[] in the next report, or `protection:` in /proc/zoneinfo, is smaller",
         risk="requests that can use nothing but low memory fail then",
+    )
+
+
+def ask_less_of_low_memory(event: AllocFailure) -> Advice | None:
+    """Say that only low memory is short, where most of what is free lies above what the request may use."""
+    ledger, memory, gfp = event.ledger, event.memory, event.gfp
+    if ledger is None or memory is None or gfp is None or gfp.highest_zone not in _LOW_ZONES:
+        return None
+    above = sum(loss.pages for loss in ledger.losses if loss.reason == "zones above reach")
+    elsewhere = hidden_free_pages(memory) + above
+    if elsewhere <= ledger.free_pages - above + 2 * MAX_THRESHOLD_PAGES:
+        return None
+    return Advice(
+        text=f"one kind of memory is short, {gfp.highest_zone}, to which GFP_{gfp.highest_zone} holds the "
+        f"request; {_mebibytes(memory, elsewhere)} are free elsewhere. Let fewer requests need it: a device "
+        "or driver with a 64-bit DMA mask, an IOMMU for a driver that uses the DMA interface, fewer or "
+        "smaller buffers of such devices",
+        command=f"ls /sys/class/iommu; grep -A 8 'zone *{gfp.highest_zone}$' /proc/zoneinfo",
+        undo=_ONLY_READS,
+        verify=f"the zone {gfp.highest_zone} in /proc/zoneinfo stays above its min; an IOMMU is listed",
     )
 
 

@@ -116,7 +116,7 @@ def zone_words(event: OomKill, one: ZoneLedger) -> str:
     if one.left_pages is None or one.needed_pages is None:
         return f"{one.zone.free_pages * page} kB free"
     must = max(one.needed_pages - 1, 0) * page
-    return f"{one.left_pages * page} kB left, more than {must} kB must be"
+    return f"{one.left_pages * page} kB left, more than {must} kB are needed"
 
 
 def zone_of(one: ZoneLedger) -> str:
