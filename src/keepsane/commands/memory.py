@@ -23,7 +23,7 @@ from typing import TextIO
 
 from keepsane.api import diagnose
 from keepsane.commands.memory_input import Input, read_input, sampled, state_from
-from keepsane.commands.output import open_output
+from keepsane.commands.output import open_output, require_other_file
 from keepsane.errors import InputError
 from keepsane.memory.capture import read_capture, read_capture_script, write_capture
 from keepsane.model import Report
@@ -72,8 +72,7 @@ def _add_preflight_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Sample or read, judge, write; 0 where nothing above info was found, 1 where something was."""
-    if not 1 <= arguments.seconds <= MAX_SECONDS:
-        raise InputError(f"--seconds {arguments.seconds} is not from 1 to {MAX_SECONDS}")
+    _require_sense(arguments)
     if arguments.script:
         sys.stdout.write(read_capture_script())
         return 0
@@ -90,8 +89,21 @@ def run(arguments: argparse.Namespace) -> int:
     return _diagnose(arguments)
 
 
+def _require_sense(arguments: argparse.Namespace) -> None:
+    """Refuse what cannot be done before anything is sampled: a typing error must not cost half a minute."""
+    if not 1 <= arguments.seconds <= MAX_SECONDS:
+        raise InputError(f"--seconds {arguments.seconds} is not from 1 to {MAX_SECONDS}")
+    if arguments.pid is not None and not Path(f"/proc/{arguments.pid}/status").exists():
+        raise InputError(f"--pid {arguments.pid}: there is no such process on this machine")
+    if arguments.latency and arguments.format != "html":
+        raise InputError("--latency is plotted, and only a page has plots: add --format html -o PAGE.html")
+    for path in (*arguments.input, arguments.verify):
+        if path is not None:
+            require_other_file(arguments.output, path)
+
+
 def _diagnose(arguments: argparse.Namespace) -> int:
-    # What is named is read before anything is sampled: a typing error must not cost half a minute.
+    # What is named is read before anything is sampled.
     verify = arguments.verify
     before = state_from(read_capture(Path(verify)), verify) if verify else None
     source = read_input(arguments)

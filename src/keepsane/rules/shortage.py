@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from keepsane.memory.klog import DMESGS
+from keepsane.memory.rate import said_percent
 from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Evidence, Finding
 from keepsane.rules import CannotTell, Clear, rule
@@ -52,7 +53,7 @@ def real_shortage(
     if available is None:
         yield CannotTell("/proc/meminfo does not say how much of the machine's memory is available")
         return
-    said = f"{available:.1f} % of memory was available at the least"
+    said = f"{said_percent(available)} of memory was available at the least"
     if available >= available_percent_below:
         yield Clear(f"{said}: memory is not short as a whole")
         return
@@ -160,7 +161,11 @@ def _holder(state: MemoryState) -> str:
     sizes = [(kibibytes(state, name) or 0, what) for name, what in _HOLDERS]
     size, what = max(sizes)
     share = percent_of_memory(state, size)
-    return f"Most is held by {what}: {said_kibibytes(size)}, {share:.0f} %." if size and share else ""
+    return (
+        f"The largest part is {what}: {said_kibibytes(size)}, {share:.0f} % of memory."
+        if size and share
+        else ""
+    )
 
 
 def _evidence(state: MemoryState) -> tuple[Evidence, ...]:

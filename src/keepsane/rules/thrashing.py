@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from keepsane.memory.rate import said_percent
 from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Evidence, Finding
 from keepsane.rules import CannotTell, Clear, rule
@@ -210,7 +211,7 @@ def _harmless(state: MemoryState, stalled_percent: float) -> str:
     if free is not None and free > _MUCH_FREE_PERCENT:
         return f"{free:.0f} % of memory was free: what is short is a kind of it, or a control group's share"
     if stalled is not None and stalled < stalled_percent:
-        return f"tasks stood still for memory only {stalled:.1f} % of the time"
+        return f"tasks stood still for memory only {said_percent(stalled)} of the time"
     return ""
 
 

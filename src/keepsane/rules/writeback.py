@@ -56,7 +56,7 @@ def dirty_writeback_stall(
     above = 100 * sum(one.pages >= one.free_run_pages for one in moments) / len(moments)
     pages = min(one.pages for one in moments)
     if not pages:
-        yield Clear("what waited to be written was written in between")
+        yield Clear("in at least one sample nothing waited to be written: the disk keeps up")
         return
     seconds = pages / written if written else float("inf")
     said = f"{said_pages(state, pages)} or more were waiting to be written, " + (
