@@ -55,7 +55,10 @@ def test_an_advice_has_the_command_what_keeps_it_what_undoes_it_and_what_it_cost
     main(["memory", ON])
     said = " ".join(capsys.readouterr().out.split())
     assert "run: sysctl -w vm.zone_reclaim_mode=0 undo: sysctl -w vm.zone_reclaim_mode=1" in said
-    assert "put `vm.zone_reclaim_mode = 0` into /etc/sysctl.d/90-memory.conf. Who set it is not known" in said
+    assert (
+        "put `vm.zone_reclaim_mode = 0` into /etc/sysctl.d/90-memory.conf. No sysctl file or TuneD profile"
+        in said
+    )
     assert "verify: pgscan_direct in /proc/vmstat rises by far less than" in said
     assert "risk: numa_miss and other_node rise" in said
     assert "only where each workload is bound to a node on purpose" in said

@@ -178,6 +178,19 @@ def test_an_old_failure_in_the_log_is_not_of_now() -> None:
     assert "none of them lately" in old.explanation
 
 
+def test_a_reserve_from_which_nothing_failed_is_not_blamed_for_what_tasks_wait_for() -> None:
+    low = case("min-free-lowered")
+    files = low.samples[0]
+    later = files | {
+        "proc/uptime": "1010.00 1.00\n",
+        "proc/meminfo": "MemTotal: 4000000 kB\nMemAvailable: 40000 kB\n",
+    }
+    found = finding(low._replace(samples=(files, later)).state(), "min-free-too-small")
+    assert found.severity == "info"
+    assert found.title == "little is kept free for requests that cannot wait: 3000 kB"
+    assert "The kernel log was not read" in found.explanation
+
+
 def test_the_caches_that_grow_are_named() -> None:
     # 96000 objects of 256 bytes are 6000 pages of 16.
     found = finding(case("slab-growth").state(), "slab-growth")

@@ -123,4 +123,4 @@ def test_where_nobody_is_seen_to_set_the_value_that_is_said() -> None:
     made = state_of((Snapshot(files={"proc/sys/vm/zone_reclaim_mode": "1\n"}),))
     assert made is not None
     advice = change(made, "vm.zone_reclaim_mode", 0, text="x", verify="y", risk="z")
-    assert "Who set it is not known: no sysctl file or TuneD profile that was read does" in advice.text
+    assert "No sysctl file or TuneD profile that was read sets it" in advice.text

@@ -13,7 +13,7 @@ from keepsane.memory.klog_failure import FailedAllocation
 from keepsane.memory.min_free import default_kibibytes, lowmem_pages, thp_pages
 from keepsane.memory.rate import said_percent
 from keepsane.memory.state import MemoryState
-from keepsane.model import Advice, Finding, Severity
+from keepsane.model import Advice, Finding
 from keepsane.rules import CannotTell, Clear, rule
 from keepsane.rules.memory_amount import kibibytes, page_kibibytes, said_kibibytes
 from keepsane.rules.memory_harm import (
@@ -83,9 +83,11 @@ def min_free_too_small(
         yield Clear(f"{said}: {len(failed)} requests failed, but more than that should not be kept free")
         return
     yield Finding(
-        severity=_severity(state, failed, now),
+        # Whatever tasks wait for, it is not the reserve: only a failed request shows that it is too small.
+        severity="warning" if now else "note" if failed else "info",
         confidence="high" if failed else "medium",
-        title=f"too little is kept free for requests that cannot wait: {said_kibibytes(value)}",
+        title=f"{'too ' if failed else ''}little is kept free for requests that cannot wait: "
+        f"{said_kibibytes(value)}",
         evidence=(
             *quote_file(state, _PATH),
             *(one for failure in failed[-3:] for one in quote_failure(state, failure)),
@@ -96,14 +98,6 @@ def min_free_too_small(
     )
 
 
-def _severity(
-    state: MemoryState, failed: tuple[FailedAllocation, ...], now: tuple[FailedAllocation, ...]
-) -> Severity:
-    if now:
-        return "warning"
-    return "note" if failed or harms(state) else "info"
-
-
 def _said_failures(
     log: tuple[FailedAllocation, ...] | None,
     failed: tuple[FailedAllocation, ...],
@@ -112,7 +106,7 @@ def _said_failures(
     if log is None:
         return "The kernel log was not read: whether requests failed is not known."
     if not failed:
-        return "No request of order 0 is seen to have failed in the kernel log."
+        return "No request of order 0 failed by the kernel log."
     last = failed[-1].seconds
     when = "" if last is None else f", the last at {last:.0f} s after boot"
     said = f"By the log {said_requests(len(failed))} of order 0 failed that could not wait{when}"

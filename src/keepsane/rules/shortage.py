@@ -119,10 +119,11 @@ def oom_kill_now(state: MemoryState) -> Iterator[Finding | CannotTell | Clear]:
         return
     group = _group_that_killed(state, killed)
     where = f"at the limit of the control group {group}" if group else "for want of memory"
+    at_limit = _killed_at_a_limit(state, killed) if group is None else ""
     yield Finding(
         severity="error",
         confidence="high",
-        title=f"the kernel killed {killed} process{'es' if killed > 1 else ''} {where}",
+        title=f"the kernel killed {killed} process{'es' if killed > 1 else ''} {where}{at_limit}",
         evidence=(*quote_risen(state, "oom_kill"), *_of_group(state, group), *_logged(state)),
         explanation="The kernel log has a report for each: who asked, what was short, who was killed.",
         advice=(
@@ -185,6 +186,16 @@ def _group_that_killed(state: MemoryState, killed: int) -> str | None:
         if state.cgroup_delta(one.path, "oom") and state.cgroup_delta(one.path, "oom_kill") == killed
     ]
     return max(paths, key=lambda path: path.count("/"), default=None)
+
+
+def _killed_at_a_limit(state: MemoryState, killed: int) -> str:
+    """Say how many were killed in a group that ran into its limit, where that is not all of them."""
+    groups = [one.path for one in state.last.cgroups if state.cgroup_delta(one.path, "oom")]
+    inside = {path: state.cgroup_delta(path, "oom_kill") or 0 for path in groups}
+    path = max(groups, key=lambda one: (inside[one], one.count("/")), default=None)
+    if path is None or not 0 < inside[path] < killed:
+        return ""
+    return f", {inside[path]} of them in the control group {path}, which ran into its limit"
 
 
 def _of_group(state: MemoryState, path: str | None) -> Iterator[Evidence]:
