@@ -211,7 +211,8 @@ def test_this_machine_is_sampled_captured_and_judged(
 def test_the_script_is_one_a_shell_accepts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["memory", "--script"]) == 0
     script = tmp_path / "capture.sh"
-    script.write_text(capsys.readouterr().out)
+    assert main(["memory", "--script", "-o", str(script)]) == 0
+    assert capsys.readouterr().out == script.read_text()
     assert subprocess.run(["sh", "-n", str(script)], capture_output=True, check=False).returncode == 0
     assert script.read_text().startswith("#!/bin/sh\n")
 
@@ -304,6 +305,10 @@ def _broken(tmp_path: Path) -> str:
         (["--order", "99"], "an order goes from 0 to 20, not 99"),
         (["--order", "-1"], "an order goes from 0 to 20, not -1"),
         (["--order", "1", "--zone", "Foo"], "no request can ask for zone Foo: there are DMA, DMA32"),
+        (["--node", "0"], "--node, --zone and --atomic are about one request: say its size by --order K"),
+        ([ON, "--atomic"], "say its size by --order K"),
+        ([ON, "--order", "0", "--format", "html"], "--order is answered as text or JSON"),
+        ([ON, "--record", "r"], "--record samples this machine; leave the path out"),
         (["--pid", "4194305"], "--pid 4194305: there is no such process"),
         (["--pid", "-1"], "there is no such process"),
         (["--record", "/nonexistent/r"], "cannot record into /nonexistent/r"),
@@ -364,3 +369,22 @@ def test_a_moment_that_is_none_and_one_outside_the_record(
     assert "'teatime' is no time; write 03:14" in capsys.readouterr().err
     assert main(["memory", str(recorded), "--at=-9d"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_sosreport_is_one_sample_of_which_no_rate_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    top = tmp_path / "sosreport-db1-2026-11-25-abcdefg"
+    for name, text in read_capture(Path(ON))[1].files.items():
+        if name.startswith("proc/") and not name.startswith(("proc/uptime", "proc/sys")):
+            (top / name).parent.mkdir(parents=True, exist_ok=True)
+            (top / name).write_text(text)
+    said = top / "sos_commands" / "kernel" / "sysctl_-a"
+    said.parent.mkdir(parents=True)
+    said.write_text("vm.zone_reclaim_mode = 1\n")
+    assert main(["memory", str(top), "--format", "json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert any(one["said"].startswith("once") for one in report["facts"])
+    unknown = {one["what"].removeprefix("rule ") for one in report["failures"]}
+    assert {"zone-reclaim-biting", "global-direct-reclaim"} <= unknown
+    assert not [one for one in report["findings"] if one["severity"] != "info"]
