@@ -64,7 +64,10 @@ def dirty_writeback_stall(
     )
     stalled = state.stalled_percent("io", "some")
     if above < throttled_percent or seconds < backlog_seconds:
-        yield Clear(f"{said}; writers had to wait in {above:.0f} % of the samples")
+        waits = f"writers had to wait in {above:.0f} % of the samples"
+        yield Clear(
+            f"{said}; {waits}" if above else "no writer was made to wait: too little is dirty for that"
+        )
         return
     if stalled is not None and stalled < stalled_percent:
         yield Clear(f"{said}, but tasks stood still for I/O only {stalled:.0f} % of the time")
