@@ -65,7 +65,7 @@ except SystemExit:
     assert not HEAVY & set(out.rpartition("|")[2].split())
 
 
-@pytest.mark.parametrize("verb", ["explain", "rules", "completion"])
+@pytest.mark.parametrize("verb", ["explain", "gfp", "memory", "rules", "completion"])
 def test_every_verb_has_help(verb: str) -> None:
     """`keepsane VERB --help` works for every verb of the table."""
     done = keepsane(verb, "--help")

@@ -175,7 +175,20 @@ def test_an_old_failure_in_the_log_is_not_of_now() -> None:
     files["dmesg"] = files["dmesg"].replace("995.000000", "  3.000000")
     old = finding(recent._replace(samples=(files,)).state(), "min-free-too-small")
     assert old.severity == "note"
-    assert "of now: 0" in old.explanation
+    assert "none of them lately" in old.explanation
+
+
+def test_a_reserve_from_which_nothing_failed_is_not_blamed_for_what_tasks_wait_for() -> None:
+    low = case("min-free-lowered")
+    files = low.samples[0]
+    later = files | {
+        "proc/uptime": "1010.00 1.00\n",
+        "proc/meminfo": "MemTotal: 4000000 kB\nMemAvailable: 40000 kB\n",
+    }
+    found = finding(low._replace(samples=(files, later)).state(), "min-free-too-small")
+    assert found.severity == "info"
+    assert found.title == "little is kept free for requests that cannot wait: 3000 kB"
+    assert "The kernel log was not read" in found.explanation
 
 
 def test_the_caches_that_grow_are_named() -> None:

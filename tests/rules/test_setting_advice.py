@@ -116,4 +116,11 @@ def test_a_group_that_is_full_of_page_cache_gets_four_times_as_much() -> None:
     assert made is not None
     advice = next(one for one in run((made,)) if isinstance(one, Finding)).advice[0]
     assert advice.command == "echo 268435456 > /sys/fs/cgroup/lab/memory.max"
-    assert advice.verify == "`max` in memory.events of the group rises by less than 90.0 per second"
+    assert advice.verify == "`max` in memory.events of the group rises by less than 90 per second"
+
+
+def test_where_nobody_is_seen_to_set_the_value_that_is_said() -> None:
+    made = state_of((Snapshot(files={"proc/sys/vm/zone_reclaim_mode": "1\n"}),))
+    assert made is not None
+    advice = change(made, "vm.zone_reclaim_mode", 0, text="x", verify="y", risk="z")
+    assert "No sysctl file or TuneD profile that was read sets it" in advice.text

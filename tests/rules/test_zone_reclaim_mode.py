@@ -31,10 +31,10 @@ def zone_reclaim(files: dict[str, str], missing: tuple[Missing, ...] = ()) -> li
 @pytest.mark.parametrize(
     ("mode", "said"),
     [
-        (1, "drop page cache of the node"),
-        (3, "drop page cache of the node, write dirty pages"),
-        (5, "drop page cache of the node, unmap and swap out pages in use"),
-        (7, "drop page cache of the node, write dirty pages, unmap and swap out pages in use"),
+        (1, "drop page cache of its node"),
+        (3, "drop page cache of its node and write dirty pages"),
+        (5, "drop page cache of its node, and unmap and swap out pages in use"),
+        (7, "drop page cache of its node, write dirty pages, and unmap and swap out pages in use"),
     ],
 )
 @pytest.mark.parametrize(
@@ -47,11 +47,11 @@ def test_the_bits_are_said_as_the_documentation_has_them(mode: int, said: str, r
 # mm/vmscan.c of v5.8: RECLAIM_WRITE (1<<0), RECLAIM_UNMAP (1<<1).
 @pytest.mark.parametrize("release", ["5.8.0", "5.9.16", "5.10.19", "5.11.2", "5.10.0-8-amd64", "5.11-rc3"])
 def test_kernels_between_the_two_commits_are_said_to_write_and_to_unmap(release: str) -> None:
-    assert said_mode(1, release).startswith("drop page cache of the node, write dirty pages, since")
+    assert said_mode(1, release).startswith("drop page cache of its node and write dirty pages, since")
     assert said_mode(2, release).startswith(
-        "drop page cache of the node, unmap and swap out pages in use, since"
+        "drop page cache of its node, and unmap and swap out pages in use, since"
     )
-    assert said_mode(1, release).endswith("it is: drop page cache of the node")
+    assert said_mode(1, release).endswith("it is: drop page cache of its node")
 
 
 def test_it_is_said_not_to_set_what_is_off() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from keepsane.api import explain, explain_stream
-from keepsane.commands.output import open_output
+from keepsane.commands.output import open_output, require_other_file
 from keepsane.commands.progress import counted
 from keepsane.errors import InputError, KeepsaneError
 from keepsane.kernel.input import read_log
@@ -129,14 +129,7 @@ def _require(arguments: argparse.Namespace) -> None:
     for option, path in folders:
         if path is not None and not Path(path).is_dir():
             raise InputError(f"{option} {path} is no directory; give the one it lies in")
-    _require_other_file(arguments.log, arguments.output)
-
-
-def _require_other_file(log: str, output: str | None) -> None:
-    if output is None or log == "-" or not Path(output).exists() or not Path(log).exists():
-        return
-    if Path(output).samefile(log):
-        raise InputError(f"-o {output} is the log itself; give another file")
+    require_other_file(arguments.output, arguments.log)
 
 
 def _settings(words: list[str]) -> Settings | None:

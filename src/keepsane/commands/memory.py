@@ -18,12 +18,13 @@ import argparse
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
 from keepsane.api import diagnose
 from keepsane.commands.memory_input import Input, read_input, sampled, state_from
-from keepsane.commands.output import open_output
+from keepsane.commands.output import open_output, require_other_file
 from keepsane.errors import InputError
 from keepsane.memory.capture import read_capture, read_capture_script, write_capture
 from keepsane.model import Report
@@ -72,10 +73,10 @@ def _add_preflight_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Sample or read, judge, write; 0 where nothing above info was found, 1 where something was."""
-    if not 1 <= arguments.seconds <= MAX_SECONDS:
-        raise InputError(f"--seconds {arguments.seconds} is not from 1 to {MAX_SECONDS}")
+    _require_sense(arguments)
     if arguments.script:
-        sys.stdout.write(read_capture_script())
+        with open_output(arguments.output) as out:
+            out.write(read_capture_script())
         return 0
     if arguments.input[:1] == [CAPTURE]:
         return _capture(arguments)
@@ -90,8 +91,42 @@ def run(arguments: argparse.Namespace) -> int:
     return _diagnose(arguments)
 
 
+def _require_sense(arguments: argparse.Namespace) -> None:
+    """Refuse what cannot be done before anything is sampled: a typing error must not cost half a minute."""
+    if not 1 <= arguments.seconds <= MAX_SECONDS:
+        raise InputError(f"--seconds {arguments.seconds} is not from 1 to {MAX_SECONDS}")
+    if arguments.pid is not None and not Path(f"/proc/{arguments.pid}/status").exists():
+        raise InputError(f"--pid {arguments.pid}: there is no such process on this machine")
+    for is_so, words in _contradictions(arguments):
+        if is_so:
+            raise InputError(words)
+    for path in (*arguments.input, arguments.verify):
+        if path is not None:
+            require_other_file(arguments.output, path)
+
+
+def _contradictions(arguments: argparse.Namespace) -> Iterator[tuple[bool, str]]:
+    """Give what goes together with nothing else that was asked for, and what to write instead."""
+    asks = arguments.order is not None
+    narrowed = arguments.node is not None or arguments.zone is not None or arguments.atomic
+    page = arguments.format == "html"
+    yield (
+        bool(arguments.latency) and not page,
+        "--latency is plotted, and only a page has plots: add --format html -o PAGE.html",
+    )
+    yield (
+        narrowed and not asks,
+        "--node, --zone and --atomic are about one request: say its size by --order K",
+    )
+    yield asks and page, "--order is answered as text or JSON; leave --format html out"
+    yield (
+        bool(arguments.record) and bool(arguments.input),
+        "--record samples this machine; leave the path out, or --record to read it",
+    )
+
+
 def _diagnose(arguments: argparse.Namespace) -> int:
-    # What is named is read before anything is sampled: a typing error must not cost half a minute.
+    # What is named is read before anything is sampled.
     verify = arguments.verify
     before = state_from(read_capture(Path(verify)), verify) if verify else None
     source = read_input(arguments)

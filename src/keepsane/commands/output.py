@@ -27,3 +27,11 @@ def open_output(path: str | None) -> Iterator[TextIO]:
         raise InputError(f"cannot write {path}: {error.strerror}; give another file to -o") from error
     with file:
         yield file
+
+
+def require_other_file(output: str | None, source: str) -> None:
+    """Raise InputError where `-o` names the very file that is read, which would destroy it."""
+    if output is None or source == "-" or not Path(output).exists() or not Path(source).exists():
+        return
+    if Path(output).samefile(source):
+        raise InputError(f"-o {output} is what is read; give another file")

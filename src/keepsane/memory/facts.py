@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from keepsane.memory.rate import counted, said_percent, said_rate
 from keepsane.memory.state import MemoryState
 from keepsane.model_memory import Fact
 
@@ -45,7 +46,7 @@ def _memory(state: MemoryState) -> str:
     parts = [size_in_words(total)] if total is not None else []
     parts += [f"on {len(nodes)} nodes"] if len(nodes) > 1 else []
     said = " ".join(parts)
-    return f"{said}, {state.machine.cpus} CPUs" if said and state.machine.cpus else said
+    return f"{said}, {counted(state.machine.cpus, 'CPU', 'CPUs')}" if said and state.machine.cpus else said
 
 
 def _free(state: MemoryState) -> str:
@@ -70,26 +71,27 @@ def _process(state: MemoryState) -> str:
     process = state.process
     if process is None:
         return ""
-    nodes = f"may use nodes {', '.join(map(str, process.mems))}" if process.mems else ""
+    name = "node" if len(process.mems or ()) == 1 else "nodes"
+    nodes = f"may use {name} {', '.join(map(str, process.mems))}" if process.mems else ""
     return ", ".join(part for part in (f"{process.comm} (pid {process.pid})", nodes) if part)
 
 
 def _sampled(state: MemoryState) -> str:
     if state.interval_seconds is None:
         return "once: what moves cannot be told"
-    return f"{len(state.samples)} times in {state.interval_seconds:.0f} s"
+    return f"{len(state.samples)} times in {said_rate(state.interval_seconds)} s"
 
 
 def _rates(state: MemoryState) -> str:
     told = [(name, state.rate(counter)) for name, counter in _RATES]
-    return ", ".join(f"{name} {rate:.0f}" for name, rate in told if rate is not None)
+    return ", ".join(f"{name} {said_rate(rate)}" for name, rate in told if rate is not None)
 
 
 def _stalled(state: MemoryState) -> str:
     some, full = state.stalled_percent("memory", "some"), state.stalled_percent("memory", "full")
     if some is None or full is None:
         return ""
-    return f"for memory, some task {some:.1f} % of the time, all of them {full:.1f} %"
+    return f"for memory, some task {said_percent(some)} of the time, all of them {said_percent(full)}"
 
 
 def _kibibytes(state: MemoryState, name: str) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from keepsane.memory.rate import said_rate
 from keepsane.model import Finding, Report
 from keepsane.model_memory import CounterChange, Verified
 from keepsane.render.html import page
@@ -46,7 +47,7 @@ def _verified(one: Verified) -> Markup:
 
 def _change(counter: CounterChange) -> tuple[str, str]:
     rates = (counter.before_per_second, counter.after_per_second)
-    before, after = ("not known" if rate is None else f"{rate:.1f}" for rate in rates)
+    before, after = ("not known" if rate is None else said_rate(rate) for rate in rates)
     return counter.name, f"{before} per second before, {after} now"
 
 

@@ -40,7 +40,7 @@ article > h2 { color: var(--error); }
 .mismatch h2 { color: var(--error); }
 .good { color: var(--good); } .doubt { color: var(--warning); }
 nav ul, .evidence, .references { list-style: none; padding: 0; }
-dl { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: .1rem 1rem; }
+dl { display: grid; grid-template-columns: fit-content(16rem) 1fr; gap: .1rem 1rem; }
 dt { color: var(--dim); } dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
 .finding { border-left: 4px solid var(--note); background: var(--note-soft);
   padding: .7rem .9rem; border-radius: 0 .4rem .4rem 0; display: grid; gap: .45rem; }

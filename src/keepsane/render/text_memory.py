@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from keepsane.memory.rate import said_rate
 from keepsane.model import Report
 from keepsane.model_memory import Verified
 from keepsane.render.paint import Paint, Tone, clean, plain
@@ -18,8 +19,9 @@ def render_memory_text(report: Report, paint: Paint = plain) -> str:
 
 
 def _lines(report: Report, paint: Paint) -> Iterator[str]:
-    release = f", Linux {clean(report.kernel.release)}" if report.kernel.release else ""
-    yield paint("title", f"{clean(report.source)}: {clean(verdict_words(report))}") + release
+    yield paint("title", f"{clean(report.source)}: {clean(verdict_words(report))}")
+    if report.kernel.release:
+        yield paragraph(f"Linux {report.kernel.release}", "  kernel      ")
     for fact in report.facts:
         yield paragraph(fact.said, f"  {fact.name:<12}")
     for note in report.notes:
@@ -45,7 +47,7 @@ def _verified(one: Verified, paint: Paint) -> Iterator[str]:
     yield paragraph(one.why, "     ")
     for counter in one.counters:
         before, after = (
-            "not known" if rate is None else f"{rate:.1f}"
+            "not known" if rate is None else said_rate(rate)
             for rate in (counter.before_per_second, counter.after_per_second)
         )
         yield f"     {clean(counter.name)}: {before} per second before, {after} now"

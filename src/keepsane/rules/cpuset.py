@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator
 
+from keepsane.memory.rate import said_percent
 from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Evidence, Finding
 from keepsane.rules import CannotTell, Clear, rule
@@ -148,7 +149,9 @@ def _not_starved(state: MemoryState, one: Bound) -> str:
     if starved(state, one) is None:
         return f"{said}, which is not full, or no other node has plenty"
     how = (
-        "nothing is reclaimed" if waited is None else f"it stood still for memory {waited:.1f} % of the time"
+        "nothing is reclaimed"
+        if waited is None
+        else f"it stood still for memory {said_percent(waited)} of the time"
     )
     return f"{said}, which is full, but {how}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from keepsane.memory.rate import said_percent, said_rate
 from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Evidence, Finding, Severity
 from keepsane.rules import CannotTell, Clear, rule
@@ -48,8 +49,11 @@ def global_direct_reclaim(
     if stalls is None or direct is None or share is None:
         yield CannotTell(_TWO_SAMPLES)
         return
-    said = f"tasks entered direct reclaim {stalls:.1f} times per second and did {share:.0f} % of the scanning"
-    if stalls <= stalls_per_second or share <= direct_percent or _is_short_burst(state):
+    said = _said_direct(stalls, share)
+    if stalls <= stalls_per_second or share <= direct_percent:
+        yield Clear(f"{said}: that is little" if stalls else said)
+        return
+    if _is_short_burst(state):
         yield Clear(f"{said}: that is not sustained")
         return
     why_other = _other_cause(state)
@@ -65,12 +69,12 @@ def global_direct_reclaim(
         evidence=_evidence(state, ("allocstall", "pgscan_direct", "pgscan_kswapd")),
         explanation=f"{said}, while {_said_available(state)}."
         + (
-            f" Compaction stalled {compactions:.1f} times per second: large blocks are wanted."
+            f" Compaction stalled {said_rate(compactions)} times per second: large blocks are wanted."
             if large
             else ""
         ),
         advice=_earlier(
-            state, f"allocstall in /proc/vmstat rises more slowly than by {stalls:.1f} per second"
+            state, f"allocstall in /proc/vmstat rises more slowly than by {said_rate(stalls)} per second"
         ),
         references=_REFERENCES,
     )
@@ -98,9 +102,9 @@ def kswapd_too_late(
     if hits is None or stalls is None:
         yield CannotTell("two samples of kswapd_low_wmark_hit_quickly and allocstall are needed")
         return
-    said = f"kswapd was overtaken {hits:.1f} times per second, and tasks stalled {stalls} times in all"
+    said = f"kswapd was overtaken {said_rate(hits)} times per second, and tasks stalled {stalls} times in all"
     if hits <= hits_per_second or not stalls:
-        yield Clear(f"{said}: kswapd keeps up")
+        yield Clear(f"{said}: bursts do not make them wait")
         return
     why_other = _other_cause(state)
     if why_other is not None:
@@ -147,9 +151,10 @@ def huge_cache_lru_spike(
     if cpus is None or not total or free is None or cached is None or stalls is None or direct is None:
         yield CannotTell(f"the number of CPUs, /proc/meminfo, and {_TWO_SAMPLES}")
         return
-    said = f"{cpus} CPUs, {said_kibibytes(total)}, {free:.1f} % free, {direct:.0f} direct scans per second"
+    size = f"{cpus} CPUs, {said_kibibytes(total)}, {said_percent(free)} free"
+    said = f"{size}, {direct:.0f} direct scans per second"
     if cpus < cpus_at_least or total < memory_gibibytes_at_least << 20:
-        yield Clear(f"{said}: the machine is not of that size")
+        yield Clear(f"{said}: this is seen on far larger machines")
         return
     if free >= free_percent_at_most or direct < scans_per_second or stalls < 10 or 2 * cached < total:
         yield Clear(f"{said}: that is no storm")
@@ -181,6 +186,15 @@ def _reclaim(state: MemoryState) -> tuple[float | None, float | None, float | No
     return stalls, direct, 100 * direct / (direct + kswapd) if direct + kswapd else 0.0
 
 
+def _said_direct(stalls: float, share: float) -> str:
+    if not stalls:
+        return (
+            "no task entered direct reclaim for want of memory in the whole machine (allocstall stood still)"
+        )
+    often = said_rate(stalls)
+    return f"tasks entered direct reclaim {often} times per second and did {share:.0f} % of the scanning"
+
+
 def _is_short_burst(state: MemoryState) -> bool:
     rates = state.rates("allocstall")
     return len(rates) >= 4 and 3 * sum(one.per_second > 0 for one in rates) < len(rates)
@@ -192,7 +206,9 @@ def _other_cause(state: MemoryState) -> CannotTell | Clear | None:
     if available is None:
         return CannotTell("/proc/meminfo does not say how much of the machine's memory is available")
     if available < SHORT_PERCENT:
-        return Clear(f"only {available:.1f} % of memory is available: it is short, and no watermark helps")
+        return Clear(
+            f"only {said_percent(available)} of memory is available: it is short, and no watermark helps"
+        )
     if len(nodes_with_memory(state)) > 1 and not has_zones(state):
         return CannotTell("/proc/zoneinfo was not read: tasks may be kept on one node that is full")
     found = latest_imbalance(state)

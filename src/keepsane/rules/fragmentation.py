@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from keepsane.kernel.zone import Zone, zone_name
 from keepsane.memory.pagetypeinfo import Pagetypeinfo
+from keepsane.memory.rate import said_percent, said_rate
 from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Evidence, Finding
 from keepsane.rules import CannotTell, Clear, rule
@@ -51,8 +52,8 @@ def fragmentation_high_order(
         return
     poor = [zone for zone in zones if _is_poor(zone, order, free_percent, unusable_percent)]
     if not poor:
-        said = ", ".join(f"{zone_name(zone)} {_blocks_from(zone, order)}" for zone in zones[:8])
-        yield Clear(f"there are blocks of order {order} and more, or little is free at all: {said}")
+        said = ", ".join(f"{_blocks_from(zone, order)} in {zone_name(zone)}" for zone in zones[:8])
+        yield Clear(f"free blocks of order {order} or more: {said}; enough, or little is free at all")
         return
     found = failures(state) or ()
     failed = [one for one in recent(state, found) if one.order]
@@ -94,7 +95,7 @@ def _unusable_percent(zone: Zone, order: int) -> float:
 def _said_pieces(state: MemoryState, zone: Zone, order: int) -> str:
     return (
         f"{said_pages(state, zone.free_pages)} are free in {zone_name(zone)}, "
-        f"{_unusable_percent(zone, order):.1f} % of that in blocks smaller than order {order}. "
+        f"{said_percent(_unusable_percent(zone, order))} of that in blocks smaller than order {order}. "
     )
 
 
@@ -103,7 +104,7 @@ def _quote_blocks(state: MemoryState, zone: Zone) -> Iterator[Evidence]:
 
 
 def _said_suffering(in_vain: float | None, failed: int) -> str:
-    said = [f"compaction failed {in_vain:.1f} times a second"] if in_vain else []
+    said = [f"compaction failed {said_rate(in_vain)} times a second"] if in_vain else []
     said += [f"{said_requests(failed)} of higher order failed by the log"] if failed else []
     return f"Lately {' and '.join(said)}." if said else "Nobody is seen to wait for a block now."
 
@@ -169,7 +170,9 @@ def unmovable_pollution(
         yield CannotTell(f"{said}; two samples of compact_fail say whether that harms")
         return
     if in_vain is None or shares[worst] <= unmovable_percent or in_vain < fails_per_second:
-        yield Clear(said if in_vain is None else f"{said}; compaction failed {in_vain:.1f} times a second")
+        yield Clear(
+            said if in_vain is None else f"{said}; compaction failed {said_rate(in_vain)} times a second"
+        )
         return
     blocks = rf"^Node {worst.node}, zone +{worst.name} +\d"
     yield Finding(

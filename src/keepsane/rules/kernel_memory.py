@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from keepsane.memory.rate import said_percent
 from keepsane.memory.slabinfo import Slab
 from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Evidence, Finding
@@ -50,7 +51,7 @@ def slab_growth(
     if amount is None or share is None:
         yield CannotTell(_NO_MEMINFO)
         return
-    said = f"{said_kibibytes(amount)} are in slabs that cannot be given back, {share:.1f} % of memory"
+    said = f"{said_kibibytes(amount)} are in slabs that cannot be given back, {said_percent(share)} of memory"
     if share <= percent:
         yield Clear(said)
         return
@@ -140,7 +141,7 @@ def dentry_inode_hoard(
     if amount is None or share is None:
         yield CannotTell(_NO_MEMINFO)
         return
-    said = f"{said_kibibytes(amount)} are in slabs that can be given back, {share:.1f} % of memory"
+    said = f"{said_kibibytes(amount)} are in slabs that can be given back, {said_percent(share)} of memory"
     if share <= percent:
         yield Clear(said)
         return
@@ -211,7 +212,7 @@ def pgtable_bloat(
     if amount is None or share is None:
         yield CannotTell(_NO_MEMINFO)
         return
-    said = f"page tables take {said_kibibytes(amount)}, {share:.1f} % of memory"
+    said = f"page tables take {said_kibibytes(amount)}, {said_percent(share)} of memory"
     if share <= percent and not (amount > large_kibibytes and share > large_percent):
         yield Clear(said)
         return

@@ -132,7 +132,7 @@ def dma_zone_gone(state: MemoryState) -> Iterator[Finding | CannotTell | Clear]:
         )
         return
     if pages := sum(map(size_pages, dma)):
-        yield Clear(f"the DMA zone has {pages} pages")
+        yield Clear(f"the DMA zone is there, with {pages} pages")
         return
     failed = _failed_below(state, "DMA")
     yield Finding(

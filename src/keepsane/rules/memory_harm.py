@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from keepsane.memory.klog import DMESGS, klog_of
 from keepsane.memory.klog_failure import FailedAllocation, failed_allocations
+from keepsane.memory.rate import counted, said_percent, said_rate
 from keepsane.memory.state import MemoryState
 from keepsane.model import Evidence, Severity
 from keepsane.rules.memory_amount import available_percent
@@ -27,13 +28,13 @@ def _harms(state: MemoryState) -> Iterator[str]:
     stalls, killed = state.rate("allocstall"), state.delta("oom_kill")
     stalled, available = state.stalled_percent("memory", "some"), available_percent(state)
     if stalls is not None and stalls >= STALLS_PER_SECOND:
-        yield f"tasks had to reclaim memory themselves {stalls:.0f} times a second"
+        yield f"tasks had to reclaim memory themselves {said_rate(stalls)} times a second"
     if stalled is not None and stalled >= STALLED_PERCENT:
         yield f"tasks waited for memory {stalled:.0f} % of the time"
     if killed:
-        yield f"{killed} processes were killed for want of memory"
+        yield f"{counted(killed, 'process was', 'processes were')} killed for want of memory"
     if available is not None and available < AVAILABLE_PERCENT:
-        yield f"only {available:.1f} % of memory is available"
+        yield f"only {said_percent(available)} of memory is available"
 
 
 def severity_of(found: tuple[object, ...]) -> Severity:

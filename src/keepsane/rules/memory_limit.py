@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from keepsane.memory.cgroup import Cgroup, Limit
+from keepsane.memory.rate import said_percent, said_rate
 from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Finding, Severity
 from keepsane.rules import CannotTell, Clear, rule
@@ -64,7 +65,7 @@ def memcg_limit_not_host(
     size = said_kibibytes(found.limit_bytes / 1024)
     said = f"{found.path} ran {found.times} times into {found.limit} of {size}"
     if available is not None and available < host_available_percent:
-        yield Clear(f"{said}, but the machine is short too: {available:.1f} % is available")
+        yield Clear(f"{said}, but the machine is short too: {said_percent(available)} is available")
         return
     waited = state.cgroup_stalled_percent(found.path)
     yield _is_at_limit(state, found, said, waited, _severity(found, waited, stalled_percent))
@@ -145,9 +146,8 @@ def _raise_limit(state: MemoryState, found: Reached) -> Advice:
     more = min(wanted, (available or 0) * 1024 // 2) // _MEBIBYTE * _MEBIBYTE
     event = found.limit.removeprefix("memory.")
     seconds = state.interval_seconds or 1
-    verify = (
-        f"`{event}` in memory.events of the group rises by less than {found.times / seconds:.1f} per second"
-    )
+    often = said_rate(found.times / seconds)
+    verify = f"`{event}` in memory.events of the group rises by less than {often} per second"
     if 8 * more < found.limit_bytes:
         return Advice(text="let the program use less, or move it to a larger machine", verify=verify)
     value = found.limit_bytes + more

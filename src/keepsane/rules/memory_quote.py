@@ -32,18 +32,30 @@ def quote_risen(state: MemoryState, name: str, note: str = "") -> Iterator[Evide
     """
     Quote the vmstat counter `name` of the first and of the last sample.
 
-    Of several spellings (one per zone) those that rose, or the first where none did.
+    Of several spellings (one per zone) those that rose, and what each rose by. Where none did, the last
+    sample alone is quoted, and says so.
     """
     first, last = state.first.vmstat, state.last.vmstat
     every = spellings(last, name)
     risen = [one for one in every if first is None or last is None or first.get(one) != last.get(one)]
-    for sample in (state.first, state.last):
+    for sample in (state.first, state.last) if risen and state.first is not state.last else (state.last,):
         for spelling in risen or every[:1]:
             pattern = re.compile(rf"^{re.escape(spelling)} ")
-            said = note if sample is state.last else ""
+            said = note or _said_risen(state, spelling) if sample is state.last else ""
             found = _quoted(sample.snapshot, VMSTAT, pattern, said, _name(state, sample))
             if found is not None:
                 yield found
+
+
+def _said_risen(state: MemoryState, name: str) -> str:
+    first, last = state.first.vmstat, state.last.vmstat
+    if state.first is state.last or first is None or last is None:
+        return ""
+    before, after = first.get(name), last.get(name)
+    if before is None or after is None or after < before:
+        return ""
+    seconds = "" if state.interval_seconds is None else f" in {state.interval_seconds:.0f} s"
+    return f"{after - before} more{seconds}" if after > before else "did not rise"
 
 
 def quote_change(state: MemoryState, path: str, pattern: str | re.Pattern[str]) -> Iterator[Evidence]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from keepsane.kernel.zone import Zone, zone_name
+from keepsane.kernel.zone import Zone
 from keepsane.memory.state import MemorySample, MemoryState
 from keepsane.rules.memory_amount import said_pages
 
@@ -76,11 +76,15 @@ def _imbalances(sample: MemorySample) -> Iterator[Imbalance]:
 
 
 def said_imbalance(state: MemoryState, found: Imbalance) -> str:
-    """Say where memory is free and where it is not, in one sentence."""
-    full = f"{zone_name(found.full)} has {said_pages(state, found.full.free_pages)} free, which is full"
+    """Say where memory is free and where it is not, in one sentence, for a reader who does not know zones."""
+    full = found.full
+    said = (
+        f"node {full.node} is full: {said_pages(state, full.free_pages)} are free in its zone {full.name}, "
+        f"where the kernel keeps up to {said_pages(state, full.high_pages)} back (high watermark)"
+    )
     if found.free is None:
-        return f"{full}, and no other node has plenty."
-    return f"{said_pages(state, found.free.free_pages)} are free in {zone_name(found.free)}, while {full}."
+        return f"{said[0].upper()}{said[1:]}; no other node has plenty."
+    return f"{said_pages(state, found.free.free_pages)} are free on node {found.free.node}, while {said}."
 
 
 def nodes_with_memory(state: MemoryState) -> tuple[int, ...]:

@@ -11,8 +11,9 @@ from keepsane.kernel.zone import Zone
 from keepsane.kernel.zone_state import LOWMEM
 from keepsane.memory.klog_failure import FailedAllocation
 from keepsane.memory.min_free import default_kibibytes, lowmem_pages, thp_pages
+from keepsane.memory.rate import said_percent
 from keepsane.memory.state import MemoryState
-from keepsane.model import Advice, Finding, Severity
+from keepsane.model import Advice, Finding
 from keepsane.rules import CannotTell, Clear, rule
 from keepsane.rules.memory_amount import kibibytes, page_kibibytes, said_kibibytes
 from keepsane.rules.memory_harm import (
@@ -70,7 +71,7 @@ def min_free_too_small(
     found = failures(state)
     failed = tuple(one for one in found or () if not one.order and not one.gfp.may_sleep)
     now = recent(state, failed)
-    said = f"{MIN_FREE} is {value}, the kernel's own would be {own}"
+    said = f"{MIN_FREE} is {value} kB, the kernel's own choice would be {own} kB"
     if not failed and value >= of_default * own:
         log = "the kernel log was not read" if found is None else "no request of order 0 failed in the log"
         yield Clear(f"{said}, and {log}")
@@ -82,34 +83,34 @@ def min_free_too_small(
         yield Clear(f"{said}: {len(failed)} requests failed, but more than that should not be kept free")
         return
     yield Finding(
-        severity=_severity(state, failed, now),
+        # Whatever tasks wait for, it is not the reserve: only a failed request shows that it is too small.
+        severity="warning" if now else "note" if failed else "info",
         confidence="high" if failed else "medium",
-        title=f"too little is kept free for requests that cannot wait: {said_kibibytes(value)}",
+        title=f"{'too ' if failed else ''}little is kept free for requests that cannot wait: "
+        f"{said_kibibytes(value)}",
         evidence=(
             *quote_file(state, _PATH),
             *(one for failure in failed[-3:] for one in quote_failure(state, failure)),
         ),
-        explanation=f"{said}. {_said_failures(failed, now)}",
+        explanation=f"{said}. {_said_failures(found, failed, now)}",
         advice=(_raise(state, value, wanted),),
         references=_REFERENCES,
     )
 
 
-def _severity(
-    state: MemoryState, failed: tuple[FailedAllocation, ...], now: tuple[FailedAllocation, ...]
-) -> Severity:
-    if now:
-        return "warning"
-    return "note" if failed or harms(state) else "info"
-
-
-def _said_failures(failed: tuple[FailedAllocation, ...], now: tuple[FailedAllocation, ...]) -> str:
+def _said_failures(
+    log: tuple[FailedAllocation, ...] | None,
+    failed: tuple[FailedAllocation, ...],
+    now: tuple[FailedAllocation, ...],
+) -> str:
+    if log is None:
+        return "The kernel log was not read: whether requests failed is not known."
     if not failed:
-        return "No request of order 0 is seen to have failed in the kernel log."
+        return "No request of order 0 failed by the kernel log."
     last = failed[-1].seconds
     when = "" if last is None else f", the last at {last:.0f} s after boot"
     said = f"By the log {said_requests(len(failed))} of order 0 failed that could not wait{when}"
-    return f"{said}; of now: {len(now)}."
+    return f"{said}; {len(now) or 'none'} of them lately."
 
 
 def _raise(state: MemoryState, value: int, wanted: int) -> Advice:
@@ -149,8 +150,9 @@ def min_free_too_large(
         return
     high = sum(zone.high_pages - (zone.boost_pages or 0) for zone in zones) * page_kibibytes(state)
     factor = state.sysctl_number(SCALE_FACTOR) or 0
-    said = f"{MIN_FREE} is {value}, {100 * value / whole:.1f} % of memory, the kernel's own would be {own}; "
-    said += f"the high watermarks are {100 * high / whole:.1f} %"
+    said = f"{MIN_FREE} is {value} kB, {said_percent(100 * value / whole)} of memory, and the kernel's own "
+    said += f"choice {_with_thp(state)}would be {own} kB; "
+    said += f"with the watermarks above it, {said_percent(100 * high / whole)} of memory are kept free"
     min_is_large = value > of_own * own
     gap_is_large = factor > LARGE_SCALE_FACTOR
     is_large = 100 * high > high_percent * whole or 100 * value > min_percent * whole
@@ -207,6 +209,11 @@ def _min_of(zones: tuple[Zone, ...], names: tuple[str, ...]) -> int:
     return sum(
         zone.min_pages - min(zone.boost_pages or 0, zone.min_pages) for zone in zones if zone.name in names
     )
+
+
+def _with_thp(state: MemoryState) -> str:
+    """Say where the kernel keeps more free for the sake of huge pages."""
+    return "" if _own(state) == _default(state) else "with transparent hugepages "
 
 
 def _whole(state: MemoryState) -> int:

@@ -58,15 +58,17 @@ def node_imbalance(
     if scanned is None:
         yield CannotTell("two samples of pgscan_* in /proc/vmstat say whether anything is reclaimed")
         return
-    said = f"{said_imbalance(state, found)} {scanned:.0f} pages were scanned per second"
+    said = f"{said_imbalance(state, found)} {_said_scanned(scanned)}"
     held = scanned >= scans_per_second
     if not held and (foreign is None or foreign < foreign_percent):
-        yield Clear(f"{said}: nothing is thrown out for it")
+        yield Clear(f"{said}: nothing is thrown out because of it")
         return
     if held and (why_other := _by_another(state, found, said)):
         yield why_other
         return
-    moved = "" if foreign is None else f"; {foreign:.0f} % of the pages meant for it came from elsewhere"
+    moved = (
+        "" if foreign is None else f"; {foreign:.0f} % of the pages asked for there came from another node"
+    )
     yield Finding(
         severity="warning" if held else "info",
         confidence="medium",
@@ -106,6 +108,10 @@ def _by_another(state: MemoryState, found: Imbalance, said: str) -> CannotTell |
     if state.first.cgroups and not knows_bindings(state):
         return CannotTell(f"{said}; cpuset.mems.effective of no control group was read")
     return None
+
+
+def _said_scanned(scanned: float) -> str:
+    return f"{scanned:.0f} pages were scanned per second" if scanned else "No page was scanned to free memory"
 
 
 def _foreign_percent(state: MemoryState, found: Imbalance) -> float | None:

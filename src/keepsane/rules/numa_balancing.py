@@ -55,7 +55,12 @@ def numa_balancing_cost(
             "two samples of numa_hint_faults* and numa_pages_migrated in /proc/vmstat are needed"
         )
         return
-    share = 100 * local / faults if faults else 100.0
+    if not faults:
+        yield Clear(
+            "no page was unmapped to see who uses it: there were no hinting faults (numa_hint_faults)"
+        )
+        return
+    share = 100 * local / faults
     size = said_pages(state, moved)
     said = f"{faults:.0f} hinting faults per second, {share:.0f} % of them local, and {size} moved"
     if faults < faults_per_second or (share >= local_percent and moved < migrations_per_second):

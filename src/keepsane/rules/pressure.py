@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from keepsane.kernel.gfp import version_of
 from keepsane.memory.machine import option
+from keepsane.memory.rate import said_percent
 from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Finding
 from keepsane.rules import CannotTell, Clear, rule
@@ -38,14 +39,14 @@ def psi_silent_warning(
         return
     said = f"{scanned:.0f} pages were scanned directly per second"
     if scanned < scans_per_second:
-        yield Clear(f"{said}: there is nothing to be silent about")
+        yield Clear(f"{said}: there is nothing that memory pressure could hide")
         return
     stalled, why_none = state.stalled_percent("memory", "some"), _why_none(state)
     if stalled is None and not why_none:
         yield CannotTell(f"{said}; two samples of /proc/pressure/memory were not read")
         return
     if stalled is not None and stalled >= stalled_percent:
-        yield Clear(f"{said}, and memory pressure shows it: {stalled:.1f} % of the time")
+        yield Clear(f"{said}, and memory pressure shows it: {said_percent(stalled)} of the time")
         return
     how = why_none or "memory pressure did not rise; kernels such as 5.10 do not count zone reclaim there"
     yield Finding(

@@ -10,6 +10,7 @@ from keepsane.memory.highatomic import Highatomic, highatomic_pages
 from keepsane.memory.hugepages import FOLDER, Hugepages
 from keepsane.memory.machine import option
 from keepsane.memory.meminfo import Meminfo
+from keepsane.memory.rate import counted, said_percent
 from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Evidence, Finding
 from keepsane.rules import CannotTell, Clear, rule
@@ -199,7 +200,7 @@ def hugepage_hoard(
     available = available_percent(state)
     suffering = harms(state)
     if not suffering and available is not None and available < least_available_percent:
-        suffering = (f"only {available:.1f} % of memory is available",)
+        suffering = (f"only {said_percent(available)} of memory is available",)
     path = f"{FOLDER}/hugepages-{worst.size_kibibytes}kB"
     yield Finding(
         severity=severity_of(suffering),
@@ -243,7 +244,11 @@ def _unused(pages: Hugepages) -> int:
 def _fewer_hugepages(state: MemoryState, pages: Hugepages, path: str) -> Advice:
     default = kibibytes(state, "Hugepagesize") == pages.size_kibibytes
     now, wanted = pages.total or 0, max((pages.total or 0) - _unused(pages), 0)
-    text = f"keep the {wanted} huge pages in use or promised, of {now}"
+    text = (
+        f"keep the {counted(wanted, 'huge page', 'huge pages')} in use or promised, of {now}"
+        if wanted
+        else f"set no huge pages aside: none of the {now} is in use or promised"
+    )
     if option(state.machine, "hugepages"):
         text += ", and change hugepages= on the kernel command line"
     verify = f"HugePages_Free in /proc/meminfo falls by {_unused(pages)}, and MemAvailable rises by "

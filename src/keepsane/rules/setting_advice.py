@@ -34,6 +34,10 @@ def change(state: MemoryState, name: str, value: int, *, text: str, verify: str,
     keep = f"put `{name} = {value}` into {CONF}"
     if setter is not None:
         keep += f"; {setter.by} sets it in /{setter.path} line {setter.line}: change it there too"
+    elif now is not None:
+        keep += (
+            ". No sysctl file or TuneD profile that was read sets it: it is the kernel's own or set by hand"
+        )
     before = f"sysctl -w {name}={now}" if now else f"remove the line from {CONF} and restart"
     return Advice(
         text=f"{text}. To keep it, {keep}",

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from keepsane.memory.klog import DMESGS
+from keepsane.memory.rate import said_percent
 from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Evidence, Finding
 from keepsane.rules import CannotTell, Clear, rule
@@ -52,7 +53,7 @@ def real_shortage(
     if available is None:
         yield CannotTell("/proc/meminfo does not say how much of the machine's memory is available")
         return
-    said = f"{available:.1f} % of memory was available at the least"
+    said = f"{said_percent(available)} of memory was available at the least"
     if available >= available_percent_below:
         yield Clear(f"{said}: memory is not short as a whole")
         return
@@ -118,10 +119,11 @@ def oom_kill_now(state: MemoryState) -> Iterator[Finding | CannotTell | Clear]:
         return
     group = _group_that_killed(state, killed)
     where = f"at the limit of the control group {group}" if group else "for want of memory"
+    at_limit = _killed_at_a_limit(state, killed) if group is None else ""
     yield Finding(
         severity="error",
         confidence="high",
-        title=f"the kernel killed {killed} process{'es' if killed > 1 else ''} {where}",
+        title=f"the kernel killed {killed} process{'es' if killed > 1 else ''} {where}{at_limit}",
         evidence=(*quote_risen(state, "oom_kill"), *_of_group(state, group), *_logged(state)),
         explanation="The kernel log has a report for each: who asked, what was short, who was killed.",
         advice=(
@@ -160,7 +162,11 @@ def _holder(state: MemoryState) -> str:
     sizes = [(kibibytes(state, name) or 0, what) for name, what in _HOLDERS]
     size, what = max(sizes)
     share = percent_of_memory(state, size)
-    return f"Most is held by {what}: {said_kibibytes(size)}, {share:.0f} %." if size and share else ""
+    return (
+        f"The largest part is {what}: {said_kibibytes(size)}, {share:.0f} % of memory."
+        if size and share
+        else ""
+    )
 
 
 def _evidence(state: MemoryState) -> tuple[Evidence, ...]:
@@ -180,6 +186,16 @@ def _group_that_killed(state: MemoryState, killed: int) -> str | None:
         if state.cgroup_delta(one.path, "oom") and state.cgroup_delta(one.path, "oom_kill") == killed
     ]
     return max(paths, key=lambda path: path.count("/"), default=None)
+
+
+def _killed_at_a_limit(state: MemoryState, killed: int) -> str:
+    """Say how many were killed in a group that ran into its limit, where that is not all of them."""
+    groups = [one.path for one in state.last.cgroups if state.cgroup_delta(one.path, "oom")]
+    inside = {path: state.cgroup_delta(path, "oom_kill") or 0 for path in groups}
+    path = max(groups, key=lambda one: (inside[one], one.count("/")), default=None)
+    if path is None or not 0 < inside[path] < killed:
+        return ""
+    return f", {inside[path]} of them in the control group {path}, which ran into its limit"
 
 
 def _of_group(state: MemoryState, path: str | None) -> Iterator[Evidence]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from keepsane.memory.rate import said_rate
 from keepsane.memory.state import MemoryState
 from keepsane.memory.thp import Thp
 from keepsane.model import Advice, Finding
@@ -50,9 +51,7 @@ def thp_direct_compact(
     if stalls is None or got is None or missed is None:
         yield CannotTell("two samples of compact_stall, thp_fault_alloc and thp_fault_fallback are needed")
         return
-    said = (
-        f"compact_stall rose by {stalls:.1f} per second; {got:.1f} faults got a huge page, {missed:.1f} none"
-    )
+    said = _said_stalls(stalls, got, missed)
     if stalls < stalls_per_second:
         yield Clear(said)
         return
@@ -72,6 +71,15 @@ def thp_direct_compact(
         explanation=f"{said}. {100 * failed:.0f} % of the waits were for nothing.",
         advice=(_wait_less(state, thp, stalls),),
         references=(*_REFERENCES, "mm/page_alloc.c, __alloc_pages_direct_compact()"),
+    )
+
+
+def _said_stalls(stalls: float, got: float, missed: float) -> str:
+    if not stalls:
+        return "no task waited for compaction (compact_stall stood still)"
+    return (
+        f"tasks waited for compaction {said_rate(stalls)} times per second (compact_stall); "
+        f"{said_rate(got)} page faults got a huge page, {said_rate(missed)} did not"
     )
 
 
@@ -102,7 +110,7 @@ def thp_split_storm(
         yield CannotTell("two samples of thp_split_page, pgscan_kswapd and pgscan_direct are needed")
         return
     pages = sum(one or 0 for one in scanned)
-    said = f"{splits:.1f} huge pages were split per second, while {pages:.0f} pages were scanned"
+    said = f"{said_rate(splits)} huge pages were split per second, while {pages:.0f} pages were scanned"
     if splits < splits_per_second or pages < scans_per_second:
         yield Clear(said)
         return
@@ -145,7 +153,7 @@ def khugepaged_scan(
     if failed is None:
         yield CannotTell("two samples of thp_collapse_alloc_failed are needed")
         return
-    said = f"thp_collapse_alloc_failed rose by {failed:.2f} per second"
+    said = f"thp_collapse_alloc_failed rose by {said_rate(failed)} per second"
     if failed < failures_per_second or thp.khugepaged_defrag == "no":
         yield Clear(f"{said}; khugepaged/defrag is {thp.khugepaged_defrag or 'not known'}")
         return
@@ -177,7 +185,7 @@ def _wait_less(state: MemoryState, thp: Thp, stalls: float) -> Advice:
         text=f"let page faults take small pages: defrag from {thp.defrag} to {value}. " + _keep(path, value),
         command=f"echo {value} > /{path}",
         undo=f"echo {thp.defrag} > /{path}",
-        verify=f"compact_stall in /proc/vmstat rises by far less than {stalls:.1f} per second",
+        verify=f"compact_stall in /proc/vmstat rises by far less than {said_rate(stalls)} per second",
         risk="fewer faults get a huge page at once; khugepaged makes them later",
     )
 

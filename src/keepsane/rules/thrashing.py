@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from keepsane.memory.rate import said_percent
 from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Evidence, Finding
 from keepsane.rules import CannotTell, Clear, rule
@@ -50,7 +51,7 @@ def thrash_file(
         yield CannotTell(_TWO_SAMPLES.format("workingset_refault_file, pgpgin and pgmajfault"))
         return
     again = refaults * page_kibibytes(state)
-    said = f"{said_kibibytes(again)} of {said_kibibytes(read)} read per second were pages dropped just before"
+    said = _said_again(again, read)
     if refaults < refaults_per_second or 100 * again < read_percent * read:
         yield Clear(said)
         return
@@ -210,8 +211,17 @@ def _harmless(state: MemoryState, stalled_percent: float) -> str:
     if free is not None and free > _MUCH_FREE_PERCENT:
         return f"{free:.0f} % of memory was free: what is short is a kind of it, or a control group's share"
     if stalled is not None and stalled < stalled_percent:
-        return f"tasks stood still for memory only {stalled:.1f} % of the time"
+        return f"tasks stood still for memory only {said_percent(stalled)} of the time"
     return ""
+
+
+def _said_again(again_kibibytes: float, read_kibibytes: float) -> str:
+    if not again_kibibytes:
+        return "no page of a file was needed again after it had been dropped (workingset_refault_file)"
+    return (
+        f"{said_kibibytes(again_kibibytes)} of files were needed again per second just after they had been "
+        f"dropped; {said_kibibytes(read_kibibytes)} were read from disks"
+    )
 
 
 def _said_stalled(stalled: float | None) -> str:

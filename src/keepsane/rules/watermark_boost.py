@@ -42,7 +42,9 @@ def boost_pressure(
         yield Clear(f"{BOOST} is 0")
         return
     if len(looked) < samples:
-        why = f"{samples} samples of /proc/zoneinfo with a boost (printed since 5.12) are needed"
+        why = (
+            f"{samples} samples of /proc/zoneinfo with a boost (printed since 5.12) are needed, as 20 s give"
+        )
         yield CannotTell(f"{why}; there are {len(looked)}")
         return
     said = f"{sum(map(bool, looked))} of {len(looked)} samples show a boost"

@@ -56,7 +56,7 @@ def dirty_writeback_stall(
     above = 100 * sum(one.pages >= one.free_run_pages for one in moments) / len(moments)
     pages = min(one.pages for one in moments)
     if not pages:
-        yield Clear("what waited to be written was written in between")
+        yield Clear("in at least one sample nothing waited to be written: the disk keeps up")
         return
     seconds = pages / written if written else float("inf")
     said = f"{said_pages(state, pages)} or more were waiting to be written, " + (
@@ -64,7 +64,10 @@ def dirty_writeback_stall(
     )
     stalled = state.stalled_percent("io", "some")
     if above < throttled_percent or seconds < backlog_seconds:
-        yield Clear(f"{said}; writers had to wait in {above:.0f} % of the samples")
+        waits = f"writers had to wait in {above:.0f} % of the samples"
+        yield Clear(
+            f"{said}; {waits}" if above else "no writer was made to wait: too little is dirty for that"
+        )
         return
     if stalled is not None and stalled < stalled_percent:
         yield Clear(f"{said}, but tasks stood still for I/O only {stalled:.0f} % of the time")

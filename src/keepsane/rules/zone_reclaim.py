@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from keepsane.memory.rate import said_rate
 from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Evidence, Finding
 from keepsane.rules import CannotTell, Clear, rule
@@ -50,9 +51,9 @@ def zone_reclaim_biting(
     if scanned is None or stalls is None:
         yield CannotTell("two samples of pgscan_direct and allocstall in /proc/vmstat are needed")
         return
-    said = f"{scanned:.0f} pages were scanned directly per second, with {stalls:.1f} allocation stalls"
+    said = f"{scanned:.0f} pages were scanned directly per second, {_said_stalls(stalls)}"
     if scanned < scans_per_second:
-        yield Clear(f"{MODE} is on, and {said}: it does not bite")
+        yield Clear(f"{MODE} is on, but {said}: it does not bite")
         return
     if stalls >= stalls_share * scanned / SCANNED_A_STALL:
         yield Clear(f"{MODE} is on, but {said}: that is reclaim of the whole machine")
@@ -64,9 +65,13 @@ def zone_reclaim_biting(
         confidence="high" if counted and found and found.free else "medium",
         title=f"zone reclaim bites: set {MODE} to 0",
         evidence=_evidence(state, found),
-        explanation=f"{said}: only zone reclaim scans without a stall. {_where(state, found)} "
-        f"{_said_mode(state)}{_blind(state)}",
-        advice=(_switch_off(state, f"pgscan_direct rises by far less than {scanned:.0f} per second"),),
+        explanation=f"{_where(state, found)} "
+        f"{said}: only zone reclaim scans so without a stall. {_said_mode(state)}{_blind(state)}",
+        advice=(
+            _switch_off(
+                state, f"pgscan_direct in /proc/vmstat rises by far less than {scanned:.0f} per second"
+            ),
+        ),
         references=_REFERENCES,
     )
 
@@ -151,17 +156,27 @@ def zone_reclaim_in_vain(
         confidence="high",
         title="zone reclaim is tried in vain",
         evidence=tuple(one for name in names for one in quote_risen(state, name)),
-        explanation=f"{said}, and no page was scanned: each allocation asks, and nothing is reclaimed. "
+        explanation=f"{said}, and no page was scanned: each request for memory on the full "
+        "node asks, and nothing is freed. "
         f"{_said_mode(state)}",
-        advice=(_switch_off(state, f"zone_reclaim_failed stands still; it rose by {failed:.0f} per second"),),
+        advice=(
+            _switch_off(
+                state, f"zone_reclaim_failed in /proc/vmstat stands still; it rose by {failed:.0f} per second"
+            ),
+        ),
         references=(*_REFERENCES, "mm/vmscan.c, lru_gen_shrink_node()"),
     )
+
+
+def _said_stalls(stalls: float) -> str:
+    return f"with {said_rate(stalls)} allocation stalls" if stalls else "without allocation stalls"
 
 
 def _said_mode(state: MemoryState) -> str:
     """Say the value and what it allows, as the start of a sentence."""
     mode = state.sysctl_number(MODE) or 0
-    return f"{MODE} is {mode}, by which an allocation may {said_mode(mode, state.machine.release)}."
+    said = said_mode(mode, state.machine.release)
+    return f"{MODE} is {mode}, by which a task that asks for memory may {said}."
 
 
 def _where(state: MemoryState, found: Imbalance | None) -> str:
@@ -193,7 +208,8 @@ def _switch_off(state: MemoryState, verify: str) -> Advice:
         state,
         MODE,
         0,
-        text="take memory from the other node instead. Leave it only where each workload is bound to a node",
+        text="take memory from the other node instead. Leave it as it is only where each workload is bound "
+        "to a node on purpose",
         verify=verify,
         risk="numa_miss and other_node rise: that is intended; a workload split by node may lose locality",
     )

@@ -24,10 +24,10 @@ def said_mode(mode: int, release: str | None) -> str:
 
     Source: Documentation/admin-guide/sysctl/vm.rst, zone_reclaim_mode; mm/vmscan.c, RECLAIM_WRITE.
     """
-    said = f"drop page cache of the node{_further(bool(mode & 2), bool(mode & 4))}"
+    said = f"drop page cache of its node{_further(bool(mode & 2), bool(mode & 4))}"
     if not _may_be_moved(release):
         return said
-    moved = f"drop page cache of the node{_further(bool(mode & 1), bool(mode & 2))}"
+    moved = f"drop page cache of its node{_further(bool(mode & 1), bool(mode & 2))}"
     return (
         f"{moved}, since 5.8 to 5.11 read the bits one place lower. Only where {release} has the "
         f"correction (5.10.20, 5.11.3) it is: {said}"
@@ -52,7 +52,9 @@ def why_not_armed(state: MemoryState) -> Clear | CannotTell | None:
 
 
 def _further(write: bool, unmap: bool) -> str:
-    return (", write dirty pages" if write else "") + (", unmap and swap out pages in use" if unmap else "")
+    if write and unmap:
+        return ", write dirty pages, and unmap and swap out pages in use"
+    return " and write dirty pages" if write else ", and unmap and swap out pages in use" if unmap else ""
 
 
 def _may_be_moved(release: str | None) -> bool:
