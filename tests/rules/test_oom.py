@@ -167,3 +167,64 @@ def test_a_file_in_tmpfs_is_not_blamed_on_the_process_that_was_killed() -> None:
     # The guest ran: dd if=/dev/zero of=/tmp/x bs=1M, with memory.max of 20M; dd itself has a buffer of 1 MB.
     assert found.title == "shared memory holds 95 % of 20 MB"
     assert "Killed was dd (pid 144), which held " in found.explanation
+
+
+@pytest.mark.parametrize(
+    ("group", "command"),
+    [
+        ("/a,b", "echo 25600K | sudo tee /sys/fs/cgroup/a,b/memory.max"),
+        ("/$(id) 'x", "echo 25600K | sudo tee '/sys/fs/cgroup/$(id) '\"'\"'x/memory.max'"),
+        ("/../../etc", None),
+    ],
+)
+def test_the_limit_is_raised_of_no_other_group_than_the_one_named(group: str, command: str | None) -> None:
+    found = _found("oom-group-limit", "oom-cgroup-limit", (",oom_memcg=/small,", f",oom_memcg={group},"))
+
+    assert group in found.title
+    assert found.advice[0].command == command
+
+
+def test_a_group_whose_name_may_be_cut_is_not_named_by_it() -> None:
+    rest = ",task_memcg=/small,task=worker,pid=143,uid=0"
+
+    found = _found(
+        "oom-group-limit",
+        "oom-cgroup-limit",
+        ("oom_memcg=/small" + rest, "oom_memcg=/sm"),
+        (" for /small", ""),
+    )
+
+    assert "(not named)" in found.title
+    assert found.advice[0].command is None
+
+
+def test_a_limit_that_the_kernel_would_refuse_is_no_command() -> None:
+    """mm/memcontrol.c, mem_cgroup_resize_max(): -EINVAL above the limit of memory and swap together."""
+    both = "memory+swap: usage 20480kB, limit {}kB, failcnt 0"
+    swap = "swap: usage 0kB, limit 0kB, failcnt 0"
+
+    tight = _found("oom-group-limit", "oom-cgroup-limit", (swap, both.format(20480)))
+    wide = _found("oom-group-limit", "oom-cgroup-limit", (swap, both.format(40960)))
+
+    assert tight.advice[0].command is None
+    assert wide.advice[0].command is not None and "memory.limit_in_bytes" in wide.advice[0].command
+
+
+def test_a_limit_of_nothing_is_raised_by_something() -> None:
+    found = _found(
+        "oom-group-limit",
+        "oom-cgroup-limit",
+        ("memory: usage 20480kB, limit 20480kB", "memory: usage 0kB, limit 0kB"),
+    )
+    assert found.advice[0].command == "echo 1024K | sudo tee /sys/fs/cgroup/small/memory.max"
+
+
+@pytest.mark.parametrize("free", ["-245804", "999"])
+def test_swap_that_is_just_taken_away_holds_no_impossible_amount(free: str) -> None:
+    found = _found(
+        "oom-machine",
+        "oom-where-it-went",
+        ("Free swap  = 0kB", f"Free swap  = {free}kB"),
+        ("Total swap = 0kB", "Total swap = 100kB"),
+    )
+    assert "lie in swap" not in found.explanation

@@ -162,7 +162,9 @@ def _more(event: OomKill, big: list[Part], largest: Part) -> Iterator[str]:
     swap = event.memory
     if swap and swap.swap_total_kibibytes and swap.swap_free_kibibytes is not None:
         used = swap.swap_total_kibibytes - swap.swap_free_kibibytes
-        yield f"Beyond that {size_words(used)} lie in swap."
+        # While swap is taken away less than nothing is free.
+        if 0 < used <= swap.swap_total_kibibytes:
+            yield f"Beyond that {size_words(used)} lie in swap."
 
 
 def _quote(event: OomKill, name: str) -> Evidence | None:
