@@ -50,6 +50,12 @@ def test_a_larger_min_helps_an_atomic_page_by_what_others_leave_and_not_by_itsel
     assert changed.kept_free and changed.kept_free.zones[1].margin_pages == 1629 - 715
 
 
+def test_more_than_all_memory_cannot_be_kept_free() -> None:
+    # 55594 pages are 222376 kB.
+    changed = what_if(guest(), request(0xA20, "6.1.0"), min_free_kibibytes=222376)
+    assert (changed.why, changed.kept_free) == ("the zones do not have so much memory", None)
+
+
 def test_the_scale_factor_moves_low_and_high_and_never_the_check() -> None:
     # 200 ten-thousandths of 51754 are 1035, of 3840 are 76.
     changed = what_if(guest(), request(0xA20, "6.1.0"), watermark_scale_factor=200)

@@ -114,6 +114,19 @@ def test_a_scale_factor_that_is_set_is_never_lowered() -> None:
     assert not [one for one in commands(with_page_cache(log)) if "scale_factor" in one]
 
 
+def test_a_scale_factor_that_would_move_no_mark_is_not_advised() -> None:
+    # A quarter of min alone sets low 12000 kB above it; 50 ten-thousandths of 2000000 kB are 10000 kB.
+    log = with_page_cache(log_of("allocation-shortage"))
+    large = re.sub(r"min:2816kB low:\d+kB high:\d+kB", "min:48000kB low:60000kB high:72000kB", log)
+    assert large != log
+    assert not [one for one in commands(large) if "scale_factor" in one]
+
+
+def test_what_undoes_the_change_can_be_run_as_it_stands() -> None:
+    (advice,) = [one for one in advice_of(log_of("allocation-shortage")) if "min_free" in (one.command or "")]
+    assert advice.undo == "sysctl -w vm.min_free_kbytes=2876  # or what sysctl vm.min_free_kbytes said before"
+
+
 def test_kernels_before_4_6_have_no_scale_factor() -> None:
     log = with_page_cache(log_of("allocation-shortage"))
     assert [one for one in commands(log.replace("5.10.60", "4.6.0")) if "scale_factor" in one]

@@ -80,6 +80,8 @@ def what_if(
     share = None
     if min_free_kibibytes is not None:
         share = (min_free_kibibytes * 1024 // mem_info.page_bytes, shared)
+    if share is not None and share[0] >= shared:
+        return WhatIf(why="the zones do not have so much memory")
     scaled = request.version is None or request.version >= SCALED_SINCE
     zones = tuple(
         _with_marks(zone, share, watermark_scale_factor if scaled else None, scaled)
