@@ -175,6 +175,7 @@ def test_a_file_in_tmpfs_is_not_blamed_on_the_process_that_was_killed() -> None:
         ("/a,b", "echo 25600K | sudo tee /sys/fs/cgroup/a,b/memory.max"),
         ("/$(id) 'x", "echo 25600K | sudo tee '/sys/fs/cgroup/$(id) '\"'\"'x/memory.max'"),
         ("/../../etc", None),
+        ("/a\u202eb", None),
     ],
 )
 def test_the_limit_is_raised_of_no_other_group_than_the_one_named(group: str, command: str | None) -> None:

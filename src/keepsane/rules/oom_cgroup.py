@@ -134,5 +134,7 @@ def _raise(event: OomKill, full: CgroupUsage, limit: int) -> Iterator[Advice]:
 
 
 def _is_path(group: str | None) -> bool:
-    """Tell whether a group's name leads to its directory: the kernel's never leads out of it."""
-    return group is not None and group.startswith("/") and ".." not in group.split("/")
+    """Tell whether a group's name leads to its directory, and can be shown as it is."""
+    if group is None:
+        return False
+    return group.startswith("/") and ".." not in group.split("/") and group.isprintable()
