@@ -229,3 +229,29 @@ def test_swap_that_is_just_taken_away_holds_no_impossible_amount(free: str) -> N
         ("Total swap = 0kB", "Total swap = 100kB"),
     )
     assert "lie in swap" not in found.explanation
+
+
+POD_OF_2018 = """\
+java invoked oom-killer: gfp_mask=0x24000c0(GFP_KERNEL), order=0, oom_score_adj=968
+Task in /pod/java killed as a result of limit of /pod
+memory: usage 524288kB, limit 524288kB, failcnt 101
+memory+swap: usage 524288kB, limit 9007199254740988kB, failcnt 0
+Memory cgroup stats for /pod: cache:0KB rss:0KB shmem:0KB
+Memory cgroup stats for /pod/pause: cache:0KB rss:44KB shmem:0KB
+Memory cgroup stats for /pod/java: cache:100KB rss:520144KB shmem:0KB
+[ pid ]   uid  tgid total_vm      rss nr_ptes nr_pmds swapents oom_score_adj name
+[  143]     0   143   900000   130000     300       6        0           968 java
+Memory cgroup out of memory: Kill process 143 (java) score 1990 or sacrifice child
+Killed process 143 (java) total-vm:3600000kB, anon-rss:519000kB, file-rss:1000kB, shmem-rss:0kB
+"""
+
+
+def test_what_the_groups_below_hold_is_the_group_s_too() -> None:
+    found = [one for one in explain(POD_OF_2018, cache=False).findings if one.rule == "oom-where-it-went"]
+    # 520144 + 44 of 524288 kB
+    assert [one.title for one in found] == ["programs hold 99 % of 512 MB, first of all java: up to 509 MB"]
+
+
+def test_where_a_group_below_is_lost_nothing_is_said_to_be_in_no_counter() -> None:
+    lost = re.sub(r"Memory cgroup stats for /pod/java.*\n", "", POD_OF_2018)
+    assert "oom-where-it-went" not in [one.rule for one in explain(lost, cache=False).findings]

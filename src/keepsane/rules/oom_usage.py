@@ -26,13 +26,15 @@ _LINES = {
             "programs: active_anon + inactive_anon + isolated_anon - shmem, in pages",
         ),
         (r"^\s*anon \d", "programs, in bytes"),
-        (r"(?<![a-z_])rss[: ]\d", "programs"),
+        (r"(?<![a-z_])rss:[1-9]", "programs; the groups below it are added"),
+        (r"(?<![a-z_])rss \d", "programs, in bytes"),
     ),
     mem_usage.SHARED: ((r"shmem:\d+ ", "in pages"), (r"^\s*shmem \d", "in bytes"), (r"shmem:\d+KB", "")),
     mem_usage.CACHE: (
         (r"active_file:\d+ inactive_file", "page cache, in pages"),
         (r"^\s*file \d", "page cache and shmem, in bytes"),
-        (r"(?<![a-z_])cache[: ]\d", "page cache and shmem"),
+        (r"(?<![a-z_])cache:[1-9]", "page cache and shmem; the groups below it are added"),
+        (r"(?<![a-z_])cache \d", "page cache and shmem, in bytes"),
     ),
     mem_usage.SLAB: ((r"slab_reclaimable:\d+ ", "in pages"), (r"^\s*slab_reclaimable \d", "in bytes")),
     mem_usage.FIXED_SLAB: (
