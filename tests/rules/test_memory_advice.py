@@ -70,6 +70,13 @@ def test_where_no_allowed_value_would_have_served_it_is_said() -> None:
     assert any("it would still not have been enough: an estimate" in one.text for one in advice_of(log))
 
 
+def test_what_is_not_enough_and_hardly_more_is_not_advised() -> None:
+    # A fiftieth of 2015908 kB is 40318 kB; 60 + 40000 kB are kept free already.
+    log = log_of("allocation-shortage")
+    large = re.sub(r"min:2816kB low:\d+kB high:\d+kB", "min:40000kB low:50000kB high:60000kB", log)
+    assert min_free(log) is not None and min_free(large) is None
+
+
 def test_a_margin_that_a_cpu_may_hold_back_is_called_barely() -> None:
     # DMA 3840 and DMA32 50430 pages, minima 33 and 422: 1820 kB. 3640 kB are 910 pages, of which DMA32 has
     # 910 * 50430 // 54270 = 845, and 845 - 422 - 105 = 318 must remain. Of 26 free pages 26 + 845 - 422 - 318

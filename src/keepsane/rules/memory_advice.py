@@ -21,6 +21,8 @@ from keepsane.model import Advice
 MOST_OF_MEMORY = 50
 """One fiftieth of memory is the most that is advised to be kept free."""
 _FURTHEST_SCALE_FACTOR = 300
+_WORTH_A_CHANGE = 4
+"""What would not have been enough is not advised where it is less than this part more."""
 _ONLY_READS = "nothing is changed"
 _PROACTIVE_SINCE = (5, 9)
 _FREE_PART_SINCE = (6, 12)
@@ -41,7 +43,7 @@ def raise_min_free(event: AllocFailure) -> Advice | None:
     most = whole // MOST_OF_MEMORY
     wanted = next((one for one in _doublings(now, most) if _would_pass(event, one)), None)
     value = wanted or min(max(2 * now, whole // 500), most)
-    if value <= now:
+    if value <= now + (0 if wanted else now // _WORTH_A_CHANGE):
         return None
     return Advice(
         text=f"{_when(event)}keep more memory free for requests that cannot wait: vm.min_free_kbytes from "
