@@ -255,3 +255,13 @@ def test_what_the_groups_below_hold_is_the_group_s_too() -> None:
 def test_where_a_group_below_is_lost_nothing_is_said_to_be_in_no_counter() -> None:
     lost = re.sub(r"Memory cgroup stats for /pod/java.*\n", "", POD_OF_2018)
     assert "oom-where-it-went" not in [one.rule for one in explain(lost, cache=False).findings]
+
+
+def test_a_group_whose_name_has_colons_keeps_them_where_only_its_statistics_name_it() -> None:
+    rest = "oom_memcg=/small,task_memcg=/small,task=worker,pid=143,uid=0"
+
+    found = _found(
+        "oom-group-limit", "oom-cgroup-limit", (rest, ""), ("for /small:", "for /pod.slice:cri:1:")
+    )
+
+    assert "the control group /pod.slice:cri:1 used up" in found.title

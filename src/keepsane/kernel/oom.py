@@ -85,7 +85,7 @@ HEAD = re.compile(
 _SUMMARY = re.compile(r"oom-kill:constraint=(?P<constraint>\w{1,40})(?P<rest>,.{0,2000})?")
 _LIMIT = re.compile(
     r"Task in (?P<task>\S{1,255}) killed as a result of limit of (?P<group>\S{1,255})"
-    r"|Memory cgroup stats for (?P<stats>/[^\s:]{0,255})"
+    r"|Memory cgroup stats for (?P<stats>/\S{0,255}?):(?:\s|$)"
 )
 _SCOPE = re.compile(r"oom-kill:|ut of [Mm]emory|Task in|cgroup stats")
 # A name may hold commas; one without what follows it may be cut.
