@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keepsane.api import explain
@@ -150,6 +150,7 @@ def test_a_lost_line_brings_no_other_cause_and_no_other_holder(slug: str) -> Non
         assert said(lines[:end]) <= whole, end
 
 
+@settings(deadline=None)
 @given(st.sampled_from(WHOLE), st.data())
 def test_whatever_the_numbers_are_no_rule_fails(slug: str, data: st.DataObject) -> None:
     log = read_case(CASES / f"rules/{slug}.case").log
