@@ -45,12 +45,17 @@ def test_an_opportunistic_first_try_is_recognised(capsys: pytest.CaptureFixture[
         assert "mempool" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("bad", ["foo", "0x1ffffffff", "", "99999999999", "GFP_NONSENSE", "$(id)"])
+@pytest.mark.parametrize("bad", ["foo", "0x1ffffffff", "", "480020", "-1", "GFP_NONSENSE", "$(id)"])
 def test_what_is_no_mask_is_refused_in_one_sentence(bad: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["gfp", bad]) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("keepsane: ") and said.err.count("\n") == 1
+
+
+def test_names_may_have_spaces_and_the_brackets_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gfp", "(GFP_KERNEL | __GFP_ZERO)", "--kernel", "6.1"]) == 0
+    assert "0xdc0 = GFP_KERNEL|__GFP_ZERO" in capsys.readouterr().out
 
 
 def test_a_kernel_that_is_no_version_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

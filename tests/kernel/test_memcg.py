@@ -23,7 +23,7 @@ V1 = """\
 memory: usage 102400kB, limit 102400kB, failcnt 7
 memory+swap: usage 102400kB, limit 18014398509481983kB, failcnt 0
 kmem: usage 0kB, limit 18014398509481983kB, failcnt 0
-Memory cgroup stats for /a: cache:12KB rss:102388KB rss_huge:0KB
+Memory cgroup stats for /a: cache:12KB rss:102190KB rss_huge:0KB
 Memory cgroup stats for /a/b: cache:99KB rss:99KB
 """
 
@@ -46,10 +46,11 @@ def test_version_1_and_its_groups_below() -> None:
         "memory+swap",
         "kmem",
     ]
-    # 12 kB and 102388 kB in bytes; /a/b is another group
+    # mem_cgroup_print_oom_info() prints what each group has itself: 12 + 99 kB and 102190 + 99 kB in bytes,
+    # together the 102400 kB that /a uses.
     assert parse_cgroup_amounts(records(V1.splitlines())) == (
-        CgroupAmount("cache", 12288),
-        CgroupAmount("rss", 104845312),
+        CgroupAmount("cache", 113664),
+        CgroupAmount("rss", 104743936),
         CgroupAmount("rss_huge", 0),
     )
 

@@ -19,7 +19,7 @@ Call Trace:
  [<ffffffff81300001>] mem_cgroup_out_of_memory+0x1/0x2
 Task in /a/b killed as a result of limit of /a
 memory: usage 102400kB, limit 102400kB, failcnt 7
-Memory cgroup stats for /a: cache:12KB rss:102388KB
+Memory cgroup stats for /a: cache:0KB rss:0KB
 Memory cgroup stats for /a/b: cache:12KB rss:102388KB
 [ pid ]   uid  tgid total_vm      rss nr_ptes nr_pmds swapents oom_score_adj name
 [  390]    48   390    39012     6739      78       3       51             0 httpd

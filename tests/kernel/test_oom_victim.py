@@ -56,6 +56,8 @@ def test_every_number_since_5_3() -> None:
         ),
         ("Out of memory (oom_kill_allocating_task): Killed process 9 (a)", 9, "a"),
         ("... Out of Memory: Killed process 9 (a).", 9, "a"),
+        # systemd names what it has forked and not yet executed like this.
+        ("Out of memory: Killed process 812 ((sd-pam)) total-vm:1kB, anon-rss:0kB", 812, "(sd-pam)"),
         ("  Out of memory: Killed process 9 (a) total-vm:1kB", 9, "a"),
     ],
 )

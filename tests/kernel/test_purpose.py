@@ -42,6 +42,45 @@ def test_who_asked_tells_what_a_failure_costs(functions: list[str], order: int, 
     assert (purpose.name, purpose.harm) == (name, harm)
 
 
+@pytest.mark.parametrize(
+    ("functions", "order"),
+    [
+        # mm/mempool.c, mempool_init_node() fills a new pool: nothing serves in its place.
+        (["mempool_alloc_slab", "mempool_init_node", "bioset_init"], 0),
+        # kernel/audit.c, audit_log_start() counts the record as lost; audit=2 even panics.
+        (["kmem_cache_alloc", "audit_log_start", "audit_log_exit"], 0),
+        # net/core/skbuff.c: its large blocks are asked for with __GFP_NOWARN, its head is not.
+        (["__alloc_skb", "alloc_skb_with_frags", "sock_alloc_send_pskb"], 4),
+    ],
+)
+def test_what_has_no_way_out_is_not_called_harmless(functions: list[str], order: int) -> None:
+    purpose = purpose_of(_frames(*functions), order)
+    assert purpose is None or purpose.harm != "none"
+
+
+@pytest.mark.parametrize(
+    ("functions", "name"),
+    [
+        # drivers/gpu/drm/amd: dm_ is the display manager there, the device mapper elsewhere.
+        (["dc_create_state", "dm_suspend", "amdgpu_device_suspend"], None),
+        # net/core/neighbour.c, net/ipv4/tcp_output.c and net/mac80211 probe a peer, not a device.
+        (["__alloc_skb", "arp_create", "arp_solicit", "neigh_probe", "neigh_timer_handler"], None),
+        (["tcp_stream_alloc_skb", "tcp_mtu_probe", "tcp_write_xmit"], "transmit"),
+        (["__alloc_skb", "ieee80211_build_probe_req"], None),
+        # What is set up is not yet read from or written to.
+        (["blk_mq_alloc_rqs", "blk_mq_alloc_tag_set", "nvme_probe", "local_pci_probe"], "device"),
+        (["ata_host_alloc", "ahci_init_one", "local_pci_probe", "really_probe"], "device"),
+        (["raid6_select_algo", "do_one_initcall"], "device"),
+        (["page_pool_create", "mlx5e_open_rq", "__dev_open"], "device"),
+        (["dm_submit_bio", "submit_bio_noacct"], "storage"),
+        (["blk_mq_submit_bio", "submit_bio"], "storage"),
+    ],
+)
+def test_a_name_alike_is_not_taken_for_another_purpose(functions: list[str], name: str | None) -> None:
+    purpose = purpose_of(_frames(*functions), 0)
+    assert (purpose.name if purpose else None) == name
+
+
 def test_one_page_has_no_smaller_request_to_fall_back_to() -> None:
     purpose = purpose_of(_frames("skb_page_frag_refill", "tcp_sendmsg_locked"), 0)
     assert purpose is None or purpose.name != "page-fragment"

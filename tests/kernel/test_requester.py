@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from keepsane.kernel.alloc_failure import AllocFailure
+from keepsane.kernel.requester import frames_of_request
 from tests.golden import events_of
 
 HEAD = "cat: page allocation failure: order:0, mode:0x20\n"
@@ -102,3 +103,25 @@ def test_32_bit_arm_prints_no_call_trace_line() -> None:
     )
 
     assert asked(HEAD + stack)[0] == "example_rx_refill"
+
+
+def test_what_an_interrupt_interrupted_has_no_part_in_the_request() -> None:
+    entered = " [<ffffffff813b06ea>] common_interrupt+0x13/0x13\n"
+    other = " [<ffffffff813b06eb>] btrfs_search_slot+0x13/0x113 [btrfs]\n"
+
+    event = failure(f"{HEAD}Call Trace:\n <IRQ> \n{ALLOCATOR}{DRIVER}{entered} <EOI> \n{other}{SYSCALL}")
+
+    assert frames_of_request(event.stacks)[-1].function == "example_poll"
+
+
+@pytest.mark.parametrize("above", [SYSCALL, " [<ffffffff810001e2>] do_one_initcall+0x41/0x1f0\n"])
+def test_a_driver_whose_function_is_named_like_an_allocator_asked(above: str) -> None:
+    driver = " [<ffffffffa00225b7>] example_alloc_ring+0x1d7/0x610 [example]\n"
+
+    assert asked(f"{HEAD}Call Trace:\n{ALLOCATOR}{driver}{above}")[0] == "example_alloc_ring"
+
+
+def test_an_allocator_in_a_module_asks_for_another_module() -> None:
+    pool = " [<ffffffffa0012345>] ttm_pool_alloc+0x1d7/0x610 [ttm]\n"
+
+    assert asked(f"{HEAD}Call Trace:\n{ALLOCATOR}{pool}{DRIVER}{SYSCALL}")[0] == "example_poll"

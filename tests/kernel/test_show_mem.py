@@ -257,3 +257,12 @@ def test_any_cut_inside_a_line(data: st.DataObject) -> None:
     info = parse_mem_info(records(NEW[:end].splitlines()))
 
     assert info is None or info.lacks
+
+
+def test_a_number_after_an_equals_sign_is_no_encoded_blank() -> None:
+    """`=20` is a blank of a mail only where it ends a line: x86 has huge pages of 2048 kB."""
+    pool = "Node 0 hugepages_total=2000 hugepages_free=20 hugepages_surp=0 hugepages_size=2048kB"
+
+    info = report(f"{OLD}{pool}\n")
+
+    assert info.hugepages == (HugePages(0, 2048, 2000, 20, 0),)

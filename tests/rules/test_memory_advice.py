@@ -70,6 +70,13 @@ def test_where_no_allowed_value_would_have_served_it_is_said() -> None:
     assert any("it would still not have been enough: an estimate" in one.text for one in advice_of(log))
 
 
+def test_what_is_not_enough_and_hardly_more_is_not_advised() -> None:
+    # A fiftieth of 2015908 kB is 40318 kB; 60 + 40000 kB are kept free already.
+    log = log_of("allocation-shortage")
+    large = re.sub(r"min:2816kB low:\d+kB high:\d+kB", "min:40000kB low:50000kB high:60000kB", log)
+    assert min_free(log) is not None and min_free(large) is None
+
+
 def test_a_margin_that_a_cpu_may_hold_back_is_called_barely() -> None:
     # DMA 3840 and DMA32 50430 pages, minima 33 and 422: 1820 kB. 3640 kB are 910 pages, of which DMA32 has
     # 910 * 50430 // 54270 = 845, and 845 - 422 - 105 = 318 must remain. Of 26 free pages 26 + 845 - 422 - 318
@@ -112,6 +119,19 @@ def test_a_scale_factor_that_is_set_is_never_lowered() -> None:
     # 500000 pages, low 704 + 20000: a gap of 400 ten-thousandths.
     log = log_of("allocation-shortage").replace("low:3520kB high:4224kB", "low:82816kB high:162816kB")
     assert not [one for one in commands(with_page_cache(log)) if "scale_factor" in one]
+
+
+def test_a_scale_factor_that_would_move_no_mark_is_not_advised() -> None:
+    # A quarter of min alone sets low 12000 kB above it; 50 ten-thousandths of 2000000 kB are 10000 kB.
+    log = with_page_cache(log_of("allocation-shortage"))
+    large = re.sub(r"min:2816kB low:\d+kB high:\d+kB", "min:48000kB low:60000kB high:72000kB", log)
+    assert large != log
+    assert not [one for one in commands(large) if "scale_factor" in one]
+
+
+def test_what_undoes_the_change_can_be_run_as_it_stands() -> None:
+    (advice,) = [one for one in advice_of(log_of("allocation-shortage")) if "min_free" in (one.command or "")]
+    assert advice.undo == "sysctl -w vm.min_free_kbytes=2876  # or what sysctl vm.min_free_kbytes said before"
 
 
 def test_kernels_before_4_6_have_no_scale_factor() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keepsane.memory.snapshot import Snapshot
@@ -57,6 +57,7 @@ def answered(state: MemoryState) -> Counter[str]:
     return names
 
 
+@settings(deadline=None)
 @given(samples())
 def test_no_numbers_make_a_rule_fail_and_each_answers_once(snapshots: tuple[Snapshot, ...]) -> None:
     state = state_of(snapshots)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -168,3 +166,107 @@ def test_a_file_in_tmpfs_is_not_blamed_on_the_process_that_was_killed() -> None:
     # The guest ran: dd if=/dev/zero of=/tmp/x bs=1M, with memory.max of 20M; dd itself has a buffer of 1 MB.
     assert found.title == "shared memory holds 95 % of 20 MB"
     assert "Killed was dd (pid 144), which held " in found.explanation
+
+
+@pytest.mark.parametrize(
+    ("group", "command"),
+    [
+        ("/a,b", "echo 25600K | sudo tee /sys/fs/cgroup/a,b/memory.max"),
+        ("/$(id) 'x", "echo 25600K | sudo tee '/sys/fs/cgroup/$(id) '\"'\"'x/memory.max'"),
+        ("/../../etc", None),
+        ("/a\u202eb", None),
+    ],
+)
+def test_the_limit_is_raised_of_no_other_group_than_the_one_named(group: str, command: str | None) -> None:
+    found = _found("oom-group-limit", "oom-cgroup-limit", (",oom_memcg=/small,", f",oom_memcg={group},"))
+
+    assert group in found.title
+    assert found.advice[0].command == command
+
+
+def test_a_group_whose_name_may_be_cut_is_not_named_by_it() -> None:
+    rest = ",task_memcg=/small,task=worker,pid=143,uid=0"
+
+    found = _found(
+        "oom-group-limit",
+        "oom-cgroup-limit",
+        ("oom_memcg=/small" + rest, "oom_memcg=/sm"),
+        (" for /small", ""),
+    )
+
+    assert "(not named)" in found.title
+    assert found.advice[0].command is None
+
+
+def test_a_limit_that_the_kernel_would_refuse_is_no_command() -> None:
+    """mm/memcontrol.c, mem_cgroup_resize_max(): -EINVAL above the limit of memory and swap together."""
+    both = "memory+swap: usage 20480kB, limit {}kB, failcnt 0"
+    swap = "swap: usage 0kB, limit 0kB, failcnt 0"
+
+    tight = _found("oom-group-limit", "oom-cgroup-limit", (swap, both.format(20480)))
+    wide = _found("oom-group-limit", "oom-cgroup-limit", (swap, both.format(40960)))
+
+    assert tight.advice[0].command is None
+    assert wide.advice[0].command is not None and "memory.limit_in_bytes" in wide.advice[0].command
+
+
+def test_a_limit_of_nothing_is_raised_by_something() -> None:
+    found = _found(
+        "oom-group-limit",
+        "oom-cgroup-limit",
+        ("memory: usage 20480kB, limit 20480kB", "memory: usage 0kB, limit 0kB"),
+    )
+    assert found.advice[0].command == "echo 1024K | sudo tee /sys/fs/cgroup/small/memory.max"
+
+
+@pytest.mark.parametrize("free", ["-245804", "999"])
+def test_swap_that_is_just_taken_away_holds_no_impossible_amount(free: str) -> None:
+    found = _found(
+        "oom-machine",
+        "oom-where-it-went",
+        ("Free swap  = 0kB", f"Free swap  = {free}kB"),
+        ("Total swap = 0kB", "Total swap = 100kB"),
+    )
+    assert "lie in swap" not in found.explanation
+
+
+POD_OF_2018 = """\
+java invoked oom-killer: gfp_mask=0x24000c0(GFP_KERNEL), order=0, oom_score_adj=968
+Task in /pod/java killed as a result of limit of /pod
+memory: usage 524288kB, limit 524288kB, failcnt 101
+memory+swap: usage 524288kB, limit 9007199254740988kB, failcnt 0
+Memory cgroup stats for /pod: cache:0KB rss:0KB shmem:0KB
+Memory cgroup stats for /pod/pause: cache:0KB rss:44KB shmem:0KB
+Memory cgroup stats for /pod/java: cache:100KB rss:520144KB shmem:0KB
+[ pid ]   uid  tgid total_vm      rss nr_ptes nr_pmds swapents oom_score_adj name
+[  143]     0   143   900000   130000     300       6        0           968 java
+Memory cgroup out of memory: Kill process 143 (java) score 1990 or sacrifice child
+Killed process 143 (java) total-vm:3600000kB, anon-rss:519000kB, file-rss:1000kB, shmem-rss:0kB
+"""
+
+
+def test_what_the_groups_below_hold_is_the_group_s_too() -> None:
+    found = [one for one in explain(POD_OF_2018, cache=False).findings if one.rule == "oom-where-it-went"]
+    # 520144 + 44 of 524288 kB
+    assert [one.title for one in found] == ["programs hold 99 % of 512 MB, first of all java: up to 509 MB"]
+
+
+def test_where_a_group_below_is_lost_nothing_is_said_to_be_in_no_counter() -> None:
+    lost = re.sub(r"Memory cgroup stats for /pod/java.*\n", "", POD_OF_2018)
+    assert "oom-where-it-went" not in [one.rule for one in explain(lost, cache=False).findings]
+
+
+def test_a_group_whose_name_has_colons_keeps_them_where_only_its_statistics_name_it() -> None:
+    rest = "oom_memcg=/small,task_memcg=/small,task=worker,pid=143,uid=0"
+
+    found = _found(
+        "oom-group-limit", "oom-cgroup-limit", (rest, ""), ("for /small:", "for /pod.slice:cri:1:")
+    )
+
+    assert "the control group /pod.slice:cri:1 used up" in found.title
+
+
+def test_parts_that_exceed_the_whole_are_no_account_of_it() -> None:
+    smaller = ("memory: usage 20480kB", "memory: usage 8000kB")
+    assert _judged("oom-group-limit", "oom-where-it-went") is not None
+    assert _judged("oom-group-limit", "oom-where-it-went", smaller) is None

@@ -22,7 +22,8 @@ from keepsane.kernel.gfp import Gfp, candidates, decode, gfp_in, mask_of, table_
 from keepsane.kernel.gfp_words import MEANING, asked_in_words, reach_in_words, shape_in_words
 from keepsane.render.paint import Paint, plain, terminal
 
-_MASK = re.compile(r"0[xX][0-9a-fA-F]{1,8}|\d{1,10}")
+_MASK = re.compile(r"0[xX][0-9a-fA-F]{1,16}")
+_BARE = re.compile(r"[0-9a-fA-F]{1,16}")
 _NAMES = re.compile(r"[A-Z0-9_x|]{1,500}")
 _SHOWN = 4
 
@@ -51,11 +52,14 @@ def _meant(said: str, release: str | None) -> tuple[Gfp, ...]:
     version = version_of(release) if release else None
     if release and version is None:
         raise InputError(f"--kernel {release} is no version; give one as uname -r says it, such as 6.1.0")
-    if _MASK.fullmatch(said):
-        mask = int(said, 0) if said[:2].lower() == "0x" else int(said)
+    said = said.replace(" ", "").removeprefix("(").removesuffix(")")
+    if _MASK.fullmatch(said) or said == "0":
+        mask = int(said, 16)
         if mask >= 1 << 32:
             raise InputError(f"{said} has more than 32 bits; give the mask of one request, like 0xcc0")
         return (decode(mask, release=release),) if release else candidates(mask)
+    if _BARE.fullmatch(said):
+        raise InputError(f"{said} could be read in two ways; a mask is written as 0x{said}")
     if not _NAMES.fullmatch(said):
         raise InputError(f"{said!r} is neither a mask like 0xcc0 nor names like 'GFP_KERNEL|__GFP_ZERO'")
     return _named(said, release)

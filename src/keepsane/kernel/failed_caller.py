@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from keepsane.kernel.alloc_failure import AllocFailure
 from keepsane.kernel.purpose import Purpose, gives_up_lightly, purpose_of
+from keepsane.kernel.requester import frames_of_request
 
 
 def purpose(event: AllocFailure) -> Purpose | None:
-    """Say what the memory was wanted for, by the confirmed frames of the report."""
-    frames = [frame for stack in event.stacks for frame in stack.frames if frame.reliable and frame.function]
-    return purpose_of(frames, event.order)
+    """Say what the memory was wanted for, by the confirmed frames of the request."""
+    return None if event.requester is None else purpose_of(frames_of_request(event.stacks), event.order)
 
 
 def is_harmless(event: AllocFailure) -> bool:

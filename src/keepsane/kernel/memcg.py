@@ -16,6 +16,7 @@ memory_stat_format(); before 5.0 mem_cgroup_print_oom_info().
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 from keepsane.kernel.mem_info import CgroupAmount, CgroupUsage
@@ -63,6 +64,8 @@ def parse_cgroup_amounts(records: Iterable[LogRecord]) -> tuple[CgroupAmount, ..
     """
     Read the statistics of the first group printed; those of the groups below it are passed over.
 
+    Where each group has a line, none of them counts the groups below: all lines are added up.
+
     Accepted format:
         anon 20377600
         cache:12KB rss:20468KB rss_huge:0KB
@@ -70,16 +73,17 @@ def parse_cgroup_amounts(records: Iterable[LogRecord]) -> tuple[CgroupAmount, ..
     Sizes are in bytes.
     """
     amounts: list[CgroupAmount] = []
+    lines: Counter[str] = Counter()
     inside = False
     for record in records:
         if not inside and "emory cgroup stats" not in record.text:
             continue
         text = plain_line(record.text)
         if head := _STATS.match(text):
-            if inside:
+            if inside and not lines:
                 break
             inside = True
-            amounts += [CgroupAmount(name, int(kib) * 1024) for name, kib in _OLD_STAT.findall(head["rest"])]
-        elif inside and (stat := _STAT.match(text)) and len(amounts) < MAX_AMOUNTS:
+            lines.update({name: int(kib) * 1024 for name, kib in _OLD_STAT.findall(head["rest"])})
+        elif inside and not lines and (stat := _STAT.match(text)) and len(amounts) < MAX_AMOUNTS:
             amounts.append(CgroupAmount(stat["name"], int(stat["value"])))
-    return tuple(amounts)
+    return tuple(amounts) or tuple(CgroupAmount(name, size) for name, size in lines.items())[:MAX_AMOUNTS]

@@ -51,6 +51,8 @@ def cgroup_parts(usage_kibibytes: int, amounts: Iterable[CgroupAmount]) -> tuple
         return ()
     parts = sorted((part for part in found if part.kibibytes > 0), key=lambda part: -part.kibibytes)
     rest = usage_kibibytes - sum(part.kibibytes for part in parts)
+    if "anon" not in stat and 2 * rest > usage_kibibytes:
+        return ()  # The lines of groups below it may be lost: each counts its own alone.
     what = "the kernel's for it, groups below it and others that no counter names"
     return (*parts, Part(REST, rest, what)) if rest > 0 else tuple(parts)
 

@@ -30,7 +30,8 @@ QUOTED = r"[>\s|]{0,48}(?:\.{3} )?\s{0,16}"
 _QUOTED = re.compile(QUOTED)
 _MARKS = re.compile(r"^(?:> ?){1,8}")
 _SOFT_BREAK = re.compile(r"^.{50,80}[^\s=]=$")
-_ESCAPED = re.compile(r"=(?:20|3D|09)|#012")
+# Mail programs encode a blank only at the end of a line: hugepages_size=2048kB is a number.
+_ESCAPED = re.compile(r"=(?:20|09)(?=\s*$)|=3D|#012")
 _PLAIN = {"=20": " ", "=3D": "=", "=09": " ", "#012": " "}
 _COUNTERS = re.compile(
     r"[a-z_]{2,32}(?:\((?:anon|file)\))?: ?\d{1,15}[kK]B|pages_scanned:\d|all_unreclaimable\?|(?:yes|no)\s*$"

@@ -85,11 +85,12 @@ HEAD = re.compile(
 _SUMMARY = re.compile(r"oom-kill:constraint=(?P<constraint>\w{1,40})(?P<rest>,.{0,2000})?")
 _LIMIT = re.compile(
     r"Task in (?P<task>\S{1,255}) killed as a result of limit of (?P<group>\S{1,255})"
-    r"|Memory cgroup stats for (?P<stats>/[^\s:]{0,255})"
+    r"|Memory cgroup stats for (?P<stats>/\S{0,255}?):(?:\s|$)"
 )
 _SCOPE = re.compile(r"oom-kill:|ut of [Mm]emory|Task in|cgroup stats")
-_MEMCG = re.compile(r",oom_memcg=(?P<group>[^,]{1,255})")
-_TASK_MEMCG = re.compile(r",task_memcg=(?P<group>[^,]{1,255})")
+# A name may hold commas; one without what follows it may be cut.
+_MEMCG = re.compile(r",oom_memcg=(?P<group>.{1,255}?),task_memcg=")
+_TASK_MEMCG = re.compile(r",task_memcg=(?P<group>.{1,255}?),task=")
 _ALLOCATION = re.compile(r"warn_alloc")
 _OOM = re.compile(r"dump_header|oom_kill|out_of_memory|select_bad_process")
 _OWN = re.compile(

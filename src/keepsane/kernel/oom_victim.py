@@ -28,7 +28,7 @@ KILLED = re.compile(
     QUOTED
     + r"(?:(?:Out of [Mm]emory(?: \([^)]{1,60}\))?|Memory cgroup out of memory|oom-kill): ?)?"
     + r"(?P<verb>[Kk]ill(?:ed)?) process (?P<pid>\d{1,10})(?:, UID (?P<old_uid>\d{1,10}),)? "
-    + r"\((?P<comm>.{1,32}?)\)"
+    + r"\((?P<comm>.{1,32}?)\)(?!\))"  # the name may end in one itself: ((sd-pam))
     + r"(?:,? score (?P<score>\d{1,10})|(?P<sizes> (?:total-vm|vsz):.{0,300}))?"
 )
 _MORE = re.compile(r"(?:anon-rss|file-rss|shmem-rss|UID|pgtables|oom_score_adj):-?\d")

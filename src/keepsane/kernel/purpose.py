@@ -50,14 +50,15 @@ class _Row(NamedTuple):
 _ROWS = (
     _Row(
         "mempool",
-        Names("mempool_alloc*"),
+        # Not the pool's own allocators: filling a new pool calls mempool_alloc_slab() too.
+        Names("mempool_alloc mempool_alloc_noprof"),
         "the first try of a mempool",
         "the pool's own reserve serves, and if that is used up, it waits",
         "none",
     ),
     _Row(
         "security-cache",
-        Names("avc_(alloc_node|compute_av|has_perm)* audit_buffer_alloc audit_log_start"),
+        Names("avc_(alloc_node|compute_av|has_perm)*"),
         "an entry of a cache that only saves time",
         "the decision is computed again next time",
         "none",
@@ -80,7 +81,8 @@ _ROWS = (
     ),
     _Row(
         "page-fragment",
-        Names("skb_page_frag_refill sk_page_frag_refill page_frag_(alloc|refill)* alloc_skb_with_frags"),
+        # Not alloc_skb_with_frags(): it tries large blocks in silence, and reports only the head of a packet.
+        Names("skb_page_frag_refill sk_page_frag_refill page_frag_(alloc|refill)*"),
         "a large block to cut network buffers from",
         "single pages are used instead",
         "none",
@@ -104,8 +106,10 @@ _ROWS = (
     _Row(
         "storage",
         Names(
-            "submit_bio* bio_alloc* blk_mq_* scsi_queue_rq nvme_queue_rq virtio_queue_rq dm_* md_* raid* "
-            "bcache_* nbd_* drbd_* zram_* ata_* megasas_* mpt3sas_* swap_writepage* writeback_*"
+            "submit_bio* bio_alloc* blk_mq_(dispatch|submit|make|run|sched_insert|flush|try_issue|end)* "
+            "scsi_queue_rq nvme_queue_rq virtio_queue_rq dm_(submit_bio|make_request|mq_queue_rq|wq_work) "
+            "md_(make_request|submit_bio|handle_request|do_sync|thread) ata_(qc_issue|scsi_queuecmd) "
+            "swap_writepage* writeback_*"
         ),
         "reading from or writing to storage",
         "I/O waits or fails; a write that fails is lost data",
@@ -116,7 +120,7 @@ _ROWS = (
         Names(
             "net_rx_action napi_poll* process_backlog *napi_alloc_* *_alloc_rx_* *rx_refill* *refill_rx* "
             "*rx_poll* *rx_submit* netif_receive_skb* *_receive_skb netdev_alloc_* dev_alloc_skb "
-            "page_pool_* *_rx_complete *clean_rx_*"
+            "page_pool_(alloc|dev_alloc|refill)* *_rx_complete *clean_rx_*"
         ),
         "a buffer for packets that arrive",
         "packets are dropped; protocols with acknowledgement send them again",
@@ -144,7 +148,8 @@ _ROWS = (
     _Row(
         "device",
         Names(
-            "really_probe *_probe driver_probe_device *_probe_device *_probe_interface dev_open "
+            "really_probe (local_pci|pci_device|platform|platform_drv)_probe driver_probe_device "
+            "*_probe_device *_probe_interface dev_open "
             "dev_change_flags request_firmware* firmware_request_* do_init_module load_module *_ndo_open "
             "*_hw_init *_open_device do_one_initcall"
         ),

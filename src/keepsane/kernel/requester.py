@@ -10,7 +10,7 @@ Who asked for the memory: the first frame beyond the allocator, and whether it w
 from __future__ import annotations
 
 import re
-from itertools import dropwhile
+from itertools import dropwhile, takewhile
 
 from keepsane.kernel.block import Block
 from keepsane.kernel.machinery import REPORTING
@@ -53,15 +53,33 @@ def requester(block: Block) -> Frame | None:
     frames = _from_allocation([one for stack in _stacks(block) for one in stack.frames if one.function])
     frames = [frame for frame in frames if frame.reliable] or frames
     beyond = [frame for frame in frames if not _passed_over(frame.function or "")]
+    # A driver's function may be named like an allocator: what lies above the kernel's own frame is it then.
+    named = [frame for frame in frames[: frames.index(beyond[0])] if frame.module] if beyond else []
+    if named and not beyond[0].module:
+        return named[-1]
     return next(
         (frame for frame in beyond if not _BUFFERS.match(frame.function or "")), next(iter(beyond), None)
     )
 
 
+def frames_of_request(stacks: tuple[Stack, ...]) -> tuple[Frame, ...]:
+    """
+    Give the reliable frames of a request, from the allocator outwards.
+
+    An interrupt ends them: what it interrupted asked for nothing.
+    """
+    frames = _from_allocation([one for stack in _through(stacks) for one in stack.frames if one.function])
+    own = takewhile(lambda frame: not _INTERRUPT.match(frame.function or ""), frames)
+    return tuple(frame for frame in own if frame.reliable)
+
+
 def _stacks(block: Block) -> tuple[Stack, ...]:
+    return _through(block.body.stacks)
+
+
+def _through(stacks: tuple[Stack, ...]) -> tuple[Stack, ...]:
     """Give the stacks that pass through the allocator: another CPU's report may stand between them."""
-    through = tuple(stack for stack in block.body.stacks if any(map(_is_allocation, stack.frames)))
-    return through or block.body.stacks
+    return tuple(stack for stack in stacks if any(map(_is_allocation, stack.frames))) or stacks
 
 
 def _from_allocation(frames: list[Frame]) -> list[Frame]:

@@ -80,6 +80,8 @@ def what_if(
     share = None
     if min_free_kibibytes is not None:
         share = (min_free_kibibytes * 1024 // mem_info.page_bytes, shared)
+    if share is not None and share[0] >= shared:
+        return WhatIf(why="the zones do not have so much memory")
     scaled = request.version is None or request.version >= SCALED_SINCE
     zones = tuple(
         _with_marks(zone, share, watermark_scale_factor if scaled else None, scaled)
@@ -98,6 +100,8 @@ def what_if(
 
 def _with_marks(zone: Zone, share: tuple[int, int] | None, scale: int | None, scaled: bool) -> Zone:
     """Set a zone's watermarks; `share` is (pages to share out, pages of the zones that share)."""
+    if share is None and scale is None:
+        return zone
     managed = zone.managed_pages or 0
     old_min = zone.min_pages - boost_pages(zone)
     part = old_min if share is None else share[0] * managed // share[1]
@@ -105,7 +109,9 @@ def _with_marks(zone: Zone, share: tuple[int, int] | None, scale: int | None, sc
     gap = max(part // 4, least)
     # The boost comes of blocks of mixed migrate types, whatever the settings.
     new_min = (old_min if _is_clamped(zone) else part) + boost_pages(zone)
-    return replace(zone, min_pages=new_min, low_pages=new_min + gap, high_pages=new_min + 2 * gap)
+    # Before 4.6 half of min, rounded on its own.
+    twice = 2 * gap if scaled else part // 2
+    return replace(zone, min_pages=new_min, low_pages=new_min + gap, high_pages=new_min + twice)
 
 
 def _least_gap(zone: Zone, old_min: int, scaled: bool) -> int:

@@ -21,6 +21,8 @@ from keepsane.model import Advice
 MOST_OF_MEMORY = 50
 """One fiftieth of memory is the most that is advised to be kept free."""
 _FURTHEST_SCALE_FACTOR = 300
+_WORTH_A_CHANGE = 4
+"""What would not have been enough is not advised where it is less than this part more."""
 _ONLY_READS = "nothing is changed"
 _PROACTIVE_SINCE = (5, 9)
 _LOW_ZONES = ("DMA", "DMA32")
@@ -42,14 +44,14 @@ def raise_min_free(event: AllocFailure) -> Advice | None:
     most = whole // MOST_OF_MEMORY
     wanted = next((one for one in _doublings(now, most) if _would_pass(event, one)), None)
     value = wanted or min(max(2 * now, whole // 500), most)
-    if value <= now:
+    if value <= now + (0 if wanted else now // _WORTH_A_CHANGE):
         return None
     return Advice(
         text=f"{_when(event)}keep more memory free for requests that cannot wait: vm.min_free_kbytes from "
         f"about {now} to {value}{_effect(event, value)}"
         + _KEEP.format(name="vm.min_free_kbytes", value=value),
         command=f"sysctl -w vm.min_free_kbytes={value}",
-        undo=f"sysctl -w vm.min_free_kbytes={now} (read it before: sysctl vm.min_free_kbytes)",
+        undo=f"sysctl -w vm.min_free_kbytes={now}  # or what sysctl vm.min_free_kbytes said before",
         verify="no further `page allocation failure` in the log; `min` in /proc/zoneinfo has grown",
         risk=f"{(value - now) / 1024:.0f} MB less for programs and page cache; far too large a value makes "
         "the OOM killer come early",
@@ -125,7 +127,7 @@ def wake_kswapd_earlier(event: AllocFailure) -> Advice | None:
         return None
     now = _scale_factor(event)
     value = min(max(5 * now, 50), _FURTHEST_SCALE_FACTOR)
-    if value <= now:
+    if value <= now or not _widens(event, value):
         return None
     name = "vm.watermark_scale_factor"
     return Advice(
@@ -146,6 +148,14 @@ def _scale_factor(event: AllocFailure) -> int:
         return DEFAULT_SCALE_FACTOR
     gap, least = decides.low_pages - decides.min_pages, (decides.min_pages - boost_pages(decides)) // 4
     return round(gap * 10000 / decides.managed_pages) if gap > least else DEFAULT_SCALE_FACTOR
+
+
+def _widens(event: AllocFailure, scale_factor: int) -> bool:
+    """Tell whether the marks lie further apart then: a large min alone may set them further apart still."""
+    decides = event.ledger.zone.zone if event.ledger and event.ledger.zone else None
+    if decides is None or not decides.managed_pages:
+        return True
+    return decides.managed_pages * scale_factor // 10000 > decides.low_pages - decides.min_pages
 
 
 def _can_reclaim(memory: MemInfo) -> bool:

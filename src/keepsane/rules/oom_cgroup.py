@@ -77,8 +77,10 @@ def _is_full(one: CgroupUsage, event: OomKill) -> bool:
 
 def _below(event: OomKill) -> str:
     memory = next((one for one in event.cgroup_usage if one.name == "memory"), None)
-    if memory is None or memory.limit_kibibytes is None:
+    if memory is None:
         return "the line with the group's usage and limit is missing"
+    if memory.limit_kibibytes is None:
+        return "the group has no limit by what was printed"
     return (
         f"when it was printed the group used {memory.usage_kibibytes} kB, less than the "
         f"{memory.limit_kibibytes} kB it may: what was freed before does not show"
@@ -109,12 +111,15 @@ def _all_killed(event: OomKill) -> str:
 
 def _raise(event: OomKill, full: CgroupUsage, limit: int) -> Iterator[Advice]:
     """Advise a limit that is a quarter higher; the file differs between the two kinds of groups."""
-    more = -(-limit // 4 // _MEBIBYTE) * _MEBIBYTE
+    more = max(-(-limit // 4 // _MEBIBYTE), 1) * _MEBIBYTE
     names = {one.name for one in event.cgroup_usage}
     old = bool(names & {"memory+swap", "kmem"})
     where = f"/sys/fs/cgroup/memory{event.cgroup}" if old else f"/sys/fs/cgroup{event.cgroup}"
     file = shell_quote(f"{where}/{'memory.limit_in_bytes' if old else 'memory.max'}")
-    known = event.cgroup is not None and full.name == "memory" and (old or "swap" in names)
+    # The kernel refuses a limit above that of memory and swap together.
+    both = next((one.limit_kibibytes for one in event.cgroup_usage if one.name == "memory+swap"), None)
+    fits = full.name == "memory" and (both is None or limit + more <= both)
+    known = _is_path(event.cgroup) and fits and (old or "swap" in names)
     yield Advice(
         text=f"if its work needs more, raise the limit from {limit} kB to {limit + more} kB, a quarter more; "
         "to keep it, set it where the group comes from: MemoryMax= of its unit, --memory of its container, "
@@ -126,3 +131,10 @@ def _raise(event: OomKill, full: CgroupUsage, limit: int) -> Iterator[Advice]:
         + " stays as it is",
         risk=f"the machine must have {size_words(more)} more to give, else it runs out itself",
     )
+
+
+def _is_path(group: str | None) -> bool:
+    """Tell whether a group's name leads to its directory, and can be shown as it is."""
+    if group is None:
+        return False
+    return group.startswith("/") and ".." not in group.split("/") and group.isprintable()

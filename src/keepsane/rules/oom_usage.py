@@ -19,6 +19,8 @@ from keepsane.rules.oom_holders import holders_of, killed_words, programs_words,
 from keepsane.rules.quote import quote, quote_head
 
 _SHOWN_CACHES = 3
+_MOST_OVER = 1.1
+"""Counters are read one after another, so parts may exceed the whole a little; more is no reading of it."""
 _LINES = {
     mem_usage.PROGRAMS: (
         (
@@ -26,13 +28,15 @@ _LINES = {
             "programs: active_anon + inactive_anon + isolated_anon - shmem, in pages",
         ),
         (r"^\s*anon \d", "programs, in bytes"),
-        (r"(?<![a-z_])rss[: ]\d", "programs"),
+        (r"(?<![a-z_])rss:[1-9]", "programs; the groups below it are added"),
+        (r"(?<![a-z_])rss \d", "programs, in bytes"),
     ),
     mem_usage.SHARED: ((r"shmem:\d+ ", "in pages"), (r"^\s*shmem \d", "in bytes"), (r"shmem:\d+KB", "")),
     mem_usage.CACHE: (
         (r"active_file:\d+ inactive_file", "page cache, in pages"),
         (r"^\s*file \d", "page cache and shmem, in bytes"),
-        (r"(?<![a-z_])cache[: ]\d", "page cache and shmem"),
+        (r"(?<![a-z_])cache:[1-9]", "page cache and shmem; the groups below it are added"),
+        (r"(?<![a-z_])cache \d", "page cache and shmem, in bytes"),
     ),
     mem_usage.SLAB: ((r"slab_reclaimable:\d+ ", "in pages"), (r"^\s*slab_reclaimable \d", "in bytes")),
     mem_usage.FIXED_SLAB: (
@@ -75,6 +79,10 @@ def oom_where_it_went(
     if not parts or (event.memory is not None and "left out" in event.memory.lacks):
         yield CannotTell(_missing(event))
         return
+    printed = _printed_kibibytes(event)
+    if printed is not None and sum(part.kibibytes for part in parts) > _MOST_OVER * printed:
+        yield CannotTell(f"the parts add up to more than the {size_words(printed)} that there were to use")
+        return
     whole = sum(part.kibibytes for part in parts)
     largest = max(parts, key=lambda part: part.kibibytes)
     if largest.name == mem_usage.FREE:
@@ -96,6 +104,14 @@ def oom_where_it_went(
         references=("mm/show_mem.c, __show_mem()", "Documentation/filesystems/proc.rst"),
         shares=_shares(parts, most_shown),
     )
+
+
+def _printed_kibibytes(event: OomKill) -> int | None:
+    """Give what the report says there was to use: the group's usage, or the pages that the kernel manages."""
+    if cause(event) == "cgroup":
+        return next((one.usage_kibibytes for one in event.cgroup_usage if one.name == "memory"), None)
+    pages = mem_usage.managed_pages(event.memory) if event.memory else None
+    return None if pages is None or event.memory is None else pages * event.memory.page_bytes // 1024
 
 
 def _parts(event: OomKill) -> tuple[Part, ...]:
@@ -162,7 +178,9 @@ def _more(event: OomKill, big: list[Part], largest: Part) -> Iterator[str]:
     swap = event.memory
     if swap and swap.swap_total_kibibytes and swap.swap_free_kibibytes is not None:
         used = swap.swap_total_kibibytes - swap.swap_free_kibibytes
-        yield f"Beyond that {size_words(used)} lie in swap."
+        # While swap is taken away less than nothing is free.
+        if 0 < used <= swap.swap_total_kibibytes:
+            yield f"Beyond that {size_words(used)} lie in swap."
 
 
 def _quote(event: OomKill, name: str) -> Evidence | None:
