@@ -139,6 +139,7 @@ def _members(tar: tarfile.TarFile, wanted: Wanted) -> Iterator[Member]:
     seen = 0
     while (info := tar.next()) is not None:
         tar.members.clear()  # type: ignore[attr-defined]  # tarfile keeps every header it met
+        tar.pax_headers = {}  # and every name that a global header sets
         seen += 1
         if seen > MAX_MEMBERS:
             raise tarfile.ReadError(f"it has more than {MAX_MEMBERS} members")
