@@ -193,7 +193,9 @@ def state_of(snapshots: Iterable[Snapshot]) -> MemoryState | None:
         return None
     first, last = samples[0], samples[-1]
     machine, again = machine_of(first.snapshot), machine_of(last.snapshot)
-    interval = _interval(first, last, rebooted=_differ(machine.boot_id, again.boot_id))
+    # A sosreport has no boot id, and no machine changes its kernel without a restart.
+    rebooted = _differ(machine.boot_id, again.boot_id) or _differ(machine.release, again.release)
+    interval = _interval(first, last, rebooted=rebooted)
     return MemoryState(
         machine=machine,
         container=container_of(first.snapshot),
