@@ -31,7 +31,7 @@ def _harms(state: MemoryState) -> Iterator[str]:
     if stalled is not None and stalled >= STALLED_PERCENT:
         yield f"tasks waited for memory {stalled:.0f} % of the time"
     if killed:
-        yield f"{killed} processes were killed for want of memory"
+        yield f"{killed} process{'es were' if killed > 1 else ' was'} killed for want of memory"
     if available is not None and available < AVAILABLE_PERCENT:
         yield f"only {available:.1f} % of memory is available"
 

@@ -75,7 +75,7 @@ def node_imbalance(
         else "a node is full, and its tasks take memory from another",
         evidence=(*_of_zones(state, found), *_of_placement(state, found)),
         explanation=f"{said}{moved}."
-        + (" What reclaims is kept on its node, by a policy of its own (numactl, mbind)." if held else ""),
+        + (f" What reclaims is kept on its node, by {_what_binds(state)}." if held else ""),
         advice=(_interleave(found),) if held else (),
         references=_REFERENCES,
     )
@@ -106,6 +106,11 @@ def _by_another(state: MemoryState, found: Imbalance, said: str) -> CannotTell |
     if state.first.cgroups and not knows_bindings(state):
         return CannotTell(f"{said}; cpuset.mems.effective of no control group was read")
     return None
+
+
+def _what_binds(state: MemoryState) -> str:
+    policy = "a policy of its own (numactl, mbind)"
+    return policy if knows_bindings(state) else f"{policy} or a cpuset: none of version 1 is read"
 
 
 def _foreign_percent(state: MemoryState, found: Imbalance) -> float | None:
