@@ -101,6 +101,10 @@ def _by_another(state: MemoryState, found: Imbalance, said: str) -> CannotTell |
         return CannotTell(f"{said}; {MODE} was not read, and may be what does it")
     if mode:
         return Clear(f"{said}, and {MODE} is {mode}: the rules of zone reclaim judge that")
+    if any(map(state.delta, ("pgdemote_kswapd", "pgdemote_direct"))):
+        return Clear(
+            f"{said}, and pages move from there to slower memory (pgdemote_*), as tiers are meant to"
+        )
     if found.full.boost_pages:
         return Clear(f"{said}, which a watermark boost of {found.full.boost_pages} pages explains")
     if state.first.cgroups and not knows_bindings(state):
