@@ -201,3 +201,20 @@ def test_a_containers_total_is_not_set_against_the_hosts_amounts(slug: str) -> N
     state = state_of([Snapshot(files={**files, "proc/mounts": mounts}) for files in case(slug).samples])
     assert state is not None
     assert slug not in {one.rule for one in run((state,)) if isinstance(one, Finding)}
+
+
+def test_where_much_is_available_it_is_not_told_to_keep_less_free() -> None:
+    """MemAvailable leaves out what is kept free: who waits with half of memory available lacks no page."""
+    available = "MemAvailable:    1000000 kB"
+    large = case("min-free-too-large")
+    samples = [
+        {
+            path: text.replace("MemAvailable:     200000 kB", available) if path == "proc/meminfo" else text
+            for path, text in files.items()
+        }
+        for files in large.samples
+    ]
+    assert available in samples[-1]["proc/meminfo"]
+    state = state_of([Snapshot(files=files) for files in samples])
+    assert state is not None
+    assert "min-free-too-large" not in {one.rule for one in run((state,)) if isinstance(one, Finding)}
