@@ -63,3 +63,12 @@ def test_a_body_with_other_bytes_inside_is_refused_or_read(data: st.DataObject) 
         chunk.snapshots(range(len(chunk)))
     except ValueError:
         pass
+
+
+def test_a_small_body_that_becomes_huge_is_refused() -> None:
+    # 600 times 1 MB are more than the 512 MB that texts may have together; the body keeps the text once.
+    text = "\0" + "A" * (1 << 20)
+    body = pack_chunk([Snapshot(files={"proc/meminfo": text})] * 600)
+    assert len(body) < 1000
+    with pytest.raises(ValueError, match="too large"):
+        unpack_chunk(body)

@@ -61,7 +61,7 @@ def test_over_a_reboot_there_are_no_rates(first: Snapshot, last: Snapshot) -> No
     found = state(first, last)
 
     assert (found.interval_seconds, found.delta("pgfault"), found.rate("pgfault")) == (None, None, None)
-    assert found.notes == ("the machine was restarted between the samples, or they are of two machines",)
+    assert found.notes[0] == "left out: 1 from before a restart, or of another machine or kernel"
 
 
 def test_a_counter_that_went_backwards_has_no_rate() -> None:
@@ -142,11 +142,15 @@ def test_how_long_tasks_stood_still() -> None:
     assert state(first, last).stalled_percent("io", "some") is None
 
 
-def test_two_kernels_are_noted() -> None:
+def test_of_two_kernels_the_later_is_judged() -> None:
     release = "proc/sys/kernel/osrelease"
     first, last = (Snapshot(files={"proc/uptime": f"{n}.00 1.00\n", release: f"6.{n}\n"}) for n in (1, 2))
 
-    assert state(first, last).notes == ("the samples are of two kernels: 6.1 and 6.2",)
+    found = state(first, last)
+
+    assert found.machine.release == "6.2" and found.samples[0].uptime_seconds == 2.0
+    assert found.notes[0] == "left out: 1 from before a restart, or of another machine or kernel"
+    assert found.interval_seconds is None
 
 
 def test_a_file_that_was_slow_is_noted() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from keepsane.memory.state import MemoryState
+from keepsane.memory.snapshot import Snapshot
+from keepsane.memory.state import MemoryState, state_of
 from keepsane.model import Finding
 from keepsane.rules import run
 from tests.memory_case import CASES, MemoryCase, read_memory_case
@@ -196,3 +197,37 @@ def test_the_caches_that_grow_are_named() -> None:
     found = finding(case("slab-growth").state(), "slab-growth")
     assert "kmalloc-256" in found.explanation
     assert "dentry" not in found.explanation
+
+
+def test_the_strictest_reserve_of_low_memory_is_not_loosened() -> None:
+    """lowmem_reserve_ratio 1 keeps as much as there is above; 256 would keep a 256th of it."""
+    exhausted = case("dma32-exhausted")
+    path = "proc/sys/vm/lowmem_reserve_ratio"
+    samples = [Snapshot(files={**files, path: "256 1 32 0 0\n"}) for files in exhausted.samples]
+    advice = finding(state_of(samples), "dma32-exhausted").advice
+    assert [one.command for one in advice] == [None]
+
+
+@pytest.mark.parametrize("slug", ["cma-hoard", "hugepage-hoard", "pgtable-bloat", "slab-growth"])
+def test_a_containers_total_is_not_set_against_the_hosts_amounts(slug: str) -> None:
+    mounts = "lxcfs /proc/meminfo fuse.lxcfs rw,nosuid,nodev,relatime 0 0\n"
+    state = state_of([Snapshot(files={**files, "proc/mounts": mounts}) for files in case(slug).samples])
+    assert state is not None
+    assert slug not in {one.rule for one in run((state,)) if isinstance(one, Finding)}
+
+
+def test_where_much_is_available_it_is_not_told_to_keep_less_free() -> None:
+    """MemAvailable leaves out what is kept free: who waits with half of memory available lacks no page."""
+    available = "MemAvailable:    1000000 kB"
+    large = case("min-free-too-large")
+    samples = [
+        {
+            path: text.replace("MemAvailable:     200000 kB", available) if path == "proc/meminfo" else text
+            for path, text in files.items()
+        }
+        for files in large.samples
+    ]
+    assert available in samples[-1]["proc/meminfo"]
+    state = state_of([Snapshot(files=files) for files in samples])
+    assert state is not None
+    assert "min-free-too-large" not in {one.rule for one in run((state,)) if isinstance(one, Finding)}

@@ -80,7 +80,11 @@ def _regular(path: Path, inside: str) -> Member | None:
     with os.fdopen(file, "rb") as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             return None
-        return _member(inside, stream.read(MAX_FILE_BYTES + 1))
+        try:
+            data = stream.read(MAX_FILE_BYTES + 1)
+        except OSError:  # what looks like a file may be the kernel's, which has errors of its own
+            return Member(inside, None, "unreadable")
+        return _member(inside, data)
 
 
 def _member(path: str, data: bytes) -> Member:
@@ -139,6 +143,7 @@ def _members(tar: tarfile.TarFile, wanted: Wanted) -> Iterator[Member]:
     seen = 0
     while (info := tar.next()) is not None:
         tar.members.clear()  # type: ignore[attr-defined]  # tarfile keeps every header it met
+        tar.pax_headers = {}  # and every name that a global header sets
         seen += 1
         if seen > MAX_MEMBERS:
             raise tarfile.ReadError(f"it has more than {MAX_MEMBERS} members")

@@ -219,7 +219,7 @@ def unpack_chunk(body: bytes) -> Chunk:
 def _chunk(missing: Any, damage: Any, heads: Any, data: memoryview) -> Chunk:
     if not len(missing) == len(damage) <= MAX_SAMPLES:
         raise ValueError("its samples do not match")
-    tracks, at = {}, 0
+    tracks, at, texts_bytes = {}, 0, 0
     for path, shapes in heads:
         which = struct.unpack_from(f"<{len(missing)}H", data, at)
         at += 2 * len(missing)
@@ -232,6 +232,9 @@ def _chunk(missing: Any, damage: Any, heads: Any, data: memoryview) -> Chunk:
             found.append(_shape(skeleton, samples, firsts, codes, data[at : at + size]))
             at += size
         tracks[str(path)] = Track(which=which, shapes=tuple(found))
+        texts_bytes += sum(len(shape.skeleton) * shape.samples for shape in found)
+        if texts_bytes > MAX_TEXT_BYTES:  # a skeleton that is kept once may come back thousands of times
+            raise ValueError("the samples are too large")
     gone = tuple(tuple(_missing(*one) for one in each) for each in missing)
     size = len(data) + sum(len(shape.skeleton) for track in tracks.values() for shape in track.shapes)
     return Chunk(missing=gone, damage=tuple(map(str, damage)), tracks=tracks, unpacked_bytes=size)

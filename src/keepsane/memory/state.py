@@ -70,7 +70,7 @@ class MemoryState:
     """
     A machine, and its memory from `first` to `last`; both are the same sample where there is only one.
 
-    `interval_seconds` is None for a single sample and where the machine was restarted between. `between` are
+    `interval_seconds` is None for a single sample: those from before a restart are left out. `between` are
     the samples in between, most of them with the cheap files only. `klog` is the kernel log.
     `notes` say in words what a reader of the numbers must know.
     """
@@ -186,14 +186,17 @@ def state_of(snapshots: Iterable[Snapshot]) -> MemoryState | None:
     """
     Put samples together, in the order of time; None where there is not one.
 
-    The facts about the machine and the process are those of the first sample.
+    Samples from before a restart, or of another machine, are left out and counted in the notes: the settings
+    and sizes of one are nothing to the counters of the other. The facts about the machine and the process are
+    those of the first sample that is left.
     """
-    samples = tuple(sample_of(snapshot) for snapshot in snapshots)
+    every = tuple(sample_of(snapshot) for snapshot in snapshots)
+    samples = _of_one_boot(every)
     if not samples:
         return None
     first, last = samples[0], samples[-1]
-    machine, again = machine_of(first.snapshot), machine_of(last.snapshot)
-    interval = _interval(first, last, rebooted=_differ(machine.boot_id, again.boot_id))
+    machine = machine_of(first.snapshot)
+    interval = _interval(first, last)
     return MemoryState(
         machine=machine,
         container=container_of(first.snapshot),
@@ -206,22 +209,41 @@ def state_of(snapshots: Iterable[Snapshot]) -> MemoryState | None:
         last=last,
         between=samples[1:-1],
         interval_seconds=interval,
-        notes=tuple(_notes(samples, machine, again, interval)),
+        notes=tuple(_notes(every, samples, interval)),
     )
 
 
+def _of_one_boot(samples: tuple[MemorySample, ...]) -> tuple[MemorySample, ...]:
+    """Give the samples of the last boot among these."""
+    kept = samples[-1:]
+    for sample in reversed(samples[:-1]):
+        if not _is_before(sample, kept[0]):
+            break
+        kept = (sample, *kept)
+    return kept
+
+
+def _is_before(one: MemorySample, other: MemorySample) -> bool:
+    """Tell whether a sample may be an earlier one of the same boot."""
+    mine, theirs = machine_of(one.snapshot), machine_of(other.snapshot)
+    # A sosreport has no boot id, and no machine changes its kernel without a restart.
+    if _differ(mine.boot_id, theirs.boot_id) or _differ(mine.release, theirs.release):
+        return False
+    known = one.uptime_seconds is not None and other.uptime_seconds is not None
+    return not known or (one.uptime_seconds or 0) <= (other.uptime_seconds or 0)
+
+
 def _notes(
-    samples: tuple[MemorySample, ...], machine: Machine, again: Machine, interval: float | None
+    every: tuple[MemorySample, ...], samples: tuple[MemorySample, ...], interval: float | None
 ) -> list[str]:
-    notes = [sample.snapshot.damage for sample in samples if sample.snapshot.damage]
+    notes = [sample.snapshot.damage for sample in every if sample.snapshot.damage]
+    if len(every) > len(samples):
+        left_out = len(every) - len(samples)
+        notes.append(f"left out: {left_out} from before a restart, or of another machine or kernel")
     if len(samples) == 1:
         notes.append("there is one sample only: what is happening cannot be told, only what is there")
     elif interval is None and None in (samples[0].uptime_seconds, samples[-1].uptime_seconds):
         notes.append("a sample has no uptime: how much time passed is not known")
-    elif interval is None:
-        notes.append("the machine was restarted between the samples, or they are of two machines")
-    if _differ(machine.release, again.release):
-        notes.append(f"the samples are of two kernels: {machine.release} and {again.release}")
     slow = {missing.path for sample in samples for missing in sample.missing if missing.reason == "too slow"}
     if slow:
         paths = ", ".join(sorted(slow)[:8])
@@ -235,9 +257,9 @@ def _differ(one: str | None, other: str | None) -> bool:
     return one is not None and other is not None and one != other
 
 
-def _interval(first: MemorySample, last: MemorySample, *, rebooted: bool) -> float | None:
+def _interval(first: MemorySample, last: MemorySample) -> float | None:
     before, after = first.uptime_seconds, last.uptime_seconds
-    if rebooted or before is None or after is None or after <= before:
+    if before is None or after is None or after <= before:
         return None
     return after - before
 

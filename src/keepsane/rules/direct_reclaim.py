@@ -10,6 +10,7 @@ from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Evidence, Finding, Severity
 from keepsane.rules import CannotTell, Clear, rule
 from keepsane.rules.memory_amount import available_percent, free_percent, kibibytes, said_kibibytes
+from keepsane.rules.memory_harm import STALLS_PER_SECOND
 from keepsane.rules.memory_quote import MEMINFO, quote_file, quote_risen
 from keepsane.rules.memory_zones import has_zones, latest_imbalance, nodes_with_memory, said_imbalance
 from keepsane.rules.setting_advice import SCALE_FACTOR, start_kswapd_earlier
@@ -24,6 +25,8 @@ SHORT_PERCENT = 10.0
 
 HARMLESS_PERCENT = 2.0
 """Tasks that stand still for memory a smaller share of the time than this hardly suffer."""
+FEWEST_STALLS = 5
+"""Fewer tell nothing, however short the time between the samples makes their rate large."""
 
 
 @rule("global-direct-reclaim", on=MemoryState)
@@ -91,7 +94,8 @@ def kswapd_too_late(
     low one is reached again. In such a burst some tasks have to free memory themselves.
 
     How we know: kswapd_low_wmark_hit_quickly rises by more than one per second, and allocstall rises too.
-    Information only where tasks stood still for memory less than 2 % of the time (PSI).
+    Information only where tasks stood still for memory less than 2 % of the time (PSI), or, where this
+    kernel does not tell, fewer than one stalled per second.
 
     What to do: a larger distance between the watermarks: vm.watermark_scale_factor, or vm.min_free_kbytes
     where that is missing.
@@ -197,6 +201,8 @@ def _said_direct(stalls: float, share: float) -> str:
 
 def _is_short_burst(state: MemoryState) -> bool:
     rates = state.rates("allocstall")
+    if (state.delta("allocstall") or 0) < FEWEST_STALLS:
+        return True
     return len(rates) >= 4 and 3 * sum(one.per_second > 0 for one in rates) < len(rates)
 
 
@@ -220,9 +226,10 @@ def _other_cause(state: MemoryState) -> CannotTell | Clear | None:
 
 
 def _severity(state: MemoryState) -> Severity:
-    """A warning, unless pressure stall information says that hardly anybody waits."""
-    stalled = state.stalled_percent("memory", "some")
-    return "info" if stalled is not None and stalled < HARMLESS_PERCENT else "warning"
+    """A warning, unless pressure stall information, or else allocstall, says that hardly anybody waits."""
+    stalled, stalls = state.stalled_percent("memory", "some"), state.rate("allocstall") or 0.0
+    waits = stalls >= STALLS_PER_SECOND if stalled is None else stalled >= HARMLESS_PERCENT
+    return "warning" if waits else "info"
 
 
 def _said_available(state: MemoryState) -> str:

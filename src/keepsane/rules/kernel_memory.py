@@ -23,7 +23,7 @@ from keepsane.rules.memory_quote import quote_file, quote_risen
 from keepsane.rules.setting_advice import change
 
 _MEMINFO, _SLABINFO = "proc/meminfo", "proc/slabinfo"
-_NO_MEMINFO = "/proc/meminfo was not read, or does not say it"
+_NO_MEMINFO = "/proc/meminfo was not read, does not say it, or is a container's own (lxcfs)"
 PRESSURE = "vm.vfs_cache_pressure"
 NAMES_AND_INODES = re.compile(r"dentry|.{0,60}inode.{0,20}")
 

@@ -93,6 +93,8 @@ def _reach_higher(state: MemoryState) -> Iterator[Advice]:
     at = 1 if "DMA" in names else 0
     if len(now) <= at or not all(part.isdecimal() for part in now):
         return
+    if int(now[at]) == 1:  # no number keeps more: 0 keeps nothing
+        return
     ratio = int(now[at]) // 2 or 256
     value = " ".join([*now[:at], str(ratio), *now[at + 1 :]])
     yield Advice(

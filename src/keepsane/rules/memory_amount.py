@@ -27,8 +27,8 @@ def least_kibibytes(state: MemoryState, name: str) -> int | None:
 
 
 def percent_of_memory(state: MemoryState, amount_kibibytes: int | None) -> float | None:
-    """The share of MemTotal; None where either is not known."""
-    total = kibibytes(state, "MemTotal")
+    """The share of MemTotal; None where either is not known, or MemTotal is a container's."""
+    total = None if is_of_container(state) else kibibytes(state, "MemTotal")
     return None if not total or amount_kibibytes is None else 100 * amount_kibibytes / total
 
 
@@ -39,7 +39,7 @@ def available_percent(state: MemoryState) -> float | None:
     Kernels before 3.14 have no MemAvailable; free memory, the lists of file pages and reclaimable slabs are
     then the most that it can be. Source: mm/show_mem.c, si_mem_available().
     """
-    if _is_of_container(state):
+    if is_of_container(state):
         return None
     said = least_kibibytes(state, "MemAvailable")
     if said is None:
@@ -52,7 +52,7 @@ def available_percent(state: MemoryState) -> float | None:
 
 def free_percent(state: MemoryState) -> float | None:
     """The least share of the machine's memory that was free while the samples were taken."""
-    return None if _is_of_container(state) else percent_of_memory(state, least_kibibytes(state, "MemFree"))
+    return None if is_of_container(state) else percent_of_memory(state, least_kibibytes(state, "MemFree"))
 
 
 def count(state: MemoryState, name: str) -> int | None:
@@ -72,7 +72,7 @@ def said_pages(state: MemoryState, pages: float) -> str:
     return said_kibibytes(pages * page_kibibytes(state))
 
 
-def _is_of_container(state: MemoryState) -> bool:
+def is_of_container(state: MemoryState) -> bool:
     """Whether lxcfs answers meminfo for a container: vmstat beside it is the host's, and does not fit."""
     return state.container is not None and "meminfo" in state.container.replaced
 

@@ -77,7 +77,7 @@ def _is_at_limit(
     available = available_percent(state)
     parts = [said]
     if found.killed:
-        parts.append(f"{found.killed} of its processes were killed")
+        parts.append(f"{found.killed} of its processes {'were' if found.killed > 1 else 'was'} killed")
     if waited is not None:
         parts.append(f"it stood still for memory {waited:.0f} % of the time")
     host = "" if available is None else f" {available:.0f} % of the machine's memory is available."

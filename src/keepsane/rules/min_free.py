@@ -15,7 +15,7 @@ from keepsane.memory.rate import said_percent
 from keepsane.memory.state import MemoryState
 from keepsane.model import Advice, Finding
 from keepsane.rules import CannotTell, Clear, rule
-from keepsane.rules.memory_amount import kibibytes, page_kibibytes, said_kibibytes
+from keepsane.rules.memory_amount import available_percent, kibibytes, page_kibibytes, said_kibibytes
 from keepsane.rules.memory_harm import (
     failures,
     harms,
@@ -40,6 +40,8 @@ MOST_PART = 50
 LEAST_PART = 1000
 """A machine whose atomic requests failed should keep a thousandth of memory free, or more."""
 MODEST_SCALE_FACTOR = 100
+SHORT_PERCENT = 10.0
+"""With less of memory available than this, what is kept free may be what is missing."""
 LARGE_SCALE_FACTOR = 500
 """A gap of a twentieth of each zone between the watermarks: more is rarely meant."""
 
@@ -141,6 +143,7 @@ def min_free_too_large(
     cause, lower that.
 
     When it is wrong: somebody may have raised it against failures of atomic requests. See the log first.
+    Where tasks wait although more than that, and 10 % of memory, is available, this is not the cause.
     """
     value, own = state.sysctl_number(MIN_FREE), _own(state)
     zones = newest_zones(state)
@@ -160,6 +163,11 @@ def min_free_too_large(
         yield Clear(said)
         return
     suffering = harms(state)
+    if suffering and _has_more(state, 100 * high / whole):
+        yield Clear(
+            f"{said}. Tasks wait with much memory available: with less kept free they would wait more"
+        )
+        return
     yield Finding(
         severity=severity_of(suffering) if min_is_large else "info",
         confidence="high" if min_is_large else "medium",
@@ -168,6 +176,16 @@ def min_free_too_large(
         explanation=f"{said}. {said_harm(suffering)}",
         advice=(_lower_min(state, value, own) if min_is_large else _lower_gap(state, factor),),
         references=_REFERENCES,
+    )
+
+
+def _has_more(state: MemoryState, kept_percent: float) -> bool:
+    # MemAvailable leaves out what lies below the high watermarks (mm/show_mem.c, si_mem_available()).
+    available = available_percent(state)
+    return (
+        available is not None
+        and available >= max(SHORT_PERCENT, kept_percent)
+        and not state.delta("oom_kill")
     )
 
 

@@ -77,7 +77,7 @@ def node_imbalance(
         else "a node is full, and its tasks take memory from another",
         evidence=(*_of_zones(state, found), *_of_placement(state, found)),
         explanation=f"{said}{moved}."
-        + (" What reclaims is kept on its node, by a policy of its own (numactl, mbind)." if held else ""),
+        + (f" What reclaims is kept on its node, by {_what_binds(state)}." if held else ""),
         advice=(_interleave(found),) if held else (),
         references=_REFERENCES,
     )
@@ -103,6 +103,10 @@ def _by_another(state: MemoryState, found: Imbalance, said: str) -> CannotTell |
         return CannotTell(f"{said}; {MODE} was not read, and may be what does it")
     if mode:
         return Clear(f"{said}, and {MODE} is {mode}: the rules of zone reclaim judge that")
+    if any(map(state.delta, ("pgdemote_kswapd", "pgdemote_direct"))):
+        return Clear(
+            f"{said}, and pages move from there to slower memory (pgdemote_*), as tiers are meant to"
+        )
     if found.full.boost_pages:
         return Clear(f"{said}, which a watermark boost of {found.full.boost_pages} pages explains")
     if state.first.cgroups and not knows_bindings(state):
@@ -112,6 +116,11 @@ def _by_another(state: MemoryState, found: Imbalance, said: str) -> CannotTell |
 
 def _said_scanned(scanned: float) -> str:
     return f"{scanned:.0f} pages were scanned per second" if scanned else "No page was scanned to free memory"
+
+
+def _what_binds(state: MemoryState) -> str:
+    policy = "a policy of its own (numactl, mbind)"
+    return policy if knows_bindings(state) else f"{policy} or a cpuset: none of version 1 is read"
 
 
 def _foreign_percent(state: MemoryState, found: Imbalance) -> float | None:

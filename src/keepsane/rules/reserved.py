@@ -16,6 +16,7 @@ from keepsane.model import Advice, Evidence, Finding
 from keepsane.rules import CannotTell, Clear, rule
 from keepsane.rules.memory_amount import (
     available_percent,
+    is_of_container,
     kibibytes,
     page_kibibytes,
     said_kibibytes,
@@ -56,10 +57,10 @@ def cma_hoard(state: MemoryState, *, share_percent: float = 70.0) -> Iterator[Fi
 
     When it is wrong: a machine that needs the area for a camera or display has it for a reason.
     """
-    meminfo = state.newest(lambda sample: sample.meminfo)
+    meminfo = None if is_of_container(state) else state.newest(lambda sample: sample.meminfo)
     free = None if meminfo is None else meminfo.kibibytes.get("MemFree")
     if meminfo is None or free is None:
-        yield CannotTell("/proc/meminfo was not read")
+        yield CannotTell("/proc/meminfo was not read, or is a container's own (lxcfs)")
         return
     total, cma = meminfo.kibibytes.get("CmaTotal"), meminfo.kibibytes.get("CmaFree")
     if not total or cma is None:
@@ -186,8 +187,8 @@ def hugepage_hoard(
     When it is wrong: a database that has not started yet will want them.
     """
     total, sizes = kibibytes(state, "MemTotal"), _sizes(state)
-    if not total or not sizes:
-        yield CannotTell("/proc/meminfo or the counts of huge pages were not read")
+    if not total or not sizes or is_of_container(state):
+        yield CannotTell("/proc/meminfo or the counts of huge pages were not read, or are a container's own")
         return
     unused = sum(_unused(one) * one.size_kibibytes for one in sizes)
     said = (

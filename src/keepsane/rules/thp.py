@@ -11,10 +11,13 @@ from keepsane.memory.state import MemoryState
 from keepsane.memory.thp import Thp
 from keepsane.model import Advice, Finding
 from keepsane.rules import CannotTell, Clear, rule
+from keepsane.rules.memory_harm import harms
 from keepsane.rules.memory_quote import quote_file, quote_risen
 
 _REFERENCES = ("Documentation/admin-guide/mm/transhuge.rst",)
 _UNREAD = "the settings of transparent hugepages were not read, or this kernel has none"
+HARMLESS_PERCENT = 1.0
+"""Tasks that stand still for memory a smaller share of the time than this hardly wait for huge pages."""
 _WAITS = ("always", "madvise", "defer+madvise")
 
 
@@ -31,7 +34,8 @@ def thp_direct_compact(
 
     How we know: compact_stall rises, which counts those who wait, while huge pages are asked for at page
     faults (thp_fault_alloc and thp_fault_fallback): one fault may wait several times. compact_fail and
-    thp_fault_fallback say how often the wait was for nothing.
+    thp_fault_fallback say how often the wait was for nothing. Information only where tasks stood still for
+    memory less than 1 % of the time (PSI, which counts this wait).
 
     What to do: let faults take small pages and leave the rest to kcompactd and khugepaged: defrag set to
     defer+madvise (since 4.11) or madvise. RHEL 6 has the setting under redhat_transparent_hugepage.
@@ -61,7 +65,7 @@ def thp_direct_compact(
     failed = min((state.rate("compact_fail") or 0) / stalls, 1)
     vain = max(failed, missed / (got + missed))
     yield Finding(
-        severity="warning" if vain > in_vain else "note",
+        severity="info" if _is_harmless(state) else "warning" if vain > in_vain else "note",
         confidence="high" if thp.defrag == "always" else "medium",
         title=f"page faults wait for huge pages: defrag is {thp.defrag}",
         evidence=(
@@ -83,6 +87,11 @@ def _said_stalls(stalls: float, got: float, missed: float) -> str:
     )
 
 
+def _is_harmless(state: MemoryState) -> bool:
+    stalled = state.stalled_percent("memory", "some")
+    return stalled is not None and stalled < HARMLESS_PERCENT
+
+
 _COUNTERS = ("compact_stall", "compact_fail", "thp_fault_alloc", "thp_fault_fallback")
 
 
@@ -96,7 +105,8 @@ def thp_split_storm(
     What it means: reclaim cannot swap or drop part of a huge page, so it splits it first. That costs CPU
     under locks, and the work that went into making the huge page is lost.
 
-    How we know: thp_split_page (thp_split before 4.5) rises while pages are scanned for reclaim.
+    How we know: thp_split_page (thp_split before 4.5) rises while pages are scanned for reclaim. Information
+    only where nothing is swapped out and no task suffers: page cache is then what is reclaimed.
 
     What to do: free memory, which is the cause. Where programs do not ask for huge pages themselves,
     enabled=madvise avoids making them.
@@ -114,14 +124,16 @@ def thp_split_storm(
     if splits < splits_per_second or pages < scans_per_second:
         yield Clear(said)
         return
-    thp = state.thp
+    thp, suffers = state.thp, bool(state.rate("pswpout") or harms(state))
     counters = ("thp_split_page", "pgscan_kswapd", "pgscan_direct")
     yield Finding(
-        severity="note",
+        severity="note" if suffers else "info",
         confidence="medium",
-        title="huge pages are split for want of memory",
+        title="huge pages are split for want of memory" if suffers else "huge pages are split",
         evidence=tuple(one for name in counters for one in quote_risen(state, name)),
-        explanation=f"{said}: reclaim takes huge pages apart to get at their parts.",
+        explanation=f"{said}: reclaim takes huge pages apart to get at their parts."
+        if suffers
+        else f"{said}. Nothing was swapped out: programs that give back parts of them do that too.",
         advice=(_on_request(thp, splits),) if thp is not None and thp.enabled == "always" else (),
         references=(*_REFERENCES, "mm/huge_memory.c, split_huge_page_to_list()"),
     )
