@@ -52,21 +52,23 @@ def limited(*times: int, seconds: int = 10) -> MemoryState:
 
 @pytest.mark.parametrize("series", ["6.1", "6.12"])
 @pytest.mark.parametrize(
-    ("condition", "rule", "counter"),
+    ("condition", "rule", "counter", "read"),
     [
-        ("zone-reclaim-on", "zone-reclaim-biting", "pgscan_direct"),
-        ("thp-always", "thp-direct-compact", "compact_stall"),
+        ("zone-reclaim-on", "zone-reclaim-biting", "pgscan_direct", "pgscan_direct"),
+        ("thp-always", "thp-direct-compact", "compact_stall", "compact_stall"),
+        ("late-kswapd", "kswapd-too-late", "allocstall_normal", "allocstall_normal"),
+        ("cgroup-limit", "memcg-limit-not-host", "max of /lab", "cgroup.max"),
     ],
 )
 def test_a_counter_before_and_after_is_what_a_reader_calculates(
-    series: str, condition: str, rule: str, counter: str
+    series: str, condition: str, rule: str, counter: str, read: str
 ) -> None:
     before, after = (FOLDER / f"{name}-{series}.tar.gz" for name in (condition, f"{condition}-fixed"))
     found = of_rule(rule, verified(read_state(before), read_state(after)))
     assert found.outcome == "gone"
     change = next(one for one in found.counters if one.name == counter)
-    assert change.before_per_second == pytest.approx(rate(read_files(before), counter))
-    assert change.after_per_second == pytest.approx(rate(read_files(after), counter))
+    assert change.before_per_second == pytest.approx(rate(read_files(before), read))
+    assert change.after_per_second == pytest.approx(rate(read_files(after), read))
 
 
 def test_what_did_not_change_is_still_there() -> None:
