@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tests.live.guests import LAB_COMMAND, lab_folder
+from tests.live.guests import LAB_COMMAND
 
 CASES = Path(__file__).parent.parent / "cases" / "memory"
 DROPPED = re.compile(
@@ -27,6 +27,16 @@ DROPPED = re.compile(
 )
 FIXED = "-fixed"
 """What the name of a capture ends in that was made after the condition was mended."""
+
+TELLING = (
+    "zone-reclaim-on",
+    "zone-reclaim-mglru-1",
+    "thp-always",
+    "late-kswapd",
+    "cgroup-limit",
+    "healthy-copy",
+)
+"""What the tests boot, twelve guests; the others are tested where `lab memory` has booted them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,27 +56,37 @@ class Capture:
 
 @cache
 def boot_conditions() -> tuple[Capture, ...]:
-    """Boot what has no fresh capture yet, and give every capture."""
-    subprocess.run([LAB_COMMAND, "memory"], check=True, stdin=subprocess.DEVNULL)
+    """Boot what of TELLING has no fresh capture yet, and give every capture that is fresh."""
+    subprocess.run([LAB_COMMAND, "memory", *TELLING], check=True, stdin=subprocess.DEVNULL)
     return read_captures()
 
 
-def boot_mended(series: str, condition: str, command: str, folder: Path) -> tuple[Path, Path]:
-    """Captures of a guest in `condition` before and after it ran a command that is said to mend it."""
-    release = next(release for release in _said("kernels") if release.startswith(f"{series}."))
-    boot: list[str | Path] = [LAB_COMMAND, "memory-verify", release, condition, command, folder]
+def boot_mended(capture: Capture, command: str) -> Path:
+    """
+    Run a command that is said to mend the condition, in a guest as it was captured; what it is like then.
+
+    The guest is booted again, and both captures are replaced, unless it was this command that ran last time.
+    """
+    folder, condition = capture.path.parent, capture.condition
+    boot: list[str | Path] = [LAB_COMMAND, "memory-verify", folder.name, condition, command, folder]
     subprocess.run(boot, check=True, stdin=subprocess.DEVNULL)
-    return folder / f"{condition}.tar.gz", folder / f"{condition}{FIXED}.tar.gz"
+    return folder / f"{condition}{FIXED}.tar.gz"
 
 
 def read_captures() -> tuple[Capture, ...]:
-    """Every capture of the lab that is there, of the kernels and conditions that it has now."""
-    return tuple(
-        Capture(path=path, condition=condition, series=".".join(release.split(".")[:2]), fixed=bool(suffix))
-        for release in _said("kernels")
-        for condition in _said("conditions")
-        for suffix in ("", FIXED)
-        if (path := lab_folder() / "captures" / release / f"{condition}{suffix}.tar.gz").exists()
+    """Every fresh capture of the lab, of the kernels and conditions that it has now."""
+    conditions = set(_said("conditions"))
+    found = (_capture(Path(path)) for path in _said("captures"))
+    return tuple(one for one in found if one.condition in conditions)
+
+
+def _capture(path: Path) -> Capture:
+    name = path.name.removesuffix(".tar.gz")
+    return Capture(
+        path=path,
+        condition=name.removesuffix(FIXED),
+        series=".".join(path.parent.name.split(".")[:2]),
+        fixed=name.endswith(FIXED),
     )
 
 

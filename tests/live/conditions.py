@@ -71,6 +71,39 @@ CONDITIONS: Mapping[str, Condition] = {
 }
 
 
+VERDICTS: Mapping[str, tuple[str, ...]] = {
+    "zone-reclaim-on": ("zone-reclaim-biting",),
+    "zone-reclaim-armed": ("zone-reclaim-armed",),
+    "zone-reclaim-classic-3": ("zone-reclaim-biting",),
+    "zone-reclaim-classic-5": ("zone-reclaim-biting",),
+    "zone-reclaim-classic-7": ("zone-reclaim-biting",),
+    "zone-reclaim-mglru-1@6.1": ("zone-reclaim-biting",),
+    "zone-reclaim-mglru-3@6.1": ("zone-reclaim-biting",),
+    "zone-reclaim-mglru-5@6.1": ("zone-reclaim-biting",),
+    "zone-reclaim-mglru-1@6.12": ("zone-reclaim-in-vain",),
+    "zone-reclaim-mglru-3@6.12": ("zone-reclaim-in-vain",),
+    "zone-reclaim-mglru-5@6.12": ("zone-reclaim-in-vain",),
+    "zone-reclaim-mglru-7": ("zone-reclaim-biting",),
+    "bound": ("bind-starved",),
+    "bound-policy": ("node-imbalance",),
+    "fragmentation": ("fragmentation-high-order",),
+    "thp-always": ("thp-direct-compact",),
+    "swap-thrash": ("thrash-anon",),
+    "late-kswapd": ("global-direct-reclaim", "kswapd-too-late"),
+    "real-shortage": ("real-shortage",),
+    "hugepage-hoard": ("hugepage-hoard",),
+    "cgroup-limit": ("memcg-limit-not-host",),
+    "cgroup-oom": ("memcg-limit-not-host",),
+    "dirty-writeback": ("dirty-writeback-stall",),
+}
+"""The rule that comes first, one of these; of what is not here at most information is given."""
+
+
+def verdicts(condition: str, series: str) -> tuple[str, ...]:
+    """Which rules may come first for a kernel in this condition; none where at most info may be said."""
+    return VERDICTS.get(condition, VERDICTS.get(f"{condition}@{series}", ()))
+
+
 def breaches(condition: str, series: str, samples: tuple[Files, Files]) -> Iterator[str]:
     """What of the condition these samples of a kernel, "6.1", do not show."""
     expected = CONDITIONS[condition]

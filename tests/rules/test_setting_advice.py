@@ -40,6 +40,20 @@ def test_the_scale_factor_rises_with_the_present_one(now: int, wanted: int) -> N
     assert advice.undo == f"sysctl -w vm.watermark_scale_factor={now}"
 
 
+# 64 MiB of 16 GiB are 39 of 10,000 parts, less than a hundredth; of 2 GiB 312.5; of 256 MiB a quarter.
+@pytest.mark.parametrize(
+    ("total_kibibytes", "wanted"), [(16_777_216, 100), (2_097_152, 313), (262_144, 500), (0, 100)]
+)
+def test_the_gap_holds_a_burst_on_a_small_machine_too(total_kibibytes: int, wanted: int) -> None:
+    files = {
+        "proc__sys__vm__watermark_scale_factor": "10\n",
+        "proc__meminfo": f"MemTotal: {total_kibibytes} kB\n",
+    }
+    advice = start_kswapd_earlier(state(**files), text="x", verify="y")
+    assert advice is not None
+    assert advice.command == f"sysctl -w vm.watermark_scale_factor={wanted}"
+
+
 @pytest.mark.parametrize("now", [500, 1000, 3000])
 def test_a_large_scale_factor_is_left_alone(now: int) -> None:
     assert (

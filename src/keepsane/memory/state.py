@@ -121,6 +121,10 @@ class MemoryState:
         """By how much an event of the control group `path` rose: max, oom_kill, ..."""
         return self._risen(lambda sample: _cgroup_event(sample, path, name))
 
+    def cgroup_rate(self, path: str, name: str) -> float | None:
+        """The same, per second."""
+        return self._per_second(self.cgroup_delta(path, name))
+
     def cgroup_stalled_percent(self, path: str) -> float | None:
         """The share of the interval in which some task of the control group `path` stood still for memory."""
         first, last = (_cgroup_stall(sample, path) for sample in (self.first, self.last))

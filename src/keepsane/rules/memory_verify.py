@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from keepsane.memory.cgroup import CGROUP_ROOTS
 from keepsane.memory.state import MemoryState
 from keepsane.model import Failure, Finding
 from keepsane.model_memory import CounterChange, RuledOut, Verified
 from keepsane.rules import run
+from keepsane.rules.memory_quote import VMSTAT
 
-_VMSTAT = "/proc/vmstat"
+_EVENTS = "/memory.events"
 
 
 def verified(before: MemoryState, after: MemoryState) -> tuple[Verified, ...]:
@@ -43,8 +45,29 @@ def _verified(
 
 def _changes(finding: Finding, before: MemoryState, after: MemoryState) -> Iterator[CounterChange]:
     """Compare the counters that the finding quotes and that rose."""
-    names = [one.quote.split()[0] for one in finding.evidence if one.file.endswith(_VMSTAT) and one.quote]
-    for name in dict.fromkeys(names):
-        earlier = before.rate(name)
+    for file, name in dict.fromkeys(_quoted(finding)):
+        path = _group(file)
+        if path is not None:
+            earlier, now = (state.cgroup_rate(path, name) for state in (before, after))
+            said = f"{name} of {path}"
+        else:
+            earlier, now = (state.rate(name) for state in (before, after))
+            said = name
         if earlier:
-            yield CounterChange(name, earlier, after.rate(name))
+            yield CounterChange(said, earlier, now)
+
+
+def _quoted(finding: Finding) -> Iterator[tuple[str, str]]:
+    """Give file and name of each counter among the evidence; a file without the number of its sample."""
+    for one in finding.evidence:
+        file = one.file.partition("/")[2]
+        if one.quote and (file == VMSTAT or _group(file) is not None):
+            yield file, one.quote.split()[0]
+
+
+def _group(file: str) -> str | None:
+    """Give the control group whose events are counted in a file."""
+    for root in CGROUP_ROOTS:
+        if file.startswith(f"{root}/") and file.endswith(_EVENTS):
+            return file.removeprefix(root).removesuffix(_EVENTS) or "/"
+    return None

@@ -13,6 +13,9 @@ SCALE_FACTOR, MIN_FREE = "vm.watermark_scale_factor", "vm.min_free_kbytes"
 MOST_SCALE_FACTOR = 500
 """A twentieth of each zone is the most that is advised; the kernel took 1000 at the most until 5.18."""
 
+BURST_KIBIBYTES = 65_536
+"""How much the tasks of a machine may want at once, before kswapd has run."""
+
 
 def is_without(state: MemoryState, name: str) -> bool:
     """Whether this kernel has no such setting: others of its folder were read, and nothing was lost."""
@@ -52,12 +55,13 @@ def start_kswapd_earlier(state: MemoryState, *, text: str, verify: str) -> Advic
     """
     Advise a larger gap between the watermarks, or a larger min_free_kbytes.
 
-    The gap becomes five times the present one, and a hundredth of each zone at the least. Kernels before 4.6
-    have no watermark_scale_factor. None where neither was read, or it is large already.
+    The gap becomes five times the present one, and a hundredth of each zone or BURST_KIBIBYTES at the least:
+    a burst is not smaller because the machine is, and a hundredth of 256 MB does not hold one of 4 MB.
+    Kernels before 4.6 have no watermark_scale_factor. None where neither was read, or it is large already.
     """
     factor, least = state.sysctl_number(SCALE_FACTOR), state.sysctl_number(MIN_FREE)
     if factor is not None:
-        name, now, wanted = SCALE_FACTOR, factor, min(max(5 * factor, 100), MOST_SCALE_FACTOR)
+        name, now, wanted = SCALE_FACTOR, factor, _wider_gap(state, factor)
     elif least is not None:
         name, now, wanted = MIN_FREE, least, _more_free(state, least)
     else:
@@ -67,6 +71,12 @@ def start_kswapd_earlier(state: MemoryState, *, text: str, verify: str) -> Advic
     said = f"{text}: raise {name} from {now} to {wanted}"
     risk = "as much less for programs and page cache as the watermarks rise"
     return change(state, name, wanted, text=said, verify=verify, risk=risk)
+
+
+def _wider_gap(state: MemoryState, now: int) -> int:
+    total = kibibytes(state, "MemTotal")
+    burst = -(-BURST_KIBIBYTES * 10_000 // total) if total else 0
+    return min(max(5 * now, 100, burst), MOST_SCALE_FACTOR)
 
 
 def _more_free(state: MemoryState, now_kibibytes: int) -> int:

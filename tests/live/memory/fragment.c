@@ -2,17 +2,18 @@
 /*
  * Fragment the memory of a machine: take all of it page by page, keep those whose frame number `step` divides
  * and free the others. No free block is then larger than `step` pages, and no compaction can mend it, for what
- * is kept cannot move. N written to /sys/module/fragment/parameters/ask asks for 64 blocks of order N.
+ * is kept cannot move. With a step of 0 memory is left as it is. N written to /sys/module/fragment/parameters/ask
+ * asks for `blocks` blocks of order N in one go and gives them back.
  */
 #include <linux/gfp.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 
-#define BLOCKS 64
-
 static unsigned int step = 2;
 module_param(step, uint, 0444);
+static unsigned int blocks = 64;
+module_param(blocks, uint, 0444);
 
 static LIST_HEAD(kept);
 
@@ -43,7 +44,7 @@ static int ask(const char *value, const struct kernel_param *param)
 
 	if (kstrtouint(value, 0, &order) || order > 10)
 		return -EINVAL;
-	for (i = 0; i < BLOCKS; i++) {
+	for (i = 0; i < blocks; i++) {
 		page = alloc_pages(GFP_KERNEL | __GFP_NOWARN, order);
 		if (!page)
 			continue;
@@ -51,7 +52,7 @@ static int ask(const char *value, const struct kernel_param *param)
 		count++;
 	}
 	free_all(&got, order);
-	pr_info("fragment: %u of %u blocks of order %u\n", count, BLOCKS, order);
+	pr_info("fragment: %u of %u blocks of order %u\n", count, blocks, order);
 	return 0;
 }
 
@@ -63,6 +64,8 @@ static int __init fragment_init(void)
 	struct page *page, *next;
 	LIST_HEAD(taken);
 
+	if (!step)
+		return 0;
 	take(0, &taken);
 	take(GFP_DMA, &taken);
 	list_for_each_entry_safe(page, next, &taken, lru)
