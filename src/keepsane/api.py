@@ -249,7 +249,7 @@ def diagnose(state: MemoryState, *, name: str = "-", before: MemoryState | None 
     # Imported here: a log needs neither.
     from keepsane.memory.facts import facts_of
     from keepsane.rules.memory_order import in_order
-    from keepsane.rules.memory_verify import verified
+    from keepsane.rules.memory_verify import doubts, verified
 
     answers = tuple(run((state,)))
     return Report(
@@ -260,7 +260,7 @@ def diagnose(state: MemoryState, *, name: str = "-", before: MemoryState | None 
         ruled_out=tuple(answer for answer in answers if isinstance(answer, RuledOut)),
         verified=verified(before, state) if before is not None else (),
         facts=facts_of(state),
-        notes=state.notes,
+        notes=(*state.notes, *(doubts(before, state) if before is not None else ())),
         failures=tuple(answer for answer in answers if isinstance(answer, Failure)),
     )
 

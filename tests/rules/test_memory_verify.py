@@ -12,7 +12,7 @@ from keepsane.memory.snapshot import Snapshot
 from keepsane.memory.state import MemoryState, state_of
 from keepsane.model_memory import Verified
 from keepsane.rules import load
-from keepsane.rules.memory_verify import verified
+from keepsane.rules.memory_verify import doubts, verified
 from tests.live.conditions import rate, read_files
 
 load()
@@ -89,3 +89,29 @@ def test_how_often_a_group_ran_into_its_limit_is_compared() -> None:
     found = of_rule("memcg-limit-not-host", verified(limited(1, 901), limited(901, 901)))
     assert found.outcome == "gone"
     assert found.counters == (("max of /lab", 90.0, 0.0),)
+
+
+def working(release: str, total: int, allocated: int) -> MemoryState:
+    """A machine that allocated so many pages in ten seconds."""
+    made = state_of(
+        Snapshot(
+            files={
+                "proc/uptime": f"{at}.00 1.00\n",
+                "proc/sys/kernel/osrelease": f"{release}\n",
+                "proc/meminfo": f"MemTotal: {total} kB\n",
+                "proc/vmstat": f"pgalloc_normal {number}\n",
+            }
+        )
+        for at, number in ((100, 0), (110, allocated))
+    )
+    assert made is not None
+    return made
+
+
+def test_another_machine_or_a_load_that_went_away_is_said() -> None:
+    before = working("6.1", 1000, 10000)
+    assert doubts(before, working("6.1", 1000, 9000)) == ()
+    other, kernel = doubts(before, working("6.2", 2000, 9000))
+    assert "1000 kB" in other and "2000 kB" in other and "6.2" in kernel
+    (less,) = doubts(before, working("6.1", 1000, 100))
+    assert "1000 pages were allocated per second before and 10 now" in less

@@ -26,6 +26,29 @@ def verified(before: MemoryState, after: MemoryState) -> tuple[Verified, ...]:
     return tuple(_verified(finding, answers, before, after) for finding in earlier)
 
 
+def doubts(before: MemoryState, after: MemoryState, *, less_work: float = 0.2) -> tuple[str, ...]:
+    """Say what makes the two hard to compare: another machine or kernel, or a load that went away."""
+    found = []
+    sizes = [_total_kibibytes(state) for state in (before, after)]
+    if None not in sizes and sizes[0] != sizes[1]:
+        found.append(
+            f"the capture from before is of a machine with {sizes[0]} kB of memory, this has {sizes[1]} kB"
+        )
+    if before.machine.release != after.machine.release:
+        found.append(f"the kernel was {before.machine.release} and is {after.machine.release}")
+    earlier, now = before.rate("pgalloc"), after.rate("pgalloc")
+    if earlier and now is not None and now < less_work * earlier:
+        found.append(
+            f"{earlier:.0f} pages were allocated per second before and {now:.0f} now: "
+            "what is gone may be gone with the load"
+        )
+    return tuple(found)
+
+
+def _total_kibibytes(state: MemoryState) -> int | None:
+    return state.newest(lambda sample: sample.meminfo.kibibytes.get("MemTotal") if sample.meminfo else None)
+
+
 def _verified(
     finding: Finding,
     answers: Iterable[Finding | Failure | RuledOut],
