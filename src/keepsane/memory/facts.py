@@ -24,6 +24,8 @@ _RATES = (
     ("out", "pswpout"),
 )
 
+_NAMED = 6
+
 
 def facts_of(state: MemoryState) -> tuple[Fact, ...]:
     """Give the facts that every reader wants to see, as far as they were read."""
@@ -38,6 +40,30 @@ def _facts(state: MemoryState) -> Iterator[tuple[str, str]]:
     yield "sampled", _sampled(state)
     yield "per second", _rates(state)
     yield "stalled", _stalled(state)
+    yield "whose", _whose(state)
+    yield "for root", _for_root(state)
+
+
+def _whose(state: MemoryState) -> str:
+    """Say that a container's numbers are the host's, and which are not."""
+    container = state.container
+    if container is None:
+        return ""
+    own = (
+        f", but for {', '.join(container.replaced)}, which lxcfs answers for it" if container.replaced else ""
+    )
+    return f"read inside a container ({container.kind}: {container.why}): these are the host's numbers{own}"
+
+
+def _for_root(state: MemoryState) -> str:
+    """Name what only root may read, and would have said more."""
+    missing = [one.path for sample in (state.first, state.last) for one in sample.missing]
+    barred = {one.path for sample in state.samples for one in sample.missing if one.reason == "not permitted"}
+    named = [path for path in dict.fromkeys(missing) if path in barred]
+    if not named:
+        return ""
+    more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+    return f"not permitted to read {', '.join(named[:_NAMED])}{more}; as root these would be judged too"
 
 
 def _memory(state: MemoryState) -> str:
