@@ -19,36 +19,9 @@ from keepsane.api import diagnose
 from keepsane.memory.capture import read_capture
 from keepsane.memory.state import state_of
 from keepsane.model import Report
+from tests.live.conditions import verdicts
 
 CASES = Path(__file__).parents[1] / "tests" / "cases" / "memory"
-IN_VAIN = "zone-reclaim-in-vain"
-LATE = ("global-direct-reclaim", "kswapd-too-late")
-"""One cause and one advice: tasks reclaim themselves all the time, or in bursts."""
-VERDICTS: dict[str, str | tuple[str, ...]] = {
-    "bound": "bind-starved",
-    "bound-policy": "node-imbalance",
-    "cgroup-limit": "memcg-limit-not-host",
-    "cgroup-oom": "memcg-limit-not-host",
-    "dirty-writeback": "dirty-writeback-stall",
-    "fragmentation": "fragmentation-high-order",
-    "hugepage-hoard": "hugepage-hoard",
-    "late-kswapd": LATE,
-    "node-hog": "node-imbalance",
-    "real-shortage": "real-shortage",
-    "swap-thrash": "thrash-anon",
-    "thp-always": "thp-direct-compact",
-    "zone-reclaim-armed": "zone-reclaim-armed",
-    "zone-reclaim-classic-3": "zone-reclaim-biting",
-    "zone-reclaim-classic-5": "zone-reclaim-biting",
-    "zone-reclaim-classic-7": "zone-reclaim-biting",
-    "zone-reclaim-mglru-1": "zone-reclaim-biting",
-    "zone-reclaim-mglru-3": "zone-reclaim-biting",
-    "zone-reclaim-mglru-5": "zone-reclaim-biting",
-    "zone-reclaim-mglru-7": "zone-reclaim-biting",
-    "zone-reclaim-on": "zone-reclaim-biting",
-}
-# lru_gen_shrink_node() of 6.12 reclaims nothing unless pages may be written and unmapped; Debian's 6.1 does.
-OF_SERIES = {(f"zone-reclaim-mglru-{mode}", "6.12"): IN_VAIN for mode in (1, 3, 5)}
 WELL = re.compile(r"healthy-.+|zone-reclaim-(?:off|armed)")
 
 
@@ -60,7 +33,7 @@ def main() -> None:
         condition, series, report = judged(path)
         loud = [one.rule for one in report.findings if one.severity != "info"]
         before = condition.removesuffix("-fixed")
-        wanted = wanted_rules(before, series)
+        wanted = verdicts(before, series)
         if before != condition:
             mended.append(not set(loud) & set(wanted))
         elif wanted:
@@ -72,12 +45,6 @@ def main() -> None:
     print(f"provoked conditions: the verdict is right in {sum(provoked)} of {len(provoked)}")
     print(f"machines that are well: nothing above info in {sum(well)} of {len(well)}")
     print(f"behind the command that mends it: the verdict is gone in {sum(mended)} of {len(mended)}")
-
-
-def wanted_rules(condition: str, series: str) -> tuple[str, ...]:
-    """The rules of which one must be the verdict; none where nothing was provoked."""
-    wanted = OF_SERIES.get((condition, series)) or VERDICTS.get(condition) or ()
-    return (wanted,) if isinstance(wanted, str) else wanted
 
 
 def judged(path: Path) -> tuple[str, str, Report]:

@@ -84,6 +84,7 @@ VERDICTS: Mapping[str, tuple[str, ...]] = {
     "zone-reclaim-mglru-3@6.12": ("zone-reclaim-in-vain",),
     "zone-reclaim-mglru-5@6.12": ("zone-reclaim-in-vain",),
     "zone-reclaim-mglru-7": ("zone-reclaim-biting",),
+    "node-hog": ("node-imbalance",),
     "bound": ("bind-starved",),
     "bound-policy": ("node-imbalance",),
     "fragmentation": ("fragmentation-high-order",),
