@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from keepsane.kernel.mem_info import HugePages, MemInfo, SlabUsage
 from keepsane.kernel.records import records
-from keepsane.kernel.show_mem import parse_mem_info
+from keepsane.kernel.show_mem import MAX_ZONES, parse_mem_info
+from keepsane.model import LogRecord
 from tests.golden import CASES, read_case
 from tests.kernel.memory_reports import ARM, NEW, OLD, cuts, report, zone
 
@@ -266,3 +267,14 @@ def test_a_number_after_an_equals_sign_is_no_encoded_blank() -> None:
     info = report(f"{OLD}{pool}\n")
 
     assert info.hugepages == (HugePages(0, 2048, 2000, 20, 0),)
+
+
+def test_of_very_many_zones_the_rest_is_left_out_and_said_to_be() -> None:
+    lines = [
+        f"Node {node} Normal free:4000kB min:400kB low:500kB high:600kB present:40000kB managed:40000kB"
+        for node in range(MAX_ZONES + 3)
+    ]
+    found = parse_mem_info([LogRecord(at, None, None, None, text) for at, text in enumerate(lines, 1)])
+    assert found is not None
+    assert len(found.zones) == MAX_ZONES and not found.zones_whole
+    assert f"3 zones beyond the first {MAX_ZONES} were left out" in found.lacks

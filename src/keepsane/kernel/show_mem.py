@@ -62,6 +62,8 @@ CGROUP = (
 """Lines of a control group's memory, of the table of tasks and of the verdict, as a regular expression."""
 
 MAX_SLABS = 2000
+MAX_ZONES = 1024
+"""Of a machine with more the rest is left out, and said to be: every zone is checked against the others."""
 _KIND = re.compile(
     r"(?P<heads>Mem-[Ii]nfo:)"
     rf"|(?P<zones>{ZONE.pattern})"
@@ -123,6 +125,8 @@ def parse_mem_info(records: Iterable[LogRecord]) -> MemInfo | None:
     far as it goes, and `lacks` says what is missing.
     """
     report = sort_lines(memory_lines(records))
+    left_out = len(report.zones) - MAX_ZONES
+    del report.zones[MAX_ZONES:]
     begin = min(
         (one.line for one in (*report.heads, *report.totals, *report.zones, *report.lists)), default=0
     )
@@ -152,12 +156,21 @@ def parse_mem_info(records: Iterable[LogRecord]) -> MemInfo | None:
         ),
         **counts,
     )
+    return _with_gaps(info, lists, report, left_out, sized=page_bytes is not None)
+
+
+def _with_gaps(
+    info: MemInfo, lists: list[BlockList], report: Sorted, left_out: int, *, sized: bool
+) -> MemInfo:
+    """Say what a report lacks; `left_out` zones are beyond MAX_ZONES, `sized` if it tells the page size."""
     missing = gaps(
         info, lists, zone_lines=report.zones, elided=bool(report.elisions), old=bool(report.per_cpu)
     )
-    if page_bytes is None and info.zones:
+    if not sized and info.zones:
         missing.append("nothing that tells the size of a page, so that 4 kB are assumed")
-    whole = are_zones_whole(info, lists, report.zones) and not report.is_mixed
+    whole = are_zones_whole(info, lists, report.zones) and not report.is_mixed and left_out <= 0
+    if left_out > 0:
+        missing.append(f"{left_out} zones beyond the first {MAX_ZONES} were left out")
     if report.is_mixed:
         missing.append("another begins inside it: two reports are mixed")
     return replace(info, zones_whole=whole, lacks="; ".join(missing))

@@ -21,7 +21,7 @@ from keepsane.memory.snapshot import Reason
 
 MAX_FILE_BYTES = 4 << 20
 """One file of /proc: zoneinfo of 8 nodes and 512 CPUs has about 2 MB."""
-MAX_KEPT_BYTES = 512 << 20
+MAX_KEPT_BYTES = 128 << 20
 """All files that are kept; a capture of an hour has about 30 MB."""
 MAX_ARCHIVE_BYTES = 4 << 30
 """All bytes that are unpacked: a sosreport holds logs too."""
