@@ -9,14 +9,13 @@ Explain every report in a kernel log, down to the source line.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from keepsane.api import explain, explain_stream
-from keepsane.commands.output import open_output, require_other_file
+from keepsane.commands.output import open_output, paint_for, require_other_file
 from keepsane.commands.progress import counted
 from keepsane.errors import InputError, KeepsaneError
 from keepsane.kernel.input import read_log
@@ -111,11 +110,9 @@ def _render(part: Report | Fragment, form: str, out: TextIO) -> Iterable[str]:
         from keepsane.render.html import render_html
 
         return (render_html(part),)
-    from keepsane.render.paint import plain, terminal
     from keepsane.render.text import render_text
 
-    colour = out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return (render_text(part, terminal if colour else plain),)
+    return (render_text(part, paint_for(out)),)
 
 
 def _require(arguments: argparse.Namespace) -> None:

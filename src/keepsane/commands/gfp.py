@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from keepsane.commands.output import open_output
+from keepsane.commands.output import open_output, paint_for
 from keepsane.errors import InputError
 from keepsane.kernel.gfp import Gfp, candidates, decode, gfp_in, mask_of, table_of, tables, version_of
 from keepsane.kernel.gfp_words import MEANING, asked_in_words, reach_in_words, shape_in_words
-from keepsane.render.paint import Paint, plain, terminal
+from keepsane.render.paint import Paint
 
 _MASK = re.compile(r"0[xX][0-9a-fA-F]{1,16}")
 _BARE = re.compile(r"[0-9a-fA-F]{1,16}")
@@ -43,8 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.format == "json":
             out.write(json.dumps([asdict(one) for one in meant], indent=1) + "\n")
         else:
-            colour = out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-            out.write("\n".join(_text(meant, terminal if colour else plain)) + "\n")
+            out.write("\n".join(_text(meant, paint_for(out))) + "\n")
     return 0
 
 

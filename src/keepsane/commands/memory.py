@@ -15,7 +15,6 @@ Which kind of memory is short, why, what to change, and what it is not.
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from typing import TextIO
 
 from keepsane.api import diagnose
 from keepsane.commands.memory_input import Input, read_input, sampled, state_from
-from keepsane.commands.output import open_output, require_other_file
+from keepsane.commands.output import open_output, paint_for, require_other_file
 from keepsane.errors import InputError
 from keepsane.memory.capture import read_capture, read_capture_script, write_capture
 from keepsane.model import Report
@@ -153,8 +152,6 @@ def _render(report: Report, source: Input, arguments: argparse.Namespace, out: T
         from keepsane.render.html_memory import render_memory_html
 
         return render_memory_html(report, plots=plots_of(source, arguments))
-    from keepsane.render.paint import plain, terminal
     from keepsane.render.text_memory import render_memory_text
 
-    colour = out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return render_memory_text(report, terminal if colour else plain)
+    return render_memory_text(report, paint_for(out))

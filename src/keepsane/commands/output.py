@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from keepsane.errors import InputError
+
+if TYPE_CHECKING:
+    from keepsane.render.paint import Paint
 
 
 @contextmanager
@@ -35,3 +39,12 @@ def require_other_file(output: str | None, source: str) -> None:
         return
     if Path(output).samefile(source):
         raise InputError(f"-o {output} is what is read; give another file")
+
+
+def paint_for(out: TextIO) -> Paint:
+    """Give colour where `out` is a terminal that has it and NO_COLOR is not set."""
+    # Imported here: JSON and HTML need no paint.
+    from keepsane.render.paint import plain, terminal
+
+    dull = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return terminal if out.isatty() and not dull else plain

@@ -22,11 +22,6 @@ SAID_HERE = frozenset(
 _PAGE_BYTES = 4096
 
 
-def is_about_memory(event: Event) -> bool:
-    """Tell whether an event is one of those that these words are for."""
-    return isinstance(event, AllocFailure | OomKill)
-
-
 def memory_facts(event: Event) -> Iterator[tuple[str, str]]:
     """Give what was asked for, by whom, and what of the free memory could be used."""
     if not isinstance(event, AllocFailure | OomKill):
