@@ -7,6 +7,7 @@ import re
 from xml.etree import ElementTree
 
 from keepsane.model import Share
+from keepsane.render.cleaned import cleaned
 from keepsane.render.html_shares import shares_element
 from keepsane.render.paint import plain
 from keepsane.render.text_shares import BAR, percent_words, share_lines
@@ -19,7 +20,7 @@ SHARES = (
 
 
 def test_rows_stand_below_each_other_and_bars_are_as_long_as_their_part() -> None:
-    lines = list(share_lines(SHARES, plain))
+    lines = list(share_lines(cleaned(SHARES), plain))
 
     # 600, 399 and 1 of 1000: 60, 40 and less than half a percent.
     assert [re.search(r"<?\d+ %", line)[0] for line in lines] == ["60 %", "40 %", "<1 %"]  # type: ignore[index]

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -14,6 +13,8 @@ from typing import Any
 from keepsane.commands.output import open_output
 from keepsane.errors import InputError, KeepsaneError, SymbolError
 from keepsane.model import SourceLine
+from keepsane.render.json import value_json
+from keepsane.render.visible import clean, written
 from keepsane.symbols.cache import Cache, open_cache
 from keepsane.symbols.dwarf import Chain
 from keepsane.symbols.image import Image, open_image
@@ -240,7 +241,7 @@ def _text(answer: _Answer, lines: Mapping[Place, Chain]) -> str:
             said += [f"  {'':<{caller_width}}  {inlined}" for inlined in _inlined(lines.get(hop.place, ()))]
         said.append("")
     said += answer.notes
-    return "\n".join(said) + "\n"
+    return written(map(clean, said))
 
 
 def _name(function: Function) -> str:
@@ -272,7 +273,7 @@ def _json(answer: _Answer, lines: Mapping[Place, Chain]) -> str:
         "paths": [[_hop(hop, lines.get(hop.place, ())) for hop in way] for way in answer.ways],
         "notes": answer.notes,
     }
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    return value_json(document)
 
 
 def _hop(hop: Hop, chain: Sequence[SourceLine]) -> dict[str, Any]:

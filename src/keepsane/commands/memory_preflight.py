@@ -14,7 +14,9 @@ from keepsane.kernel.zone import zone_name
 from keepsane.memory.capture import read_capture
 from keepsane.memory.preflight import Preflight, ZonePreflight, preflight
 from keepsane.memory.sample import read_sample
+from keepsane.render.cleaned import cleaned
 from keepsane.render.json import value_json
+from keepsane.render.visible import written
 
 _SAID = {"passes": "yes", "fails": "no", "unknown": "cannot tell"}
 
@@ -29,7 +31,7 @@ def run_preflight(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise InputError(f"{error}; see keepsane memory --help") from error
     with open_output(arguments.output) as out:
-        text = value_json(found) if arguments.format == "json" else "\n".join(_lines(found, arguments)) + "\n"
+        text = value_json(found) if arguments.format == "json" else written(_lines(cleaned(found), arguments))
         out.write(text)
     return 0 if found.outcome == "passes" else 1
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import NewType
 
-from keepsane.render.paint import clean
+from keepsane.render.visible import clean
 
 Markup = NewType("Markup", str)
 """Text that is safe in a page; the type checker refuses a plain str in its place."""
@@ -17,7 +17,7 @@ _ADDRESS = re.compile(r"https?://\S+")
 
 
 def say(text: str) -> Markup:
-    """Make text from anywhere safe: without control characters, with `<`, `&` and quotes escaped."""
+    """Make text from anywhere safe: nothing in it drives or hides, `<`, `&` and quotes are escaped."""
     return Markup(escape(clean(text)))
 
 
@@ -59,5 +59,5 @@ def rows(pairs: Iterable[tuple[str, str]]) -> Markup:
 
 
 def _row(name: str, text: str) -> Markup:
-    lines = joined(element("div", say(line)) for line in text.splitlines())
+    lines = joined(element("div", say(line)) for line in text.split("\n") if text)
     return joined((element("dt", say(name)), element("dd", lines)))

@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""
+r"""
 The JSON contract (design section 5): keys are the dataclass field names letter for letter.
 
-What only one kind of event says stands under `fields`; `records` is not rendered; bytes become hex.
+What only one kind of event says stands under `fields`; `records` is not rendered; bytes become hex. A text is
+given as it was, but what would drive a terminal or hide in it is escaped, as `\u202e`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 from keepsane.model import Event, Fragment, Report
+from keepsane.render.cleaned import COMMON, names_of
+from keepsane.render.visible import escaped_json
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-_NAMES: dict[type, tuple[str, ...] | None] = {}
-_COMMON = tuple(field.name for field in fields(Event))
 
 
 def _value(value: Any) -> Any:
@@ -27,25 +27,17 @@ def _value(value: Any) -> Any:
         return [_value(part) for part in value]
     if isinstance(value, Event):
         return dict(_event(value))
-    names = _names(cls)
+    names = names_of(cls)
     if names is not None:
         return {name: _value(getattr(value, name)) for name in names}
     return value.hex() if isinstance(value, bytes) else value
 
 
-def _names(cls: type) -> tuple[str, ...] | None:
-    """Give the names of what a dataclass or a named tuple holds; None for anything else."""
-    if cls not in _NAMES:
-        own = tuple(field.name for field in fields(cls)) if is_dataclass(cls) else None
-        _NAMES[cls] = own or getattr(cls, "_fields", None)
-    return _NAMES[cls]
-
-
 def _event(event: Event) -> Iterator[tuple[str, Any]]:
-    for name in _COMMON:
+    for name in COMMON:
         if name != "records":
             yield name, _value(getattr(event, name))
-    own = (name for name in _names(type(event)) or () if name not in _COMMON)
+    own = (name for name in names_of(type(event)) or () if name not in COMMON)
     yield "fields", {name: _value(getattr(event, name)) for name in own}
 
 
@@ -62,7 +54,7 @@ def value_json(value: object) -> str:
 def json_parts(report: Report) -> Iterator[str]:
     """Give the same in pieces, an event each: as one text thousands of events take gigabytes."""
     opening = "{"
-    for name in _names(type(report)) or ():
+    for name in names_of(type(report)) or ():
         yield f'{opening}\n "{name}": '
         opening = ","
         value = getattr(report, name)
@@ -83,9 +75,13 @@ def _list_parts(values: tuple[Any, ...]) -> Iterator[str]:
 
 def _indented(value: Any, depth: int) -> str:
     # A string holds no line feed of its own in JSON.
-    return json.dumps(_value(value), indent=1, ensure_ascii=False).replace("\n", "\n" + " " * depth)
+    return _text(_value(value), indent=1).replace("\n", "\n" + " " * depth)
 
 
 def render_jsonl(part: Fragment | Report) -> str:
     """Give a fragment of a stream, or its final report, as one line of JSON."""
-    return json.dumps(_value(part), ensure_ascii=False) + "\n"
+    return _text(_value(part)) + "\n"
+
+
+def _text(value: Any, indent: int | None = None) -> str:
+    return escaped_json(json.dumps(value, indent=indent, ensure_ascii=False))

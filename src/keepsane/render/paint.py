@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Colour and links for a terminal; what a log says reaches it only without its control characters."""
+"""Colour and links for a terminal: what keepsane.render.visible lets through, and nothing else."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 Tone = Literal["title", "error", "warning", "good", "function", "place", "source", "dim"]
 Paint = Callable[[Tone, str], str]
@@ -22,13 +21,6 @@ _STYLES: dict[Tone, str] = {
     "source": "default",
     "dim": "dim",
 }
-_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])?")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def clean(text: str) -> str:
-    """Take escape sequences and control characters out of text from a log; a tab stays a tab."""
-    return _CONTROL.sub("", _SEQUENCE.sub("", text))
 
 
 def plain(tone: Tone, text: str) -> str:
@@ -46,6 +38,6 @@ def terminal(tone: Tone, text: str) -> str:
 
 def link(paint: Paint, text: str, path: str) -> str:
     """Make `text` a hyperlink to a local file where the output is a terminal that shows links."""
-    if paint is plain or not path:
+    if paint is plain or not path.startswith("/"):
         return paint("place", text)
-    return f"\x1b]8;;{Path(path).as_uri()}\x1b\\{paint('place', text)}\x1b]8;;\x1b\\"
+    return f"\x1b]8;;file://{quote(path)}\x1b\\{paint('place', text)}\x1b]8;;\x1b\\"

@@ -10,22 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from keepsane.model import Check, Failure, Finding, Report
-from keepsane.render.paint import Paint, clean, plain
+from keepsane.render.cleaned import cleaned
+from keepsane.render.paint import Paint, plain
 from keepsane.render.text_event import body_lines, head_lines
 from keepsane.render.text_finding import finding_lines
+from keepsane.render.visible import written
 from keepsane.render.words import count_words, file_words, kernel_words, proven, unread_words
 
 
 def render_text(report: Report, paint: Paint = plain) -> str:
     """Write a report for a person."""
-    return "\n".join(_lines(report, paint)) + "\n"
+    return written(_lines(cleaned(report), paint))
 
 
 def _lines(report: Report, paint: Paint) -> Iterator[str]:
     yield _headline(report, paint)
     if len(report.boots) > 1:
         for number, kernel in enumerate(report.boots, 1):
-            yield f"  boot {number}: {clean(kernel_words(kernel))}"
+            yield f"  boot {number}: {kernel_words(kernel)}"
     yield from _checks(report, paint)
     about = findings_by_event(report)
     for event in report.events:
@@ -54,19 +56,19 @@ def findings_by_event(report: Report) -> dict[int | None, list[Finding]]:
 
 
 def _headline(report: Report, paint: Paint) -> str:
-    what = paint("title", f"{clean(report.source)}: {count_words(report)}")
-    return f"{what}, {clean(kernel_words(report.kernel))}"
+    what = paint("title", f"{report.source}: {count_words(report)}")
+    return f"{what}, {kernel_words(report.kernel)}"
 
 
 def _checks(report: Report, paint: Paint) -> Iterator[str]:
     """A contradiction comes first and loud; then, file by file, what was compared and what could not be."""
     files: dict[str, list[Check]] = {}
     for check in report.checks:
-        files.setdefault(clean(file_words(report, check)), []).append(check)
+        files.setdefault(file_words(report, check), []).append(check)
     for file, checks in files.items():
         for check in checks:
             if check.outcome == "mismatch":
-                yield paint("error", f"MISMATCH {file}: {check.name}: {clean(check.said)}")
+                yield paint("error", f"MISMATCH {file}: {check.name}: {check.said}")
     for file, checks in files.items():
         if any(check.outcome == "mismatch" for check in checks):
             yield paint("error", f"  {file} is not what ran here: no frame is decoded from it")
@@ -80,7 +82,7 @@ def _agreement(file: str, checks: list[Check], paint: Paint) -> Iterator[str]:
     verdict = "agrees with the log" if is_proven else "nothing contradicts it, and nothing proves it"
     yield paint("good" if is_proven else "warning", f"  {file}: {verdict}")
     for check in proofs:
-        yield f"    {check.name + ':':<16}{clean(check.said)}"
+        yield f"    {check.name + ':':<16}{check.said}"
     missing = ", ".join(dict.fromkeys(check.name for check in checks if check.outcome == "not possible"))
     if missing:
         yield paint("dim", f"    could not be compared: {missing}")
@@ -90,7 +92,7 @@ def _failures(failures: tuple[Failure, ...], paint: Paint) -> Iterator[str]:
     if failures:
         yield ""
     for failure in failures:
-        yield paint("warning", f"{clean(failure.what)}: ") + clean(failure.why)
+        yield paint("warning", f"{failure.what}: ") + failure.why
 
 
 def _counts(report: Report) -> Iterator[str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from keepsane.model import Event
-from keepsane.render.paint import Paint, clean
+from keepsane.render.paint import Paint
 
 
 def account_lines(event: Event, paint: Paint) -> Iterator[str]:
@@ -25,5 +25,5 @@ def account_lines(event: Event, paint: Paint) -> Iterator[str]:
     for number, row in enumerate((table.head, *table.rows)):
         first, *numbers, last = row
         cells = [f"{cell:>{width}}" for cell, width in zip(numbers, widths[1:-1], strict=True)]
-        line = f"    {clean(first):<{widths[0]}}  {'  '.join(cells)}  {last}".rstrip()
+        line = f"    {first:<{widths[0]}}  {'  '.join(cells)}  {last}".rstrip()
         yield paint("dim", line) if number == 0 else line

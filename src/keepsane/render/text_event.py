@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from keepsane.model import Code, Event, Frame, Register
-from keepsane.render.paint import Paint, clean
+from keepsane.render.paint import Paint
 from keepsane.render.text_account import account_lines
 from keepsane.render.text_finding import WIDTH, paragraph
 from keepsane.render.text_frame import frame_lines, name_width, place
@@ -24,8 +24,8 @@ _PROSE = frozenset({"tainted", "asked for", "asked by", "harmless", "could use",
 
 def head_lines(event: Event, paint: Paint) -> Iterator[str]:
     """Write what happened: title, damage, who, which kernel, and what only this kind of event says."""
-    title = clean(event.title)
-    yield paint("error", title) + paint("dim", f"{f'line {event.line}':>{max(2, WIDTH - len(title))}}")
+    where = f"line {event.line}"
+    yield paint("error", event.title) + paint("dim", f"{where:>{max(2, WIDTH - len(event.title))}}")
     for name, said in facts(event):
         yield from _fact_lines(name, said, paint)
 
@@ -53,14 +53,14 @@ def _fact(name: str, said: str) -> str:
 def _fact_lines(name: str, said: str, paint: Paint) -> Iterator[str]:
     """Write a fact; one of several lines (a message of the kernel's) stays in its lines."""
     if name == "damaged":
-        yield _fact(name, paint("warning", clean(said)))
+        yield _fact(name, paint("warning", said))
         return
     if name in _PROSE:
         yield paragraph(said, f"  {name:<11}")
         return
     for index, line in enumerate(said.splitlines()):
         shown = name if index == 0 else ""
-        yield _fact(shown, clean(line)) if len(name) < 11 else f"  {shown:<{len(name)}} {clean(line)}"
+        yield _fact(shown, line) if len(name) < 11 else f"  {shown:<{len(name)}} {line}"
 
 
 def _registers(registers: tuple[Register, ...]) -> Iterator[str]:
@@ -84,7 +84,7 @@ def _code(code: Code, ip: Frame | None, paint: Paint) -> Iterator[str]:
     for instruction in code.instructions:
         mark = "->" if instruction.trapping else "  "
         raw = instruction.raw.hex(" ")
-        text = f"    {mark} {instruction.offset_bytes:+5d}  {raw:<30}  {clean(instruction.text)}"
+        text = f"    {mark} {instruction.offset_bytes:+5d}  {raw:<30}  {instruction.text}"
         if instruction.trapping:
             yield paint("error", text) + (f"    {here}" if here else "")
         else:

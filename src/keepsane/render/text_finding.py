@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from textwrap import fill
 
 from keepsane.model import Advice, Evidence, Finding, Severity
-from keepsane.render.paint import Paint, Tone, clean
+from keepsane.render.paint import Paint, Tone
 from keepsane.render.text_shares import share_lines
 
 _TONES: dict[Severity, Tone] = {"error": "error", "warning": "warning", "note": "title", "info": "dim"}
@@ -18,7 +18,7 @@ def paragraph(text: str, first: str, rest: str | None = None) -> str:
     """Fill text to the width, after `first` and, on further lines, `rest` (as many blanks)."""
     indent = " " * len(first) if rest is None else rest
     return fill(
-        clean(text),
+        text,
         WIDTH,
         initial_indent=first,
         subsequent_indent=indent,
@@ -36,22 +36,16 @@ def finding_lines(finding: Finding, paint: Paint) -> Iterator[str]:
     """Write one finding with every field it has."""
     sure = "" if finding.confidence == "high" else f" ({finding.confidence} confidence)"
     yield ""
-    yield paint(_TONES[finding.severity], f"  => {clean(finding.title)}{sure}") + paint(
-        "dim", f"  [{finding.rule}]"
-    )
+    yield paint(_TONES[finding.severity], f"  => {finding.title}{sure}") + paint("dim", f"  [{finding.rule}]")
     yield paragraph(finding.explanation, "     ")
     yield from share_lines(finding.shares, paint)
     for evidence in finding.evidence:
-        note = f"   ({clean(evidence.note)})" if evidence.note else ""
-        yield (
-            paint("dim", f"     {clean(where_words(evidence))}: ")
-            + clean(evidence.quote).strip()
-            + paint("dim", note)
-        )
+        note = f"   ({evidence.note})" if evidence.note else ""
+        yield (paint("dim", f"     {where_words(evidence)}: ") + evidence.quote.strip() + paint("dim", note))
     for advice in finding.advice:
         yield from _advice(advice, paint)
     for reference in finding.references:
-        yield paint("dim", f"     see {clean(reference)}")
+        yield paint("dim", f"     see {reference}")
 
 
 def _advice(advice: Advice, paint: Paint) -> Iterator[str]:
@@ -59,6 +53,4 @@ def _advice(advice: Advice, paint: Paint) -> Iterator[str]:
     parts = (("run", advice.command), ("undo", advice.undo), ("verify", advice.verify), ("risk", advice.risk))
     for name, text in parts:
         if text:
-            yield f"       {name + ':':<8}" + (
-                paint("function", clean(text)) if name != "risk" else clean(text)
-            )
+            yield f"       {name + ':':<8}" + (paint("function", text) if name != "risk" else text)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from keepsane.kernel.demangle import demangled
 from keepsane.model import Event, Frame, SourceLine, SourceText
-from keepsane.render.paint import Paint, clean, link
+from keepsane.render.paint import Paint, link
 
 CONTEXT_LINES = 3
 _WIDEST = 60
@@ -28,7 +28,7 @@ def frame_name(frame: Frame) -> str:
         name = f"{function}+{frame.offset_bytes:#x}"
     else:
         name = f"{function}+{frame.offset_bytes:#x}/{frame.size_bytes:#x}"
-    return clean(name + (f" [{frame.module}]" if frame.module else ""))
+    return name + (f" [{frame.module}]" if frame.module else "")
 
 
 def name_width(event: Event) -> int:
@@ -44,7 +44,7 @@ def place(location: SourceLine | None) -> str:
         return ""
     line = f":{location.line}" if location.line else ""
     column = f":{location.column}" if location.line and location.column else ""
-    return clean(location.file) + line + column
+    return location.file + line + column
 
 
 def frame_lines(frame: Frame, paint: Paint, width: int, *, context: bool = False) -> Iterator[str]:
@@ -61,14 +61,14 @@ def frame_lines(frame: Frame, paint: Paint, width: int, *, context: bool = False
 
 
 def _row(mark: str, name: str, location: SourceLine | None, note: str, paint: Paint, width: int) -> str:
-    shown, where = clean(name), place(location)
+    where = place(location)
     # Why a whole file is not used is said once, at the top or the end; each frame's note stays in JSON.
     note = "" if note.startswith("not decoded") else note
     path = location.text.path if location is not None and location.text is not None else ""
-    row = f"    {mark:<3}" + paint("dim" if mark == "?" else "function", shown)
+    row = f"    {mark:<3}" + paint("dim" if mark == "?" else "function", name)
     if where or note:
-        row += " " * max(1, width - len(shown)) + (link(paint, where, path) if where else "")
-    return row + (paint("dim", f"  {clean(note)}") if note else "")
+        row += " " * max(1, width - len(name)) + (link(paint, where, path) if where else "")
+    return row + (paint("dim", f"  {note}") if note else "")
 
 
 def _source(text: SourceText | None, line: int | None, paint: Paint, *, context: bool) -> Iterator[str]:
@@ -78,5 +78,5 @@ def _source(text: SourceText | None, line: int | None, paint: Paint, *, context:
     for number, code in enumerate(text.lines, text.first_line):
         if number == line or (context and abs(number - line) <= CONTEXT_LINES):
             mark = ">" if number == line else " "
-            shown = f"        {mark} {number:>5}  {clean(code).expandtabs(8)}".rstrip()
+            shown = f"        {mark} {number:>5}  {code.expandtabs(8)}".rstrip()
             yield paint("source" if number == line else "dim", shown)

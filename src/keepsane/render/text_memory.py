@@ -8,18 +8,20 @@ from collections.abc import Iterator
 from keepsane.memory.rate import said_rate
 from keepsane.model import Report
 from keepsane.model_memory import Verified
-from keepsane.render.paint import Paint, Tone, clean, plain
+from keepsane.render.cleaned import cleaned
+from keepsane.render.paint import Paint, Tone, plain
 from keepsane.render.text_finding import finding_lines, paragraph
+from keepsane.render.visible import written
 from keepsane.render.words import SHOWN_WHOLE, ruled_out_words, verdict_words
 
 
 def render_memory_text(report: Report, paint: Paint = plain) -> str:
     """Write a diagnosis for a person."""
-    return "\n".join(_lines(report, paint)) + "\n"
+    return written(_lines(cleaned(report), paint))
 
 
 def _lines(report: Report, paint: Paint) -> Iterator[str]:
-    yield paint("title", f"{clean(report.source)}: {clean(verdict_words(report))}")
+    yield paint("title", f"{report.source}: {verdict_words(report)}")
     if report.kernel.release:
         yield paragraph(f"Linux {report.kernel.release}", "  kernel      ")
     for fact in report.facts:
@@ -50,7 +52,7 @@ def _verified(one: Verified, paint: Paint) -> Iterator[str]:
             "not known" if rate is None else said_rate(rate)
             for rate in (counter.before_per_second, counter.after_per_second)
         )
-        yield f"     {clean(counter.name)}: {before} per second before, {after} now"
+        yield f"     {counter.name}: {before} per second before, {after} now"
 
 
 def _listed(title: str, rows: list[tuple[str, str]], paint: Paint) -> Iterator[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from keepsane.kernel.sizes import size_words
 from keepsane.model import Share
-from keepsane.render.paint import Paint, clean
+from keepsane.render.paint import Paint
 
 BAR = 20
 """Characters of the bar that stands for the whole."""
@@ -28,10 +28,10 @@ def percent_words(part: int, whole: int) -> str:
 def share_lines(shares: tuple[Share, ...], paint: Paint) -> Iterator[str]:
     """Write the parts as rows in which names, sizes and bars stand below each other."""
     whole = sum(share.kibibytes for share in shares)
-    names = [clean(share.name)[:WIDEST_NAME] for share in shares]
+    names = [share.name[:WIDEST_NAME] for share in shares]
     wide = max(map(len, names), default=0)
     for name, share in zip(names, shares, strict=True):
         bar = "#" * (round(BAR * share.kibibytes / whole) if whole > 0 else 0)
         numbers = f"{size_words(share.kibibytes):>9} {percent_words(share.kibibytes, whole):>5}"
-        note = paint("dim", clean(share.note)) if share.note else ""
+        note = paint("dim", share.note) if share.note else ""
         yield f"     {name:<{wide}}{numbers}  {bar:<{BAR}}  {note}".rstrip()

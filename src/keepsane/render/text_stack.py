@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from keepsane.kernel.demangle import demangled
 from keepsane.model import Edge, Event, Frame, SourceLine, Stack
-from keepsane.render.paint import Paint, clean
+from keepsane.render.paint import Paint
 from keepsane.render.text_finding import paragraph
 from keepsane.render.text_frame import frame_lines, place
 from keepsane.symbols.not_judged import NOT_JUDGED
@@ -26,7 +26,7 @@ _SELF_EVIDENT = frozenset({"direct", "inlined", "exception"})
 
 def stack_lines(stack: Stack, event: Event, paint: Paint, width: int) -> Iterator[str]:
     """Write a stack, innermost frame first; frames left over from one earlier path are one line."""
-    yield paint("title", f"  {clean(stack.name)}")
+    yield paint("title", f"  {stack.name}")
     frames = stack.frames[1:] if _repeats_ip(event, stack) else stack.frames
     for group, members in groupby(frames, key=_group):
         if group:
@@ -75,7 +75,7 @@ def missing_frames(edge: Edge | None) -> tuple[MissingFrame, ...]:
 def _missing(edge: Edge | None, paint: Paint, width: int) -> Iterator[str]:
     """Put what tail calls removed back in its place, marked as not in the log."""
     for function, source in missing_frames(edge):
-        shown, where = clean(demangled(function)), place(source)
+        shown, where = demangled(function), place(source)
         row = f"    +  {paint('function', shown)}{' ' * max(1, width - len(shown))}{where}"
         yield row + paint("dim", "  not in the log: it jumped on")
 
