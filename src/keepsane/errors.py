@@ -4,6 +4,7 @@ Every error keepsane raises on purpose.
 
     KeepsaneError            what happened, with which value, what to do; exit code 2
     ├── InputError           a file or stream that cannot be read at all
+    ├── OutputError          what a verb has to say cannot be written
     ├── SymbolError          a vmlinux or module that cannot be used
     └── MissingExtraError    an optional dependency that is not installed
 
@@ -17,6 +18,10 @@ class KeepsaneError(Exception):
 
 class InputError(KeepsaneError):
     """The input cannot be read: it does not exist, may not be read, or is not what it says."""
+
+
+class OutputError(KeepsaneError):
+    """The output cannot be written: the disk is full, the stream is closed, the file may not be written."""
 
 
 class SymbolError(KeepsaneError):

@@ -12,10 +12,11 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from keepsane.api import explain, explain_stream
-from keepsane.commands.output import open_output, paint_for, require_other_file
+from keepsane.commands.inputs import require_no_input
+from keepsane.commands.output import Output, open_output, paint_for, require_output
 from keepsane.commands.progress import counted
 from keepsane.errors import InputError, KeepsaneError
 from keepsane.kernel.input import read_log
@@ -101,7 +102,7 @@ class _Damage:
             self.error = error
 
 
-def _render(part: Report | Fragment, form: str, out: TextIO) -> Iterable[str]:
+def _render(part: Report | Fragment, form: str, out: Output) -> Iterable[str]:
     if isinstance(part, Fragment) or form == "jsonl":
         return (render_jsonl(part),)
     if form == "json":
@@ -126,7 +127,8 @@ def _require(arguments: argparse.Namespace) -> None:
     for option, path in folders:
         if path is not None and not Path(path).is_dir():
             raise InputError(f"{option} {path} is no directory; give the one it lies in")
-    require_other_file(arguments.output, arguments.log)
+    require_no_input(arguments.output, (arguments.log, arguments.vmlinux))
+    require_output(arguments.output)
 
 
 def _settings(words: list[str]) -> Settings | None:

@@ -10,16 +10,17 @@ What a gfp mask asks for: may it sleep, may it use reserves, which zones, what i
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict
 
+from keepsane.commands.inputs import require_no_input
 from keepsane.commands.output import open_output, paint_for
 from keepsane.errors import InputError
 from keepsane.kernel.gfp import Gfp, candidates, decode, gfp_in, mask_of, table_of, tables, version_of
 from keepsane.kernel.gfp_words import MEANING, asked_in_words, reach_in_words, shape_in_words
+from keepsane.render.json import value_json
 from keepsane.render.paint import Paint
+from keepsane.render.visible import written
 
 _MASK = re.compile(r"0[xX][0-9a-fA-F]{1,16}")
 _BARE = re.compile(r"[0-9a-fA-F]{1,16}")
@@ -37,12 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Decode the mask and say it; 0 always, since a mask is nothing that went wrong."""
+    require_no_input(arguments.output, ())
     meant = _meant(arguments.mask, arguments.kernel)
     with open_output(arguments.output) as out:
         if arguments.format == "json":
-            out.write(json.dumps([asdict(one) for one in meant], indent=1) + "\n")
+            out.write(value_json(meant))
         else:
-            out.write("\n".join(_text(meant, paint_for(out))) + "\n")
+            out.write(written(_text(meant, paint_for(out))))
     return 0
 
 

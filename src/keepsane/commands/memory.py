@@ -16,18 +16,18 @@ from __future__ import annotations
 
 import argparse
 import platform
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
 from keepsane.api import diagnose
+from keepsane.commands.inputs import require_no_input
 from keepsane.commands.memory_input import Input, read_input, sampled, state_from
-from keepsane.commands.output import open_output, paint_for, require_other_file
+from keepsane.commands.output import Output, open_output, paint_for, require_output
 from keepsane.errors import InputError
 from keepsane.memory.capture import read_capture, read_capture_script, write_capture
 from keepsane.model import Report
 from keepsane.render.json import render_json
+from keepsane.render.visible import escaped
 
 CAPTURE = "capture"
 MAX_SECONDS = 86_400
@@ -99,9 +99,10 @@ def _require_sense(arguments: argparse.Namespace) -> None:
     for is_so, words in _contradictions(arguments):
         if is_so:
             raise InputError(words)
-    for path in (*arguments.input, arguments.verify):
-        if path is not None:
-            require_other_file(arguments.output, path)
+    require_no_input(
+        arguments.output, (*arguments.input, arguments.verify, arguments.latency, arguments.record)
+    )
+    require_output(arguments.output)
 
 
 def _contradictions(arguments: argparse.Namespace) -> Iterator[tuple[bool, str]]:
@@ -140,11 +141,12 @@ def _capture(arguments: argparse.Namespace) -> int:
     if len(arguments.input) != 2:
         raise InputError("capture takes the file to write: keepsane memory capture OUT.tar.gz")
     count = write_capture(Path(arguments.input[1]), sampled(arguments))
-    sys.stdout.write(f"{arguments.input[1]}: {count} samples\n")
+    with open_output(None) as out:
+        out.write(f"{escaped(arguments.input[1])}: {count} samples\n")
     return 0
 
 
-def _render(report: Report, source: Input, arguments: argparse.Namespace, out: TextIO) -> str:
+def _render(report: Report, source: Input, arguments: argparse.Namespace, out: Output) -> str:
     if arguments.format == "json":
         return render_json(report)
     if arguments.format == "html":

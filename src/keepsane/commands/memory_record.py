@@ -12,12 +12,14 @@ from pathlib import Path
 from types import FrameType
 
 from keepsane.commands.memory_input import Input
+from keepsane.commands.output import open_output
 from keepsane.errors import InputError
 from keepsane.memory.latency import read_latency
 from keepsane.memory.record import record
 from keepsane.memory.series import read_curves
 from keepsane.render.html_element import Markup
 from keepsane.render.html_plot import plots_element
+from keepsane.render.visible import escaped
 
 _KEEP = re.compile(r"(\d{1,4})([mhd])")
 _UNIT_SECONDS = {"m": 60, "h": 3600, "d": 86_400}
@@ -34,11 +36,12 @@ def run_record(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ask)
     if sys.stderr.isatty():
-        sys.stderr.write(f"recording into {arguments.record}; end it with Ctrl-C\n")
+        sys.stderr.write(f"recording into {escaped(arguments.record)}; end it with Ctrl-C\n")
     count = record(
         Path(arguments.record), keep_seconds=keep_seconds, pid=arguments.pid, stopped=lambda: bool(asked)
     )
-    sys.stdout.write(f"{arguments.record}: {count} samples\n")
+    with open_output(None) as out:
+        out.write(f"{escaped(arguments.record)}: {count} samples\n")
     return 0
 
 

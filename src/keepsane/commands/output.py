@@ -3,45 +3,97 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from keepsane.errors import InputError
+from keepsane.errors import OutputError
 
 if TYPE_CHECKING:
     from keepsane.render.paint import Paint
 
+_STDOUT = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
+_WORDS = {errno.EBADF: "it is closed"}
+
+
+class Output:
+    """
+    A stream a verb writes to; what cannot be written is an OutputError that names it.
+
+    A reader of standard output who has seen enough is no error: BrokenPipeError passes.
+    """
+
+    __slots__ = ("_name", "_stream")
+
+    def __init__(self, stream: TextIO, name: str = "") -> None:
+        self._stream, self._name = stream, name
+
+    def write(self, text: str) -> None:
+        """Write a text."""
+        with said(self._name):
+            self._stream.write(text)
+
+    def writelines(self, parts: Iterable[str]) -> None:
+        """Write texts as they come."""
+        for part in parts:
+            self.write(part)
+
+    def flush(self) -> None:
+        """Hand over what is still held back."""
+        with said(self._name):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Tell whether a person is looking."""
+        return self._stream.isatty()
+
 
 @contextmanager
-def open_output(path: str | None) -> Iterator[TextIO]:
-    """Open `path` for writing, None for standard output; what cannot be encoded is replaced, not fatal."""
-    if path is None:
-        reconfigure = getattr(sys.stdout, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(encoding="utf-8", errors="replace")
-        yield sys.stdout
-        return
+def said(name: str) -> Iterator[None]:
+    """Make an OSError the sentence that `name`, or standard output where it is empty, cannot be written."""
     try:
-        file = Path(path).open("w", encoding="utf-8", errors="replace")
+        yield
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; give another file to -o") from error
-    with file:
-        yield file
+        if isinstance(error, BrokenPipeError) and not name:
+            raise
+        why = _WORDS.get(error.errno or 0, error.strerror or str(error))
+        advice = f"{name}: {why}; give another file to -o" if name else f"standard output: {why}"
+        raise OutputError(f"cannot write {advice}") from error
 
 
-def require_other_file(output: str | None, source: str) -> None:
-    """Raise InputError where `-o` names the very file that is read, which would destroy it."""
-    if output is None or source == "-" or not Path(output).exists() or not Path(source).exists():
+@contextmanager
+def open_output(path: str | None) -> Iterator[Output]:
+    """
+    Open what `-o` names, standard output for None or `-`.
+
+    A file gets its new content when all of it was written, and only then; a device or FIFO as it comes.
+    Raises OutputError where it cannot be written.
+    """
+    if path is None or path in _STDOUT:
+        out = Output(sys.stdout)
+        yield out
+        out.flush()
         return
-    if Path(output).samefile(source):
-        raise InputError(f"-o {output} is what is read; give another file")
+    # Imported here: most runs write to standard output.
+    from keepsane.commands.output_file import open_file
+
+    with open_file(path) as file:
+        yield Output(file, path)
 
 
-def paint_for(out: TextIO) -> Paint:
+def require_output(path: str | None) -> None:
+    """Raise OutputError at once where `-o` names what cannot be written, before anything costs time."""
+    if path is not None and path not in _STDOUT:
+        from keepsane.commands.output_file import target_of
+
+        with said(path):
+            target_of(path)
+
+
+def paint_for(out: Output) -> Paint:
     """Give colour where `out` is a terminal that has it and NO_COLOR is not set."""
     # Imported here: JSON and HTML need no paint.
     from keepsane.render.paint import plain, terminal
