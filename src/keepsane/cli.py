@@ -8,10 +8,15 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from keepsane import __version__
+from keepsane.commands.output import Output
+from keepsane.commands.streams import abandon_streams, prepare_streams
 from keepsane.errors import KeepsaneError
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 
 class Command(NamedTuple):
@@ -43,8 +48,25 @@ COMMANDS = (
     Command("completion", "Around it", "a completion script for your shell", "keepsane.commands.completion"),
 )
 
-EXIT_FAILED = 2
-"""It could not be done; the other exit codes are the verb's."""
+EXIT_FAILED, EXIT_DEFECT = 2, 3
+"""It could not be done; keepsane has a defect; the other exit codes are the verb's."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line that drives no terminal, and whether its help could be written."""
+
+    def error(self, message: str) -> NoReturn:
+        from keepsane.render.visible import escaped
+
+        super().error(escaped(message))
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        # argparse's own is silent where nothing can be written: a full disk would look like success.
+        is_answer = file is sys.stdout  # help and version
+        if is_answer:
+            Output(sys.stdout).write(message)
+        else:
+            super()._print_message(message, file)
 
 
 def _overview() -> str:
@@ -52,13 +74,16 @@ def _overview() -> str:
     for heading in dict.fromkeys(command.heading for command in COMMANDS):
         lines.append(f"{heading}:")
         lines += [f"  {command.verb:<12}{command.help}" for command in COMMANDS if command.heading == heading]
-    lines += ["", "exit codes: 0 nothing found, 1 something found, 2 it could not be done"]
+    lines += [
+        "",
+        "exit codes: 0 nothing found, 1 something found, 2 it could not be done, 3 a defect of keepsane",
+    ]
     return "\n".join(lines)
 
 
 def parser() -> argparse.ArgumentParser:
     """Build the top-level parser; a verb's own arguments are added by its module, when it is used."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="keepsane",
         description="What happened, how we know, what to do, and what it is not.",
         epilog=_overview(),
@@ -72,22 +97,23 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def verb_parser(command: Command) -> argparse.ArgumentParser:
+def verb_parser(command: Command) -> _Parser:
     """Build the parser of one verb."""
     module = import_module(command.module)
-    verb: argparse.ArgumentParser = argparse.ArgumentParser(
+    verb = _Parser(
         prog=f"keepsane {command.verb}",
         description=(module.__doc__ or "").strip(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(verb)
+    verb.add_argument("--debug", action="store_true", help="show where, should keepsane itself have a defect")
     verb.set_defaults(run=module.run, whole_parser=whole_parser)
     return verb
 
 
 def whole_parser() -> argparse.ArgumentParser:
     """Build one parser with every verb in it: shell completion needs them all at once."""
-    whole = argparse.ArgumentParser(prog="keepsane")
+    whole = _Parser(prog="keepsane")
     verbs = whole.add_subparsers(metavar="VERB")
     for command in COMMANDS:
         verbs.add_parser(command.verb, help=command.help, parents=[verb_parser(command)], add_help=False)
@@ -95,30 +121,72 @@ def whole_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb and give its exit code; an expected error is one sentence on standard error."""
-    chosen = parser().parse_args(argv)
-    command = next(command for command in COMMANDS if command.verb == chosen.verb)
-    arguments = verb_parser(command).parse_args(chosen.arguments)
+    """Run one verb and give its exit code; whatever goes wrong is one sentence on standard error."""
+    words = sys.argv[1:] if argv is None else argv
+    prepare_streams()
     try:
-        code: int = arguments.run(arguments)
-        sys.stdout.flush()
+        code = _run(words)
+        Output(sys.stdout).flush()
         return code
     except KeepsaneError as error:
         _complain(str(error))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        _complain(f"cannot write: {error.strerror}")
     except KeyboardInterrupt:
         _complain("interrupted")
+    except (MemoryError, RecursionError, OSError) as error:
+        _complain_of_system(error)
+    except Exception as error:
+        _complain_of_defect(error, whole="--debug" in words)
+        return EXIT_DEFECT
+    finally:
+        abandon_streams()
     return EXIT_FAILED
 
 
-def _complain(sentence: str) -> None:
-    """Write one line to standard error; a path in it may hold anything."""
-    line = "".join(char if char.isprintable() else "?" for char in sentence)
-    if sys.stderr is not None:
-        sys.stderr.write(f"keepsane: {line}\n")
+def _run(words: Sequence[str]) -> int:
+    try:
+        chosen = parser().parse_args(words)
+        command = next(command for command in COMMANDS if command.verb == chosen.verb)
+        arguments = verb_parser(command).parse_args(chosen.arguments)
+    except SystemExit as ended:  # argparse gave the help that was asked for, or said what is wrong
+        return ended.code if isinstance(ended.code, int) else EXIT_FAILED
+    code: int = arguments.run(arguments)
+    return code
+
+
+def _complain(sentence: str, more: str = "") -> None:
+    """Write one line to standard error, and `more` below it; a path in them may hold anything."""
+    # Imported here: most runs have nothing to complain of.
+    from keepsane.render.visible import escaped
+
+    try:
+        sys.stderr.write(f"keepsane: {escaped(sentence)}\n")
+        sys.stderr.writelines(f"{escaped(line)}\n" for line in more.splitlines())
+    except OSError:
+        pass  # nobody can be told; the exit code says it
+
+
+def _complain_of_system(error: MemoryError | RecursionError | OSError) -> None:
+    if isinstance(error, BrokenPipeError):
+        return  # who reads has seen enough
+    if isinstance(error, OSError):
+        name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        _complain(f"cannot go on: {name}{error.strerror or error}")
+    elif isinstance(error, MemoryError):
+        _complain("there is not enough memory for this input; give a smaller part of it")
+    else:
+        _complain("the input is nested too deeply; give a smaller part of it")
+
+
+def _complain_of_defect(error: Exception, *, whole: bool) -> None:
+    where = ""
+    if whole:
+        import traceback
+
+        where = "".join(traceback.format_exception(error))
+    name = type(error).__name__
+    _complain(
+        f"a defect of keepsane {__version__} ({name}); please report it, with what --debug prints", where
+    )
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ Print a completion script for a shell.
 from __future__ import annotations
 
 import argparse
-import sys
 
+from keepsane.commands.output import open_output
 from keepsane.errors import MissingExtraError
 
 SHELLS = ("bash", "zsh", "tcsh")
@@ -27,5 +27,6 @@ def run(arguments: argparse.Namespace) -> int:
     except ImportError as error:
         raise MissingExtraError("shell completion needs shtab: pip install 'keepsane[completion]'") from error
     # cli builds the parser of all verbs: commands must not know cli.
-    sys.stdout.write(shtab.complete(arguments.whole_parser(), arguments.shell))
+    with open_output(None) as out:
+        out.write(shtab.complete(arguments.whole_parser(), arguments.shell))
     return 0

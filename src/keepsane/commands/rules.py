@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import sys
+from collections.abc import Iterable
 
+from keepsane.commands.output import open_output
 from keepsane.errors import InputError
 from keepsane.rules import Rule, load
 
@@ -29,12 +30,13 @@ def page(rule: Rule) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """List the rules, or show one."""
     rules = load()
-    if arguments.name is None:
-        for rule in rules.values():
-            summary = (inspect.getdoc(rule.judge) or "").partition("\n")[0]
-            sys.stdout.write(f"{rule.name:<36}{summary}\n")
-        return 0
-    if arguments.name not in rules:
+    if arguments.name is not None and arguments.name not in rules:
         raise InputError(f"no rule is called {arguments.name!r}; `keepsane rules` lists them")
-    sys.stdout.write(page(rules[arguments.name]))
+    with open_output(None) as out:
+        out.write(_listed(rules.values()) if arguments.name is None else page(rules[arguments.name]))
     return 0
+
+
+def _listed(rules: Iterable[Rule]) -> str:
+    summaries = ((rule.name, (inspect.getdoc(rule.judge) or "").partition("\n")[0]) for rule in rules)
+    return "".join(f"{name:<36}{summary}\n" for name, summary in summaries)

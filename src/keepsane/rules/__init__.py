@@ -134,6 +134,8 @@ def _ask(known: Rule, fact: object) -> Iterator[Finding | Failure | RuledOut]:
                 yield RuledOut(known.name, answer.why)
             else:
                 yield replace(answer, rule=known.name)
+    except MemoryError:
+        raise  # it is no rule's fault, and the next one would fail as well
     except Exception as error:
         yield Failure(
             f"rule {known.name}", f"the rule itself failed: {error!r}; please report this with the log"
