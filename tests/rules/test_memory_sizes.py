@@ -75,8 +75,8 @@ def finding(state: MemoryState | None, rule: str) -> Finding:
         (
             "dma32-exhausted",
             "dma32-exhausted",
-            'sysctl -w vm.lowmem_reserve_ratio="256 128 32 0"',
-            'sysctl -w vm.lowmem_reserve_ratio="256 256 32 0"',
+            "sysctl -w vm.lowmem_reserve_ratio='256 128 32 0'",
+            "sysctl -w vm.lowmem_reserve_ratio='256 256 32 0'",
         ),
         # max(2 * 8000, 4 * sqrt(4000000) = 8000, 4000000 / 1000 = 4000)
         (

@@ -25,7 +25,7 @@ from keepsane.memory.pagetypeinfo import Pagetypeinfo, parse_pagetypeinfo
 from keepsane.memory.psi import Pressure, Stall, parse_pressure, stalled_percent
 from keepsane.memory.slabinfo import Slab, parse_slabinfo
 from keepsane.memory.snapshot import TIME, Missing, Snapshot
-from keepsane.memory.sysctl import sysctl, sysctl_number
+from keepsane.memory.sysctl import sysctl, whole_number
 from keepsane.memory.thp import Thp, lru_gen_of, thp_of
 from keepsane.memory.vmstat import parse_vmstat, vmstat
 from keepsane.memory.zoneinfo import Zoneinfo, parse_zoneinfo
@@ -99,11 +99,11 @@ class MemoryState:
 
     def sysctl(self, name: str) -> str | None:
         """The newest value of a setting ("vm.zone_reclaim_mode"); None where the kernel has none."""
-        return self.newest(lambda sample: sysctl(sample.snapshot, name))
+        return self.newest(lambda sample: sysctl(sample.snapshot, name) or None)
 
     def sysctl_number(self, name: str) -> int | None:
-        """The same where it is one whole number."""
-        return self.newest(lambda sample: sysctl_number(sample.snapshot, name))
+        """The same where it is one whole number; what an older sample said does not stand in for it."""
+        return whole_number(self.sysctl(name) or "")
 
     def delta(self, name: str) -> int | None:
         """By how much the vmstat counter `name` rose from first to last, under whatever spelling it has."""

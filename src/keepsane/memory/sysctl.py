@@ -70,7 +70,11 @@ def sysctl(snapshot: Snapshot, name: str) -> str | None:
 
 def sysctl_number(snapshot: Snapshot, name: str) -> int | None:
     """The value where it is one whole number, else None."""
-    value = sysctl(snapshot, name) or ""
+    return whole_number(sysctl(snapshot, name) or "")
+
+
+def whole_number(value: str) -> int | None:
+    """Read a value that is one whole number and nothing else; None for any other."""
     return int(value) if re.fullmatch(r"-?\d{1,20}", value, re.ASCII) else None
 
 

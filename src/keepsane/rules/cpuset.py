@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Iterator
 
 from keepsane.memory.rate import said_percent
@@ -22,6 +20,7 @@ from keepsane.rules.memory_binding import (
 )
 from keepsane.rules.memory_quote import cgroup_file, quote_file, quote_zone
 from keepsane.rules.memory_zones import has_zones, nodes_with_memory, said_imbalance, scanned_rate, zones_of
+from keepsane.rules.shell import UNIT, command
 
 _REFERENCES = ("Documentation/admin-guide/cgroup-v2.rst, cpuset.mems",)
 _NO_ZONES = "/proc/zoneinfo was not read: which zones are full is not known"
@@ -178,13 +177,14 @@ def _widen(state: MemoryState, one: Bound, verify: str) -> Advice:
     text = f"let it use the other nodes too ({every})"
     if one.group in (None, "/"):
         return Advice(text=text, verify=verify)
-    file = shlex.quote("/" + cgroup_file(state, one.group or "", "cpuset.mems"))
-    unit = re.search(r"[\w.:@-]{1,200}\.(?:service|scope|slice)$", one.group or "")
-    keep = f"; to keep it: systemctl set-property {unit[0]} AllowedMemoryNodes={every}" if unit else ""
+    file = "/" + cgroup_file(state, one.group or "", "cpuset.mems")
+    unit = UNIT.search(one.group or "")
+    kept = command("systemctl set-property {} AllowedMemoryNodes={}", unit[0], every) if unit else None
+    keep = f"; to keep it: {kept}" if kept else ""
     return Advice(
         text=text + keep,
-        command=f"echo {every} > {file}",
-        undo=f"echo {','.join(map(str, one.mems))} > {file}",
+        command=command("echo {} > {}", every, file),
+        undo=command("echo {} > {}", ",".join(map(str, one.mems)), file),
         verify=verify,
         risk="memory of another node is slower to reach; a group above it may allow fewer nodes",
     )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from keepsane.kernel.zone import ZONES, Zone, zone_name
@@ -13,6 +14,7 @@ from keepsane.rules import CannotTell, Clear, rule
 from keepsane.rules.memory_amount import said_pages
 from keepsane.rules.memory_harm import failures, quote_failure, recent, said_requests
 from keepsane.rules.memory_quote import quote_file, quote_risen
+from keepsane.rules.shell import command
 from keepsane.rules.zone_lines import newest_zones, quote_zone, size_pages
 
 RATIO = "vm.lowmem_reserve_ratio"
@@ -91,7 +93,7 @@ def _reach_higher(state: MemoryState) -> Iterator[Advice]:
     # Where the kernel has no DMA zone, DMA32 is the first number.
     names = [zone.name for zone in newest_zones(state, empty=True)]
     at = 1 if "DMA" in names else 0
-    if len(now) <= at or not all(part.isdecimal() for part in now):
+    if len(now) <= at or not all(re.fullmatch(r"\d{1,10}", part, re.ASCII) for part in now):
         return
     if int(now[at]) == 1:  # no number keeps more: 0 keeps nothing
         return
@@ -100,8 +102,8 @@ def _reach_higher(state: MemoryState) -> Iterator[Advice]:
     yield Advice(
         text=f"keep more of DMA32 from other requests: a ratio of {ratio} rather than {now[at]}. To keep it, "
         f"put `{RATIO} = {value}` into /etc/sysctl.d/90-memory.conf",
-        command=f'sysctl -w {RATIO}="{value}"',
-        undo=f'sysctl -w {RATIO}="{" ".join(now)}"',
+        command=command("sysctl -w {}={}", RATIO, value),
+        undo=command("sysctl -w {}={}", RATIO, " ".join(now)),
         verify="the protection of DMA32 in /proc/zoneinfo has grown, and free in it rises above min",
         risk="programs can use that much less memory",
     )

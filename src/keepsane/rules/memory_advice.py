@@ -17,6 +17,7 @@ from keepsane.kernel.watermark import ZoneLedger
 from keepsane.kernel.what_if import DEFAULT_SCALE_FACTOR, SCALED_SINCE, min_free_kibibytes_of, what_if
 from keepsane.kernel.zone_state import MAX_THRESHOLD_PAGES, boost_pages, hidden_free_pages
 from keepsane.model import Advice
+from keepsane.rules.shell import command
 
 MOST_OF_MEMORY = 50
 """One fiftieth of memory is the most that is advised to be kept free."""
@@ -50,8 +51,8 @@ def raise_min_free(event: AllocFailure) -> Advice | None:
         text=f"{_when(event)}keep more memory free for requests that cannot wait: vm.min_free_kbytes from "
         f"about {now} to {value}{_effect(event, value)}"
         + _KEEP.format(name="vm.min_free_kbytes", value=value),
-        command=f"sysctl -w vm.min_free_kbytes={value}",
-        undo=f"sysctl -w vm.min_free_kbytes={now}  # or what sysctl vm.min_free_kbytes said before",
+        command=command("sysctl -w vm.min_free_kbytes={}", value),
+        undo=command("sysctl -w vm.min_free_kbytes={}  # or what sysctl vm.min_free_kbytes said before", now),
         verify="no further `page allocation failure` in the log; `min` in /proc/zoneinfo has grown",
         risk=f"{(value - now) / 1024:.0f} MB less for programs and page cache; far too large a value makes "
         "the OOM killer come early",
@@ -134,8 +135,8 @@ def wake_kswapd_earlier(event: AllocFailure) -> Advice | None:
         text=f"wake kswapd, which frees memory in the background, earlier: there is page cache that it can "
         f"drop. {name} from {now} to {value}. This raises the low and high watermarks, not the reserve"
         + _KEEP.format(name=name, value=value),
-        command=f"sysctl -w {name}={value}",
-        undo=f"sysctl -w {name}={now}",
+        command=command("sysctl -w {}={}", name, value),
+        undo=command("sysctl -w {}={}", name, now),
         verify="allocstall_* in /proc/vmstat rises more slowly, and the report does not come again",
         risk="a little less page cache, a little more work for kswapd",
     )
@@ -219,7 +220,7 @@ def ask_less_of_low_memory(event: AllocFailure) -> Advice | None:
         f"request; {_mebibytes(memory, elsewhere)} are free elsewhere. Let fewer requests need it: a device "
         "or driver with a 64-bit DMA mask, an IOMMU for a driver that uses the DMA interface, fewer or "
         "smaller buffers of such devices",
-        command=f"ls /sys/class/iommu; grep -A 8 'zone *{gfp.highest_zone}$' /proc/zoneinfo",
+        command=command("ls /sys/class/iommu; grep -A 8 {} /proc/zoneinfo", f"zone *{gfp.highest_zone}$"),
         undo=_ONLY_READS,
         verify=f"the zone {gfp.highest_zone} in /proc/zoneinfo stays above its min; an IOMMU is listed",
     )

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -15,6 +13,7 @@ from keepsane.model import Advice, Finding, Severity
 from keepsane.rules import CannotTell, Clear, rule
 from keepsane.rules.memory_amount import available_percent, least_kibibytes, said_kibibytes
 from keepsane.rules.memory_quote import cgroup_file, quote_change, quote_file
+from keepsane.rules.shell import UNIT, command
 
 _MEBIBYTE = 1 << 20
 
@@ -151,20 +150,23 @@ def _raise_limit(state: MemoryState, found: Reached) -> Advice:
     if 8 * more < found.limit_bytes:
         return Advice(text="let the program use less, or move it to a larger machine", verify=verify)
     value = found.limit_bytes + more
-    file = shlex.quote("/" + cgroup_file(state, found.path, found.limit))
-    unit = re.search(r"[\w.:@-]{1,200}\.(?:service|scope|slice)$", found.path)
-    setting = "MemoryMax" if found.limit == "memory.max" else "MemoryHigh"
-    keep = (
-        f"systemctl set-property {unit[0]} {setting}={value}" if unit else "change it where the group is made"
-    )
+    file = "/" + cgroup_file(state, found.path, found.limit)
+    keep = _kept(found, value) or "change it where the group is made"
     return Advice(
         text=f"raise {found.limit} to {said_kibibytes(value / 1024)}, and again where that is not enough; to "
         f"keep it: {keep}",
-        command=f"echo {value} > {file}",
-        undo=f"echo {found.limit_bytes} > {file}",
+        command=command("echo {} > {}", value, file),
+        undo=command("echo {} > {}", found.limit_bytes, file),
         verify=verify,
         risk="as much less for the rest of the machine",
     )
+
+
+def _kept(found: Reached, value: int) -> str | None:
+    """Give the command that makes systemd set the limit at each start; None where no unit has the group."""
+    unit = UNIT.search(found.path)
+    setting = "MemoryMax" if found.limit == "memory.max" else "MemoryHigh"
+    return command("systemctl set-property {} {}={}", unit[0], setting, value) if unit else None
 
 
 def _is_mostly_cache(state: MemoryState, path: str) -> bool:

@@ -10,6 +10,7 @@ from keepsane.kernel.culprit import is_machinery, plain_name
 from keepsane.model import Advice, Event, Evidence, Finding, Frame, Kind
 from keepsane.rules import CannotTell, rule
 from keepsane.rules.quote import first_stack, quote_frame
+from keepsane.rules.shell import command
 
 _NO_CULPRIT: frozenset[Kind] = frozenset(
     {
@@ -102,9 +103,9 @@ def _finding(event: Event, frame: Frame, module: str, flagged: Evidence) -> Find
         advice=(
             Advice(
                 text=f"see whether it happens without {module}",
-                command=f"sudo modprobe -r {module}",
-                undo=f"sudo modprobe {module}",
-                verify=f"lsmod no longer lists {module}, and the report does not come again",
+                command=command("sudo modprobe -r {}", module),
+                undo=command("sudo modprobe {}", module),
+                verify=command("lsmod no longer lists {}, and the report does not come again", module),
                 risk=f"what {module} drives stops working; after a crash it may not unload until a reboot",
             ),
         ),

@@ -23,6 +23,7 @@ from keepsane.rules.oom_cause import (
     zone_words,
 )
 from keepsane.rules.quote import quote_head
+from keepsane.rules.shell import command
 
 _MEBIBYTE = 1024
 
@@ -87,8 +88,11 @@ def _more_swap(event: OomKill) -> Iterator[Advice]:
     yield Advice(
         text=f"give it swap, at most for the {size} MB that are {most.name}; to keep it, put a line "
         "'/swapfile none swap sw 0 0' into /etc/fstab",
-        command=f"sudo fallocate -l {size}M /swapfile && sudo chmod 600 /swapfile && sudo mkswap /swapfile "
-        "&& sudo swapon /swapfile",
+        command=command(
+            "sudo fallocate -l {}M /swapfile && sudo chmod 600 /swapfile && sudo mkswap /swapfile "
+            "&& sudo swapon /swapfile",
+            size,
+        ),
         undo="sudo swapoff /swapfile && sudo rm /swapfile",
         verify="swapon --show lists it",
         risk="needs so much free disk; what is in constant use makes the machine slow instead",

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from shlex import quote as shell_quote
 
 from keepsane.kernel.ledger import LARGEST_ORDER
 from keepsane.kernel.mem_info import CgroupUsage
@@ -22,6 +21,7 @@ from keepsane.rules.oom_cause import (
     who_asked,
 )
 from keepsane.rules.quote import quote, quote_head, quote_line
+from keepsane.rules.shell import command
 
 _BATCH_KIBIBYTES = 64 * 4
 """A group's memory is charged in batches (MEMCG_CHARGE_BATCH): so near to its limit it is full."""
@@ -115,26 +115,19 @@ def _raise(event: OomKill, full: CgroupUsage, limit: int) -> Iterator[Advice]:
     names = {one.name for one in event.cgroup_usage}
     old = bool(names & {"memory+swap", "kmem"})
     where = f"/sys/fs/cgroup/memory{event.cgroup}" if old else f"/sys/fs/cgroup{event.cgroup}"
-    file = shell_quote(f"{where}/{'memory.limit_in_bytes' if old else 'memory.max'}")
+    file = f"{where}/{'memory.limit_in_bytes' if old else 'memory.max'}"
     # The kernel refuses a limit above that of memory and swap together.
     both = next((one.limit_kibibytes for one in event.cgroup_usage if one.name == "memory+swap"), None)
     fits = full.name == "memory" and (both is None or limit + more <= both)
-    known = _is_path(event.cgroup) and fits and (old or "swap" in names)
+    known = (event.cgroup or "").startswith("/") and fits and (old or "swap" in names)
     yield Advice(
         text=f"if its work needs more, raise the limit from {limit} kB to {limit + more} kB, a quarter more; "
         "to keep it, set it where the group comes from: MemoryMax= of its unit, --memory of its container, "
         "resources.limits.memory of its pod",
-        command=f"echo {limit + more}K | sudo tee {file}" if known else None,
-        undo=f"echo {limit}K | sudo tee {file}" if known else None,
+        command=command("echo {}K | sudo tee {}", limit + more, file) if known else None,
+        undo=command("echo {}K | sudo tee {}", limit, file) if known else None,
         verify="no further report of this group; 'oom_kill' in its "
         + ("memory.oom_control" if old else "memory.events")
         + " stays as it is",
         risk=f"the machine must have {size_words(more)} more to give, else it runs out itself",
     )
-
-
-def _is_path(group: str | None) -> bool:
-    """Tell whether a group's name leads to its directory, and can be shown as it is."""
-    if group is None:
-        return False
-    return group.startswith("/") and ".." not in group.split("/") and group.isprintable()

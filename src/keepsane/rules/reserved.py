@@ -33,6 +33,7 @@ from keepsane.rules.memory_harm import (
 )
 from keepsane.rules.memory_quote import quote_file
 from keepsane.rules.setting_advice import change
+from keepsane.rules.shell import command
 from keepsane.rules.zone_lines import newest_zones, quote_zone, zones_of
 
 _MEMINFO, _PAGETYPEINFO = "proc/meminfo", "proc/pagetypeinfo"
@@ -259,8 +260,8 @@ def _fewer_hugepages(state: MemoryState, pages: Hugepages, path: str) -> Advice:
         return change(state, "vm.nr_hugepages", wanted, text=text, verify=verify, risk=risk)
     return Advice(
         text=f"{text}. To keep it, change hugepages= on the kernel command line, if it is there",
-        command=f"echo {wanted} > /{path}/nr_hugepages",
-        undo=f"echo {now} > /{path}/nr_hugepages",
+        command=command("echo {} > {}", wanted, f"/{path}/nr_hugepages"),
+        undo=command("echo {} > {}", now, f"/{path}/nr_hugepages"),
         verify=verify.replace("HugePages_Free in /proc/meminfo", f"/{path}/free_hugepages"),
         risk=risk,
     )

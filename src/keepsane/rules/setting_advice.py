@@ -7,6 +7,7 @@ from keepsane.memory.state import MemoryState
 from keepsane.memory.sysctl import setter_of
 from keepsane.model import Advice
 from keepsane.rules.memory_amount import kibibytes
+from keepsane.rules.shell import command
 
 CONF = "/etc/sysctl.d/90-memory.conf"
 SCALE_FACTOR, MIN_FREE = "vm.watermark_scale_factor", "vm.min_free_kbytes"
@@ -33,7 +34,7 @@ def is_without(state: MemoryState, name: str) -> bool:
 def change(state: MemoryState, name: str, value: int, *, text: str, verify: str, risk: str) -> Advice:
     """Advise to set `name` to `value`, in the file too that sets it at each boot."""
     # Only the first sample has the files that are read once.
-    setter, now = setter_of(state.first.snapshot, name), state.sysctl(name)
+    setter, now = setter_of(state.first.snapshot, name), state.sysctl_number(name)
     keep = f"put `{name} = {value}` into {CONF}"
     if setter is not None:
         keep += f"; {setter.by} sets it in /{setter.path} line {setter.line}: change it there too"
@@ -41,11 +42,11 @@ def change(state: MemoryState, name: str, value: int, *, text: str, verify: str,
         keep += (
             ". No sysctl file or TuneD profile that was read sets it: it is the kernel's own or set by hand"
         )
-    before = f"sysctl -w {name}={now}" if now else f"remove the line from {CONF} and restart"
+    before = None if now is None else command("sysctl -w {}={}", name, now)
     return Advice(
         text=f"{text}. To keep it, {keep}",
-        command=f"sysctl -w {name}={value}",
-        undo=before,
+        command=command("sysctl -w {}={}", name, value),
+        undo=before or f"remove the line from {CONF} and restart",
         verify=verify,
         risk=risk,
     )

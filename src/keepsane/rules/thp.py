@@ -13,6 +13,7 @@ from keepsane.model import Advice, Finding
 from keepsane.rules import CannotTell, Clear, rule
 from keepsane.rules.memory_harm import harms
 from keepsane.rules.memory_quote import quote_file, quote_risen
+from keepsane.rules.shell import command
 
 _REFERENCES = ("Documentation/admin-guide/mm/transhuge.rst",)
 _UNREAD = "the settings of transparent hugepages were not read, or this kernel has none"
@@ -195,8 +196,8 @@ def _wait_less(state: MemoryState, thp: Thp, stalls: float) -> Advice:
     value = next((word for word in gentler if word in known), "never")
     return Advice(
         text=f"let page faults take small pages: defrag from {thp.defrag} to {value}. " + _keep(path, value),
-        command=f"echo {value} > /{path}",
-        undo=f"echo {thp.defrag} > /{path}",
+        command=command("echo {} > {}", value, f"/{path}"),
+        undo=command("echo {} > {}", thp.defrag or "", f"/{path}"),
         verify=f"compact_stall in /proc/vmstat rises by far less than {said_rate(stalls)} per second",
         risk="fewer faults get a huge page at once; khugepaged makes them later",
     )
@@ -206,8 +207,8 @@ def _on_request(thp: Thp, splits: float) -> Advice:
     path = f"{thp.folder}/enabled"
     return Advice(
         text="make huge pages only for programs that ask for them. " + _keep(path, "madvise"),
-        command=f"echo madvise > /{path}",
-        undo=f"echo {thp.enabled} > /{path}",
+        command=command("echo madvise > {}", f"/{path}"),
+        undo=command("echo {} > {}", thp.enabled or "", f"/{path}"),
         verify=f"thp_split_page in /proc/vmstat rises by far less than {splits:.0f} per second",
         risk="programs that gain from huge pages and do not ask for them become slower; memory stays short",
     )
@@ -218,8 +219,8 @@ def _stop_khugepaged(state: MemoryState, thp: Thp) -> Advice:
     off, on = ("no", "yes") if "yes" in _words(state, path) else ("0", "1")
     return Advice(
         text="let khugepaged take only what is free. " + _keep(path, off),
-        command=f"echo {off} > /{path}",
-        undo=f"echo {on} > /{path}",
+        command=command("echo {} > {}", off, f"/{path}"),
+        undo=command("echo {} > {}", on, f"/{path}"),
         verify="compact_stall in /proc/vmstat rises more slowly, and khugepaged takes less CPU time",
         risk="long-running programs get fewer huge pages",
     )

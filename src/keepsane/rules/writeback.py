@@ -12,6 +12,7 @@ from keepsane.rules import CannotTell, Clear, rule
 from keepsane.rules.memory_amount import page_kibibytes, said_kibibytes, said_pages
 from keepsane.rules.memory_quote import VMSTAT, quote_change, quote_file, quote_risen
 from keepsane.rules.setting_advice import CONF
+from keepsane.rules.shell import command
 
 DIRTY, BACKGROUND = "vm.dirty_bytes", "vm.dirty_background_bytes"
 _MEBIBYTE = 1 << 20
@@ -125,23 +126,23 @@ def _let_less_pile_up(state: MemoryState, written: float) -> Advice:
     return Advice(
         text=f"begin to write earlier and let less pile up: one and four seconds of this disk are {sizes}. "
         f"To keep it, put `{BACKGROUND} = {background}` and `{DIRTY} = {limit}` into {CONF}",
-        command=f"sysctl -w {BACKGROUND}={background} {DIRTY}={limit}",
+        command=command("sysctl -w {}={} {}={}", BACKGROUND, background, DIRTY, limit),
         undo=_undo(state),
         verify=f"nr_dirty and nr_writeback in /proc/vmstat together stay below {pages}",
         risk="short bursts of writing are no longer taken up by memory",
     )
 
 
-def _undo(state: MemoryState) -> str:
+def _undo(state: MemoryState) -> str | None:
     # Setting the ratio is what takes the bytes away again.
-    old = []
+    old: list[str | int] = []
     for name in (BACKGROUND, DIRTY):
         ratio = name.replace("bytes", "ratio")
         in_bytes = state.sysctl_number(name)
         default = 10 if name == BACKGROUND else 20
         value = state.sysctl_number(ratio)
-        old.append(f"{name}={in_bytes}" if in_bytes else f"{ratio}={default if value is None else value}")
-    return f"sysctl -w {' '.join(old)}"
+        old += (name, in_bytes) if in_bytes else (ratio, default if value is None else value)
+    return command("sysctl -w {}={} {}={}", *old)
 
 
 def _rounded(size_bytes: int) -> int:
