@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import lzma
 import os
+import resource
 import tarfile
 from pathlib import Path
 
@@ -101,6 +102,18 @@ def test_a_file_that_exists_is_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="File exists"):
         write_capture(tmp_path / "out.tar.gz", SAMPLES)
     assert (tmp_path / "out.tar.gz").read_text() == "mine"
+
+
+def test_where_the_disk_is_full_no_half_capture_stays(tmp_path: Path) -> None:
+    large = Snapshot(files={"proc/vmstat": "".join(f"{hash((1, at)):x} {at}\n" for at in range(50_000))})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(InputError, match="File too large"):
+            write_capture(tmp_path / "out.tar.gz", (large,) * 9)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("pack", [bytes, lzma.compress, zstandard.compress])

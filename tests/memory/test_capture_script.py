@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -20,22 +23,54 @@ SHELLS = (("busybox", "sh"), ("dash",), ("bash", "--posix"))
 pytestmark = pytest.mark.skipif(not Path("/proc/vmstat").exists(), reason="this machine has no /proc/vmstat")
 
 
-def capture(tmp_path: Path, shell: tuple[str, ...], *arguments: str) -> subprocess.CompletedProcess[str]:
+def command(tmp_path: Path, shell: tuple[str, ...], *arguments: str) -> list[str]:
     script = tmp_path / "capture.sh"
     script.write_text(read_capture_script())
+    return [*shell, str(script), *arguments]
+
+
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)}
+
+
+def capture(tmp_path: Path, shell: tuple[str, ...], *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*shell, str(script), *arguments],
+        command(tmp_path, shell, *arguments),
         capture_output=True,
         text=True,
         check=False,
-        env={"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)},
+        env=environment(tmp_path),
     )
 
 
-@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+@pytest.fixture(params=SHELLS, ids=" ".join)
+def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    found: tuple[str, ...] = request.param
+    if shutil.which(found[0]) is None:
+        pytest.skip(f"{found[0]} is not installed")
+    return found
+
+
+def sampling(tmp_path: Path, shell: tuple[str, ...]) -> subprocess.Popen[str]:
+    """Begin a long capture, and come back when it takes its first sample."""
+    run = subprocess.Popen(
+        command(tmp_path, shell, str(tmp_path / "out.tar.gz"), "600"),
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(tmp_path),
+        start_new_session=True,
+    )
+    while not list(tmp_path.glob("keepsane-memory.*/t0")):
+        assert run.poll() is None
+        time.sleep(0.05)
+    return run
+
+
+def left(tmp_path: Path) -> list[str]:
+    return sorted(path.name for path in tmp_path.iterdir() if path.name != "capture.sh")
+
+
 def test_every_shell_writes_the_same_format(tmp_path: Path, shell: tuple[str, ...]) -> None:
-    if shutil.which(shell[0]) is None:
-        pytest.skip(f"{shell[0]} is not installed")
     out = tmp_path / "out.tar.gz"
 
     run = capture(tmp_path, shell, str(out), "1")
@@ -71,6 +106,80 @@ def test_an_existing_file_is_kept(tmp_path: Path) -> None:
 
     assert run.returncode == 2
     assert (tmp_path / "out.tar.gz").read_text() == "mine"
+
+
+def test_a_link_is_not_followed(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    (tmp_path / "out.tar.gz").symlink_to(tmp_path / "victim")
+
+    run = capture(tmp_path, shell, str(tmp_path / "out.tar.gz"), "1")
+
+    assert run.returncode == 2
+    assert left(tmp_path) == ["out.tar.gz"]
+
+
+def test_a_file_that_is_replaced_while_sampling_is_not_written(
+    tmp_path: Path, shell: tuple[str, ...]
+) -> None:
+    (tmp_path / "victim").write_text("mine")
+    with sampling(tmp_path, shell) as run:
+        (tmp_path / "out.tar.gz").unlink()
+        (tmp_path / "out.tar.gz").symlink_to(tmp_path / "victim")
+        run.terminate()
+        _, said = run.communicate()
+
+    assert (run.returncode, "was replaced" in said) == (2, True)
+    assert (tmp_path / "victim").read_text() == "mine"
+    assert left(tmp_path) == ["out.tar.gz", "victim"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_what_it_has_and_leaves_nothing_else(
+    tmp_path: Path, shell: tuple[str, ...], number: signal.Signals
+) -> None:
+    with sampling(tmp_path, shell) as run:
+        os.killpg(run.pid, number)  # as a terminal does it, the commands that it runs get it too
+        run.communicate()
+
+    assert run.returncode == 0
+    assert left(tmp_path) == ["out.tar.gz"]
+    assert len(read_capture(tmp_path / "out.tar.gz")) >= 2
+
+
+def test_a_full_disk_is_a_failure_and_no_capture(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    limited = " ".join(map(shlex.quote, command(tmp_path, shell, str(tmp_path / "out.tar.gz"), "1")))
+    run = subprocess.run(
+        ["sh", "-c", f"ulimit -f 4; exec {limited}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(tmp_path),
+    )
+
+    assert run.returncode == 2
+    assert "cannot write into" in run.stderr
+    assert run.stderr.rstrip().endswith("nothing was captured")
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("shell", SHELLS[1:], ids=" ".join, indirect=True)  # busybox has a tar of its own
+@pytest.mark.parametrize("name", ["tar", "gzip"])
+def test_what_cannot_be_packed_is_a_failure_and_no_capture(
+    tmp_path: Path, shell: tuple[str, ...], name: str
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / name).write_text("#!/bin/sh\ncat > /dev/null\nexit 1\n")
+    (tmp_path / "bin" / name).chmod(0o755)
+    run = subprocess.run(
+        command(tmp_path, shell, str(tmp_path / "out.tar.gz"), "1"),
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env={**environment(tmp_path), "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"},
+    )
+
+    assert (run.returncode, "is the disk full" in run.stderr) == (2, True)
+    assert left(tmp_path) == ["bin"]
 
 
 @pytest.mark.parametrize("arguments", [(), ("-h",), ("out", "ten"), ("out", "1", "2")])

@@ -18,10 +18,11 @@ import os
 import re
 import tarfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import get_args
+from typing import BinaryIO, get_args
 
 from keepsane.errors import InputError
 from keepsane.memory.archive import read_members
@@ -71,14 +72,28 @@ def write_capture(out: Path, snapshots: Iterable[Snapshot]) -> int:
     """
     number = 0
     try:
-        file = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(file, "wb") as stream, tarfile.open(fileobj=stream, mode="w:gz") as tar:
+        with _created(out) as stream, tarfile.open(fileobj=stream, mode="w:gz") as tar:
             for snapshot in snapshots:
                 _write(tar, f"t{number}", snapshot)
                 number += 1
     except OSError as error:
         raise InputError(f"cannot write {out}: {error.strerror or error}; name another file") from error
     return number
+
+
+@contextmanager
+def _created(out: Path) -> Iterator[BinaryIO]:
+    """Make a new file, that goes away again where writing it fails: half a capture looks like a whole one."""
+    file = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    made = os.fstat(file)
+    try:
+        with os.fdopen(file, "wb") as stream:
+            yield stream
+    except BaseException:
+        with suppress(OSError):
+            if os.path.samestat(made, out.lstat()):
+                out.unlink()
+        raise
 
 
 def _write(tar: tarfile.TarFile, top: str, snapshot: Snapshot) -> None:

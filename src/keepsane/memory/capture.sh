@@ -14,15 +14,33 @@ usage() {
     exit 2
 }
 
+# give_up WORDS: half a capture looks like a whole one, so there is none
+give_up() {
+    echo "$1; nothing was captured" >&2
+    exit 2
+}
+
+# full: a file was read and could not be written
+full() { give_up "cannot write into $work (is ${TMPDIR:-/tmp} full? TMPDIR=FOLDER names another)"; }
+
+# folder NAME: makes it, at the second try where a signal ended the first
+folder() { [ -d "$1" ] || mkdir -p "$1" || mkdir -p "$1" || full; }
+
 # note REASON FILE: FILE was due in this sample and could not be read
-note() { printf '%s\t%s\n' "$1" "${2#/}" >> "$sample/missing"; }
+note() { printf '%s\t%s\n' "$1" "${2#/}" >> "$sample/missing" || full; }
 
 # keep FILE: copies it into the sample, under its own path
 keep() {
     [ -f "$1" ] || return 1
     [ -r "$1" ] || { note 'not permitted' "$1"; return 0; }
-    [ -d "$sample${1%/*}" ] || mkdir -p "$sample${1%/*}"
-    cat "$1" > "$sample$1" 2> /dev/null || { rm -f "$sample$1"; note unreadable "$1"; }
+    folder "$sample${1%/*}"
+    cat "$1" > "$sample$1" 2> /dev/null && return
+    if cat "$1" > /dev/null 2>&1; then
+        cat "$1" > "$sample$1" || full # as above
+    else
+        rm -f "$sample$1"
+        note unreadable "$1"
+    fi
 }
 
 # due FILE...: keeps files that most kernels have, and notes those that are absent
@@ -75,6 +93,10 @@ ends() {
 # klog: the kernel log, for which there is no file
 klog() {
     dmesg > "$sample/dmesg" 2> /dev/null && return
+    if dmesg > /dev/null 2>&1; then
+        dmesg > "$sample/dmesg" || full
+        return
+    fi
     rm -f "$sample/dmesg"
     note 'not permitted' dmesg
 }
@@ -90,14 +112,16 @@ once() {
         /usr/lib/tuned/*/tuned.conf /usr/lib/tuned/profiles/*/tuned.conf
     # Whoever passes the capture on need not tell what is mounted where.
     grep ' fuse\.lxcfs ' /proc/mounts > "$sample/proc/mounts" 2> /dev/null
+    [ $? -lt 2 ] || [ ! -r /proc/mounts ] || full
 }
 
 # take NUMBER: one sample
 take() {
     sample=$work/t$1
-    mkdir "$sample" || exit 1
+    folder "$sample"
     cheap
-    date +%s > "$sample/time"
+    now=$(date +%s) || now=$(date +%s)
+    echo "$now" > "$sample/time" || full
     at_end=$last
     [ "$1" -gt 0 ] || at_end=yes
     if [ "$at_end" = yes ] || [ $(($1 % 10)) -eq 0 ]; then slow; fi
@@ -127,26 +151,50 @@ out=$1
 seconds=${2:-30}
 case $out in -*) usage ;; esac
 case $seconds in '' | *[!0-9]*) usage ;; esac
-if [ -e "$out" ]; then
+if [ -e "$out" ] || [ -h "$out" ]; then
     echo "$out exists; name another file" >&2
     exit 2
 fi
-: > "$out" || exit 2
 
-work=$(mktemp -d "${TMPDIR:-/tmp}/keepsane-memory.XXXXXX") || exit 2
-trap 'rm -rf "$work"' EXIT
-trap 'last=yes' INT TERM # a second and last full sample is still taken
+# is_ours: the name still leads to the file that was opened
+# shellcheck disable=SC3013
+is_ours() { [ "$out" -ef /proc/self/fd/3 ]; }
 
+# finish: nothing private stays behind, and no file that only looks like a capture
+finish() {
+    [ -z "$work" ] || rm -rf "$work"
+    [ "$whole" = yes ] || ! is_ours || rm -f "$out"
+}
+work=
+whole=no
 last=no
+trap finish EXIT
+trap 'last=yes' HUP INT QUIT TERM # a second and last full sample is still taken
+trap '' PIPE XFSZ                 # then writing fails, and is seen to
+
+# Opened once, never through a link; whatever the name leads to later, the file is this one.
+set -C
+command exec 3> "$out" || exit 2
+set +C
+work=$(mktemp -d "${TMPDIR:-/tmp}/keepsane-memory.XXXXXX") || exit 2
+
 find_groups
 take 0
 number=0
-while [ "$last" = no ]; do
+while [ "$last" = no ] || [ "$number" -eq 0 ]; do
     [ "$number" -ge "$seconds" ] || sleep 1
     number=$((number + 1))
     [ "$number" -lt "$seconds" ] || last=yes
     take "$number"
 done
 
-(cd "$work" && tar -cf - t*) | gzip > "$out" || exit 2
+trap '' HUP INT QUIT TERM # what packs would end by them too
+CDPATH=
+packed=$(
+    cd "$work" || exit
+    { { tar -cf - t* || echo tar >&4; } | gzip >&3 || echo gzip >&4; } 4>&1 && echo done
+)
+[ "$packed" = done ] || give_up "cannot write $out (is the disk full?)"
+is_ours || give_up "$out was replaced by another file meanwhile"
+whole=yes
 echo "$out: $((number + 1)) samples" >&2
