@@ -81,10 +81,10 @@ def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
 def test_what_may_not_be_read_in_a_folder_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     really = os.open
 
-    def guarded(path: Path, flags: int) -> int:
-        if path.name == "slabinfo":  # root may read every file, so its mode would prove nothing
+    def guarded(path: str, flags: int, dir_fd: int | None = None) -> int:
+        if path == "slabinfo":  # root may read every file, so its mode would prove nothing
             raise PermissionError(13, "Permission denied")
-        return really(path, flags)
+        return really(path, flags, dir_fd=dir_fd)
 
     (tmp_path / "proc").mkdir()
     for name in ("uptime", "slabinfo"):
