@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keepsane.kernel.scan import Scanner
 from keepsane.model import Event, Failure, Finding, Fragment, Kernel, Report
-from keepsane.model_memory import RuledOut
+from keepsane.model_memory import VERDICT, RuledOut
 from keepsane.rules import run
 from keepsane.symbols.annotate import Annotated, Symbols, Wanted
 
@@ -261,8 +261,15 @@ def diagnose(state: MemoryState, *, name: str = "-", before: MemoryState | None 
         verified=verified(before, state) if before is not None else (),
         facts=facts_of(state),
         notes=(*state.notes, *(doubts(before, state) if before is not None else ())),
-        failures=tuple(answer for answer in answers if isinstance(answer, Failure)),
+        failures=(*_unmeasured(state), *(answer for answer in answers if isinstance(answer, Failure))),
     )
+
+
+def _unmeasured(state: MemoryState) -> Iterator[Failure]:
+    from keepsane.memory.whole import said_unmeasured
+
+    if why := said_unmeasured(sample.snapshot for sample in state.samples):
+        yield Failure(VERDICT, f"cannot tell: {why}")
 
 
 def _remembered(event: Event) -> Event:

@@ -34,6 +34,10 @@ class Verified(NamedTuple):
     counters: tuple[CounterChange, ...]
 
 
+VERDICT = "verdict"
+"""What could not be done where samples are not whole: no finding does not mean that all is well."""
+
+
 class RuledOut(NamedTuple):
     """A rule that looked and did not fire, with the numbers that say why."""
 

@@ -26,6 +26,7 @@ from keepsane.commands.output import Output, open_output, paint_for, require_out
 from keepsane.errors import InputError
 from keepsane.memory.capture import read_capture, read_capture_script, write_capture
 from keepsane.model import Report
+from keepsane.model_memory import VERDICT
 from keepsane.render.json import render_json
 from keepsane.render.visible import escaped
 
@@ -71,7 +72,7 @@ def _add_preflight_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Sample or read, judge, write; 0 where nothing above info was found, 1 where something was."""
+    """Sample or read, judge, write; 0: nothing above info was found, 1: something was, 2: cannot tell."""
     _require_sense(arguments)
     if arguments.script:
         with open_output(arguments.output) as out:
@@ -134,7 +135,14 @@ def _diagnose(arguments: argparse.Namespace) -> int:
     report = diagnose(source.state, name=name, before=before)
     with open_output(arguments.output) as out:
         out.write(_render(report, source, arguments, out))
-    return 1 if any(finding.severity != "info" for finding in report.findings) else 0
+    return _exit_code(report)
+
+
+def _exit_code(report: Report) -> int:
+    """2 where nothing was found in samples that are not whole: for a script that is not "all is well"."""
+    if any(finding.severity != "info" for finding in report.findings):
+        return 1
+    return 2 if any(failure.what == VERDICT for failure in report.failures) else 0
 
 
 def _capture(arguments: argparse.Namespace) -> int:

@@ -32,6 +32,9 @@ from keepsane.memory.zoneinfo import Zoneinfo, parse_zoneinfo
 
 T = TypeVar("T")
 
+MAX_DAMAGES = 4
+"""Different damages that are told; what is wrong with the first samples is mostly wrong with all."""
+
 
 class Rate(NamedTuple):
     """How fast a counter rose up to this moment, since the sample before."""
@@ -165,7 +168,7 @@ def sample_of(snapshot: Snapshot) -> MemorySample:
 
     def parsed(path: str, parse: Callable[[str], T]) -> T | None:
         text = snapshot.text(path)
-        return None if text is None else parse(text)
+        return parse(text) if text else None  # the kernel prints none of these empty
 
     return MemorySample(
         uptime_seconds=uptime_of(snapshot),
@@ -240,7 +243,8 @@ def _is_before(one: MemorySample, other: MemorySample) -> bool:
 def _notes(
     every: tuple[MemorySample, ...], samples: tuple[MemorySample, ...], interval: float | None
 ) -> list[str]:
-    notes = [sample.snapshot.damage for sample in every if sample.snapshot.damage]
+    damages = dict.fromkeys(sample.snapshot.damage for sample in every if sample.snapshot.damage)
+    notes = list(damages)[:MAX_DAMAGES]
     if len(every) > len(samples):
         left_out = len(every) - len(samples)
         notes.append(f"left out: {left_out} from before a restart, or of another machine or kernel")

@@ -8,6 +8,7 @@ from dataclasses import fields
 
 from keepsane.kernel.registers import address_in_words
 from keepsane.model import Check, Event, Kernel, Report, Task
+from keepsane.model_memory import VERDICT
 from keepsane.render.value_words import value_words
 
 _COMMON = frozenset(field.name for field in fields(Event))
@@ -51,6 +52,9 @@ def count_words(report: Report) -> str:
 def verdict_words(report: Report) -> str:
     """Say the verdict on a machine's memory: the gravest finding, or that nothing suffers from it."""
     first = next(iter(report.findings), None)
+    doubt = next((one.why for one in report.failures if one.what == VERDICT), None)
+    if doubt is not None and (first is None or first.severity == "info"):
+        return f"{doubt}; so whether something is wrong with its memory is not known"
     if first is None:
         return "nothing is wrong with its memory, as far as was measured"
     return first.title if first.severity != "info" else f"nothing suffers; {first.title}"

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Whether what was read is all that the kernel said: a copy of a file may have been cut off, by a full disk say.
+
+Of the files named here the kernel prints at least a line, and each of its lines has an end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from keepsane.memory.snapshot import Snapshot
+
+VITAL = ("proc/vmstat", "proc/meminfo")
+"""Without one of these nothing can be said of a machine's memory as a whole."""
+
+_NEVER_EMPTY = re.compile(
+    r"proc/(?:uptime|vmstat|meminfo|zoneinfo|buddyinfo)|sys/devices/system/node/node\d{1,5}/(?:vmstat|meminfo)",
+    re.ASCII,
+)
+
+
+def said_cut(files: Mapping[str, str]) -> str:
+    """Say which of the files are empty or have lost their end; "" where none has."""
+    cut = sorted(path for path in files if _NEVER_EMPTY.fullmatch(path) and not files[path].endswith("\n"))
+    if not cut:
+        return ""
+    others = "" if len(cut) == 1 else f" and {len(cut) - 1} more"
+    verb = "is" if len(cut) == 1 else "are"
+    return f"{cut[0]}{others} {verb} empty or cut off (was a disk full when it was copied?)"
+
+
+def said_unmeasured(snapshots: Iterable[Snapshot]) -> str:
+    """Say why no verdict can rest on these samples; "" where nothing stands against one."""
+    every = tuple(snapshots)
+    for number, snapshot in enumerate(every):
+        if said := said_cut(snapshot.files):
+            return f"in sample t{number} {said}"
+    for path in VITAL:
+        if not any(path in snapshot.files for snapshot in every):
+            return f"/{path} was not read"
+    return ""
