@@ -66,7 +66,7 @@ def test_a_body_with_other_bytes_inside_is_refused_or_read(data: st.DataObject) 
 
 
 def test_a_small_body_that_becomes_huge_is_refused() -> None:
-    # 600 times 1 MB are more than the 512 MB that texts may have together; the body keeps the text once.
+    # 600 times 1 MB are more than the 192 MB that texts may have together; the body keeps the text once.
     text = "\0" + "A" * (1 << 20)
     body = pack_chunk([Snapshot(files={"proc/meminfo": text})] * 600)
     assert len(body) < 1000

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from keepsane.errors import InputError
 from keepsane.memory.capture import read_capture
-from keepsane.memory.record import is_database
+from keepsane.memory.record_file import is_database
 from keepsane.memory.sample import read_samples
 from keepsane.memory.snapshot import Snapshot
 from keepsane.memory.state import MemoryState, state_of

@@ -33,7 +33,7 @@ def run_record(arguments: argparse.Namespace) -> int:
     def ask(number: int, _frame: FrameType | None) -> None:
         asked.append(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ask)
     if sys.stderr.isatty():
         sys.stderr.write(f"recording into {escaped(arguments.record)}; end it with Ctrl-C\n")

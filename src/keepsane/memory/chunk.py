@@ -40,12 +40,24 @@ from keepsane.memory.snapshot import Missing, Reason, Snapshot
 T = TypeVar("T")
 
 MAX_SAMPLES = 4096
-MAX_BODY_BYTES = 128 << 20
+MAX_BODY_BYTES = 64 << 20
 """What a body may unpack to."""
-MAX_TEXT_BYTES = 512 << 20
+MAX_TEXT_BYTES = 192 << 20
 """What the texts of the samples asked for may have together."""
+MAX_NUMBERS = 6_000_000
+"""So many numbers may come back in one chunk: each takes far more memory than it does in a text."""
+MAX_LISTS, MAX_ITEMS = 500_000, 4_000_000
+"""Of JSON as it stands there, before it is read: a bracket takes one byte, and its list fifty."""
+CHUNK_BYTES = 4096
+"""What is counted for a chunk beside its texts."""
 THOROUGH, QUICK = 9, 1
 """Levels of zstd: for what is kept for days, and for what is written each second."""
+
+
+_DAMAGE = (
+    *(zstandard.ZstdError, struct.error, MemoryError, RecursionError),
+    *(TypeError, AttributeError, LookupError, OverflowError),
+)
 
 
 class Shape(NamedTuple):
@@ -146,10 +158,10 @@ def pack_sample(snapshot: Snapshot) -> bytes:
 def unpack_sample(body: bytes) -> Snapshot:
     """Read a sample that was packed alone. Raises ValueError where it is damaged."""
     try:
-        files, missing, damage = json.loads(_unpacked(body))
+        files, missing, damage = _loaded(_unpacked(body))
         texts = {str(path): str(text) for path, text in files.items()}
         gone = tuple(_missing(*one) for one in missing)
-    except (zstandard.ZstdError, TypeError, AttributeError, RecursionError) as error:
+    except _DAMAGE as error:
         raise ValueError(f"a sample cannot be read: {error}") from error
     return Snapshot(files=texts, missing=gone, damage=str(damage))
 
@@ -210,16 +222,16 @@ def unpack_chunk(body: bytes) -> Chunk:
     try:
         data = _unpacked(body)
         (size,) = struct.unpack_from("<I", data)
-        missing, damage, heads = json.loads(data[4 : 4 + size])
+        missing, damage, heads = _loaded(data[4 : 4 + size])
         return _chunk(missing, damage, heads, memoryview(data)[4 + size :])
-    except (zstandard.ZstdError, struct.error, TypeError, KeyError, OverflowError, RecursionError) as error:
+    except _DAMAGE as error:
         raise ValueError(f"a body cannot be read: {error}") from error
 
 
 def _chunk(missing: Any, damage: Any, heads: Any, data: memoryview) -> Chunk:
     if not len(missing) == len(damage) <= MAX_SAMPLES:
         raise ValueError("its samples do not match")
-    tracks, at, texts_bytes = {}, 0, 0
+    tracks, at, texts_bytes, numbers = {}, 0, 0, 0
     for path, shapes in heads:
         which = struct.unpack_from(f"<{len(missing)}H", data, at)
         at += 2 * len(missing)
@@ -233,16 +245,20 @@ def _chunk(missing: Any, damage: Any, heads: Any, data: memoryview) -> Chunk:
             at += size
         tracks[str(path)] = Track(which=which, shapes=tuple(found))
         texts_bytes += sum(len(shape.skeleton) * shape.samples for shape in found)
-        if texts_bytes > MAX_TEXT_BYTES:  # a skeleton that is kept once may come back thousands of times
+        numbers += sum(len(shape.codes) * shape.samples for shape in found)
+        # A skeleton that is kept once may come back thousands of times.
+        if texts_bytes > MAX_TEXT_BYTES or numbers > MAX_NUMBERS:
             raise ValueError("the samples are too large")
     gone = tuple(tuple(_missing(*one) for one in each) for each in missing)
-    size = len(data) + sum(len(shape.skeleton) for track in tracks.values() for shape in track.shapes)
+    size = CHUNK_BYTES + len(data)
+    size += sum(len(shape.skeleton) for track in tracks.values() for shape in track.shapes)
     return Chunk(missing=gone, damage=tuple(map(str, damage)), tracks=tracks, unpacked_bytes=size)
 
 
 def _shape(skeleton: Any, samples: int, firsts: Any, codes: Any, steps: memoryview) -> Shape:
     if (
         not isinstance(skeleton, str)
+        or not isinstance(codes, str)
         or len(firsts) != len(codes)
         or len(steps) != steps_bytes(codes, samples)
     ):
@@ -252,6 +268,13 @@ def _shape(skeleton: Any, samples: int, firsts: Any, codes: Any, steps: memoryvi
     if not {int}.issuperset(map(type, firsts)) or max(map(abs, firsts), default=0) >= 1 << 62:
         raise ValueError("a first number is none")
     return Shape(skeleton, samples, firsts, codes, steps)
+
+
+def _loaded(data: bytes) -> Any:
+    """Read JSON that was written here: plain ASCII, and of bounded structure."""
+    if not data.isascii() or data.count(b"[") + data.count(b"{") > MAX_LISTS or data.count(b",") > MAX_ITEMS:
+        raise ValueError("it was not written by keepsane")
+    return json.loads(data)
 
 
 def _unpacked(body: bytes) -> bytes:

@@ -9,11 +9,9 @@ is a transaction: a crash loses none that was written, a power failure perhaps t
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import sqlite3
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,6 +21,15 @@ from keepsane.errors import InputError
 from keepsane.memory.chunk import MAX_SAMPLES, MAX_TEXT_BYTES, pack_chunk, pack_sample, unpack_sample
 from keepsane.memory.machine import BOOT_ID, uptime_of
 from keepsane.memory.psi import Stall, parse_pressure, stalled_percent
+from keepsane.memory.record_file import (
+    HEAD_BYTES,
+    check_head,
+    empty_record,
+    locked_file,
+    require_opened,
+    require_ours_beside,
+    require_schema,
+)
 from keepsane.memory.sample import LIVE, read_samples
 from keepsane.memory.snapshot import TIME, Snapshot
 from keepsane.memory.vmstat import parse_vmstat, vmstat
@@ -30,8 +37,10 @@ from keepsane.memory.vmstat import parse_vmstat, vmstat
 KEEP_SECONDS = 7 * 86400.0
 MAX_RECORD_BYTES = 1 << 30
 SAMPLES_IN_CHUNK = 600
-PENDING_BYTES = 32 << 20
+PENDING_BYTES = 24 << 20
 """Fewer samples make a chunk where they are so large together: on machines of many nodes and groups."""
+CHECKPOINT_SAMPLES = 60
+"""So often the file itself gets what its log has: a copy without the log lacks a minute, not ten."""
 WAIT_SECONDS = 10.0
 
 SHARP_PERCENT = 10.0
@@ -41,7 +50,6 @@ SHARP_EVERY = 60
 """So many samples at least lie between two of these."""
 
 _EPOCH = re.compile(r"(\d{1,11}(?:\.\d{1,9})?)\s?", re.ASCII)
-_APPLICATION = b"ksmr"  # the file's application_id, which tells a record from any other SQLite file
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +63,7 @@ class Recorder:
     pending: list[Snapshot] = field(default_factory=list)
     pending_bytes: int = 0
     since_whole: int = 0
+    since_checkpoint: int = 0
     sharp: bool = False
 
     def add(self, snapshot: Snapshot) -> None:
@@ -66,6 +75,7 @@ class Recorder:
             self.fold()
         with _writing(self.file), self.connection:
             self.connection.execute("INSERT INTO sample (body) VALUES (?)", (pack_sample(snapshot),))
+        self._checkpoint()
         self.sharp = before is not None and is_sharp(before, snapshot)
         self.since_whole = 0 if BOOT_ID in snapshot.files else self.since_whole + 1
         self.pending.append(snapshot)
@@ -88,6 +98,13 @@ class Recorder:
         finally:
             self.connection.close()
             os.close(self.lock)  # not before: closing a file drops the locks that SQLite holds on it
+
+    def _checkpoint(self) -> None:
+        self.since_checkpoint += 1
+        if self.since_checkpoint >= CHECKPOINT_SAMPLES:
+            with _writing(self.file):  # where somebody reads meanwhile, what can be done is done
+                self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self.since_checkpoint = 0
 
     def fold(self) -> None:
         """Pack the newest samples together, and drop what is too old."""
@@ -163,61 +180,23 @@ def open_record(path: Path, *, keep_seconds: float = KEEP_SECONDS) -> Recorder:
     Raises InputError where the file is something else, is damaged, cannot be written, or is recorded into.
     """
     with _writing(path), ExitStack() as undo:
-        lock = _locked(path)
+        lock = locked_file(path, empty_record)
         undo.callback(os.close, lock)
-        if path.stat().st_size == 0:
-            _make(path)
-        check_record(path)
-        path.chmod(0o600)
+        check_head(path, os.pread(lock, HEAD_BYTES, 0))
+        require_ours_beside(path)
+        os.fchmod(lock, 0o600)
         connection = undo.enter_context(closing(sqlite3.connect(path, timeout=WAIT_SECONDS)))
         connection.execute("PRAGMA journal_mode = WAL")
         # With WAL this waits for no disk. A power failure loses the last samples, never the file.
         connection.execute("PRAGMA synchronous = NORMAL")
+        require_schema(path, connection)
+        require_opened(path, lock)
+        require_ours_beside(path)
         recorder = Recorder(path, connection, lock, keep_seconds)
         recorder.pending += left_over(connection)
         recorder.fold()
         undo.pop_all()
     return recorder
-
-
-def _locked(path: Path) -> int:
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
-    try:
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            raise InputError(f"{path} is no regular file; name another one")
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(file)
-        raise InputError(f"another process records into {path}; name another file") from error
-    except BaseException:
-        os.close(file)
-        raise
-    return file
-
-
-def is_database(path: Path) -> bool:
-    """Tell whether a file is of SQLite at all, as a record is and a capture is not."""
-    try:
-        with path.open("rb") as file:
-            return file.read(16) == b"SQLite format 3\0"
-    except OSError:
-        return False
-
-
-def check_record(path: Path) -> None:
-    """Look at the file's first bytes. Raises InputError where it is no record, or a newer keepsane's."""
-    try:
-        if not path.is_file() and path.exists():
-            raise InputError(f"{path} is no regular file; name a file that --record wrote")
-        with path.open("rb") as file:
-            head = file.read(100)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    if not head.startswith(b"SQLite format 3\0") or len(head) < 100 or head[68:72] != _APPLICATION:
-        raise InputError(f"{path} is no record of keepsane; name a file that --record wrote")
-    version = int.from_bytes(head[60:64], "big")
-    if version != len(_migrations()):
-        raise InputError(f"{path} has version {version}, this keepsane reads {len(_migrations())}; update it")
 
 
 def left_over(connection: sqlite3.Connection, *, ends: bool = False) -> tuple[Snapshot, ...]:
@@ -236,22 +215,6 @@ def left_over(connection: sqlite3.Connection, *, ends: bool = False) -> tuple[Sn
         if size > MAX_TEXT_BYTES:
             raise ValueError("the samples are too large")
     return tuple(found)
-
-
-def _make(path: Path) -> None:
-    """Write the tables; the file's head is on the disk afterwards, where check_record() looks for it."""
-    with closing(sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        for number, migration in enumerate(_migrations(), 1):
-            for statement in migration.read_text(encoding="utf-8").split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {number}")
-        connection.execute(f"PRAGMA application_id = {int.from_bytes(_APPLICATION, 'big')}")
-        connection.execute("COMMIT")
-
-
-def _migrations() -> list[Path]:
-    return sorted(Path(__file__).with_name("sql").glob("[0-9]*.sql"))
 
 
 @contextmanager

@@ -11,11 +11,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from keepsane.errors import InputError
 from keepsane.memory.chunk import MAX_TEXT_BYTES, Chunk, chunk_of, unpack_chunk
-from keepsane.memory.record import WAIT_SECONDS, check_record, epoch_of, left_over, parse_epoch
+from keepsane.memory.record import WAIT_SECONDS, epoch_of, left_over, parse_epoch
+from keepsane.memory.record_file import check_record, require_schema, said_log_missing
 from keepsane.memory.snapshot import TIME, Snapshot
 
 SECONDS = 60.0
@@ -24,7 +25,9 @@ MAX_SECONDS = 4 * 3600.0
 SLOW = "proc/meminfo"
 """A sample that has it has the other files of every 10 s too."""
 SLOW_SECONDS = 11.0
-MAX_PACKED_BYTES = 64 << 20
+MAX_PACKED_BYTES = 32 << 20
+MAX_EPOCH_SECONDS = 1e11
+"""The year 5138; parse_epoch() reads none after it."""
 
 # What stays as it is from one reading to the next; counters and what moves are never carried on.
 _CARRIED = re.compile(
@@ -52,12 +55,13 @@ class _Moment(NamedTuple):
 
 def read_span(path: Path) -> Span:
     """From when to when a record reaches. Raises InputError where it is empty or cannot be read."""
+    missing = said_log_missing(path)
     with closing(_opened(path)) as connection:
         said = "SELECT min(began_seconds), max(ended_seconds) FROM chunk"
-        times = [time for time in next(_rows(path, connection, said)) if isinstance(time, float)]
+        times = [time for time in next(_rows(path, connection, said)) if _is_time(time)]
         times += [time for each in _left(path, connection, ends=True) if (time := epoch_of(each)) is not None]
     if not times:
-        raise InputError(f"{path} has no samples yet")
+        raise InputError(missing or f"{path} has no samples yet")
     return Span(min(times), max(times))
 
 
@@ -86,6 +90,7 @@ def read_record(path: Path, *, around: float | None = None, seconds: float = SEC
     """
     if not 0 < seconds <= MAX_SECONDS:
         raise InputError(f"{seconds:g} seconds cannot be judged at once; ask for up to {MAX_SECONDS:g}")
+    missing = said_log_missing(path)
     span = read_span(path)
     end = span.ended_seconds if around is None else around + seconds / 2
     began = end - seconds
@@ -95,9 +100,10 @@ def read_record(path: Path, *, around: float | None = None, seconds: float = SEC
         times = " to ".join(map(_spoken, span))
         raise InputError(f"{path} has no sample from {_spoken(began)} to {_spoken(end)}; it has {times}")
     try:
-        return _carried(moments, _snapshots(moments))
+        found = _carried(moments, _snapshots(moments))
     except ValueError as error:
         raise InputError(f"{path} is damaged: {error}") from error
+    return (*found[:-1], replace(found[-1], damage=missing)) if missing and around is None else found
 
 
 def _bounded(path: Path, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
@@ -157,23 +163,27 @@ def _settings(moment: _Moment) -> dict[str, str]:
     return found
 
 
+def _is_time(value: object) -> TypeGuard[float]:
+    return isinstance(value, float) and 0 <= value <= MAX_EPOCH_SECONDS
+
+
 def _opened(path: Path) -> sqlite3.Connection:
     check_record(path)
-    kinds = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('chunk', 'sample')"
+    missing = said_log_missing(path)
     connection = _connected(path, "mode=ro")
     try:
         try:
-            tables = connection.execute(kinds).fetchone()
+            require_schema(path, connection)
         except sqlite3.OperationalError:
             connection.close()  # a folder in which nothing may be written: then nobody records into it either
             connection = _connected(path, "immutable=1")
-            tables = connection.execute(kinds).fetchone()
+            require_schema(path, connection)
     except (sqlite3.Error, UnicodeDecodeError) as error:  # the second where a message quotes damaged text
         connection.close()
-        raise InputError(f"{path} is damaged: {error}") from error
-    if tables != (2,):
+        raise InputError(f"{path} is damaged: {'; '.join(filter(None, (str(error), missing)))}") from error
+    except InputError:
         connection.close()
-        raise InputError(f"{path} is no record of keepsane; name a file that --record wrote")
+        raise
     return connection
 
 
