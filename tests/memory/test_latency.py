@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from __future__ import annotations
 
+import os
+import re
 from datetime import timedelta, timezone
 from pathlib import Path
 
@@ -8,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keepsane.cli import main
 from keepsane.errors import InputError
 from keepsane.memory.latency import parse_latency, read_latency
+from tests.memory.test_record import BEGAN as RECORDED
+from tests.memory.test_record import recorded, samples
 
 ZONE = timezone(timedelta(hours=1))
 BEGAN, ENDED = 1_763_950_200.0, 1_764_036_600.0  # 03:10 to 03:10 of 2025-11-25 in ZONE
@@ -66,3 +71,28 @@ def test_any_text_is_read_and_every_line_is_accounted_for(text: str) -> None:
     lines = sum(bool(line.strip()) for line in text.splitlines())
     header = found.label != "your measurements"
     assert found.bad_lines + found.outside + len(found.points) in (lines, lines - header)
+
+
+@pytest.mark.parametrize("value", ["1e308", "-1e308", "1e999", "nan", "inf", "-inf", "1" + "0" * 29])
+def test_what_no_plot_can_show_is_a_bad_line_and_the_page_stays_right(tmp_path: Path, value: str) -> None:
+    record, lines, page = recorded(tmp_path / "r", samples(30)), tmp_path / "l.csv", tmp_path / "p.html"
+    lines.write_text(
+        f"time,ms\n{RECORDED + 1},1\n{RECORDED + 2},{value}\n{RECORDED + 3},{value}\n{RECORDED + 4},2\n"
+    )
+    main(["memory", str(record), "--latency", str(lines), "--format", "html", "-o", str(page)])
+
+    drawn = re.findall(r'<path[^>]* d="([^"]*)"', page.read_text())
+    assert drawn
+    assert not any(word in path for path in drawn for word in ("nan", "inf"))
+    assert "lines without a time and value: 2, the first is line 3" in page.read_text()
+
+
+def test_the_smallest_numbers_are_zero(tmp_path: Path) -> None:
+    found = parse_latency("1700000001,5e-324\n1700000002,1e-300\n", began=0, ended=2e9)
+    assert [point.value for point in found.points] == [0.0, 0.0]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="no regular file"):
+        read_latency(tmp_path / "pipe", began=0, ended=1)

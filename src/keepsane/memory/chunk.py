@@ -48,6 +48,7 @@ MAX_NUMBERS = 6_000_000
 """So many numbers may come back in one chunk: each takes far more memory than it does in a text."""
 MAX_LISTS, MAX_ITEMS = 500_000, 4_000_000
 """Of JSON as it stands there, before it is read: a bracket takes one byte, and its list fifty."""
+MAX_MILLISECONDS = 1e9
 CHUNK_BYTES = 4096
 """What is counted for a chunk beside its texts."""
 THOROUGH, QUICK = 9, 1
@@ -288,5 +289,6 @@ def _missing_rows(snapshot: Snapshot) -> list[tuple[str, Reason, float | None]]:
 
 def _missing(path: Any, reason: Any, milliseconds: Any) -> Missing:
     known: Reason = next((known for known in get_args(Reason) if known == reason), "unreadable")
-    cost = float(milliseconds) if isinstance(milliseconds, int | float) else None
+    number = milliseconds if isinstance(milliseconds, int | float) else -1
+    cost = float(number) if 0 <= number <= MAX_MILLISECONDS else None  # JSON may say NaN, and 1e999
     return Missing(path=str(path), reason=known, milliseconds=cost)

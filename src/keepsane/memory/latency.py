@@ -14,17 +14,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import tzinfo
-from math import isfinite
 from pathlib import Path
 
 from keepsane.errors import InputError
 from keepsane.memory.moment import parse_moment
+from keepsane.memory.plain_file import open_plain
 from keepsane.memory.series import Point
 
 MAX_FILE_BYTES = 64 << 20
 MAX_LINES = 2_000_000
 MAX_LINE = 400
 MAX_LABEL = 80
+MAX_VALUE, LEAST_VALUE = 1e15, 1e-15
+"""What is larger is no measurement, what is smaller differs from zero in no plot; both break its arithmetic."""
 
 _PARTED = re.compile(r"[,;\t]")
 _VALUE = re.compile(r"[+-]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][+-]?\d{1,3})?", re.ASCII)
@@ -49,7 +51,7 @@ class Latency:
 def read_latency(path: Path, *, began: float, ended: float, zone: tzinfo | None = None) -> Latency:
     """Read a file of measurements. Raises InputError where it cannot be read or has no time and value."""
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
@@ -93,9 +95,9 @@ def _cells(line: str) -> tuple[str, str]:
 
 
 def _point(when: str, value: str, ended: float, zone: tzinfo | None) -> Point | None:
-    if not _VALUE.fullmatch(value) or not isfinite(number := float(value)):
+    if not _VALUE.fullmatch(value) or abs(number := float(value)) > MAX_VALUE:
         return None
     try:
-        return Point(parse_moment(when, ended=ended, zone=zone), number)
+        return Point(parse_moment(when, ended=ended, zone=zone), number if abs(number) > LEAST_VALUE else 0.0)
     except InputError:
         return None

@@ -8,6 +8,7 @@ samples over the difference of their uptimes. Without a second sample, or over a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeVar
@@ -31,6 +32,8 @@ from keepsane.memory.vmstat import parse_vmstat, vmstat
 from keepsane.memory.zoneinfo import Zoneinfo, parse_zoneinfo
 
 T = TypeVar("T")
+
+_TIME = re.compile(r"\d{1,11}(?:\.\d{1,9})?", re.ASCII)
 
 MAX_DAMAGES = 4
 """Different damages that are told; what is wrong with the first samples is mostly wrong with all."""
@@ -273,10 +276,8 @@ def _interval(first: MemorySample, last: MemorySample) -> float | None:
 
 
 def _seconds(text: str | None) -> float | None:
-    try:
-        return float(text[:20]) if text else None
-    except ValueError:
-        return None
+    found = _TIME.fullmatch(text or "")
+    return float(found[0]) if found else None
 
 
 def _counter(found: Counters | None, name: str) -> int | None:
