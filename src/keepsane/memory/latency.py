@@ -26,7 +26,7 @@ MAX_LINES = 2_000_000
 MAX_LINE = 400
 MAX_LABEL = 80
 MAX_VALUE, LEAST_VALUE = 1e15, 1e-15
-"""What is larger is no measurement, what is smaller differs from zero in no plot; both break its arithmetic."""
+"""What is larger is no measurement, what is smaller is zero in any plot; both break its arithmetic."""
 
 _PARTED = re.compile(r"[,;\t]")
 _VALUE = re.compile(r"[+-]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][+-]?\d{1,3})?", re.ASCII)

@@ -225,12 +225,10 @@ def state_of(snapshots: Iterable[Snapshot]) -> MemoryState | None:
 
 def _of_one_boot(samples: tuple[MemorySample, ...]) -> tuple[MemorySample, ...]:
     """Give the samples of the last boot among these."""
-    kept = samples[-1:]
-    for sample in reversed(samples[:-1]):
-        if not _is_before(sample, kept[0]):
-            break
-        kept = (sample, *kept)
-    return kept
+    first = len(samples) - 1
+    while first > 0 and _is_before(samples[first - 1], samples[first]):
+        first -= 1
+    return samples[max(first, 0) :]
 
 
 def _is_before(one: MemorySample, other: MemorySample) -> bool:

@@ -108,17 +108,16 @@ def _header(stream: BinaryIO) -> _Header | None:
         return None
     if len(block) < BLOCK_BYTES:
         raise TarError("its end is missing")
-    if _number(block[148:156]) not in _checksums(block):
+    if not _is_sum(_number(block[148:156]), block[:148] + b" " * 8 + block[156:]):
         raise TarError("it is no tar, or damaged: a header's checksum is wrong")
     name = block[:100].partition(b"\0")[0]
     prefix = block[345:500].partition(b"\0")[0] if block[257:263] == b"ustar\0" else b""
     return _Header(block[156:157], b"/".join(filter(None, (prefix, name))), _number(block[124:136]), block)
 
 
-def _checksums(block: bytes) -> tuple[int, int]:
-    """The sum of all bytes with blanks for the sum itself; once programs took bytes for signed."""
-    rest = block[:148] + b" " * 8 + block[156:]
-    return sum(rest), sum(rest) - 256 * sum(byte > 127 for byte in rest)
+def _is_sum(said: int, block: bytes) -> bool:
+    """Compare with the sum of all bytes, blanks for the sum itself; once programs took bytes for signed."""
+    return said == sum(block) or said == sum(block) - 256 * sum(byte > 127 for byte in block)
 
 
 def _number(said: bytes) -> int:
