@@ -13,6 +13,7 @@ What commands, pages and Python programs call.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,7 +22,8 @@ from keepsane.kernel.scan import Scanner
 from keepsane.model import Event, Failure, Finding, Fragment, Kernel, Report
 from keepsane.model_memory import VERDICT, RuledOut
 from keepsane.rules import run
-from keepsane.symbols.annotate import Annotated, Symbols, Wanted
+from keepsane.symbols.annotate import Symbols, Wanted
+from keepsane.symbols.repeats import Annotated
 
 if TYPE_CHECKING:
     from keepsane.kernel.supposed import Settings
@@ -185,7 +187,8 @@ def explain(
     collected = _collect(scanner, _lines(log))
     known = scanner.summary(())
     symbols = _symbols(vmlinux, modules, source, debug_dirs, edges, cache)
-    decoded = _annotated(symbols, collected.events, known.boots)
+    with closing(symbols):
+        decoded = _annotated(symbols, collected.events, known.boots)
     summary = scanner.summary(decoded.events)
     findings, failures = _judge((*decoded.events, *_supposed(decoded.events, what_if), summary))
     return Report(
@@ -221,10 +224,11 @@ def explain_stream(
     scanner = Scanner()
     symbols = _symbols(vmlinux, modules, source, debug_dirs, edges, cache)
     seen: list[Event] = []
-    for event in _events(scanner, lines):
-        yield _fragment(event, scanner.summary(()).boots[event.boot - 1], symbols, what_if)
-        if len(seen) < MAX_EVENTS:
-            seen.append(_remembered(event))
+    with closing(symbols):
+        for event in _events(scanner, lines):
+            yield _fragment(event, scanner.summary(()).boots[event.boot - 1], symbols, what_if)
+            if len(seen) < MAX_EVENTS:
+                seen.append(_remembered(event))
     summary = scanner.summary(tuple(seen))
     findings, failures = _judge((summary,))
     yield Report(

@@ -4,11 +4,14 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import random
 import sqlite3
 import stat
 import subprocess
 import sys
 from collections import Counter
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +21,16 @@ from keepsane.symbols.image import open_image
 from keepsane.symbols.pages import page_of, unpack_pages
 
 ADDRESSES = range(0xFFFFFFFF81000000, 0xFFFFFFFF81000040)
-NONSENSE = ("{nonsense", "7", "[]", "[[], [1], [], [], [], [], []]", "[[1], [-1], [], [], [], [], []]", "{}")
+NONSENSE = (
+    "{nonsense",
+    "[" * 100_000,
+    "[" * 100_000 + "]" * 100_000,
+    "7",
+    "[]",
+    "[[], [1], [], [], [], [], []]",
+    "[[1], [-1], [], [], [], [], []]",
+    "{}",
+)
 
 
 def test_what_is_kept_is_recalled_by_another_process(tmp_path: Path) -> None:
@@ -64,12 +76,110 @@ def test_the_directory_is_the_users_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "cache").stat().st_mode) == 0o700
 
 
-def test_a_corrupt_file_is_said_and_done_without(tmp_path: Path) -> None:
-    (tmp_path / "symbols.sqlite").write_bytes(b"this is no database, and long enough to be sure of it" * 40)
+def test_a_corrupt_file_is_said_and_thrown_away(tmp_path: Path) -> None:
+    file = tmp_path / "symbols.sqlite"
+    file.write_bytes(b"this is no database, and long enough to be sure of it" * 40)
     cache = open_cache(tmp_path)
     cache.keep("ab", "lines", {"1": "[]"})
     assert cache.recall("ab", "lines", ["1"]) == {}
-    assert [failure.what for failure in cache.failures] == [f"use the cache {tmp_path / 'symbols.sqlite'}"]
+    assert [failure.what for failure in cache.failures] == [f"use the cache {file}"]
+    assert "was damaged" in cache.failures[0].why
+    again = open_cache(tmp_path)
+    again.keep("ab", "lines", {"1": "[]"})
+    assert (again.recall("ab", "lines", ["1"]), again.failures) == ({"1": "[]"}, [])
+    again.close()
+
+
+def test_no_damage_changes_an_answer_or_is_more_than_one_sentence(tmp_path: Path) -> None:
+    said = {f"{number:x}": json.dumps([f"function_{number}", number]) for number in range(300)}
+    cache = open_cache(tmp_path / "good")
+    cache.keep("ab", "lines", said)
+    cache.close()
+    good = (tmp_path / "good" / "symbols.sqlite").read_bytes()
+    sentences = Counter[int]()
+    for seed in range(250):
+        chance, changed = random.Random(seed), bytearray(good)
+        for _ in range(chance.choice([1, 20, 400])):
+            changed[chance.randrange(len(changed))] = chance.randrange(256)
+        folder = tmp_path / str(seed)
+        folder.mkdir(mode=0o700)
+        (folder / "symbols.sqlite").write_bytes(changed)
+        cache = open_cache(folder)
+        found = cache.recall("ab", "lines", said)
+        cache.keep("ab", "name", {"one": "[]"})
+        cache.close()
+        assert found.items() <= said.items()
+        sentences[len(cache.failures)] += 1
+    assert sentences.keys() == {0, 1}
+    assert sentences[1] > 100
+
+
+def test_an_answer_that_was_changed_is_said(tmp_path: Path) -> None:
+    cache = open_cache(tmp_path)
+    cache.keep("ab", "lines", {"1": "[1]", "2": "[2]"})
+    cache.close()
+    with closing(sqlite3.connect(tmp_path / "symbols.sqlite")) as connection, connection:
+        connection.execute("UPDATE answer SET answer = '[7]' WHERE subject = '1'")
+    cache = open_cache(tmp_path)
+    assert cache.recall("ab", "lines", ["1", "2"]) == {}
+    assert len(cache.failures) == 1
+    assert "an answer in it is not the one that was kept" in cache.failures[0].why
+    assert not (tmp_path / "symbols.sqlite").exists()
+
+
+def test_a_cache_folder_that_is_a_link_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o755)
+    (tmp_path / "cache").symlink_to("elsewhere")
+    cache = open_cache(tmp_path / "cache")
+    cache.keep("ab", "lines", {"1": "[]"})
+    assert [failure.what for failure in cache.failures] == [
+        f"use the cache {tmp_path / 'cache' / 'symbols.sqlite'}"
+    ]
+    assert not list((tmp_path / "elsewhere").iterdir())
+    assert stat.S_IMODE((tmp_path / "elsewhere").stat().st_mode) == 0o755
+
+
+def test_a_cache_folder_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cache").mkdir(mode=0o777)
+    own = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: own + 1)
+    cache = open_cache(tmp_path / "cache")
+    assert "its folder belongs to another user" in cache.failures[0].why
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_a_cache_file_that_is_a_link_is_not_used(tmp_path: Path) -> None:
+    for suffix in ("", "-wal"):
+        folder = tmp_path / f"cache{suffix}"
+        folder.mkdir(mode=0o700)
+        (tmp_path / "victim").write_text("mine")
+        (folder / f"symbols.sqlite{suffix}").symlink_to(tmp_path / "victim")
+        assert "is a link" in open_cache(folder).failures[0].why
+        assert (tmp_path / "victim").read_text() == "mine"
+
+
+def test_a_folder_that_others_can_enter_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").chmod(0o777)
+    open_cache(tmp_path / "cache").close()
+    assert stat.S_IMODE((tmp_path / "cache").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("change", ["patched", "touched"])
+def test_another_content_of_a_file_has_answers_of_its_own(build: Path, tmp_path: Path, change: str) -> None:
+    path, honest = tmp_path / "tiny.ko", (build / "tiny.ko").read_bytes()
+    path.write_bytes(honest.replace(b"outer\0", b"0uter\0"))
+    patched = open_image(path).key
+    path.write_bytes(honest) if change == "patched" else path.touch()
+    assert open_image(path).key != patched
+    assert open_image(build / "tiny.ko").key not in (patched, open_image(path).key)
+
+
+def test_a_file_system_that_counts_in_seconds_is_not_trusted(build: Path) -> None:
+    image = open_image(build / "tiny.ko")
+    assert image.key is not None
+    identity = image.elf.identity._replace(changed_ns=1_700_000_000_000_000_000)
+    assert replace(image, elf=replace(image.elf, identity=identity)).key is None
 
 
 def test_a_file_of_a_newer_keepsane_is_left_alone(tmp_path: Path) -> None:

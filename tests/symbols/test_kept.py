@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from keepsane.symbols import edges
 from keepsane.symbols.cache import open_cache
 from keepsane.symbols.edges import judge_edges
 from keepsane.symbols.image import Image, open_image
+from keepsane.symbols.kept import recall_edges
 from tests.symbols.calling import KERNEL_OF_LOG, build, event, frame, returns
 
 pytest.importorskip("capstone")
@@ -19,10 +22,10 @@ pytest.importorskip("drgn", reason="drgn has wheels for x86-64 only")
 
 
 @pytest.fixture
-def images(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> dict[str | None, Image]:
-    cache = open_cache(tmp_path)
-    built = build(tmp_path_factory.mktemp("calling"))
-    return {module: open_image(image.path, cache) for module, image in built.items()}
+def images(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Iterator[dict[str | None, Image]]:
+    with closing(open_cache(tmp_path)) as cache:
+        built = build(tmp_path_factory.mktemp("calling"))
+        yield {module: open_image(image.path, cache) for module, image in built.items()}
 
 
 def _edges(images: dict[str | None, Image]) -> list[Edge | None]:
@@ -46,3 +49,23 @@ def test_with_other_files_all_is_judged_anew(
     monkeypatch.setattr(edges, "open_reader", None)
     with pytest.raises(TypeError):
         _edges({None: images[None]})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "[" * 100_000,
+        '[[1, "why", [], "", "", "", ""], ["direct", "why", [], "", "", "", ""]]',
+        '[["direct", "", [["call", 1, null, null]], "", "", "", ""], ["direct", "", [], "", "", "", ""]]',
+        '[["direct", "why", [], "", "", "", ""]]',
+    ],
+)
+def test_kept_edges_that_are_none_are_judged_anew(images: dict[str | None, Image], answer: str) -> None:
+    first = _edges(images)
+    cache = next(iter(images.values())).cache
+    connection = cache.connection
+    assert connection is not None
+    (subject, key) = connection.execute("SELECT subject, file FROM answer WHERE question = 'edge'").fetchone()
+    cache.keep(key, "edge", {subject: answer})
+    assert recall_edges(images, {subject: 2}) == {}
+    assert _edges(images) == first

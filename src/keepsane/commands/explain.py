@@ -127,6 +127,8 @@ def _require(arguments: argparse.Namespace) -> None:
     for option, path in folders:
         if path is not None and not Path(path).is_dir():
             raise InputError(f"{option} {path} is no directory; give the one it lies in")
+    if arguments.vmlinux is not None and not Path(arguments.vmlinux).is_file():
+        raise InputError(f"--vmlinux {arguments.vmlinux} is no regular file; give the kernel's ELF file")
     require_no_input(arguments.output, (arguments.log, arguments.vmlinux))
     require_output(arguments.output)
 

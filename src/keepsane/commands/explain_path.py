@@ -52,8 +52,11 @@ def run_path(arguments: argparse.Namespace) -> int:
     try:
         answer, text = _answer(arguments, cache)
         lines = _lines(answer, text)
+    except MemoryError as problem:
+        raise SymbolError("the search takes more memory than there is; free some") from problem
     finally:
         cache.close()
+    answer.notes += [f"could not {failure.what}: {failure.why}" for failure in cache.failures]
     said = _json(answer, lines) if arguments.format == "json" else _text(answer, lines)
     with open_output(arguments.output) as out:
         out.write(said)

@@ -14,9 +14,11 @@ from typing import Any
 
 from keepsane.model import Event, Fragment, Report
 from keepsane.render.cleaned import COMMON, names_of
+from keepsane.render.json_line import LineWriter
 from keepsane.render.visible import escaped_json
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
+_LINES = LineWriter()
 
 
 def _value(value: Any) -> Any:
@@ -80,7 +82,7 @@ def _indented(value: Any, depth: int) -> str:
 
 def render_jsonl(part: Fragment | Report) -> str:
     """Give a fragment of a stream, or its final report, as one line of JSON."""
-    return _text(_value(part)) + "\n"
+    return escaped_json(_LINES.text(part)) + "\n"
 
 
 def _text(value: Any, indent: int | None = None) -> str:

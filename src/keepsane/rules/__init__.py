@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
 
@@ -64,6 +65,9 @@ The modules of this room that hold rules, in the order in which a reader meets t
 that defines its facts: while nobody has imported that one, there is no fact to judge.
 """
 
+_MODULES = {f"keepsane.rules.{family}": facts for family, facts in FAMILIES.items()}
+_ORDER = {family: place for place, family in enumerate(_MODULES)}
+
 
 class CannotTell(NamedTuple):
     """A judgement that could not be made, and what was missing for it."""
@@ -107,12 +111,17 @@ def rule(name: str, *, on: type[F]) -> Callable[[Callable[[F], Iterator[A]]], Ca
 
 def load(*, every: bool = True) -> dict[str, Rule]:
     """Import the families and give all rules by name; not `every`: only those that a fact can need by now."""
-    for family, facts in FAMILIES.items():
-        if every or facts in sys.modules:
-            import_module(f"keepsane.rules.{family}")
+    for family, facts in _MODULES.items():
+        # Asked for each report of a stream: import_module() takes its time even where nothing is left to do.
+        if (every or facts in sys.modules) and family not in sys.modules:
+            import_module(family)
     # A family may be imported late in a process; the order of rules is the same in all.
-    families = [f"keepsane.rules.{family}" for family in FAMILIES]
-    return dict(sorted(RULES.items(), key=lambda known: families.index(known[1].judge.__module__)))
+    return _ordered(tuple(RULES.values()))
+
+
+@lru_cache(maxsize=4)
+def _ordered(rules: tuple[Rule, ...]) -> dict[str, Rule]:
+    return {one.name: one for one in sorted(rules, key=lambda one: _ORDER[one.judge.__module__])}
 
 
 def run(facts: Iterable[object]) -> Iterator[Finding | Failure | RuledOut]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from keepsane.model import Confidence, Event, Evidence, Finding, Kind, LogSummary
 from keepsane.rules import CannotTell, rule
@@ -123,16 +124,18 @@ def _end_of(event: Event, before: Sequence[Event]) -> Finding | None:
 
 
 def _ended(event: Event, before: Sequence[Event], kinds: frozenset[Kind], pid: int | None) -> Finding | None:
-    ends = [
+    found = (
         earlier
-        for earlier in before
+        for earlier in reversed(before)
         if earlier.kind in kinds and (pid is None or (earlier.task is not None and earlier.task.pid == pid))
-    ]
+    )
+    # Of several tasks that hang, the last is often a victim of the first. Of others the last is meant: a log
+    # of thousands of panics need not look at all reports for each.
+    ends = list(found if "hung-task" in kinds else islice(found, 1))
     if not ends:
         return None
-    # Of several tasks that hang, the last is often a victim of the first.
-    several = len(ends) > 1 and "hung-task" in kinds
-    earlier = ends[0] if several else ends[-1]
+    several = len(ends) > 1
+    earlier = ends[-1]
     which = f"of {len(ends)} such reports, the first" if several else "of the report"
     return Finding(
         severity="info",

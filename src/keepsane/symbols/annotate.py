@@ -8,23 +8,21 @@ makes a sysrq-t dump of 650 frames cost little more than a trace of twelve.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from keepsane.errors import KeepsaneError, SymbolError
-from keepsane.model import Check, Code, Event, Failure, Frame, Kernel, SourceLine
-from keepsane.symbols.cache import Cache, open_cache
+from keepsane.model import Code, Event, Failure, Frame, Kernel, SourceLine
+from keepsane.symbols.binaries import Binaries
 from keepsane.symbols.disassemble import disassemble
 from keepsane.symbols.files import READ_VMLINUX, Files, open_kernel, open_module
 from keepsane.symbols.image import Image
 from keepsane.symbols.locate import Decoded, decode_frames
-from keepsane.symbols.modules import ModuleIndex
 from keepsane.symbols.names import made_at_run_time
 from keepsane.symbols.not_judged import not_judged
-from keepsane.symbols.repeats import Repeats, key_of, like
-from keepsane.symbols.source import SourceTree, read_source
+from keepsane.symbols.repeats import Annotated, Repeats, key_of
+from keepsane.symbols.source import read_source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,25 +43,20 @@ class Wanted:
     cache: bool = True
 
 
-class Annotated(NamedTuple):
-    """The events with what was decoded, which comparisons were made, and what could not be done."""
-
-    events: tuple[Event, ...]
-    checks: tuple[Check, ...]
-    failures: tuple[Failure, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class Symbols:
     """
     The binaries and sources of one kernel, as far as they are wanted and found.
 
-    Which modules lie in a directory is read once: a stream asks for each of its events.
+    They stay open from one call to the next, since a stream asks for each of its events; close() lets go.
     """
 
     wanted: Wanted
-    _indexes: dict[Path, ModuleIndex] = field(default_factory=dict)
-    _repeats: Repeats[Annotated] = field(default_factory=Repeats)
+    _binaries: Binaries = field(init=False)
+    _repeats: Repeats = field(default_factory=Repeats)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_binaries", Binaries(self.wanted.cache, self.wanted.source))
 
     def annotate(self, events: Sequence[Event], kernel: Kernel) -> Annotated:
         """
@@ -73,29 +66,25 @@ class Symbols:
         Failure with the command that gets it; nothing is raised for it.
         """
         key = key_of(events[0], kernel) if len(events) == 1 else None
-        known = self._repeats.find(key)
+        known = self._repeats.find(key, events[0]) if key is not None else None
         if known is not None:
-            return known._replace(events=(like(events[0], known.events[0]),))
+            return known
         made = self._annotate(events, kernel)
         self._repeats.keep(key, made)
         return made
 
+    def close(self) -> None:
+        """Close the cache and the files; they are opened anew where something more is asked."""
+        self._binaries.close()
+
     def _annotate(self, events: Sequence[Event], kernel: Kernel) -> Annotated:
-        cache = open_cache() if self.wanted.cache else Cache()
-        run = _Run(self.wanted, tuple(events), kernel, cache, self._indexes)
-        tree = SourceTree(self.wanted.source)
-        try:
-            decoded = _decode_all(run)
-            annotated = tuple(_annotated(run, event, decoded, tree) for event in events)
-            if self.wanted.edges:
-                annotated = _judged(run, annotated)
-        finally:
-            cache.close()
-        return Annotated(
-            annotated,
-            tuple(run.files.checks),
-            tuple(dict.fromkeys([*run.files.failures, *run.failures, *cache.failures])),
-        )
+        run = _Run(self.wanted, tuple(events), kernel, self._binaries)
+        decoded = _decode_all(run)
+        annotated = tuple(_annotated(run, event, decoded) for event in events)
+        if self.wanted.edges:
+            annotated = _judged(run, annotated)
+        failures = [*run.files.failures, *run.failures, *self._binaries.cache.failures]
+        return Annotated(annotated, tuple(run.files.checks), tuple(dict.fromkeys(failures)))
 
 
 @dataclass(slots=True)
@@ -105,26 +94,21 @@ class _Run:
     wanted: Wanted
     events: tuple[Event, ...]
     kernel: Kernel
-    cache: Cache
-    indexes: dict[Path, ModuleIndex]
+    binaries: Binaries
     failures: list[Failure] = field(default_factory=list)
     files: Files = field(init=False)
     images: dict[str | None, Image] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        wanted = self.wanted
         self.files = Files(
-            self.wanted.vmlinux,
-            self.wanted.modules,
-            self.wanted.debug_dirs,
-            self.events,
-            self.kernel,
-            self.cache,
-            self.indexes,
+            wanted.vmlinux, wanted.modules, wanted.debug_dirs, self.events, self.kernel, self.binaries
         )
 
 
 def _decode_all(run: _Run) -> dict[Frame, Decoded]:
-    groups: dict[str | None, list[Frame]] = {}
+    # A vmlinux that was named is looked at in any case: that it cannot be used must be said.
+    groups: dict[str | None, list[Frame]] = {None: []} if run.wanted.vmlinux else {}
     decoded: dict[Frame, Decoded] = {}
     for frame in dict.fromkeys(_asked(frame) for event in run.events for frame in _frames(event)):
         made = made_at_run_time(frame.function, frame.module)
@@ -138,17 +122,19 @@ def _decode_all(run: _Run) -> dict[Frame, Decoded]:
 
 
 def _decode_group(run: _Run, module: str | None, frames: Sequence[Frame]) -> dict[Frame, Decoded]:
-    image, why = open_kernel(run.files) if module is None else open_module(run.files, module, frames)
-    if image is None:
-        return {frame: Decoded((), why) for frame in frames}
-    run.images[module] = image
+    what = f"decode the frames of {module or 'the kernel'}"
     try:
+        image, why = open_kernel(run.files) if module is None else open_module(run.files, module, frames)
+        if image is None:
+            return {frame: Decoded((), why) for frame in frames}
+        run.images[module] = image
         return decode_frames(image, frames, run.kernel.offset_bytes)
     except KeepsaneError as problem:
         unusable = module is None and isinstance(problem, SymbolError)
-        what = READ_VMLINUX if unusable else f"decode the frames of {module or 'the kernel'}"
-        run.failures.append(Failure(what, str(problem)))
-        return {frame: Decoded((), "not decoded") for frame in frames}
+        run.failures.append(Failure(READ_VMLINUX if unusable else what, str(problem)))
+    except MemoryError:
+        run.failures.append(Failure(what, "it takes more memory than there is; free some"))
+    return {frame: Decoded((), "not decoded") for frame in frames}
 
 
 def _frames(event: Event) -> Iterator[Frame]:
@@ -163,26 +149,30 @@ def _asked(frame: Frame) -> Frame:
     return replace(frame, line=0, reliable=True, locations=(), note="", edge=None)
 
 
-def _annotated(run: _Run, event: Event, decoded: Mapping[Frame, Decoded], tree: SourceTree) -> Event:
+def _annotated(run: _Run, event: Event, decoded: Mapping[Frame, Decoded]) -> Event:
     return replace(
         event,
-        ip=None if event.ip is None else _decoded(event.ip, decoded, tree),
+        ip=None if event.ip is None else _decoded(run, event.ip, decoded),
         stacks=tuple(
-            replace(stack, frames=tuple(_decoded(frame, decoded, tree) for frame in stack.frames))
+            replace(stack, frames=tuple(_decoded(run, frame, decoded) for frame in stack.frames))
             for stack in event.stacks
         ),
         code=_disassembled(run, event),
     )
 
 
-def _decoded(frame: Frame, decoded: Mapping[Frame, Decoded], tree: SourceTree) -> Frame:
+def _decoded(run: _Run, frame: Frame, decoded: Mapping[Frame, Decoded]) -> Frame:
     found = decoded[_asked(frame)]
     if not found.locations and frame.locations:
         return frame  # the log itself says where it is
-    return replace(frame, locations=_with_source(found.locations, tree), note=found.note)
+    return replace(frame, locations=_with_source(run, frame, found.locations), note=found.note)
 
 
-def _with_source(locations: Iterable[SourceLine], tree: SourceTree) -> tuple[SourceLine, ...]:
+def _with_source(run: _Run, frame: Frame, locations: tuple[SourceLine, ...]) -> tuple[SourceLine, ...]:
+    image = run.images.get(frame.module)
+    if image is None:
+        return locations
+    tree = run.binaries.tree(image)
     return tuple(read_source(tree, line) for line in locations)
 
 

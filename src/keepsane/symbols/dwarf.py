@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from keepsane.errors import MissingExtraError, SymbolError
 from keepsane.model import SourceLine
 from keepsane.symbols.elf import EM_AARCH64, EM_X86_64, ET_REL, SHF_ALLOC, Elf
+from keepsane.symbols.split_dwarf import refuse_split_dwarf
 from keepsane.symbols.symtab import lay_out
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def open_program(drgn: Any, elf: Elf) -> drgn.Program:
     """
     Open a file in drgn, its addresses as they stand there (a module's as lay_out() puts them).
 
-    Raises SymbolError where the file has no code, is for another machine, or drgn cannot read it.
+    Raises SymbolError where the file has no code, is for another machine, has split DWARF, or drgn cannot
+    read it.
     """
     machines = {EM_X86_64: drgn.Architecture.X86_64, EM_AARCH64: drgn.Architecture.AARCH64}
     if elf.machine not in machines:
@@ -84,6 +86,7 @@ def open_program(drgn: Any, elf: Elf) -> drgn.Program:
     text = [(place, one.size_bytes) for place, one in zip(places, elf.sections, strict=True) if one.is_text]
     if not text:
         raise SymbolError(f"{elf.path} has no code; give a vmlinux or a .ko")
+    refuse_split_dwarf(elf)
     start, end = min(place for place, _ in text), max(place + size for place, size in text)
     with _reading(elf):
         _load(program, elf, places, (start, end))

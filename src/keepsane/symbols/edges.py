@@ -63,7 +63,7 @@ def judge_edges(
         for event in events
         for stack in event.stacks
     }
-    edges = recall_edges(images, list(asked))
+    edges = recall_edges(images, {subject: len(stack.frames) for subject, (_, stack) in asked.items()})
     missing = {subject: pair for subject, pair in asked.items() if subject not in edges}
     fresh = _judge_stacks(images, kernel, missing)
     keep_edges(images, fresh)

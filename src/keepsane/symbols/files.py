@@ -6,15 +6,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from keepsane.errors import SymbolError
 from keepsane.model import Check, Event, Failure, Frame, Kernel
-from keepsane.symbols.cache import Cache
+from keepsane.symbols.binaries import Binaries
 from keepsane.symbols.facts import facts_of
 from keepsane.symbols.find import build_id_files, missing_sentence, module_dirs, vmlinux_files
 from keepsane.symbols.identity import check, contradicts
-from keepsane.symbols.image import Image, open_image
-from keepsane.symbols.modules import ModuleIndex, files_of, index_modules
+from keepsane.symbols.image import Image
+from keepsane.symbols.modules import files_of
 from keepsane.symbols.names import is_livepatch
 
 READ_VMLINUX = "read the vmlinux"
@@ -30,8 +31,7 @@ class Files:
     debug_dirs: tuple[Path, ...]
     events: tuple[Event, ...]
     kernel: Kernel
-    cache: Cache
-    indexes: dict[Path, ModuleIndex] = field(default_factory=dict)
+    binaries: Binaries
     checks: list[Check] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
@@ -39,61 +39,74 @@ class Files:
 def open_kernel(files: Files) -> tuple[Image | None, str]:
     """Open the vmlinux of the log; without one, the second value is the note for its frames."""
     paths = (files.vmlinux,) if files.vmlinux else vmlinux_files(files.kernel, files.debug_dirs)
-    images = _opened(files, paths, READ_VMLINUX)
-    if files.vmlinux is None:
-        # Header packages ship a vmlinux that holds types and no code: it is nobody's to decode from.
-        images = [image for image in images if image.elf.has_debug_info]
-        if not images:
+    # Header packages ship a vmlinux that holds types and no code: it is nobody's to decode from.
+    found = _chosen(files, paths, None, READ_VMLINUX, needs_lines=files.vmlinux is None)
+    if found is None:
+        if files.vmlinux is None:
             files.failures.append(Failure("decode the frames of the kernel", missing_sentence(files.kernel)))
-    if not images:
         return None, "not decoded: no vmlinux"
-    return _first_agreeing(files, images, None)
+    return found
 
 
 def open_module(files: Files, module: str, frames: Sequence[Frame]) -> tuple[Image | None, str]:
     """Open the `.ko` of a module; without one, the second value is the note for its frames."""
     build_id = next((frame.build_id for frame in frames if frame.build_id), None)
     paths = build_id_files(build_id, files.debug_dirs) or _module_files(files, module)
-    images = _opened(files, paths, f"read the file of module {module}")
-    images.sort(key=lambda image: build_id is not None and image.elf.build_id != build_id)
-    if not images:
+    found = _chosen(files, paths, module, f"read the file of module {module}")
+    if found is None:
         files.failures.append(
             Failure(f"decode the frames of {module}", missing_sentence(files.kernel, module))
         )
         live = "a live patch, and " if is_livepatch(module) else ""
         return None, f"not decoded: {live}no {module}.ko"
-    return _first_agreeing(files, images, module)
+    return found
 
 
 def _module_files(files: Files, module: str) -> list[Path]:
     # One directory after the other: walking the system's own takes longer than decoding a trace.
     for directory in dict.fromkeys((*files.modules, *module_dirs(files.kernel, files.debug_dirs))):
-        if directory not in files.indexes:
-            files.indexes[directory] = index_modules(directory)
-        paths = files_of(files.indexes[directory], module, files.kernel.release)
+        paths = files_of(files.binaries.index(directory), module, files.kernel.release)
         if paths:
             return paths
     return []
 
 
-def _opened(files: Files, paths: Iterable[Path], what: str) -> list[Image]:
-    images = []
+class _Judged(NamedTuple):
+    """A file, and what came of holding the log against it."""
+
+    image: Image
+    checks: tuple[Check, ...]
+
+    @property
+    def rank(self) -> tuple[bool, bool]:
+        return contradicts(self.checks), not self.image.elf.has_debug_info
+
+
+def _chosen(
+    files: Files, paths: Iterable[Path], module: str | None, what: str, *, needs_lines: bool = False
+) -> tuple[Image | None, str] | None:
+    """
+    Give the file that agrees with the log, one with lines before one without; None where there is none.
+
+    Each is judged before the next is opened: a compressed one takes room, and the first is mostly right.
+    """
+    facts = facts_of(files.events, files.kernel, module)
+    best: _Judged | None = None
     for path in paths:
         try:
-            images.append(open_image(path, files.cache))
+            image = files.binaries.open(path)
+            if needs_lines and not image.elf.has_debug_info:
+                continue
+            judged = _Judged(image, check(facts, image))
         except SymbolError as problem:
             files.failures.append(Failure(what, str(problem)))
-    return sorted(images, key=lambda image: not image.elf.has_debug_info)
-
-
-def _first_agreeing(files: Files, images: Sequence[Image], module: str | None) -> tuple[Image | None, str]:
-    facts = facts_of(files.events, files.kernel, module)
-    first: tuple[Check, ...] | None = None
-    for image in images:
-        checks = check(facts, image)
-        if not contradicts(checks):
-            files.checks += checks
-            return image, ""
-        first = first or checks
-    files.checks += first or ()
-    return None, f"not decoded: {images[0].path} contradicts the log"
+            continue
+        best = judged if best is None or judged.rank < best.rank else best
+        if best.rank == (False, False):
+            break
+    if best is None:
+        return None
+    files.checks += best.checks
+    if contradicts(best.checks):
+        return None, f"not decoded: {best.image.path} contradicts the log"
+    return best.image, ""

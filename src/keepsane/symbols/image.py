@@ -7,14 +7,15 @@ What the cache knows is answered without opening the symbol table or the DWARF.
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
-import zlib
 from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keepsane import __version__
+from keepsane.symbols.answers import read_documents
 from keepsane.symbols.cache import Cache
 from keepsane.symbols.elf import ET_REL, Elf, read_elf
 from keepsane.symbols.pages import join_pages, pack_pages, page_of, unpack_pages
@@ -27,12 +28,16 @@ from keepsane.symbols.symtab import (
     symbol_containing,
     symbols_named,
 )
+from keepsane.symbols.unpack import Room
 
 if TYPE_CHECKING:
     from keepsane.symbols.dwarf import Chain
 
 _MAX_LTO_NAMES = 50
 _MANY_ADDRESSES = 40
+_SECOND_NS = 1_000_000_000
+_EDITION = 1
+"""Raised with every change to how a function or a line is found: no old answer is asked for."""
 
 
 @dataclass(slots=True, eq=False)
@@ -60,13 +65,14 @@ class Image:
 
     @property
     def key(self) -> str | None:
-        """Give the key of the file's answers in the cache; None where it has no build-id or no DWARF."""
-        # A file without DWARF may carry the build-id of one that has it: its empty answers are not kept.
-        if self.elf.build_id is None or not self.elf.has_debug_info:
+        """Give the key of the file's answers in the cache; None where nothing can be kept of it."""
+        elf = self.elf
+        # A file system that counts in seconds does not show two writes of one second apart.
+        if elf.identity.changed_ns % _SECOND_NS == 0:
             return None
-        # Another file may carry a copied build-id: then it differs in size, or in what its headers say.
-        said = [os.fstat(self.elf.descriptor).st_size, self.elf.kind, self.elf.machine, self.elf.sections]
-        return f"{self.elf.build_id} {zlib.crc32(repr(said).encode()):08x}"
+        # What the file says of itself can be copied; device, inode and change time cannot.
+        said = [__version__, _EDITION, *elf.identity, elf.build_id, elf.kind, elf.machine, elf.sections]
+        return hashlib.sha256(repr(said).encode()).hexdigest()
 
     def symbols(self, names: Iterable[str]) -> dict[str, tuple[Symbol, ...]]:
         """
@@ -150,7 +156,7 @@ class Image:
         table = self._table()
         found = symbols_named(table, names)
         suffixed = {
-            name: names_starting(table, f"{name}.llvm.")[:_MAX_LTO_NAMES] for name in names - found.keys()
+            name: names_starting(table, f"{name}.llvm.", _MAX_LTO_NAMES) for name in names - found.keys()
         }
         more = symbols_named(table, {longer for several in suffixed.values() for longer in several})
         for name, several in suffixed.items():
@@ -158,13 +164,13 @@ class Image:
         return found
 
 
-def open_image(path: Path, cache: Cache | None = None) -> Image:
+def open_image(path: Path, cache: Cache | None = None, room: Room | None = None) -> Image:
     """
     Open a vmlinux or a `.ko`, plain or compressed.
 
     Raises SymbolError where it is no ELF file that can be used.
     """
-    return Image(read_elf(path), cache or Cache())
+    return Image(read_elf(path, room), cache or Cache())
 
 
 def _packed(symbols: tuple[Symbol, ...]) -> str:
@@ -174,8 +180,7 @@ def _packed(symbols: tuple[Symbol, ...]) -> str:
 def _symbols(answers: Mapping[str, str]) -> dict[str, tuple[Symbol, ...]]:
     """Unpack what the cache held; what another program wrote there is asked for anew."""
     try:
-        # One call for all: five thousand calls take three times as long.
-        rows = json.loads(f"[{','.join(answers.values())}]")
+        rows = read_documents(answers.values())
         found = {
             subject: tuple(Symbol(*symbol) for symbol in row)
             for subject, row in zip(answers, rows, strict=True)

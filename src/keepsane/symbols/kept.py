@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The edges of a stack, kept under the build-ids of the files they were read from."""
+"""The edges of a stack, kept for the content of the files they were read from."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from types import NoneType
 from typing import Any
 
 from keepsane import __version__
 from keepsane.model import Edge, Event, Frame, Hop, SourceLine, Stack
+from keepsane.symbols.answers import read_documents
 from keepsane.symbols.image import Image
 
 _EDITION = 3
@@ -41,16 +43,18 @@ def _printed(frame: Frame) -> tuple[Any, ...]:
     return (*place, frame.reliable, frame.role, len(frame.locations) > 1, frame.note)
 
 
-def recall_edges(images: Images, subjects: Sequence[str]) -> dict[str, tuple[Edge, ...]]:
-    """Give the edges of those stacks that were judged before, with the same files."""
+def recall_edges(images: Images, subjects: Mapping[str, int]) -> dict[str, tuple[Edge, ...]]:
+    """Give the edges of the stacks that were judged before with these files; each has so many frames."""
     key = _key(images)
     if key is None:
         return {}
     known = next(iter(images.values())).cache.recall(key, "edge", subjects)
     try:
-        return {subject: tuple(_edge(row) for row in json.loads(answer)) for subject, answer in known.items()}
-    except (ValueError, TypeError, KeyError):  # another program wrote there: all is judged anew
+        rows = read_documents(known.values())
+        found = {subject: tuple(map(_edge, row)) for subject, row in zip(known, rows, strict=True)}
+    except (ValueError, TypeError, LookupError):  # another program wrote there: all is judged anew
         return {}
+    return {subject: edges for subject, edges in found.items() if len(edges) == subjects[subject]}
 
 
 def keep_edges(images: Images, judged: Mapping[str, Sequence[Edge]]) -> None:
@@ -65,9 +69,10 @@ def _key(images: Images) -> str | None:
     """Name all files together, None where one of them has nothing that names it."""
     said = []
     for module, image in sorted(images.items(), key=lambda item: item[0] or ""):
-        if image.key is None:
+        key = image.key
+        if key is None:
             return None
-        said.append(f"{module or 'vmlinux'} {image.key}")
+        said.append(f"{module or 'vmlinux'} {key}")
     return hashlib.sha256("\n".join(said).encode()).hexdigest() if said else None
 
 
@@ -82,6 +87,7 @@ def _line(line: SourceLine) -> tuple[Any, ...]:
 
 def _edge(row: Any) -> Edge:
     verdict, why, hops, group, instruction, at, form = row
+    _require((str,), verdict, why, group, instruction, at, form)
     return Edge(
         verdict=verdict,
         via=tuple(_hop(*hop) for hop in hops),
@@ -93,11 +99,22 @@ def _edge(row: Any) -> Edge:
     )
 
 
+def _require(types: tuple[type, ...], *values: Any) -> None:
+    if not all(type(value) in types for value in values):
+        raise TypeError("a value of another type")
+
+
 def _hop(kind: str, function: str | None, name: str | None, source: Any) -> Hop:
+    _require((str,), kind)
+    _require((str, NoneType), function, name)
     return Hop(kind=kind, function=function, name=name, source=_source(*source) if source else None)
 
 
 def _source(
     function: str, file: str | None, line: int | None, column: int | None, inlined: bool
 ) -> SourceLine:
+    _require((str,), function)
+    _require((str, NoneType), file)
+    _require((int, NoneType), line, column)
+    _require((bool,), inlined)
     return SourceLine(function=function, file=file, line=line, column=column, inlined=inlined)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
@@ -14,7 +13,6 @@ from keepsane.symbols.objects import Variable
 from keepsane.symbols.pointer import Pointer
 from keepsane.symbols.text import Function, Text
 
-_COPY = re.compile(r"(\.\d+)+\Z")
 _MAX_DEPTH = 12
 _UNREADABLE = (
     LookupError,
@@ -64,6 +62,14 @@ class Types:
     ways: dict[tuple[str | None, int, Pointer, frozenset[str]], Way | None] = field(default_factory=dict)
 
 
+def source_name(name: str) -> str:
+    """Give a variable's name without the numbers that the compiler added: `ops.12` is `ops`."""
+    parts = name.split(".")
+    while len(parts) > 1 and parts[-1].isdigit():
+        parts.pop()
+    return ".".join(parts)
+
+
 def member_at(
     types: Types, variable: Variable, offset_bytes: int, held: Function, files: Callable[[], Sequence[str]]
 ) -> Member | None:
@@ -103,7 +109,7 @@ def _type_beside(types: Types, variable: Variable, held: Function) -> Any:
     program = _program_of(types, variable.module)
     if program is None or held.module != variable.module:
         return None
-    found = _seen_from(program, held, _COPY.sub("", variable.name))
+    found = _seen_from(program, held, source_name(variable.name))
     return found.type_ if found is not None and found.address_ == variable.address else None
 
 
@@ -161,7 +167,7 @@ def _type_of(types: Types, variable: Variable, files: Callable[[], Sequence[str]
     program = _program_of(types, variable.module)
     if program is None:
         return None
-    name = _COPY.sub("", variable.name)
+    name = source_name(variable.name)
     found = _variable(program, name, None)
     if found is not None and found.address_ != variable.address:
         others = (_variable(program, name, file) for file in files())

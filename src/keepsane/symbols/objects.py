@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from keepsane.symbols.elf import SHF_ALLOC, SHT_NOBITS, SHT_SYMTAB, Section
+from keepsane.symbols.elf import SHF_ALLOC, SHT_NOBITS, SHT_SYMTAB, Section, name_at
 from keepsane.symbols.image import Image
 from keepsane.symbols.numbers import Numbers, positions_of_number
 from keepsane.symbols.text import Function, Place, Text, positions_of, references_of, symbols_of
@@ -108,8 +108,7 @@ def _variable(module: str | None, image: Image, row: int) -> Variable | None:
     if len(raw) < _SYMBOL_BYTES or index >= len(symbols.sections):
         return None
     (size_bytes,) = struct.unpack_from("<Q", raw, 16)
-    start = symbols.name_offsets[row]
-    name = symbols.strings[start : symbols.strings.index(0, start)].decode("utf-8", "replace")
+    name = name_at(symbols.strings, symbols.name_offsets[row]).decode("utf-8", "replace")
     constant = not symbols.sections[index].flags & _SHF_WRITE
     return Variable(module, name, symbols.addresses[row], size_bytes, constant)
 

@@ -15,6 +15,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from keepsane.model import SourceLine
+from keepsane.symbols.answers import read_documents
 
 if TYPE_CHECKING:
     from keepsane.symbols.dwarf import Chain
@@ -44,8 +45,7 @@ def unpack_pages(documents: Iterable[str], wanted: Set[int]) -> dict[int, Chain]
     Raises ValueError or TypeError where a document is none of pack_pages().
     """
     chains: dict[int, Chain] = {}
-    # One call for all: hundreds of calls take longer.
-    for content in json.loads(f"[{','.join(documents)}]"):
+    for content in read_documents(documents):
         chains |= _unpacked(content, wanted)
     return chains
 
@@ -53,7 +53,7 @@ def unpack_pages(documents: Iterable[str], wanted: Set[int]) -> dict[int, Chain]
 def join_pages(kept: str, fresh: str) -> str:
     """Put two documents of one page together; one that cannot be read is dropped."""
     try:
-        addresses = {address for document in (kept, fresh) for address in json.loads(document)[0]}
+        addresses = {address for page in read_documents([kept, fresh]) for address in page[0]}
         return _packed(unpack_pages([kept, fresh], addresses))
     except (ValueError, TypeError, LookupError):
         return fresh

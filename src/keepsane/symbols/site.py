@@ -61,7 +61,7 @@ def functions_of(text: Text, site: Site, *, clones: bool = False) -> tuple[Funct
             continue
         names = [site.function]
         if clones:
-            longer = names_starting(symbols_of(image), f"{site.function}.")[:_MAX_CLONES]
+            longer = names_starting(symbols_of(image), f"{site.function}.", _MAX_CLONES)
             names += [name for name in longer if ".cold" not in name]
         symbols = [symbol for found in image.symbols(names).values() for symbol in found]
         if symbols:

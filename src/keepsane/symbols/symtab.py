@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from keepsane.errors import SymbolError
-from keepsane.symbols.elf import ET_REL, SHF_ALLOC, SHT_SYMTAB, Elf, Section
+from keepsane.symbols.elf import ET_REL, SHF_ALLOC, SHT_SYMTAB, Elf, Section, name_at
+from keepsane.symbols.limits import MAX_STRTAB_BYTES, MAX_SYMTAB_BYTES
 
 _MODULE_BASE = 0xFFFFFFFFC0000000
 _PAGE_BYTES = 4096
@@ -29,6 +30,7 @@ _ADDRESS = (1 << 64) - 1
 _PAGE_BITS = 16
 _MAX_PAGES = 64
 _MANY_NAMES = 30
+_MANY_PLACES = 300
 
 
 class Symbol(NamedTuple):
@@ -52,7 +54,8 @@ class SymbolTable:
     Columns of `.symtab`, one entry per symbol: `heads` is the first eight bytes (name, type, section).
 
     `pages` holds the rows of each 64 KiB of addresses, once somebody asked for them: a trace of twelve
-    frames touches a few pages and must not pay for sorting 180,000 symbols.
+    frames touches a few pages and must not pay for sorting 180,000 symbols. `shown` has of them those that
+    kallsyms knows.
     `section_addresses` is where each section stands: as linked, or for a module as `lay_out` put it.
     """
 
@@ -65,6 +68,7 @@ class SymbolTable:
     name_offsets: array[int]
     pages: dict[int, list[int]] = field(default_factory=dict)
     has_all_pages: bool = False
+    shown: dict[int, list[int]] = field(default_factory=dict)
 
 
 def lay_out(sections: tuple[Section, ...]) -> tuple[int, ...]:
@@ -103,13 +107,15 @@ def read_symbols(elf: Elf) -> SymbolTable:
     """
     Read `.symtab`; a module's symbols get addresses by `lay_out`.
 
-    Raises SymbolError where the file is stripped.
+    Raises SymbolError where the file is stripped, or has more symbols than are read.
     """
     table = next((section for section in elf.sections if section.kind == SHT_SYMTAB), None)
     if table is None or table.link >= len(elf.sections):
         raise SymbolError(
             f"{elf.path} has no symbol table; give the file from the debug package, not a stripped one"
         )
+    elf.refuse_larger(table, MAX_SYMTAB_BYTES)
+    elf.refuse_larger(elf.sections[table.link], MAX_STRTAB_BYTES)
     raw = array("Q")
     content = elf.content(table)
     raw.frombytes(content[: len(content) // 24 * 24])
@@ -155,28 +161,36 @@ def symbols_named(table: SymbolTable, names: Iterable[str]) -> dict[str, tuple[S
     return {name: tuple(by_address.values()) for name, by_address in found.items()}
 
 
-def names_starting(table: SymbolTable, prefix: str) -> tuple[str, ...]:
-    """List the names with this prefix, as LTO adds one: `do_one.llvm.` finds `do_one.llvm.1234`."""
+def names_starting(table: SymbolTable, prefix: str, most: int) -> tuple[str, ...]:
+    """List at most so many names with this prefix, as LTO adds one: `do_one.llvm.` finds `do_one.llvm.12`."""
     wanted, names, position = b"\0" + prefix.encode("utf-8", "surrogateescape"), [], -1
     while (position := table.strings.find(wanted, position + 1)) >= 0:
-        names.append(_text(table.strings, position + 1).decode("utf-8", "replace"))
+        names.append(name_at(table.strings, position + 1).decode("utf-8", "replace"))
+        if len(names) == most:
+            break
     return tuple(names)
 
 
 def _rows_by_scan(table: SymbolTable, wanted: set[bytes]) -> list[int]:
-    strings, end = table.strings, table.strings.index
+    strings, longest = table.strings, max(map(len, wanted)) + 1
     return [
-        row for row, offset in enumerate(table.name_offsets) if strings[offset : end(0, offset)] in wanted
+        row
+        for row, offset in enumerate(table.name_offsets)
+        if strings[offset : strings.find(0, offset, offset + longest)] in wanted
     ]
 
 
 def _rows_by_search(table: SymbolTable, wanted: set[bytes]) -> list[int]:
     # A linker stores "foo" inside "__pfx_foo", so every place where the bytes end a string counts.
     low = table.name_offsets.tobytes()
-    rows = []
+    rows: list[int] = []
+    places = 0
     for name in wanted:
         position = -1
         while (position := table.strings.find(name + b"\0", position + 1)) >= 0:
+            places += 1
+            if places > _MANY_PLACES:
+                return _rows_by_scan(table, wanted)  # each place costs a walk over all symbols
             rows += _cells(low, struct.pack("<I", position), 4, 0)
     return sorted(rows)
 
@@ -191,10 +205,6 @@ def _cells(column: bytes, wanted: bytes, cell_bytes: int, at: int) -> list[int]:
     return rows
 
 
-def _text(strings: bytes, offset: int) -> bytes:
-    return strings[offset : strings.index(0, offset)]
-
-
 def _section_of(table: SymbolTable, row: int) -> int | None:
     index = table.heads[row] >> 48
     return index if 0 < index < min(len(table.sections), _SHN_LORESERVE) else None
@@ -205,7 +215,7 @@ def _symbol(table: SymbolTable, row: int) -> Symbol | None:
     if index is None or not table.sections[index].is_text or not _is_visible(table, row):
         return None
     address = table.addresses[row]
-    name = _text(table.strings, table.heads[row] & 0xFFFFFFFF).decode("utf-8", "replace")
+    name = name_at(table.strings, table.heads[row] & 0xFFFFFFFF).decode("utf-8", "replace")
     section = table.sections[index]
     section_end = table.section_addresses[index] + section.size_bytes
     following = next_symbol(table, address)
@@ -218,7 +228,7 @@ def _is_visible(table: SymbolTable, row: int) -> bool:
     head = table.heads[row]
     if (head >> 32) & 0xF in (_STT_SECTION, _STT_FILE) or head >> 48 == 0:
         return False
-    name = _text(table.strings, head & 0xFFFFFFFF)
+    name = name_at(table.strings, head & 0xFFFFFFFF)
     return bool(name) and not name.startswith(_IGNORED)
 
 
@@ -242,14 +252,22 @@ def _page(table: SymbolTable, page: int) -> list[int]:
     return rows
 
 
+def _shown(table: SymbolTable, page: int) -> list[int]:
+    """The rows of a page that kallsyms knows: those it leaves out may be millions, and are tested once."""
+    rows = table.shown.get(page)
+    if rows is None:
+        rows = table.shown[page] = [row for row in _page(table, page) if _is_visible(table, row)]
+    return rows
+
+
 def next_symbol(table: SymbolTable, address: int) -> int | None:
     """Find the next greater address at which kallsyms knows a symbol."""
     first = address >> _PAGE_BITS
     for page in range(first, first + _MAX_PAGES):
-        rows = _page(table, page)
-        for place in range(bisect_right(rows, address, key=table.addresses.__getitem__), len(rows)):
-            if _is_visible(table, rows[place]):
-                return table.addresses[rows[place]]
+        rows = _shown(table, page)
+        place = bisect_right(rows, address, key=table.addresses.__getitem__)
+        if place < len(rows):
+            return table.addresses[rows[place]]
     return None
 
 
@@ -258,9 +276,8 @@ def symbol_containing(table: SymbolTable, address: int) -> Symbol | None:
     start = _symbol_below(table, address)
     if start is None:
         return None
-    rows = _page(table, start >> _PAGE_BITS)
-    first = bisect_left(rows, start, key=table.addresses.__getitem__)
-    row = next(rows[place] for place in range(first, len(rows)) if _is_visible(table, rows[place]))
+    rows = _shown(table, start >> _PAGE_BITS)
+    row = rows[bisect_left(rows, start, key=table.addresses.__getitem__)]
     symbol = _symbol(table, row)
     return symbol if symbol and address < start + symbol.size_bytes else None
 
@@ -268,8 +285,8 @@ def symbol_containing(table: SymbolTable, address: int) -> Symbol | None:
 def _symbol_below(table: SymbolTable, address: int) -> int | None:
     last = address >> _PAGE_BITS
     for page in range(last, last - _MAX_PAGES, -1):
-        rows = _page(table, page)
-        for place in range(bisect_right(rows, address, key=table.addresses.__getitem__) - 1, -1, -1):
-            if _is_visible(table, rows[place]):
-                return table.addresses[rows[place]]
+        rows = _shown(table, page)
+        place = bisect_right(rows, address, key=table.addresses.__getitem__)
+        if place:
+            return table.addresses[rows[place - 1]]
     return None

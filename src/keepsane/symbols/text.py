@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from keepsane.symbols.elf import EM_X86_64, Elf
+from keepsane.symbols.elf import EM_X86_64, Elf, name_at
 from keepsane.symbols.image import Image
 from keepsane.symbols.insn import Decoder, Insn, decode, open_decoder
 from keepsane.symbols.patch import PatchTables, bytes_at, read_patch_tables
@@ -235,6 +235,5 @@ def _section_references(
 def _place_of(module: str, symbols: SymbolTable, row: int) -> Place:
     if symbols.heads[row] >> 48:
         return Place(module, symbols.addresses[row])
-    start = symbols.name_offsets[row]
-    name = symbols.strings[start : symbols.strings.index(0, start)].decode("utf-8", "replace")
+    name = name_at(symbols.strings, symbols.name_offsets[row]).decode("utf-8", "replace")
     return Place(module, None, name)
