@@ -4,9 +4,9 @@ A large log as JSON lines, against the same as text: the first gives every repor
 
 Usage: python -m bench.stream_speed [MEGABYTES [VARIANTS]]
 
-The log is the second half of the committed example, over and over, its process numbers and registers
-changed: by default 90 MB, in which each report comes in 40 variants. Whole processes are timed, with the module at hand
-and a cache of their own; processor time is printed too: it depends less on what else the machine does.
+The log is the second half of the committed example, over and over, its process numbers and registers changed,
+90 MB of it in 40 variants by default. Whole processes are timed, with the module at hand and a cache of their
+own; processor time is printed too: it depends less on what else the machine does.
 """
 
 from __future__ import annotations

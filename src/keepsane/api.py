@@ -279,6 +279,8 @@ def _unmeasured(state: MemoryState) -> Iterator[Failure]:
 def _remembered(event: Event) -> Event:
     """Keep of an event that was given away what rules about the whole log ask for."""
     telling = tuple(record for record in event.records[1:] if "ainted" in record.text)[:1]
+    victims = {victim.line for victim in getattr(event, "victims", ())[:1]}
+    telling += tuple(record for record in event.records[1:] if record.line in victims)
     large: dict[str, Any] = dict.fromkeys(_LARGE) if event.kind == "alloc-failure" else {}
     records = (*event.records[:1], *telling)
     return replace(event, stacks=(), records=records, registers=(), code=None, **large)

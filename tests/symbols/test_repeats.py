@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from keepsane.api import explain, explain_stream
 from keepsane.model import Fragment, Report
@@ -32,6 +33,13 @@ def test_each_event_of_a_stream_is_the_one_that_the_whole_log_gives() -> None:
     assert [frame.line for one in parts for stack in one.event.stacks for frame in stack.frames] == [
         *(4, 5, 6, 10, 11, 12, 16, 17, 18, 22, 23, 24),
     ]
+
+
+def test_the_end_of_a_stream_quotes_the_kills_of_its_reports() -> None:
+    case = Path(__file__).parents[1] / "cases" / "rules" / "oom-three-times.case"
+    *_, last = explain_stream(case.read_text(encoding="utf-8").split("\n"), cache=False)
+    (found,) = (one for one in last.findings if one.rule == "oom-kills-repeat")
+    assert len(found.evidence) == 3
 
 
 def test_a_stream_without_repeats_ends_with_a_report() -> None:

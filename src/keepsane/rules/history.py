@@ -56,6 +56,8 @@ _ENDS: tuple[tuple[str, frozenset[Kind], int | None], ...] = (
 """A panic's sentence, the kinds of report it can end, and the pid that must have been running, if any."""
 
 _ON_PURPOSE = re.compile(r"sysrq triggered crash|VFS: Unable to mount|No working init found")
+_MOST_BEFORE = 1000
+"""Reports before a panic that are looked at: a log of thousands of panics need not be searched for each."""
 _TAINT_LINE = re.compile(r"[Tt]ainted: [A-Z]")
 _DIE_COUNT = re.compile(r"\[#(?P<count>\d{1,5})\]")
 
@@ -126,11 +128,10 @@ def _end_of(event: Event, before: Sequence[Event]) -> Finding | None:
 def _ended(event: Event, before: Sequence[Event], kinds: frozenset[Kind], pid: int | None) -> Finding | None:
     found = (
         earlier
-        for earlier in reversed(before)
+        for earlier in islice(reversed(before), _MOST_BEFORE)
         if earlier.kind in kinds and (pid is None or (earlier.task is not None and earlier.task.pid == pid))
     )
-    # Of several tasks that hang, the last is often a victim of the first. Of others the last is meant: a log
-    # of thousands of panics need not look at all reports for each.
+    # Of several tasks that hang, the last is often a victim of the first. Of others the last is meant.
     ends = list(found if "hung-task" in kinds else islice(found, 1))
     if not ends:
         return None

@@ -108,7 +108,7 @@ class _Run:
 
 def _decode_all(run: _Run) -> dict[Frame, Decoded]:
     # A vmlinux that was named is looked at in any case: that it cannot be used must be said.
-    groups: dict[str | None, list[Frame]] = {None: []} if run.wanted.vmlinux else {}
+    groups: dict[str | None, list[Frame]] = {None: []} if run.wanted.vmlinux and run.events else {}
     decoded: dict[Frame, Decoded] = {}
     for frame in dict.fromkeys(_asked(frame) for event in run.events for frame in _frames(event)):
         made = made_at_run_time(frame.function, frame.module)

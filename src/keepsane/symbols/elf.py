@@ -78,9 +78,9 @@ class Elf:
     """
     An opened ELF file.
 
-    `path` is the file the user knows, `identity` what it was when opened; `descriptor` is open on the ELF
-    bytes themselves, which for a compressed file are a private temporary file, and is closed when nobody holds the
-    value any more.
+    `path` is the file the user knows, `identity` what it was when opened. `descriptor` is open on the ELF
+    bytes, which for a compressed file are a private temporary file, and is closed when nobody holds the value
+    any more.
     """
 
     path: Path
