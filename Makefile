@@ -24,7 +24,7 @@ live: $(VENV)/dev ## boot Debian kernels in QEMU, crash them, explain the logs (
 	@tests/live/lab setup
 	@$(BIN)/python -m pytest tests/live -m live
 
-check: check-format check-lint check-types check-layers check-limits check-news check-docs ## every gate a change must pass
+check: check-format check-lint check-types check-layers check-limits check-patterns check-news check-docs ## every gate a change must pass
 	@printf '\nmake check: all gates passed\n'
 
 docs: check-docs ## build the documentation into build/docs
@@ -51,6 +51,8 @@ check-layers: $(VENV)/dev
 	$(call gate,layers,$(BIN)/lint-imports --no-logo,docs/design.md says which room may import which.)
 check-limits: $(VENV)/dev
 	$(call gate,limits,$(BIN)/python checks/limits.py,)
+check-patterns: $(VENV)/dev
+	$(call gate,patterns,$(BIN)/python -m checks.patterns,checks/pattern_cost.py says what costs how much.)
 check-news: $(VENV)/dev
 	$(call gate,changelog fragments,said=$$($(BIN)/towncrier build --draft --version next 2>&1) || { echo "$$said"; false; },CONTRIBUTING.md says what a fragment is.)
 check-docs: $(VENV)/dev

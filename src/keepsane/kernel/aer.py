@@ -50,9 +50,9 @@ ERROR = re.compile(
     r"severity=(?P<severity>[\w ()-]{1,40}), type=(?P<layer>[\w ]{1,40}?)(?:,|$)"
 )
 _STATUS = re.compile(r".{0,80}error status/mask=(?P<status>[0-9a-f]{1,8})/(?P<mask>[0-9a-f]{1,8})")
-_BIT = re.compile(_NAMED + _ADDRESS + r": (?:AER: )?\s*\[ ?\d{1,2}\] (?P<name>\w{1,40})")
+_BIT = re.compile(_NAMED + _ADDRESS + r": (?:AER: )?\s{0,8}\[ ?\d{1,2}\] (?P<name>\w{1,40})")
 _OWN = re.compile(
-    _BIT.pattern + r"|.{0,60}?(?:PCIe Bus Error: |error status/mask=|TLP Header: |  Header: |AER: +"
+    _BIT.pattern + r"|.{0,60}?(?:PCIe Bus Error: |error status/mask=|TLP Header: |  Header: |AER: {1,8}"
     r"(?:Error of this Agent|can't|device recovery|Device recovery|broadcast|aer_|found no))"
 )
 

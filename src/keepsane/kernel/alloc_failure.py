@@ -70,8 +70,8 @@ class AllocFailure(Event):
 
 
 _MODE = (
-    r"(?:mode|gfp|gfp_mask)[:=](?:3D)? ?(?P<mode>0x[0-9a-f]{1,16})"
-    r"(?:\((?P<mode_text>[A-Z_0-9x|a-z]{1,500})\))?"
+    r"(?:mode|gfp|gfp_mask)[:=](?:3D)? ?(?P<mode>0x[0-9a-f]{1,16}+)"
+    r"(?:\((?P<mode_text>[A-Z_0-9x|a-z]{1,500}+)\))?"
 )
 PAGES = re.compile(
     r".{0,80}?(?P<comm>[^\s\]>][^\]]{0,31}|): page allocation failure[.:] ?order:(?P<order>\d{1,3})(?:, ?"
@@ -82,13 +82,13 @@ OLD_PAGES = re.compile(
     r"__alloc_pages: (?P<order>\d{1,3})-order allocation failed(?: \(gfp=(?P<mode>0x[0-9a-f]{1,16}))?"
 )
 VMALLOC = re.compile(
-    r"(?:(?P<comm>\S.{0,31}): )?(?:vmalloc error: size (?P<size>\d{1,20})"
-    r"|vmalloc: allocation failure(?:: (?P<old_size>\d{1,20}) bytes|, allocated \d+ of "
-    r"(?P<part_size>\d{1,20}) bytes)?|vmap allocation for size (?P<vmap_size>\d{1,20}) failed)(?:.{0,160}?"
+    r"(?:(?P<comm>\S.{0,31}): )?(?:vmalloc error: size (?P<size>\d{1,20}+)"
+    r"|vmalloc: allocation failure(?:: (?P<old_size>\d{1,20}) bytes|, allocated \d{1,20}+ of "
+    r"(?P<part_size>\d{1,20}) bytes)?|vmap allocation for size (?P<vmap_size>\d{1,20}) failed)(?:.{0,100}?"
     + _MODE
     + r")?"
 )
-SLAB = re.compile(r"SL[AUO]B: Unable to allocate memory on (?:node|CPU) -?\d+.{0,60}?[ (]" + _MODE)
+SLAB = re.compile(r"SL[AUO]B: Unable to allocate memory on (?:node|CPU) -?\d{1,20}+.{0,60}?[ (]" + _MODE)
 POOL = re.compile(
     r"DMA: failed to allocate (?P<kibibytes>\d{1,10}) KiB (?P<mode_text>[A-Z_0-9|]{1,100}) pool for atomic"
 )
@@ -96,15 +96,15 @@ _SUPPRESSED = re.compile(
     r"(?:warn_alloc|warn_alloc_failed|__ratelimit): (?P<count>\d{1,10}) callbacks suppressed"
 )
 _SUPPRESSED_BEFORE = re.compile(r"warn_alloc(?:_failed)?: \d{1,10} callbacks suppressed")
-_CONTINUED = re.compile(r"\s*" + _MODE)
+_CONTINUED = re.compile(r"\s*+" + _MODE)
 _OWN = re.compile(
     MEM_INFO
     + "|"
     + _CONTINUED.pattern.replace("?P<mode>", "").replace("?P<mode_text>", "")
-    + r"|.{0,80}?: page allocation failure|SL[AUO]B: Unable|\s*cache: |\s*node \d+: slabs|lowmem|vmalloc"
+    + r"|.{0,80}?: page allocation failure|SL[AUO]B: Unable|\s*cache: |\s*node \d{1,20}: slabs|lowmem|vmalloc"
     r"|.{0,32}cpuset=|mems_allowed=|__ratelimit: \d"
 )
-_CMA_OWN = re.compile(MEM_INFO + r"|\s*(?:=>|[\d@+]{3,}(?:=>|\s*$))")
+_CMA_OWN = re.compile(MEM_INFO + r"|\s*(?:=>|[\d@+]{3,}(?:=>|\s*+$))")
 
 
 def _failure(
@@ -151,7 +151,7 @@ def _failure(
 
 def _mode(block: Block, memory: MemInfo | None) -> re.Match[str] | None:
     """Give the match with the mask: the headline's, or that of the line below; None where it is cut."""
-    lines = (block.find(pattern) for pattern in (PAGES, _CONTINUED))
+    lines = (block.find(PAGES), block.find(_CONTINUED))
     found = next((one for one in (block.head, *lines) if one and one["mode"]), None)
     return None if found is None or is_mode_cut(found, block.body.release, memory) else found
 

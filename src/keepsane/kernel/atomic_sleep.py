@@ -52,7 +52,8 @@ SLEEPING = re.compile(
     r"BUG: sleeping function called from invalid context at (?P<file>[^\s:]{1,255}):(?P<source_line>\d{1,7})"
 )
 _STATE = re.compile(
-    r"(?:in_atomic\(\): (?P<atomic>\d+), )?irqs_disabled\(\): (?P<irqs>\d+)(?:, non_block: \d+)?, pid: "
+    r"(?:in_atomic\(\): (?P<atomic>\d{1,20}), )?irqs_disabled\(\): (?P<irqs>\d{1,20})(?:, non_block:"
+    r" \d{1,20})?, pid: "
     r"(?P<pid>\d{1,10}), name: (?P<comm>.{1,32})"
 )
 _COUNT = re.compile(r"preempt_count: (?P<count>[0-9a-f]{1,8}), expected")

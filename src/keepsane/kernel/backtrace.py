@@ -38,7 +38,7 @@ _SAMPLED_BY = frozenset(
         "nmi-backtrace",
     }
 )
-_OWN = re.compile(r"Sending NMI from CPU|INFO: NMI handler|rcu: |CPU\d+:")
+_OWN = re.compile(r"Sending NMI from CPU|INFO: NMI handler|rcu: |CPU\d{1,20}:")
 
 
 def parse_backtrace(block: Block) -> Event | None:

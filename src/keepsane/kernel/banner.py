@@ -20,7 +20,7 @@ _BANNER_BEGINS, _OFFSET_BEGINS = "Linux version ", "Kernel Offset: "
 LITERALS = (_BANNER_BEGINS, _OFFSET_BEGINS)
 """What a line holds that `KernelFacts.take` has a use for."""
 _BANNER = re.compile(
-    r"Linux version (?P<release>[\w.+~-]{1,80}) .{0,400}?(?P<version>#\d+\b.{0,200})?$",
+    r"Linux version (?P<release>[\w.+~-]{1,80}) .{0,400}?(?P<version>#\d{1,10}+\b.{0,200}+)?$",
 )
 _OFFSET = re.compile(r"Kernel Offset: (?:0x(?P<offset>[0-9a-f]{1,16}) from|disabled)")
 

@@ -20,24 +20,22 @@ import re
 from dataclasses import dataclass, field, replace
 
 from keepsane.kernel.code import parse_code
+from keepsane.kernel.module_list import LISTED, continues_list, listed_modules
 from keepsane.kernel.registers import is_register_line, parse_registers
 from keepsane.kernel.stacks import MAX_FRAMES, StackReader
 from keepsane.kernel.task_line import Release, parse_release, parse_task
 from keepsane.kernel.trace import MODULE, SYMBOL, symbol_frame
 from keepsane.model import Code, Frame, LogRecord, Register, Stack, TaintFlag, Task
 
-_BARE_CPU = re.compile(r"CPU:? (?P<cpu>\d{1,5})\s*$")
+_BARE_CPU = re.compile(r"CPU:? (?P<cpu>\d{1,5})\s*+$")
 _IP = re.compile(
-    r"\s*(?:[RE]?IP: |RIP\s+|PC is at |pc ?: ?|EIP is at |epc ?: |NIP |era ?: |Krnl PSW : \w+ \w+ \()"
-    r"(?:(?P<segment>[0-9a-f]{4}):)?(?: ?\[<(?P<address>[0-9a-f]{8,16})>\] *)*(?:\[[0-9a-f]{8,16}\] )?"
-    r"(?:" + SYMBOL + MODULE + r"|(?P<bare>0x[0-9a-f]{1,16})|\s*(?P<null>\(null\)))?"
+    r"\s*(?:[RE]?IP: |RIP\s{1,16}+|PC is at |pc ?: ?|EIP is at |epc ?: |NIP |era ?: "
+    r"|Krnl PSW : \w{1,16} \w{1,16} \()"
+    r"(?:(?P<segment>[0-9a-f]{4}):)?(?: ?\[<(?P<address>[0-9a-f]{8,16})>\] {0,8}+){0,4}"
+    r"(?:\[[0-9a-f]{8,16}\] )?"
+    r"(?:" + SYMBOL + MODULE + r"|(?P<bare>0x[0-9a-f]{1,16})|\s{0,8}(?P<null>\(null\)))?"
 )
-_STACK_WORDS = re.compile(r"\s*(?:[0-9a-f]{4}: ?)?(?:\s?(?:[0-9a-f]{16}|[0-9a-f]{8})){2,8}\s*$")
-_MODULES = "Modules linked in:"
-_MODULE_NAMES = re.compile(r"([A-Za-z][\w-]{0,63})(?:\([A-Z+-]{0,12}\))?(?=\s|$)")
-_MODULE_LINE = re.compile(
-    r"\s+(?:[a-z][\w-]{1,63}(?:\([A-Z+-]{0,12}\))? ?){1,200}(?:\[last unloaded: .*\])?\s*$"
-)
+_STACK_WORDS = re.compile(r"\s*+(?:[0-9a-f]{4}: ?)?(?:\s?[0-9a-f]{8}){2,16}\s*+$")
 _KNOWN = re.compile(
     r"\s*(?:Hardware name:|Workqueue:|Stopper:|task: \S+ ti?|task\.stack|Stack:|Dumping ftrace buffer"
     r"|\(ftrace buffer empty\)"
@@ -45,16 +43,18 @@ _KNOWN = re.compile(
     r"|GCS = |user pgtable"
     r"|swapper pgtable|\[[0-9a-f]{4,16}\] \*?pgd=|\*?p[gum]d ?=|PGD |#PF:|pstate|LR is at|lr ?: |note: "
     r"|Process .{1,40} \(pid: "
-    r"|CPU: \d+|Pid: |Tainted: \[|Tainted: |Not tainted|Exception stack|thread_info|Last level"
+    r"|CPU: \d{1,20}|Pid: |Tainted: \[|Tainted: |Not tainted|Exception stack|thread_info|Last level"
     r"|\[last unloaded:|\[inline\]"
     r"|Call Trace|Call trace|SMP |Trace:|RSP|invalid opcode|Fixing recursive|Bytes b4|KASAN: |kasan: "
     r"|CR2:|PKRU:"
-    r"|={5,}|-{5,}|\.{3}$|x\d+ ?:|R[A-DS1-9][XPI0-9] |\(XEN\)|\(NULL\)|INFO: lockdep is turned off|end of"
+    r"|={5,}|-{5,}|\.{3}$|x\d{1,20} ?:|R[A-DS1-9][XPI0-9] |\(XEN\)|\(NULL\)|INFO: lockdep is turned off"
+    r"|end of"
     r"|Sending NMI"
-    r"|Showing all locks|\d+ locks? held by|no locks held by|#\d+: |locks held by|irq event stamp|(?:hard"
+    r"|Showing all locks|\d{1,20} locks? held by|no locks held by|#\d{1,20}: |locks held by"
+    r"|irq event stamp|(?:hard"
     r"|soft)irqs last)"
 )
-_END = re.compile(r"\s*---\[ end (?:trace|Kernel panic)|={50,}\s*$|-{8,}\[ cut here")
+_END = re.compile(r"\s*---\[ end (?:trace|Kernel panic)|={50,}\s*+$|-{8,}\[ cut here")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ class BodyReader:
         read, text = self.stacks.take(record.text, record.line)
         if read or self._context(text, record.line):
             return True
-        if in_modules and _MODULE_LINE.match(text):
+        if in_modules and continues_list(text):
             return self._module_names(text)
         return self._known(text)
 
@@ -188,14 +188,12 @@ class BodyReader:
         return True
 
     def _modules_line(self, text: str) -> bool:
-        if not text.startswith(_MODULES):
-            return False
-        return self._module_names(text.removeprefix(_MODULES))
+        return text.startswith(LISTED) and self._module_names(text)
 
     def _module_names(self, text: str) -> bool:
         self._in_modules = True
         if len(self.modules) < MAX_FRAMES:
-            self.modules += _MODULE_NAMES.findall(text.partition("[last unloaded")[0])
+            self.modules += [module.name for module in listed_modules(text)]
         return True
 
     def _register_line(self, text: str) -> bool:

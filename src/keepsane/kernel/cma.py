@@ -25,8 +25,8 @@ CMA = re.compile(
 )
 _AVAILABLE = "number of available pages:"
 _RUN = re.compile(r"(\d{1,10})@\d{1,10}")
-_SUM = re.compile(r"=>\s*(\d{1,10}) free of (\d{1,10}) total pages")
-_LIST_LINE = re.compile(r"[\d@+]{3,}(?:=>|\s*$)|=>|\d{1,10} free of")
+_SUM = re.compile(r"=>\s{0,8}(\d{1,10}) free of (\d{1,10}) total pages")
+_LIST_LINE = re.compile(r"[\d@+]{3,}(?:=>|\s*+$)|=>|\d{1,10} free of")
 MAX_LIST_LINES = 2000
 
 

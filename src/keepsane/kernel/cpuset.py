@@ -19,7 +19,7 @@ from keepsane.model import LogRecord
 MAX_NODES = 1024
 """MAX_NUMNODES of every configuration."""
 _NODEMASK = re.compile(r"nodemask=(\(null\)|[\d,-]{1,400})")
-_CPUSET = re.compile(r"cpuset=(?P<cpuset>[^\s,]{1,255})(?:[\s,]+mems_allowed=(?P<mems>[\d,-]{1,400}))?")
+_CPUSET = re.compile(r"cpuset=(?P<cpuset>[^\s,]{1,255})(?:[\s,]{1,8}+mems_allowed=(?P<mems>[\d,-]{1,400}))?")
 _MEMS = re.compile(r"(?:^|[\s,])mems_allowed=([\d,-]{1,400})")
 _RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:,|$)")
 

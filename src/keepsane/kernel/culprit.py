@@ -29,7 +29,7 @@ from keepsane.kernel.machinery import (
 )
 from keepsane.model import Event, Frame, Stack
 
-_CLONE = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv|str)(?:\.\d+)*$")
+_CLONE = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv|str)(?:\.\d{1,20}+){0,8}$")
 
 
 def plain_name(function: str) -> str:

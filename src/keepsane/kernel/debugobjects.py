@@ -35,7 +35,7 @@ class ObjectWarning(KernelWarning):
 
 
 HEAD = re.compile(
-    r"ODEBUG: (?P<operation>\w{1,40}) (?P<state>[\w ]{1,40}?) \(active state \d+\)(?: object: "
+    r"ODEBUG: (?P<operation>\w{1,40}) (?P<state>[\w ]{1,40}?) \(active state \d{1,20}\)(?: object: "
     r"\S{1,20})? object type: (?P<type>\S{1,64})"
     r"(?: hint:\s+(?P<hint>[A-Za-z_][\w.]{1,255}))?"
 )

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from keepsane.kernel.memory_line import ZONE_NAME
 from keepsane.kernel.zone import FreeBlocks
 
-LIST = re.compile(ZONE_NAME + r":(?:\s+\d|\s+empty|\s*$)")
+LIST = re.compile(ZONE_NAME + r":(?:\s+\d|\s+empty|\s*+$)")
 _BLOCK = re.compile(r"(\d{1,12})\*(\d{1,8})kB(?: \(([A-Z]{1,8})\))?")
-_SUM = re.compile(r"=\s*(\d{1,15})kB\s*$")
+_SUM = re.compile(r"=\s{0,8}(\d{1,15})kB\s{0,8}+$")
 MAX_ORDERS = 32
 
 

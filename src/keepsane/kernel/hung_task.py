@@ -38,13 +38,13 @@ HEAD = re.compile(
     r"|can't die) for more than (?P<seconds>\d{1,9}) seconds"
 )
 _OWNER = re.compile(
-    r"INFO: task .{1,40}?:\d+ (?:<\w+> )?(?:is )?blocked on (?:an? )?(?P<lock>[\w-]+)"
+    r"INFO: task .{1,40}?:\d{1,20} (?:<\w+> )?(?:is )?blocked on (?:an? )?(?P<lock>[\w-]+)"
     r"(?:, but the owner is not found|"
     r" likely (?:last held|owned) by task (?P<comm>.{1,40}?):(?P<pid>\d{1,10}))?"
 )
 _OWN = re.compile(
     r"\"echo 0 > /proc/sys/kernel/hung_task|Blocked by coredump|Future hung task reports are suppressed"
-    r"|INFO: task .{1,40}?:\d+ .{0,12}(?:is )?blocked on an? |INFO: task \S.{0,40} blocked on a"
+    r"|INFO: task .{1,40}?:\d{1,20} .{0,12}(?:is )?blocked on an? |INFO: task \S.{0,40} blocked on a"
 )
 
 

@@ -51,9 +51,9 @@ class Kasan(Event):
 
 HEAD = re.compile(
     r"BUG: KAS[Aa][Nn]: (?P<bug>[a-z][a-z -]{2,60}?)"
-    r"(?: in\s+(?:" + SYMBOL + MODULE + r"|(?P<bare>\S{1,255}))"
-    r"| on address +(?P<at>[0-9a-f]{4,16}|\(null\))|\s*$)"
-    r"(?:.* at addr (?P<address>[0-9a-f]{4,16}))?"
+    r"(?: in\s{1,8}+(?:" + SYMBOL + MODULE + r"|(?P<bare>\S{1,255}))"
+    r"| on address +(?P<at>[0-9a-f]{4,16}|\(null\))|\s*+$)"
+    r"(?:.{0,200} at addr (?P<address>[0-9a-f]{4,16}))?"
 )
 _ACCESS = re.compile(
     r"(?P<access>Read|Write|Free) (?=of size|at addr|of addr)(?:of size (?P<size>\d{1,20}) ?)?"
@@ -75,11 +75,12 @@ _NO_STACK = ("The buggy address", "addr ")
 """Names of what reads like a stack of one frame: the global or the frame that holds the variable touched."""
 
 SHADOW = (
-    r">?\s*[0-9a-f]{8,16}: (?:[0-9a-f]{2}[ \[\]]*){8,64}$|\s+\^\s*$|Memory state around|The buggy address"
+    r">?\s*[0-9a-f]{8,16}: (?:[0-9a-f]{2}[ \[\]]{0,4}+){8,64}+$|\s+\^\s*+$|Memory state around"
+    r"|The buggy address"
     r"|addr [0-9a-f]{8,16} is "
-    r"| which belongs to|\s*(?:freed |allocated )?\d+-byte region|\(stack is|Object at |(?:Allocated"
+    r"| which belongs to|\s*(?:freed |allocated )?\d{1,20}-byte region|\(stack is|Object at |(?:Allocated"
     r"|Freed):?$|PID = \d"
-    r"|this frame has|\s*\[\d+, \d+\) '|\s*and is located|Pointer tag:|The buggy address belongs"
+    r"|this frame has|\s*\[\d{1,20}, \d{1,20}\) '|\s*and is located|Pointer tag:|The buggy address belongs"
     r"|Disabling lock debugging"
 )
 """Lines of the shadow memory and of the description of the object."""

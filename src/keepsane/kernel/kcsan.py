@@ -51,7 +51,7 @@ class Kcsan(Event):
 
 _NAME = r"[A-Za-z_.$<][\w.$<>:&*@,'-]{0,510}(?:\+0x[0-9a-f]{1,16}/0x[0-9a-f]{1,16})?(?: \[[\w-]{1,64}\])?"
 HEAD = re.compile(
-    r"BUG: KCSAN: (?P<bug>assert: race|[a-z][a-z -]{2,60}?)(?= in |\s*$)(?: in (?P<one>"
+    r"BUG: KCSAN: (?P<bug>assert: race|[a-z][a-z -]{2,60}?)(?= in |\s*+$)(?: in (?P<one>"
     + _NAME
     + r")(?: / (?P<other>"
     + _NAME

@@ -44,7 +44,7 @@ HEAD = re.compile(
     r"BUG: KFENCE: (?P<bug>[a-z][a-z -]{2,40}?)(?: (?P<access>read|write))?(?: in (?:"
     + SYMBOL
     + MODULE
-    + r"|(?P<bare>\S{1,255}))|\s*$)"
+    + r"|(?P<bare>\S{1,255}))|\s*+$)"
 )
 _TOUCHED = re.compile(
     r"(?:Out-of-bounds (?:read|write)|Use-after-free (?:read|write)|Corrupted memory|Invalid (?:read|write)"
@@ -52,10 +52,10 @@ _TOUCHED = re.compile(
     r"(?:at|of) 0x(?P<address>[0-9a-f]{4,16})"
 )
 _OBJECT = re.compile(
-    r"kfence-#\d+(?::| \[)\s?0x(?P<address>[0-9a-f]{4,16})-0x[0-9a-f]{4,16}, size=(?P<size>\d{1,10}), "
+    r"kfence-#\d{1,20}(?::| \[)\s?0x(?P<address>[0-9a-f]{4,16})-0x[0-9a-f]{4,16}, size=(?P<size>\d{1,10}), "
     r"cache=(?P<cache>[^\s\],]{1,64})"
 )
-_OWN = re.compile(_TOUCHED.pattern + r"|kfence-#\d+|(?:allocated|freed) by task \d+")
+_OWN = re.compile(_TOUCHED.pattern + r"|kfence-#\d{1,20}|(?:allocated|freed) by task \d{1,20}")
 
 
 def parse_kfence(block: Block) -> Kfence | None:

@@ -44,7 +44,7 @@ _TASK = re.compile(r"\s*comm \"(?P<comm>.{0,32}?)\", pid (?P<pid>\d{1,10})")
 # Whoever hands out what it allocates is not the one that lost it: sk_alloc, alloc_inode, kmemdup.
 _HANDS_OUT = re.compile(r"\w*(?:alloc|memdup|strdup)|pcpu_")
 _OWN = re.compile(
-    r"\s*comm \"|\s*hex dump \(|\s+(?:[0-9a-f]{2} ){2,32}|\s*backtrace(?: \(crc [0-9a-f]+\))?:"
+    r"\s*comm \"|\s*hex dump \(|\s++(?:[0-9a-f]{2} ){2,16}|\s*backtrace(?: \(crc [0-9a-f]+\))?:"
     r"|unreferenced object .{0,20}$|\s*\.\.\."
 )
 
@@ -92,7 +92,12 @@ def parse_count(block: Block) -> Kmemleak | None:
 
 OPENINGS = (
     Opening(
-        "memory-leak", "BUG: memory leak", re.compile(r"BUG: memory leak\s*$"), parse_object, rank=3, own=_OWN
+        "memory-leak",
+        "BUG: memory leak",
+        re.compile(r"BUG: memory leak\s*+$"),
+        parse_object,
+        rank=3,
+        own=_OWN,
     ),
     Opening("unreferenced-object", "unreferenced object", OBJECT, parse_object, own=_OWN),
     Opening("kmemleak-count", "new suspected memory leaks", COUNT, parse_count, rank=0),

@@ -39,7 +39,7 @@ class Kmsan(Event):
 
 
 HEAD = re.compile(
-    r"BUG: KMSAN: (?P<bug>[a-z][a-z -]{2,60}?)(?: in (?:" + SYMBOL + MODULE + r"|(?P<bare>\S{1,255}))|\s*$)"
+    r"BUG: KMSAN: (?P<bug>[a-z][a-z -]{2,60}?)(?: in (?:" + SYMBOL + MODULE + r"|(?P<bare>\S{1,255}))|\s*+$)"
 )
 _VARIABLE = re.compile(
     r"Local variable (?:(?P<variable>[\w.]{1,255}) (?:created|description)"
@@ -49,7 +49,8 @@ _BYTES = re.compile(
     r"Bytes? (?P<first>\d{1,10})(?:-(?P<last>\d{1,10}))? of (?P<size>\d{1,10}) (?:is|are) uninitialized"
 )
 _OWN = re.compile(
-    r"Uninit was |Local variable |Variable was created|Bytes? \d+(?:-\d+)? of \d+ |Memory access of size "
+    r"Uninit was |Local variable |Variable was created|Bytes? \d{1,20}(?:-\d{1,20})? of \d{1,20} "
+    r"|Memory access of size "
     r"|Data copied to|\(stack is not available\)"
     r"|(?:chained )?origin:|=+ ?chained origin|kmsan_|<Zero|and (?:then )?stored"
 )

@@ -47,10 +47,10 @@ class Lockdep(Event):
     locks: tuple[HeldLock, ...] = ()
 
 
-_AT = re.compile(r".*?\bat: (?:\[<[0-9a-f]{8,16}>\] )?" + SYMBOL)
+_AT = re.compile(r".{0,1000}?\bat: (?:\[<[0-9a-f]{8,16}>\] )?" + SYMBOL)
 _PLACE = re.compile(r"\s*(?:\[<[0-9a-f]{8,16}>\] )?" + SYMBOL)
 _HELD = re.compile(
-    r"\s*#\d+: +(?:[0-9a-f]{8,16} )?\((?P<name>.{1,200}?)\)\{.{2,20}?\}(?:-\{\d:\d\})?, at: "
+    r"\s*#\d{1,20}: +(?:[0-9a-f]{8,16} )?\((?P<name>.{1,200}?)\)\{.{2,20}?\}(?:-\{\d:\d\})?, at: "
     r"(?:\[<[0-9a-f]{8,16}>\] )?"
     r"(?:(?P<function>[\w.]{1,255})\+0x)?"
 )
@@ -58,7 +58,10 @@ _TASK = re.compile(
     r"(?P<comm>\S.{0,40}?)/(?P<pid>\d{1,10}) (?:is (?:trying|freeing|leaving|exiting)|just changed|\[HC"
     r"|takes:|\[\d)"
 )
-_SAID = re.compile(r"[\[\s]*(?:INFO|WARNING|BUG): (?P<what>.*?)[\s!.\]]*$")
+_SAID = re.compile(r"[\[\s]*+(?:INFO|WARNING|BUG): (?:\S{1,64}/\d{1,20} )?(?P<what>.{0,400})")
+
+_AROUND = " \t!.]"
+"""What stands behind the sentence of a report: ` ]`, `!`."""
 
 
 def held_locks(records: Iterable[LogRecord]) -> tuple[HeldLock, ...]:
@@ -124,7 +127,7 @@ def parse_lockdep(block: Block) -> Lockdep | None:
         [ BUG: init/1 still has locks held! ]
     """
     said = _SAID.match(block.head_record.text)
-    problem = re.sub(r"^\S+/\d+ ", "", said["what"]) if said else block.head_record.text.strip("[ ]!")
+    problem = said["what"].rstrip(_AROUND) if said else block.head_record.text.strip("[ ]!")
     return _lockdep(block, problem, _became_unsafe(block) or _named_at(block) or culprit(block.body))
 
 
@@ -141,13 +144,14 @@ def parse_in_stack(block: Block) -> Lockdep | None:
     return _lockdep(block, block.head["what"].strip(), culprit(block.body))
 
 
-_HEAD = r"(?:={5,} ?)?(?:\[ )?(?:INFO|WARNING|BUG): "
+_HEAD = r"(?:={5,80}+ ?)?(?:\[ )?(?:INFO|WARNING|BUG): "
 PLACED = re.compile(
     _HEAD + r"(?:possible (?:circular|recursive|irq lock inversion)|possible deadlock|inconsistent lock state"
     r"|bad (?:un|con)tention|bad (?:un)?lock"
-    r"|(?:hard|soft)irq-safe -> |HARDIRQ|SOFTIRQ|\S+-(?:safe|READ-safe) -> \S+|held lock freed"
-    r"|\S.{0,40}/\d+ still has (?:a )?locks? held"
-    r"|.{0,20}lock held (?:at task exit|when returning)|\S.{0,40}/\d+ (?:freeing|exiting)|still has locks"
+    r"|(?:hard|soft)irq-safe -> |HARDIRQ|SOFTIRQ|\S{1,64}-(?:safe|READ-safe) -> \S|held lock freed"
+    r"|\S.{0,40}/\d{1,20} still has (?:a )?locks? held"
+    r"|.{0,20}lock held (?:at task exit|when returning)|\S.{0,40}/\d{1,20} (?:freeing|exiting)"
+    r"|still has locks"
     r"|lock held|[Nn]ested lock|possible reason: unannotated)"
 )
 IN_STACK = re.compile(
@@ -157,13 +161,15 @@ IN_STACK = re.compile(
     r"|has not been)|lockdep: )"
 )
 _OWN = re.compile(
-    r"\s*(?:\S+ #\S+ .*(?:T|t)ainted|.{1,40}/\d+ (?:is |just |\[HC|takes|was )|but |which |and |the "
+    r"\s*+(?:\S++ #\S++ .{0,400}[Tt]ainted|.{1,40}/\d{1,20} (?:is |just |\[HC|takes|was )|but |which "
+    r"|and |the "
     r"|other |other info|\.\.\.|\(.{1,200}\)\{|[0-9a-f]{8,16} \(|\{.{1,40}\} state was|hardirqs|softirqs"
     r"|inconsistent \{"
-    r"|Possible |CPU\d|----|lock\(|sync\(|rlock\(|<Interrupt>|\*\*\* |May be due|Chain exists|->|=+|new "
+    r"|Possible |CPU\d|----|lock\(|sync\(|rlock\(|<Interrupt>|\*\*\* |May be due|Chain exists|->|=|new "
     r"|to a |context-\{|stack backtrace|INFO: lockdep|turning off|you didn't|maybe|rcu_scheduler_active"
     r"|RCU used illegally"
-    r"|lock: |\.magic|\S+:\d+ (?:suspicious|Illegal)|in_atomic|a (?:SOFT|HARD)IRQ|(?:SOFT|HARD)IRQ|Code:"
+    r"|lock: |\.magic|\S{1,255}:\d{1,20} (?:suspicious|Illegal)|in_atomic|a (?:SOFT|HARD)IRQ|(?:SOFT"
+    r"|HARD)IRQ|Code:"
     r"|\^|\}|(?:at|to)\b)"
 )
 

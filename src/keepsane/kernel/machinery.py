@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import product
 
 _MOST_REMEMBERED = 4096
-_CHOICE = re.compile(r"\(([^)]*)\)(\??)")
+_CHOICE = re.compile(r"\(([^)]{0,400})\)(\??)")
 
 
 class Names:

@@ -36,7 +36,7 @@ class Mce(Event):
 
 HEAD = re.compile(r"(?:mce: )?(?:\{\d{1,10}\})?(?:\[Hardware Error\]: \S|HARDWARE ERROR)")
 _CHECK = re.compile(
-    r".{0,80}?CPU:? ?(?P<cpu>\d{1,5}):? .{0,40}?Machine Check(?: Exception)?: +[0-9a-f]{1,16} Bank "
+    r".{0,80}?CPU:? ?(?P<cpu>\d{1,5}):? .{0,40}?Machine Check(?: Exception)?: {1,40}+[0-9a-f]{1,16} Bank "
     r"(?P<bank>\d{1,3}): (?P<status>[0-9a-f]{1,16})"
 )
 _AMD = re.compile(
@@ -44,7 +44,8 @@ _AMD = re.compile(
     r"(?P<status>[0-9a-f]{1,16})"
 )
 _ADDRESS = re.compile(
-    r".{0,120}?\b(?:ADDR|Error Addr: 0x|MC\d+_ADDR: 0x|physical_address: 0x)\s?(?P<address>[0-9a-f]{4,16})"
+    r".{0,120}?\b(?:ADDR|Error Addr: 0x|MC\d{1,20}_ADDR: 0x"
+    r"|physical_address: 0x)\s?(?P<address>[0-9a-f]{4,16})"
 )
 
 

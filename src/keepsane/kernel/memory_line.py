@@ -24,17 +24,17 @@ MAX_LINE_CHARACTERS = 4000
 
 ZONE_NAME = rf"(?:Node (?P<node>\d{{1,5}}) )?(?P<name>{'|'.join(sorted(ZONES, key=len, reverse=True))})"
 """A zone as its lines begin: `Node 0 DMA32`, or `DMA32` without NUMA."""
-QUOTED = r"[>\s|]{0,48}(?:\.{3} )?\s{0,16}"
+QUOTED = r"[>\s|]{0,48}+(?:\.{3} )?\s{0,16}+"
 """What a mail program, or a person who hides the prefix, may put before a line."""
 
 _QUOTED = re.compile(QUOTED)
 _MARKS = re.compile(r"^(?:> ?){1,8}")
 _SOFT_BREAK = re.compile(r"^.{50,80}[^\s=]=$")
 # Mail programs encode a blank only at the end of a line: hugepages_size=2048kB is a number.
-_ESCAPED = re.compile(r"=(?:20|09)(?=\s*$)|=3D|#012")
+_ESCAPED = re.compile(r"=(?:20|09)(?=\s{0,8}+$)|=3D|#012")
 _PLAIN = {"=20": " ", "=3D": "=", "=09": " ", "#012": " "}
 _COUNTERS = re.compile(
-    r"[a-z_]{2,32}(?:\((?:anon|file)\))?: ?\d{1,15}[kK]B|pages_scanned:\d|all_unreclaimable\?|(?:yes|no)\s*$"
+    r"[a-z_]{2,32}(?:\((?:anon|file)\))?: ?\d{1,15}[kK]B|pages_scanned:\d|all_unreclaimable\?|(?:yes|no)\s*+$"
 )
 _RESERVE = re.compile(r"lowmem_reserve\[\]:|protections\[\]:")
 _BLOCKS = re.compile(r"\d{1,10}\*\d{1,8}kB|\([UMEHCIR]{1,6}\)|=\s*\d{1,12}kB")

@@ -30,7 +30,7 @@ class NetdevWatchdog(Event):
 
 HEAD = re.compile(
     r"(?:(?P<dev_driver>[\w-]{1,32}) \S{1,64} (?P<dev_device>\S{1,32}?)(?: \(\w+\))?: )?NETDEV WATCHDOG: "
-    r"(?:CPU: \d+: )?"
+    r"(?:CPU: \d{1,20}: )?"
     r"(?:(?P<device>\S{1,32}) \((?P<driver>[^)]{0,32})\): )?transmit (?:queue "
     r"(?P<queue>\d{1,5}) )?timed out(?: (?P<ms>\d{1,9}) ms)?"
 )

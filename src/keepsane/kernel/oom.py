@@ -264,7 +264,7 @@ OPENINGS = (
     Opening(
         "vm-killed",
         "VM: killing process",
-        re.compile(r"VM: killing process (?P<comm>\S.{0,31}?)\s*$"),
+        re.compile(r"VM: killing process (?P<comm>\S.{0,31}?)\s*+$"),
         parse_vm_killed,
         rank=0,
         detail_of=frozenset({"oom-kill"}),

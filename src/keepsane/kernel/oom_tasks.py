@@ -21,8 +21,8 @@ from keepsane.kernel.memory_line import plain_line
 from keepsane.model import LogRecord
 
 MAX_TASKS = 20_000
-_HEAD = re.compile(r"\[\s*pid\s*\]\s+uid\s+(?P<columns>[a-z_ ]{10,200}?)\s+name$")
-_ROW = re.compile(r"\[\s*(?P<pid>\d{1,10})\]\s+(?P<rest>-?\d{1,20}\s+-?\d{1,20}\s.{3,500})$")
+_HEAD = re.compile(r"\[\s*+pid\s*+\]\s++uid\s++(?P<columns>[a-z_ ]{10,200}) name$")
+_ROW = re.compile(r"\[\s*+(?P<pid>\d{1,10})\]\s++(?P<rest>-?\d{1,20}\s++-?\d{1,20}\s.{3,500})$")
 
 
 class TaskTable(NamedTuple):

@@ -43,20 +43,21 @@ class Oops(Event):
 
 
 _ADDRESS = re.compile(
-    r".*?(?:address:? (?:space )?|request(?: from \w+ \w+)? at |dereference (?:from \w+ \w+ )?at "
+    r".{0,400}?(?:address:? (?:space )?|request(?: from \w{1,32} \w{1,32})? at "
+    r"|dereference (?:from \w{1,32} \w{1,32} )?at "
     r"|was hit at |fault at )(?:virtual address )?"
     r"(?:0x)?(?P<address>[0-9a-f]{8,16})\b"
 )
 _COUNT = re.compile(r".*\[#(?P<count>\d{1,5})\]")
 _PF_ACCESS = re.compile(r"#PF: \w+ (?P<access>read|write|instruction fetch)")
 _OOPS_CODE = re.compile(r"(?:Oops: )+(?P<code>[0-9a-f]{4})\b")
-_ARM64_WRITE = re.compile(r"\s*(?:ISV = \d+|CM = \d+), (?:.*)?WnR = (?P<write>[01])")
+_ARM64_WRITE = re.compile(r"\s*(?:ISV = \d{1,20}|CM = \d{1,20}), (?:.*)?WnR = (?P<write>[01])")
 _UNHANDLED = re.compile(r"Unhandled fault: .{0,120}? at (?:0x)?(?P<address>[0-9a-f]{8,16})\b")
 _BAD_ADDRESS = re.compile(
     r".*?(?:NULL pointer dereference|kernel paging request|user memory|access user-memory|bad area)"
 )
 _CR2 = re.compile(r"CR2: (?P<address>[0-9a-f]{16}|[0-9a-f]{8})\b")
-_NULL = re.compile(r" at +(?:virtual address +)?\(null\)")
+_NULL = re.compile(r" at {1,40}+(?:virtual address {1,40}+)?\(null\)")
 _CR4_LA57 = 1 << 12
 _ADDRESS_DIGITS = (8, 16)
 
@@ -300,7 +301,7 @@ OPENINGS = (
         rank=1,
     ),
     Opening(
-        "divide", "divide", re.compile(r"(?:Oops: )?divide[ _]error: \w+ \[#\d+\]"), parse_divide, rank=1
+        "divide", "divide", re.compile(r"(?:Oops: )?divide[ _]error: \w+ \[#\d{1,20}\]"), parse_divide, rank=1
     ),
     Opening(
         "invalid-opcode",
@@ -312,5 +313,5 @@ OPENINGS = (
     Opening(
         "internal-error", "Internal error: ", re.compile(r"Internal error: "), parse_internal_error, rank=1
     ),
-    Opening("die", "Oops", re.compile(r"Oops(?::|\b.*\[#\d+\])"), parse_internal_error, rank=1),
+    Opening("die", "Oops", re.compile(r"Oops(?::|\b.{0,400}\[#\d{1,20}\])"), parse_internal_error, rank=1),
 )

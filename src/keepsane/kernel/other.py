@@ -34,9 +34,10 @@ USERCOPY = re.compile(
     r"(?P<what>[Kk]ernel memory (?:exposure|overwrite) attempt detected)"
 )
 DENTRY = re.compile(
-    r"BUG: Dentry .{1,200}?still in use \(-?\d+\)(?: \[unmount of (?P<filesystem>.{1,80}?)\])?\s*$"
+    r"BUG: Dentry .{1,200}?still in use \(-?\d{1,20}\)(?: \[unmount of "
+    r"(?P<filesystem>[^\]]{1,80})\])?\s{0,8}+$"
 )
-INODES = re.compile(r"VFS: Busy inodes after unmount(?: of (?P<filesystem>[^.]{1,80}?))?(?:\.|\s*$)")
+INODES = re.compile(r"VFS: Busy inodes after unmount(?: of (?P<filesystem>[^.]{1,80}?))?(?:\.|\s*+$)")
 PREEMPTIBLE = re.compile(
     r"BUG: using (?P<what>\w{1,40}\(\)) in preemptible(?: \[[0-9a-f]{8}\])? code:? ?(?:(?P<comm>.{1,32})/"
     r"(?P<pid>\d{1,10}))?"

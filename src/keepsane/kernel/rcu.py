@@ -43,18 +43,18 @@ HEAD = re.compile(
     r"|tasks|CPUs/tasks)?"
 )
 _CPUS = re.compile(
-    r"(?:rcu: )?\s*(?:INFO: .*?stalls? on CPUs?(?:/tasks)?:? ?\{?\s*)?(?P<cpu>\d{1,5})(?:-[.\w?!]{3,4}"
-    r"|: \(\d+|\}|\s+\()"
+    r"(?:rcu: )?\s*(?:INFO: .{0,150}?stalls? on CPUs?(?:/tasks)?:? ?\{?\s*+)?(?P<cpu>\d{1,5})(?:-[.\w?!]{3,4}"
+    r"|: \(\d{1,20}|\}|\s+\()"
 )
 _STARVED = re.compile(
     r"(?:rcu: )?\s*\w+ kthread (?:timer )?(?:starved|wakeup didn't happen) for (?P<jiffies>\d{1,19}) jiffies"
 )
 _OWN = re.compile(
-    r"rcu: |\s*(?:Tasks blocked on level|\d+-[.\w?!]{3,4}:|\(t=\d+ jiffies|\(detected by \d+"
+    r"rcu: |\s*(?:Tasks blocked on level|\d{1,20}-[.\w?!]{3,4}:|\(t=\d{1,20} jiffies|\(detected by \d{1,20}"
     r"|Unless \w+ kthread gets|RCU grace-period kthread"
     r"|Stack dump where RCU GP|Task dump for CPU|blocking rcu_node|\w+ kthread (?:timer )?(?:starved"
     r"|wakeup)|\w+ GPs? behind|Possible timer handling issue|INFO: Stall ended"
-    r"|\d+: \(\d+ .*ticks this GP|Workqueue: )"
+    r"|\d{1,20}: \(\d{1,20} .*ticks this GP|Workqueue: )"
 )
 
 

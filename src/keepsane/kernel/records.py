@@ -21,14 +21,14 @@ from collections.abc import Iterable, Iterator
 
 from keepsane.model import LogRecord
 
-_CALLER = r"(?:\s?\[\s*(?P<caller>[TC]\d+)\])?"
+_CALLER = r"(?:\s?\[\s*(?P<caller>[TC]\d{1,20})\])?"
 _PRINTK = re.compile(
     r"(?:<(?P<level>\d{1,3})>)?"
     r"(?:\[\s*(?P<seconds>\d{1,10}\.\d{3,9})\]|(?<=>))" + _CALLER + " ?(?:kernel: )?"
 )
 _LOGGER = re.compile(
     r"(?:[A-Z][a-z]{2} [ \d]\d [\d:.]{8,15}|\d{4}-\d\d-\d\dT[\d:.,+Z-]{8,24}) "
-    r"\S{1,255} (?:\w{1,8}\.\w{1,8} )?kernel(?:\[\d+\])?: ?"
+    r"\S{1,255} (?:\w{1,8}\.\w{1,8} )?kernel(?:\[\d{1,20}\])?: ?"
 )
 _WALL_CLOCK = re.compile(r"\[[^\W\d_]{2,4}\.? [^\W\d_]{3,5}\.? [ \d]\d [\d:]{8} \d{4}\]" + _CALLER + " ?")
 _QUOTES = re.compile(r"(?:> ?){1,8}")

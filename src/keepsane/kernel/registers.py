@@ -24,9 +24,9 @@ _PAIR = re.compile(
     r"(?:[0-9a-f]{4}:)?(?P<value>[0-9a-f]{8,16})\b"
 )
 _LINE = re.compile(
-    r"\s*(?:(?:R|E)(?:AX|DX|SP|BP|SI|DI|10|13)|ORIG_RAX|CS|CR[02]|DR[036]|FS|DS|PKRU|x\d+|sp|[rR]\d+"
+    r"\s*(?:(?:R|E)(?:AX|DX|SP|BP|SI|DI|10|13)|ORIG_RAX|CS|CR[02]|DR[036]|FS|DS|PKRU|x\d{1,20}|sp|[rR]\d{1,20}"
     r"|pstate|ESI|MSR|Flags|Control|Stack|Table"
-    r"|CFAR|CTR|GPR\d\d|gp|t\d|a\d|s\d+|status|ra|PGD|FAR|psr)\s?[:=] ?\S"
+    r"|CFAR|CTR|GPR\d\d|gp|t\d|a\d|s\d{1,20}|status|ra|PGD|FAR|psr)\s?[:=] ?\S"
 )
 
 PAGE_BYTES = 4096

@@ -20,9 +20,9 @@ from keepsane.model import Frame, Stack
 
 # Allocators, and wrappers that only pass a size on: the function that asked is above them.
 _ALLOCATOR = re.compile(
-    r"warn_alloc|\w*alloc|\w*get_free_page|kmem_|slab_|___?slab|\w*new_slab|\w*cache_\w*refill|kv?m?z?alloc"
-    r"|vm_area|__page_|cache_grow|get_page_from|\w*memdup|should_fail|out_of_memory|oom_kill|dump_header"
-    r"|\w*folio_|\w*page_cache|\w*page_frag|dump_|__vmalloc|fallback_|dma_direct|krealloc|unwind_backtrace"
+    r"warn_alloc|\w{0,80}alloc|\w{0,80}get_free_page|kmem_|slab_|___?slab|\w{0,80}new_slab|\w{0,80}cache_\w{0,40}refill|kv?m?z?alloc"
+    r"|vm_area|__page_|cache_grow|get_page_from|\w{0,80}memdup|should_fail|out_of_memory|oom_kill|dump_header"
+    r"|\w{0,80}folio_|\w{0,80}page_cache|\w{0,80}page_frag|dump_|__vmalloc|fallback_|dma_direct|krealloc|unwind_backtrace"
 )
 _ALLOCATION = re.compile(r"warn_alloc|__alloc_pages|__alloc_frozen_pages|out_of_memory|__vmalloc")
 # They make packet buffers for whoever receives or copies one.
@@ -37,7 +37,7 @@ _TASK_ENTRY = re.compile(
     r"entry_SYSCALL|ret_from_fork|system_call|sysenter|el0_svc|ret_fast_syscall|kthread$"
     r"|retint_user|prepare_exit_to_usermode|exit_to_user_mode|asm_exc_page_fault|page_fault$"
 )
-_ELISION = re.compile(r"\s*\.{3,}\s*$")
+_ELISION = re.compile(r"\s*\.{3,}\s*+$")
 _CALL_TRACE = re.compile(r"\s*[Cc]all [Tt]race:")
 
 

@@ -33,7 +33,7 @@ HEAD = re.compile(
     r"rust_kernel: panicked at (?:'(?P<message>[^']{1,500})', )?(?P<file>[^\s:']{1,255}):"
     r"(?P<source_line>\d{1,7}):(?P<column>\d{1,7})"
 )
-_NO_MESSAGE = re.compile(r"\s*$|-{5,}|kernel BUG at|CPU:")
+_NO_MESSAGE = re.compile(r"\s*+$|-{5,}|kernel BUG at|CPU:")
 
 
 def _message(block: Block) -> str | None:

@@ -34,28 +34,29 @@ from keepsane.model import LogRecord
 MEM_INFO = (
     QUOTED + r"(?:Mem-[Ii]nfo:|(?:in)?active_(?:anon|file):|(?:unevictable|slab_reclaimable|mapped"
     r"|kernel_misc_reclaimable|free|sec_pagetables|bounce|free_cma):\d"
-    r"|(?:Active|Inactive|Active_anon):\s*\d|(?:Node \d+ )?(?:\w+ )?(?:DMA|DMA32|Normal|HighMem|Movable"
+    r"|(?:Active|Inactive|Active_anon):\s*\d|(?:Node \d{1,20} )?(?:\w+ )?(?:DMA|DMA32|Normal|HighMem|Movable"
     r"|Device)(?: free|:| per-cpu)"
-    r"|Node \d+ |lowmem_reserve\[\]|protections\[\]|(?:\d+ )?(?:total pagecache pages|pages in swap cache"
+    r"|Node \d{1,20} |lowmem_reserve\[\]|protections\[\]|(?:\d{1,20} )?(?:total pagecache pages"
+    r"|pages in swap cache"
     r"|pages (?:RAM|HighMem|HIGHMEM|reserved|cma|hwpoisoned|in swap|swap cached|of \w+|shared|slab|free"
     r"|mapped|dirty|writeback|pagetables|non-shared))"
-    r"|\d+ (?:reserved pages|pages |free pages|slab pages|total)"
+    r"|\d{1,20} (?:reserved pages|pages |free pages|slab pages|total)"
     r"|Swap cache|Free swap|Total swap"
-    r"|Free pages:|(?:CPU|cpu)\s+\d+:? (?:hi|hot|cold|Hot)|all_unreclaimable|per-cpu|Unreclaimable slab"
-    r"|Name\s+Used\s+Total|[\w:.-]{1,64}\s+\d+KB\s+\d+KB"
-    r"|\d+\*\d+kB|\([UMEHCIR]{1,6}\)\s|=\s*\d+kB\s*$|pages_scanned:\d|\.{3,}\s*$"
+    r"|Free pages:|(?:CPU|cpu)\s+\d{1,20}:? (?:hi|hot|cold|Hot)|all_unreclaimable|per-cpu|Unreclaimable slab"
+    r"|Name\s+Used\s+Total|[\w:.-]{1,64}\s+\d{1,20}KB\s+\d{1,20}KB"
+    r"|\d{1,20}\*\d{1,20}kB|\([UMEHCIR]{1,6}\)\s|=\s*\d{1,20}kB\s*+$|pages_scanned:\d|\.{3,}\s*+$"
     r"|[a-z_]{3,32}(?:\((?:anon|file)\))?:\d{1,12}(?:[kK]B)?(?:[\s=#]|$)"
     r"|[\w():*]{0,40}[kK]B\b|B \d{1,9}\*"
     r"|cpuset=|warn_alloc|Memory allocations:"
-    r"|[\d.]+ ?[kMG]?i?B\s+\d+ \S+:\d+|cma: |HighMem)"
+    r"|[\d.]+ ?[kMG]?i?B\s+\d{1,20} \S+:\d{1,20}|cma: |HighMem)"
 )
 """Lines of a memory report, as a regular expression."""
 
 CGROUP = (
     QUOTED
-    + r"(?:(?:memory|memory\+swap|swap|kmem): usage \d|Memory cgroup stats|[a-z][a-z_]{2,40} \d{1,20}\s*$"
+    + r"(?:(?:memory|memory\+swap|swap|kmem): usage \d|Memory cgroup stats|[a-z][a-z_]{2,40} \d{1,20}\s*+$"
     r"|Task in /|Tasks? state|"
-    r"\[\s*pid\s*\]|\[\s*\d{1,10}\]\s+\d+\s+\d|Tasks in /|cache:\d+KB|oom-kill:|oom_reaper: "
+    r"\[\s*pid\s*\]|\[\s*\d{1,10}\]\s+\d{1,20}\s+\d|Tasks in /|cache:\d{1,20}KB|oom-kill:|oom_reaper: "
     r"|(?:Memory cgroup o|O)ut of [mM]emory|Killed process \d"
     r"|Memory cgroup min protection)"
 )
@@ -79,22 +80,24 @@ _KIND = re.compile(
     r"|(?P<per_cpu>(?:CPU|cpu)\s+\d{1,5}:?\s+(?:hi:|hot:|cold:|Hot:))"
     r"|(?P<elisions>\.{3,}$)"
 )
-_TOTAL = re.compile(r"(?<![\w(])([A-Za-z_]{3,32}(?:\((?:anon|file)\))?):\s*(\d{1,15})(?![\d]*[kK]B)\b")
+_TOTAL = re.compile(
+    r"(?<![\w(])([A-Za-z_]{3,32}+(?:\((?:anon|file)\))?):\s{0,8}(\d{1,15})(?!\d{0,20}[kK]B)\b"
+)
 _POOL = re.compile(
     r"Node (?P<node>\d{1,5}) hugepages_total=(\d{1,12}) hugepages_free=(\d{1,12}) "
     r"hugepages_surp=(\d{1,12}) hugepages_size=(\d{1,12})kB"
 )
 _COUNTS = (
-    ("pagecache_pages", re.compile(r"(\d+) total pagecache pages")),
-    ("swapcache_pages", re.compile(r"(\d+) pages (?:in swap cache|swap cached)")),
-    ("ram_pages", re.compile(r"(\d+) pages (?:of )?RAM")),
-    ("highmem_pages", re.compile(r"(\d+) pages (?:of )?(?:HighMem|HIGHMEM)")),
-    ("cma_pages", re.compile(r"(\d+) pages cma reserved")),
-    ("hwpoisoned_pages", re.compile(r"(\d+) pages hwpoisoned")),
-    ("reserved_pages", re.compile(r"(\d+) (?:pages reserved|reserved pages)")),
+    ("pagecache_pages", re.compile(r"(\d{1,20}) total pagecache pages")),
+    ("swapcache_pages", re.compile(r"(\d{1,20}) pages (?:in swap cache|swap cached)")),
+    ("ram_pages", re.compile(r"(\d{1,20}) pages (?:of )?RAM")),
+    ("highmem_pages", re.compile(r"(\d{1,20}) pages (?:of )?(?:HighMem|HIGHMEM)")),
+    ("cma_pages", re.compile(r"(\d{1,20}) pages cma reserved")),
+    ("hwpoisoned_pages", re.compile(r"(\d{1,20}) pages hwpoisoned")),
+    ("reserved_pages", re.compile(r"(\d{1,20}) (?:pages reserved|reserved pages)")),
 )
 _SWAP = re.compile(r"(Free|Total) swap\s*[=:]\s*(-?\d{1,15})kB")
-_SLAB = re.compile(r"(\S{1,64})\s+(\d+)KB\s+(\d+)KB$")
+_SLAB = re.compile(r"(\S{1,64})\s{1,40}+(\d{1,20})KB\s{1,40}+(\d{1,20})KB$")
 _PAGES_BYTES = (4096, 8192, 16384, 65536)
 
 

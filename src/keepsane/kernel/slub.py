@@ -41,7 +41,7 @@ class SlabCorruption(Event):
 
 
 HEAD = re.compile(
-    r"BUG (?P<cache>\S.{0,63}?) \((?:Not tainted|Tainted:? [^)]{1,60})\)(?: \S+)?: (?P<what>\S.{0,200})"
+    r"BUG (?P<cache>\S.{0,63}?) \((?:Not tainted|Tainted:? [^)]{1,60})\)(?: \S{1,64})?: (?P<what>\S.{0,200})"
 )
 OLD_HEAD = re.compile(
     r"Slab corruption(?: \((?:Not tainted|Tainted: [^)]{1,60})\))?: (?:(?P<cache>\S{1,64}) )?start="
@@ -49,14 +49,14 @@ OLD_HEAD = re.compile(
     r"cache [`'](?P<old_cache>[^']{1,64})': (?P<what>.{1,200})"
 )
 TRACK = re.compile(
-    r"(?P<stack>(?:INFO: )?(?P<did>Allocated|Freed) in " + SYMBOL + r"(?: \[[\w-]{1,64}\])? age=\d+)"
+    r"(?P<stack>(?:INFO: )?(?P<did>Allocated|Freed) in " + SYMBOL + r"(?: \[[\w-]{1,64}\])? age=\d{1,20})"
 )
 _OWN = re.compile(
     r"(?:INFO: )?(?:Slab|Object) 0x|(?:INFO: )?0x[0-9a-f]{8,16}-0x[0-9a-f]{8,16}|(?:Bytes b4|Object|Redzone"
     r"|Padding|Redzone  ?left)\s+[0-9a-f]{8,16}: "
     r"|(?:Bytes b4|Object|Redzone|Padding)\s+:?[0-9a-f]{8,16}|FIX |Slab 0x|Disabling lock debugging"
     r"|(?:Last user|Prev obj|Next obj|Redzone): "
-    r"|[0-9a-f]{3}: (?:[0-9a-f]{2} ){4}|Single bit error|Object \d+: " + "|" + PAGE
+    r"|[0-9a-f]{3}: (?:[0-9a-f]{2} ){4}|Single bit error|Object \d{1,20}: " + "|" + PAGE
 )
 _REPORTED = frozenset({"slub", "slab", "kasan", "warning", "bug"})
 

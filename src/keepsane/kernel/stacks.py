@@ -24,7 +24,7 @@ MAX_FRAMES = 4096
 """Frames kept per report, the rest is counted; the kernel itself stops far earlier."""
 
 CALL_TRACE = "Call Trace"
-_HEADER = re.compile(r"\s*(?P<name>-> #\d{1,5} .{1,200}?|[^\s:][^:]{0,120}?):?\s*:\s*$")
+_HEADER = re.compile(r"\s*(?P<name>-> #\d{1,5} .{1,200}?|[^\s:][^:]{0,120}?):?\s*:\s*+$")
 _ARM64_ENTRY = re.compile(r"el1[ht]?(?:_64)?_(?:sync|irq|fiq|error|inv|da|undef|dbg)(?:_compat)?$")
 
 

@@ -52,14 +52,14 @@ class TaskDump(Event):
 
 
 ROW = re.compile(
-    r"(?P<stack>task:(?P<comm>.{1,32}?))\s+state:(?P<state>[A-Za-z])\s.{0,20}?stack:\s*\d+\s+pid:\s*"
-    r"(?P<pid>\d{1,10})\s+"
-    r"(?:tgid:\s*\d+\s+)?ppid:\s*(?P<ppid>\d{1,10})\s"
+    r"(?P<stack>task:(?P<comm>.{1,32}?))\s{1,16}+state:(?P<state>[A-Za-z])\s.{0,20}?stack:\s{0,16}\d{1,20}\s{1,16}+pid:\s{0,16}"
+    r"(?P<pid>\d{1,10})\s{1,16}+"
+    r"(?:tgid:\s{0,16}\d{1,20}\s{1,16}+)?ppid:\s{0,16}(?P<ppid>\d{1,10})\s"
 )
 OLD_ROW = re.compile(
-    r"(?P<stack>(?P<comm>\S.{0,14}?))\s+(?P<state>[RSDTtXxZPIKWN])\s?(?: ?running task)?\s*"
-    r"(?:[0-9a-f]{8,16}\s+)?\d+\s+(?P<pid>\d{1,10})\s+"
-    r"(?P<ppid>\d{1,10})\s+0x[0-9a-f]{8}\s*$"
+    r"(?P<stack>(?P<comm>\S.{0,14}?))\s{1,16}+(?P<state>[RSDTtXxZPIKWN])\s?(?: ?running task)?\s{0,16}+"
+    r"(?:[0-9a-f]{8,16}\s{1,16}+)?\d{1,20}\s{1,16}+(?P<pid>\d{1,10})\s{1,16}+"
+    r"(?P<ppid>\d{1,10})\s{1,16}+0x[0-9a-f]{8}\s*+$"
 )
 _OWN = re.compile(r"Workqueue: |Stopper: ")
 _PARTS_OF = frozenset({"hung-task", "rcu-stall", "workqueue-lockup"})

@@ -20,17 +20,20 @@ from keepsane.kernel.taint import taint_flags
 from keepsane.model import TaintFlag, Task
 
 _TASK = re.compile(
-    r"(?:CPU: (?P<cpu>\d{1,5}) )?(?:UID: \d+ )?(?:PID: (?P<pid>\d{1,10}) |Pid: (?P<old_pid>\d{1,10}), )"
-    r"[cC]omm: (?P<comm>.{0,64}?)(?: (?=Tainted:|Not tainted|Kdump:)|$)"
+    r"(?:CPU: (?P<cpu>\d{1,5}) )?(?:UID: \d{1,20} )?(?:PID: (?P<pid>\d{1,10}) |Pid: (?P<old_pid>\d{1,10}), )"
+    r"[cC]omm: "
 )
+_COMM = re.compile(r"(?P<comm>.{0,64}?)(?: (?=Tainted:|Not tainted|Kdump:)|$)")
 _PROCESS = re.compile(r"Process (?P<comm>.{1,32}?) \(pid: (?P<pid>\d{1,10})")
 _RELEASE = re.compile(
-    r"(?:Not tainted|Tainted: (?P<taint>[A-Z\s-]{1,60}?)) +(?P<release>[0-9a-z][\w.+~-]{1,80})"
-    r"(?P<version> +#\S.*?)?(?: +(?P<build_id>[0-9a-f]{40}))?\s*$"
+    r"(?:Not tainted {1,40}+|Tainted: (?P<taint>[A-Z\s-]{1,100}+)(?<= ))"
+    r"(?P<release>[0-9a-z][\w.+~-]{1,80}+)(?P<rest>\s.*|$)"
 )
+_VERSION = re.compile(r"\s*+(?P<version>#\S.*)?")
+_BUILD_ID = re.compile(r"[0-9a-f]{40}")
 _IDENT = re.compile(
     r"(?P<release>\d[\w.+~-]{1,80}) (?P<version>#\S.{0,40}?) (?:Not tainted"
-    r"|Tainted: (?P<taint>[A-Z\s-]{1,60}))\s*(?P<build_id>$)"
+    r"|Tainted: (?P<taint>[A-Z\s-]{1,60}+))\s*+$"
 )
 
 
@@ -52,10 +55,11 @@ def parse_task(text: str) -> Task | None:
     """
     if "omm: " in text:
         found = _TASK.search(text)
-        if found is None:
+        named = _COMM.match(text, found.end()) if found else None
+        if found is None or named is None:
             return None
         pid, cpu = found["pid"] or found["old_pid"], found["cpu"]
-        return Task(comm=found["comm"], pid=int(pid), cpu=int(cpu) if cpu else None)
+        return Task(comm=named["comm"], pid=int(pid), cpu=int(cpu) if cpu else None)
     found = _PROCESS.match(text) if text.startswith("Process ") else None
     return Task(comm=found["comm"], pid=int(found["pid"]), cpu=None) if found else None
 
@@ -69,8 +73,21 @@ def parse_release(text: str) -> Release | None:
     """
     if "ainted" not in text:
         return None
-    found = _RELEASE.search(text) or _IDENT.match(text)
+    found = _RELEASE.search(text)
+    if found is None:
+        return _ident(text)
+    rest, _, last = found["rest"].rpartition(" ")
+    build_id = last if _BUILD_ID.fullmatch(last) else None
+    said = _VERSION.fullmatch(rest if build_id else found["rest"])
+    if said is None:
+        return None
+    version = (said["version"] or "").strip() or None
+    return Release(found["release"], version, build_id, taint_flags(found["taint"] or ""))
+
+
+def _ident(text: str) -> Release | None:
+    """Read the kernel as lockdep names it, before the taint."""
+    found = _IDENT.match(text)
     if found is None:
         return None
-    version = (found["version"] or "").strip() or None
-    return Release(found["release"], version, found["build_id"] or None, taint_flags(found["taint"] or ""))
+    return Release(found["release"], found["version"], None, taint_flags(found["taint"] or ""))

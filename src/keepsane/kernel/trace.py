@@ -31,24 +31,25 @@ SYMBOL = (
 )
 """`function+0xOFFSET/0xSIZE` as a regular expression with named groups."""
 
-MODULE = r"(?: \[(?P<module>[\w-]{1,64})(?:\([A-Z+-]*\))?(?: (?P<build_id>[0-9a-f]{8,40}))?\])?"
+MODULE = r"(?: \[(?P<module>[\w-]{1,64})(?:\([A-Z+-]{0,12}\))?(?: (?P<build_id>[0-9a-f]{8,40}))?\])?"
 """` [module]` or ` [module build-id]` after a symbol, as a regular expression with named groups."""
 
-_ADDRESS = r"\[<\s*(?P<address>[0-9a-f]{8,16}|\(null\))?>\]"
-_DECODED = r"(?: \(?(?P<said_file>[\w./+~-]{1,255}\.[chSs](?:\.h)?):(?P<said_line>\d{1,7})[^)\]]{0,255}\)?)?"
+_ADDRESS = r"\[<\s{0,8}(?P<address>[0-9a-f]{8,16}|\(null\))?>\]"
+_DECODED = r"(?: \(?(?P<said_file>[\w./+~-]{1,255}+(?<=\.[chSs])):(?P<said_line>\d{1,7})[^)\]\[]{0,30}\)?)?"
 _FRAME = re.compile(
-    r"\s*(?:#\d+:? )?(?:\[[0-9a-f]{16}\] \[[0-9a-f]{16}\] )?(?:" + _ADDRESS + r"\s*)?(?P<unreliable>\? )?\s*"
+    r"\s*+(?:#\d{1,20}:? )?(?:\[[0-9a-f]{16}\] \[[0-9a-f]{16}\] )?"
+    r"(?:" + _ADDRESS + r"\s*+)?(?P<unreliable>\? )?\s*+"
     r"(?::(?P<old_module>\w{1,64}):)?"
     + SYMBOL
     + MODULE
     + _DECODED
     + MODULE.replace("module>", "late_module>").replace("build_id>", "late_build_id>")
-    + r"(?P<info> \([A-Z]{1,4}\)| \(unreliable\))?\s*$"
+    + r"(?P<info> \([A-Z]{1,4}\)| \(unreliable\))?$"
 )
 _BARE = re.compile(
-    r"\s*(?:" + _ADDRESS + r"\s*)?(?P<unreliable>\? )?(?P<bare>0x[0-9a-f]{1,16}|\(null\))" + MODULE + r"\s*$"
+    r"\s*(?:" + _ADDRESS + r"\s*)?(?P<unreliable>\? )?(?P<bare>0x[0-9a-f]{1,16}|\(null\))" + MODULE + r"$"
 )
-_ADDRESS_ONLY = re.compile(r"\s*" + _ADDRESS + r"(?P<unreliable> \?)?\s*$")
+_ADDRESS_ONLY = re.compile(r"\s*" + _ADDRESS + r"(?P<unreliable> \?)?$")
 _ARM = re.compile(
     r"\s*(?:\[<[0-9a-f]{8,16}>\] )?\(?[\w.$]{1,255}(?:\+0x[0-9a-f]{1,8}/0x[0-9a-f]{1,8})?(?: \[\w+\])?\)?"
     r"(?: \[\w+\])? from (?:"
@@ -58,11 +59,11 @@ _ARM = re.compile(
     + MODULE
     + r"\)?"
     + MODULE.replace("module>", "late_module>").replace("build_id>", "late_build_id>")
-    + r"\s*$"
+    + r"$"
 )
 _INLINED = re.compile(
     r"\s*(?:\[<[0-9a-f]{8,16}>\] )?(?P<function>[A-Za-z_][\w.$]{0,255}) "
-    r"(?P<file>[\w./+~-]{1,255}\.[chSs]):(?P<source_line>\d{1,7}) \[inline\]\s*$"
+    r"(?P<file>[\w./+~-]{1,255}\.[chSs]):(?P<source_line>\d{1,7}) \[inline\]$"
 )
 _MARKER = re.compile(r"\s*(?P<marker></?[#A-Z][A-Z0-9_#]{1,20}>)(?: \[ *\d{1,10}\.\d{6}\] )?\s?")
 
@@ -140,6 +141,7 @@ def parse_frame(text: str, line: int) -> Frame | None:
 
     Returns None where the line is no frame. Source: see the module's docstring.
     """
+    text = text.rstrip()
     if "+0x" in text:
         found = _FRAME.match(text) or _ARM.match(text)
         return symbol_frame(found, line) if found else None
@@ -156,6 +158,7 @@ def parse_inlined(text: str) -> SourceLine | None:
     Accepted format:
          __dump_stack lib/dump_stack.c:16 [inline]
     """
+    text = text.rstrip()
     found = _INLINED.match(text) if text.endswith("[inline]") else None
     if found is None:
         return None

@@ -46,7 +46,8 @@ TRAP = re.compile(
 _MESSAGE = re.compile(
     r"index -?\w+ is out of range|shift exponent |left shift of |right shift of |signed integer overflow"
     r"|unsigned integer overflow"
-    r"|-?\d+ [*+/-] -?\d+ cannot be|negation of |division (?:of|by)|load of (?:value|address|misaligned)"
+    r"|-?\d{1,20} [*+/-] -?\d{1,20} cannot be|negation of |division (?:of|by)|load of (?:value|address"
+    r"|misaligned)"
     r"|member access within|store to "
     r"|(?:null|misaligned|not aligned) |.{0,80}(?:cannot be represented|insufficient space"
     r"|not a valid value|misaligned address|null pointer)"

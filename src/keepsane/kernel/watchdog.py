@@ -33,7 +33,7 @@ SOFT = re.compile(
     r"(?: stuck for (?P<seconds>\d{1,9})s!)?(?: \[(?P<comm>.{1,32}):(?P<pid>\d{1,10})\])?"
 )
 HARD = re.compile(
-    r"(?:NMI )?(?:watchdog: )?(?:CPU\d+: )?(?:BUG: )?(?:NMI )?Watchdog detected (?:hard )?LOCKUP(?: on "
+    r"(?:NMI )?(?:watchdog: )?(?:CPU\d{1,20}: )?(?:BUG: )?(?:NMI )?Watchdog detected (?:hard )?LOCKUP(?: on "
     r"(?:cpu|CPU) ?(?P<cpu>\d{1,5}))?"
 )
 
@@ -83,8 +83,8 @@ def parse_hard_lockup(block: Block) -> Lockup | None:
 
 
 _OWN = re.compile(
-    r"Kernel panic - not syncing: (?:softlockup|Hard LOCKUP)|CPU#\d+ Utilization every"
-    r"|\s*#\d+: +\d+% (?:system|user)"
+    r"Kernel panic - not syncing: (?:softlockup|Hard LOCKUP)|CPU#\d{1,20} Utilization every"
+    r"|\s*#\d{1,20}: +\d{1,20}% (?:system|user)"
 )
 
 OPENINGS = (

@@ -42,15 +42,16 @@ class WorkqueueLeak(Event):
     locks: tuple[HeldLock, ...] = ()
 
 
-LOCKUP = re.compile(r"BUG: workqueue lockup - pool(?P<pool>.*?)(?: stuck for (?P<seconds>\d{1,9})s!.*)?$")
+LOCKUP = re.compile(r"BUG: workqueue lockup - pool(?P<pool>.{0,400}?)(?: stuck for (?P<seconds>\d{1,9})s!|$)")
 LEAK = re.compile(
     r"BUG: workqueue leaked (?:lock or atomic"
     r"|atomic, lock or RCU): (?P<comm>.{1,40})/(?P<count>0x[0-9a-f]{1,8})/(?P<pid>\d{1,10})"
 )
 _IN_FLIGHT = re.compile(r"\s+in-flight: (?P<work>.*)")
-_WORK = re.compile(r"\d+(?:\([\w ]+\))?:(?P<function>[A-Za-z_][\w.]{0,255})")
+_WORK = re.compile(r"\d{1,20}+(?:\([\w ]{1,40}+\))?:(?P<function>[A-Za-z_][\w.]{0,255})")
 _LAST = re.compile(
-    r"\s+last function: (?P<function>[A-Za-z_][\w.]{0,255})|.*with last function (?P<late>[\w.]+)"
+    r"\s+last function: (?P<function>[A-Za-z_][\w.]{0,255})"
+    r"|.{0,200}with last function (?P<late>[\w.]{1,255}+)"
 )
 _OWN = re.compile(
     r"Showing (?:busy|backtraces)|workqueue \S|\s+(?:pwq|pool|in-flight:|pending:|inactive:|delayed:"

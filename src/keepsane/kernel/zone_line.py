@@ -21,7 +21,7 @@ ZONE = re.compile(ZONE_NAME + r" free:\s*\d")
 AMOUNT = re.compile(r"(?<![\w)])([a-z_]{2,32}(?:\((?:anon|file)\))?): ?(\d{1,15})[kK]B")
 """A counter in kibibytes: `min:324kB`, `isolated(anon):0kB`, `shmem_thp: 0kB`, `reserved_highatomic:0KB`."""
 _UNRECLAIMABLE = re.compile(r"all_unreclaimable\? (yes|no)")
-_RESERVE = re.compile(r"lowmem_reserve\[\]:((?:\s+\d{1,12}){1,8})")
+_RESERVE = re.compile(r"lowmem_reserve\[\]:((?:\s{1,8}+\d{1,12}+){1,8})")
 _WATERMARKS = ("free", "min", "low", "high")
 _COUNTERS = (
     *_WATERMARKS,
@@ -42,7 +42,9 @@ _COUNTERS = (
     "unaccepted",
 )
 # What closes the line, by age: 2.6.0 to 4.7, since 4.8, and kernels that print neither counter of pages.
-_LAST = re.compile(r"all_unreclaimable\? (?:yes|no)|free_cma:\d+kB|\bactive:\d+kB.* present:\d+kB")
+_LAST = re.compile(r"all_unreclaimable\? (?:yes|no)|free_cma:\d{1,20}kB")
+_ACTIVE = re.compile(r"\bactive:\d{1,20}kB")
+_PRESENT = re.compile(r" present:\d{1,20}kB")
 
 
 def zone_name(node: int | None, name: str) -> str:
@@ -85,4 +87,5 @@ def read_amounts(text: str) -> dict[str, int]:
 
 def is_cut(text: str) -> bool:
     """Tell whether a zone's line lacks the counter that every kernel prints last."""
-    return _LAST.search(text) is None
+    old = _ACTIVE.search(text)
+    return _LAST.search(text) is None and (old is None or _PRESENT.search(text, old.end()) is None)

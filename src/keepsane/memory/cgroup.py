@@ -34,7 +34,7 @@ Limit = int | Literal["max"] | None
 """Bytes, "max" where there is no limit, None where the file was not read."""
 
 _FILE = re.compile(r"(?:(?P<path>.{1,1000})/)?(?:memory|cpuset)\.[\w.]{1,40}")
-_OWN = re.compile(r"^0::(/[^\n]{0,4000})$", re.MULTILINE)
+_OWN = re.compile(r"^0::(/[^\n]{0,4000}+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ MANAGER = "run/systemd/container"
 MAX_CHARACTERS = 65_536
 """Of /proc/1/cgroup, which has a line for each of a dozen controllers."""
 
-_CGROUP = re.compile(r":/[^\n]{0,400}?\b(docker|kubepods|lxc|libpod|containerd|machine-[\w.-]{1,80}nspawn)\b")
+_CGROUP = re.compile(r"\b(docker|kubepods|lxc|libpod|containerd|machine-[\w.-]{1,50}nspawn)\b")
 _LXCFS = re.compile(r"^\S{1,80} /proc/(\w{1,40}) fuse\.lxcfs ", re.MULTILINE)
 
 
@@ -54,5 +54,9 @@ def _signs(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
             yield kind, f"/{path} exists"
     if manager := snapshot.line(MANAGER):
         yield manager[:40], f"/{MANAGER} says so"
-    if found := _CGROUP.search((snapshot.text("proc/1/cgroup") or "")[:MAX_CHARACTERS]):
+    groups = (
+        line.partition(":/")[2]
+        for line in (snapshot.text("proc/1/cgroup") or "")[:MAX_CHARACTERS].split("\n")
+    )
+    if found := next(filter(None, map(_CGROUP.search, groups)), None):
         yield found[1], f"/proc/1/cgroup names {found[1]}"

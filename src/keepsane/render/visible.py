@@ -16,7 +16,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])?")
+_SEQUENCE = re.compile(
+    r"\x1b(?:\[[0-?]{0,64}+[ -/]{0,16}+[@-~]|\][^\x07\x1b]{0,2000}+(?:\x07|\x1b\\)?|[@-Z\\^_])?"
+)
 _PAINTED = re.compile(r"(\x1b\[[0-9;]*m|\x1b\]8;;[!-~]*\x1b\\)")
 """What keepsane.render.paint writes, and nothing else."""
 _C0, _C1 = r"\x00-\x08\x0a-\x1f", r"\x7f-\x9f"

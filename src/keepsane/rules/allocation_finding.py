@@ -28,7 +28,7 @@ _REFERENCES = (
 )
 _MAX_ZONES = 4
 _RAM = re.compile(r"^\s*\d{1,15} pages (?:of )?RAM")
-MARKS = re.compile(r".{0,120}?\bhigh: ?\d+kB")
+MARKS = re.compile(r"^.{0,120}?\bhigh: ?\d{1,20}kB")
 """The part of a zone's line that has what is free and the watermarks."""
 
 

@@ -23,6 +23,7 @@ from keepsane.rules.memory_zones import has_zones, nodes_with_memory, said_imbal
 from keepsane.rules.shell import UNIT, command
 
 _REFERENCES = ("Documentation/admin-guide/cgroup-v2.rst, cpuset.mems",)
+_ALLOWED, _ANY = re.compile(r"^Mems_allowed_list:"), re.compile(r".")
 _NO_ZONES = "/proc/zoneinfo was not read: which zones are full is not known"
 
 HARMFUL_PERCENT = 5.0
@@ -162,7 +163,7 @@ def _only_movable(state: MemoryState, mems: tuple[int, ...]) -> bool:
 
 
 def _of_bound(state: MemoryState, one: Bound) -> Iterator[Evidence]:
-    pattern = r"^Mems_allowed_list:" if one.file.endswith("/status") else r"."
+    pattern = _ALLOWED if one.file.endswith("/status") else _ANY
     yield from quote_file(state, one.file, pattern, f"the nodes that {one.name} may use")
 
 

@@ -96,6 +96,8 @@ def _evidence(event: Event, register: Register | None) -> tuple[Evidence, ...]:
     if register is None:
         return (head,)
     held = quote(
-        event, re.compile(rf"\b{register.name}\s?: {register.value:016x}"), "an error code as a pointer"
+        event,
+        re.compile(rf"\b{re.escape(register.name)}\s?: {register.value:016x}"),
+        "an error code as a pointer",
     )
     return (head, held) if held else (head,)

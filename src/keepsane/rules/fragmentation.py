@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from keepsane.kernel.zone import Zone, zone_name
@@ -174,7 +175,7 @@ def unmovable_pollution(
             said if in_vain is None else f"{said}; compaction failed {said_rate(in_vain)} times a second"
         )
         return
-    blocks = rf"^Node {worst.node}, zone +{worst.name} +\d"
+    blocks = re.compile(rf"^Node {worst.node:d}, zone {{1,9}}{re.escape(worst.name)} {{1,16}}\d")
     yield Finding(
         severity="note",
         confidence="medium",

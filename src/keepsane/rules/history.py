@@ -35,23 +35,23 @@ _STUCK: frozenset[Kind] = frozenset(
 _FATAL: frozenset[Kind] = DIED | {"list-corruption", "panic"}
 _AFTERMATH: frozenset[Kind] = _FATAL | _WARNED | _STUCK
 
-_ENDS: tuple[tuple[str, frozenset[Kind], int | None], ...] = (
+_ENDS: tuple[tuple[re.Pattern[str], frozenset[Kind], int | None], ...] = (
     (
-        r"(?:Oops: )?Fatal exception|Aiee, killing interrupt handler",
+        re.compile(r"(?:Oops: )?Fatal exception|Aiee, killing interrupt handler"),
         DIED | {"list-corruption"},
         None,
     ),
-    (r"Attempted to kill init!", DIED | {"list-corruption"}, 1),
-    (r"Attempted to kill the idle task!", DIED | {"list-corruption"}, 0),
-    (r".{0,40}\bpanic_on_warn set", _WARNED | {"kmsan", "kcsan", "ubsan", "lockdep"}, None),
-    (r"panic_on_kmsan set", frozenset({"kmsan"}), None),
-    (r"hung_task: blocked tasks", frozenset({"hung-task"}), None),
-    (r"softlockup: hung tasks", frozenset({"soft-lockup"}), None),
-    (r"(?:Watchdog detected )?[Hh]ard LOCKUP", frozenset({"hard-lockup"}), None),
-    (r"RCU Stall", frozenset({"rcu-stall"}), None),
-    (r"scheduling while atomic", frozenset({"atomic-sleep"}), None),
-    (r"Machine halted\.", frozenset({"double-fault", "stack-overflow"}), None),
-    (r"(?:Out of memory|out of memory)\b.{0,80}panic_on_oom", frozenset({"oom-kill"}), None),
+    (re.compile(r"Attempted to kill init!"), DIED | {"list-corruption"}, 1),
+    (re.compile(r"Attempted to kill the idle task!"), DIED | {"list-corruption"}, 0),
+    (re.compile(r"^.{0,40}\bpanic_on_warn set"), _WARNED | {"kmsan", "kcsan", "ubsan", "lockdep"}, None),
+    (re.compile(r"panic_on_kmsan set"), frozenset({"kmsan"}), None),
+    (re.compile(r"hung_task: blocked tasks"), frozenset({"hung-task"}), None),
+    (re.compile(r"softlockup: hung tasks"), frozenset({"soft-lockup"}), None),
+    (re.compile(r"(?:Watchdog detected )?[Hh]ard LOCKUP"), frozenset({"hard-lockup"}), None),
+    (re.compile(r"RCU Stall"), frozenset({"rcu-stall"}), None),
+    (re.compile(r"scheduling while atomic"), frozenset({"atomic-sleep"}), None),
+    (re.compile(r"Machine halted\."), frozenset({"double-fault", "stack-overflow"}), None),
+    (re.compile(r"^[Oo]ut of memory\b.{0,80}panic_on_oom"), frozenset({"oom-kill"}), None),
 )
 """A panic's sentence, the kinds of report it can end, and the pid that must have been running, if any."""
 
@@ -120,7 +120,7 @@ def _end_of(event: Event, before: Sequence[Event]) -> Finding | None:
     if reason is None:
         return None
     for sentence, kinds, pid in _ENDS:
-        if re.match(sentence, reason):
+        if sentence.match(reason):
             return _ended(event, before, kinds, pid)
     return None
 

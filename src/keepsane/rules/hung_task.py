@@ -12,7 +12,7 @@ from keepsane.rules import CannotTell, rule
 from keepsane.rules.quote import quote, quote_head
 
 _OWNED = re.compile(r"blocked on .{0,60} likely (?:owned|last held) by task ")
-_CUT = re.compile(r"blocked on (?:an? )?[\w-]+(?: likely.{0,20})?$")
+_CUT = re.compile(r"blocked on (?:an? )?[\w-]{1,64}+(?: likely.{0,20})?$")
 
 
 @rule("hung-on-lock-owner", on=HungTask)

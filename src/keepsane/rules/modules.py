@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from keepsane.kernel.culprit import is_machinery, plain_name
+from keepsane.kernel.module_list import LISTED, ListedModule, continues_list, listed_modules
 from keepsane.model import Advice, Event, Evidence, Finding, Frame, Kind
 from keepsane.rules import CannotTell, rule
 from keepsane.rules.quote import first_stack, quote_frame
@@ -26,9 +26,6 @@ _NO_CULPRIT: frozenset[Kind] = frozenset(
         "other",
     }
 )
-_MODULES = re.compile(r"\s*Modules linked in:")
-_CONTINUED = re.compile(r"\s*(?:[\w-]{1,64}(?:\([A-Z+-]{1,12}\))? ?)+(?:\[last unloaded: .*\])?$")
-_FLAGGED = r"(?<![\w-]){name}\((?P<flags>[A-Z+-]{{1,12}})\)"
 
 
 @rule("first-frame-of-out-of-tree-module", on=Event)
@@ -73,23 +70,23 @@ def _first(event: Event) -> Frame | None:
 
 def _flagged(event: Event, module: str) -> Evidence | bool | None:
     """Quote the module's mark in the module list; False where it has no `O`, None where there is no list."""
-    pattern = re.compile(_FLAGGED.format(name=re.escape(module)))
     listing: bool | None = None
     for record in event.records:
-        listed = _MODULES.match(record.text) or (listing is not None and _CONTINUED.match(record.text))
-        if not listed:
-            if listing is not None:
-                break
+        if record.text.lstrip().startswith(LISTED) or (listing is not None and continues_list(record.text)):
+            listing = False
+        elif listing is not None:
+            break
+        else:
             continue
-        listing = False
-        found = pattern.search(record.text.partition("[last unloaded")[0])
-        if found is not None:
-            return (
-                Evidence(record.line, found[0], "O: from outside the kernel's tree")
-                if "O" in found["flags"]
-                else False
-            )
+        for listed in listed_modules(record.text.lstrip()):
+            if listed.name == module and listed.flags:
+                return _mark(record.line, listed)
     return listing
+
+
+def _mark(line: int, listed: ListedModule) -> Evidence | bool:
+    quote = f"{listed.name}({listed.flags})"
+    return Evidence(line, quote, "O: from outside the kernel's tree") if "O" in listed.flags else False
 
 
 def _finding(event: Event, frame: Frame, module: str, flagged: Evidence) -> Finding:

@@ -20,8 +20,8 @@ _NODES = ("CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLICY")
 _KINDS = ("lowmem-reserve", "cma-only", "highatomic-held", "zone-empty", "fragmentation")
 _HEAD = re.compile(r"oom-killer: gfp_mask=")
 _CONSTRAINT = re.compile(r"oom-kill:constraint=")
-_TOTAL_SWAP = re.compile(r"Total swap\s*[=:]")
-_FREE_SWAP = re.compile(r"Free swap\s*[=:]\s*-?\d{1,15}kB")
+_TOTAL_SWAP = re.compile(r"Total swap\s{0,8}[=:]")
+_FREE_SWAP = re.compile(r"Free swap\s{0,8}[=:]\s{0,8}-?\d{1,15}kB")
 _LOST = "only its free blocks"
 _FULL = 0.01
 """Swap of which less than this part is free is full."""

@@ -24,31 +24,48 @@ _MOST_OVER = 1.1
 _LINES = {
     mem_usage.PROGRAMS: (
         (
-            r"(?<![a-z_])active_anon:\d+ ",
+            re.compile(r"(?<![a-z_])active_anon:\d{1,20} "),
             "programs: active_anon + inactive_anon + isolated_anon - shmem, in pages",
         ),
-        (r"^\s*anon \d", "programs, in bytes"),
-        (r"(?<![a-z_])rss:[1-9]", "programs; the groups below it are added"),
-        (r"(?<![a-z_])rss \d", "programs, in bytes"),
+        (re.compile(r"^\s*anon \d"), "programs, in bytes"),
+        (re.compile(r"(?<![a-z_])rss:[1-9]"), "programs; the groups below it are added"),
+        (re.compile(r"(?<![a-z_])rss \d"), "programs, in bytes"),
     ),
-    mem_usage.SHARED: ((r"shmem:\d+ ", "in pages"), (r"^\s*shmem \d", "in bytes"), (r"shmem:\d+KB", "")),
+    mem_usage.SHARED: (
+        (re.compile(r"shmem:\d{1,20} "), "in pages"),
+        (re.compile(r"^\s*shmem \d"), "in bytes"),
+        (re.compile(r"shmem:\d{1,20}KB"), ""),
+    ),
     mem_usage.CACHE: (
-        (r"active_file:\d+ inactive_file", "page cache, in pages"),
-        (r"^\s*file \d", "page cache and shmem, in bytes"),
-        (r"(?<![a-z_])cache:[1-9]", "page cache and shmem; the groups below it are added"),
-        (r"(?<![a-z_])cache \d", "page cache and shmem, in bytes"),
+        (re.compile(r"active_file:\d{1,20} inactive_file"), "page cache, in pages"),
+        (re.compile(r"^\s*file \d"), "page cache and shmem, in bytes"),
+        (re.compile(r"(?<![a-z_])cache:[1-9]"), "page cache and shmem; the groups below it are added"),
+        (re.compile(r"(?<![a-z_])cache \d"), "page cache and shmem, in bytes"),
     ),
-    mem_usage.SLAB: ((r"slab_reclaimable:\d+ ", "in pages"), (r"^\s*slab_reclaimable \d", "in bytes")),
+    mem_usage.SLAB: (
+        (re.compile(r"slab_reclaimable:\d{1,20} "), "in pages"),
+        (re.compile(r"^\s*slab_reclaimable \d"), "in bytes"),
+    ),
     mem_usage.FIXED_SLAB: (
-        (r"slab_unreclaimable:\d+\s*$", "in pages"),
-        (r"^\s*slab_unreclaimable \d", "in bytes"),
+        (re.compile(r"slab_unreclaimable:\d{1,20}\s*+$"), "in pages"),
+        (re.compile(r"^\s*slab_unreclaimable \d"), "in bytes"),
     ),
-    mem_usage.PAGE_TABLES: ((r"\bpagetables:\d+(?!\d*kB)", "in pages"), (r"^\s*pagetables \d", "in bytes")),
-    mem_usage.HUGE_PAGES: ((r"hugepages_total=[1-9]", "set aside"),),
-    mem_usage.STACKS: ((r"kernel_stack:\d", ""), (r"^\s*kernel_stack \d", "in bytes")),
+    mem_usage.PAGE_TABLES: (
+        (re.compile(r"\bpagetables:\d{1,20}(?!\d{0,20}kB)"), "in pages"),
+        (re.compile(r"^\s*pagetables \d"), "in bytes"),
+    ),
+    mem_usage.HUGE_PAGES: ((re.compile(r"hugepages_total=[1-9]"), "set aside"),),
+    mem_usage.STACKS: (
+        (re.compile(r"kernel_stack:\d"), ""),
+        (re.compile(r"^\s*kernel_stack \d"), "in bytes"),
+    ),
 }
 """By the part, the lines that count it, of which the first that is there is quoted, and in what."""
-_WHOLE = ((r"\d pages RAM", "all pages"), (r"\d pages reserved", "less these: what there was to use"))
+_WHOLE = (
+    (re.compile(r"\d pages RAM"), "all pages"),
+    (re.compile(r"\d pages reserved"), "less these: what there was to use"),
+)
+_GROUP_USAGE = re.compile(r"(?<!\+)memory: usage \d")
 
 
 @rule("oom-where-it-went", on=OomKill)
@@ -184,14 +201,14 @@ def _more(event: OomKill, big: list[Part], largest: Part) -> Iterator[str]:
 
 
 def _quote(event: OomKill, name: str) -> Evidence | None:
-    found = (quote(event, re.compile(pattern), note) for pattern, note in _LINES.get(name, ()))
+    found = (quote(event, pattern, note) for pattern, note in _LINES.get(name, ()))
     return next(filter(None, found), None)
 
 
 def _quote_whole(event: OomKill) -> tuple[Evidence | None, ...]:
     if cause(event) == "cgroup":
-        return (quote(event, re.compile(r"(?<!\+)memory: usage \d"), "the whole"),)
-    return tuple(quote(event, re.compile(pattern), note) for pattern, note in _WHOLE)
+        return (quote(event, _GROUP_USAGE, "the whole"),)
+    return tuple(quote(event, pattern, note) for pattern, note in _WHOLE)
 
 
 def _shares(parts: tuple[Part, ...], most: int) -> tuple[Share, ...]:

@@ -34,7 +34,7 @@ _FLAGS = re.compile(r"CR\d|.*FLAGS|ORIG_RAX")
 _KASAN_RANGE = re.compile(r"KASAN: [\w -]{1,40} in range \[0x(?P<low>[0-9a-f]{1,16})-0x[0-9a-f]{1,16}\]")
 _LIST_ENTRY_IS_POISON = re.compile(r"list_del corruption, \w+->(?:next|prev) is LIST_POISON[12]")
 _LIST_NEIGHBOUR_IS_POISON = re.compile(
-    r"list_(?:add|del) corruption\b.{0,80} but was dead000000000(?:100|122|200)\b"
+    r"list_(?:add|del) corruption\b.{0,60} but was dead000000000(?:100|122|200)\b"
 )
 _SLAB_DEBUG = Advice(
     text="have the kernel note who freed the object: boot with slub_debug=FZPU, or build it with KASAN",

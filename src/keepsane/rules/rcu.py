@@ -12,7 +12,7 @@ from keepsane.rules import CannotTell, rule
 from keepsane.rules.quote import quote
 
 _STARVED = re.compile(
-    r"(?P<thread>\w{1,40}) kthread starved for (?P<jiffies>\d{1,19}) jiffies!"
+    r"(?P<thread>\w{1,40}+) kthread starved for (?P<jiffies>\d{1,19}) jiffies!"
     r"(?:.{0,80}?->state=(?P<state>0x[0-9a-f]{1,8})(?: ->cpu=(?P<cpu>\d{1,5}))?)?"
 )
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from keepsane.kernel.zone import Zone, zone_name
@@ -147,7 +148,9 @@ def highatomic_hoard(state: MemoryState) -> Iterator[Finding | CannotTell | Clea
         yield Clear(f"{said} pages are reserved for atomic blocks, and no zone lives on them alone")
         return
     worst, suffering = max(starved, key=lambda zone: held[zone].free), harms(state)
-    blocks = rf"^Node +{worst.node}, zone +{worst.name}, type +HighAtomic "
+    blocks = re.compile(
+        rf"^Node {{1,9}}{worst.node:d}, zone {{1,9}}{re.escape(worst.name)}, type {{1,9}}HighAtomic "
+    )
     yield Finding(
         severity=severity_of(suffering),
         confidence="high",

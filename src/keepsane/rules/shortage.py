@@ -23,7 +23,7 @@ _HOLDERS = (
     ("Hugetlb", "hugepages, used or not"),
     ("Mlocked", "memory that is locked"),
 )
-_KILLED = re.compile(r"\[ {0,8}(?P<seconds>\d{1,9}\.\d{1,9})\].{0,80}[Oo]ut of memory: Kill")
+_KILLED = re.compile(r"^.{0,16}?\[ {0,8}+(?P<seconds>\d{1,9}+\.\d{1,9}+)\].{0,80}[Oo]ut of memory: Kill")
 
 
 @rule("real-shortage", on=MemoryState)

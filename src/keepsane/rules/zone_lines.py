@@ -54,8 +54,8 @@ def quote_zone(state: MemoryState, zone: Zone, name: str = "free") -> Iterator[E
     sample = next((one for one in reversed(state.samples) if zones_of(one, empty=True)), None)
     if sample is None:
         return
-    head = re.compile(rf"Node {zone.node}, zone +{re.escape(zone.name)}\s*")
-    line_of = re.compile(rf"\s+(?:pages )?{re.escape(name)}[: ].*")
+    head = re.compile(rf"Node {zone.node:d}, zone {{1,16}}{re.escape(zone.name)}\s*")
+    line_of = re.compile(rf"\s{{1,16}}(?:pages )?{re.escape(name)}[: ].*")
     inside = False
     for number, line in enumerate((sample.snapshot.text(ZONEINFO) or "").splitlines(), 1):
         if line.startswith("Node "):

@@ -35,7 +35,7 @@ _MAX_STEPS = 24
 _MAX_FUNCTIONS = 5000
 _LONGEST_PADDING_BYTES = 64
 _PADDING = re.compile(
-    rb"(?:\xcc|\x66{0,4}\x90|\x66{0,3}\x2e?\x0f\x1f(?:\x00|\x40\x00|\x44\x00\x00|\x80\x00{4}|\x84\x00{5})){1,64}\Z"
+    rb"(?>\xcc|\x66{0,4}\x90|\x66{0,3}\x2e?\x0f\x1f(?:\x00|\x40\x00|\x44\x00\x00|\x80\x00{4}|\x84\x00{5})){1,64}\Z"
 )
 """int3, nops and the long nops that an assembler aligns with."""
 _LAST = (b"\xc3", b"\x0f\x0b", b"\x0f\xb9")

@@ -46,20 +46,44 @@ _MODULE_DIRS = (
 _DISTRIBUTIONS = (
     (
         "Ubuntu",
-        r"",
-        r"#\S*-Ubuntu\b",
+        re.compile(r""),
+        re.compile(r"#\S{0,50}-Ubuntu\b"),
         "apt-get install linux-image-{release}-dbgsym",
         " with the ddebs archive",
     ),
-    ("Debian", r"", r"\bDebian \d", "apt-get install linux-image-{release}-dbg", ""),
-    ("RHEL or CentOS", r".*\.el[5-7]\b", r"", "debuginfo-install kernel-{release}", ""),
-    ("Fedora", r".*\.fc\d+\b", r"", "dnf debuginfo-install kernel-core-{release}", ""),
-    ("RHEL or CentOS", r".*\.el\d+", r"", "dnf debuginfo-install kernel-core-{release}", ""),
-    ("Amazon Linux", r".*\.amzn\d+", r"", "dnf debuginfo-install kernel-{release}", ""),
+    ("Debian", re.compile(r""), re.compile(r"\bDebian \d"), "apt-get install linux-image-{release}-dbg", ""),
+    (
+        "RHEL or CentOS",
+        re.compile(r"\A.{0,64}\.el[5-7]\b"),
+        re.compile(r""),
+        "debuginfo-install kernel-{release}",
+        "",
+    ),
+    (
+        "Fedora",
+        re.compile(r"\A.{0,64}\.fc\d{1,4}\b"),
+        re.compile(r""),
+        "dnf debuginfo-install kernel-core-{release}",
+        "",
+    ),
+    (
+        "RHEL or CentOS",
+        re.compile(r"\A.{0,64}\.el\d{1,4}"),
+        re.compile(r""),
+        "dnf debuginfo-install kernel-core-{release}",
+        "",
+    ),
+    (
+        "Amazon Linux",
+        re.compile(r"\A.{0,64}\.amzn\d{1,4}"),
+        re.compile(r""),
+        "dnf debuginfo-install kernel-{release}",
+        "",
+    ),
     (
         "SUSE",
-        r".*-[0-9.]+-(?P<flavour>default|preempt|rt|azure|64kb|kvmsmall|longterm)\Z",
-        r"",
+        re.compile(r"\A.{0,64}-[0-9.]{1,20}-(?P<flavour>default|preempt|rt|azure|64kb|kvmsmall|longterm)\Z"),
+        re.compile(r""),
         "zypper install kernel-{flavour}-debuginfo",
         "",
     ),
@@ -165,8 +189,8 @@ def _how_to_get(kernel: Kernel, release: str | None) -> str:
 
 def _package_command(release: str, version: str) -> str | None:
     for distribution, releases, versions, command, archive in _DISTRIBUTIONS:
-        found = re.match(releases, release)
-        if found and re.search(versions, version):
+        found = releases.match(release)
+        if found and versions.search(version):
             said = command.format(release=release, **found.groupdict())
             return f"on a {distribution} machine of that release{archive}, get it with `{said}`"
     return None

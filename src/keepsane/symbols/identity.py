@@ -25,12 +25,12 @@ from keepsane.symbols.locate import fits
 from keepsane.symbols.symtab import Symbol
 
 _BANNER = re.compile(
-    rb"Linux version (?P<release>[\w.+~-]{1,80}) \([^\0\n]{0,600}? (?P<version>#\d[^\0\n]{0,200})"
+    rb"Linux version (?P<release>[\w.+~-]{1,80}) \([^\0\n]{0,600}? (?P<version>#\d[^\0\n]{0,200}+)"
 )
 _VERMAGIC = re.compile(rb"(?:^|\0)vermagic=(?P<release>\S{1,80})(?P<features>[^\0]{0,200})")
 _SET_AT_BOOT = re.compile(r"PREEMPT\(\w+\)\Z")
 _YEAR = re.compile(r"\b20\d\d\b")
-_KERNEL_ABI = re.compile(r"\.el\d+")
+_KERNEL_ABI = re.compile(r"\.el\d{1,4}")
 _STATEMENT_LINES = 5
 _SHOWN = 3
 _MANY_SIZES = 8

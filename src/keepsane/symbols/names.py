@@ -38,7 +38,7 @@ _RETURN_PROBES = (
     "return_to_handler",
 )
 _LIVEPATCH = re.compile(r"(livepatch|klp|kpatch|kgraft)[_-]")
-_LTO = re.compile(r"\.llvm\.\d+\Z")
+_LTO = re.compile(r"\.llvm\.\d{1,20}+\Z")
 _PADDING = ("__pfx_", "__cfi_")
 
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 
 _NOPS = re.compile(
-    rb"(?:\x66{0,4}\x90|\x66{0,3}\x2e?\x0f\x1f"
+    rb"(?>\x66{0,4}\x90|\x66{0,3}\x2e?\x0f\x1f"
     rb"(?:\x00|\x40\x00|\x44\x00[\x00\x08]|\x80\x00{4}|\x84\x00\x00{4})){1,256}"
 )
 _INT3 = b"\xcc"

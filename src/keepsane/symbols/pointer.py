@@ -86,6 +86,6 @@ def load_on_arm64(insn: Insn, register: str) -> tuple[str, int] | None:
 
 def _is_written(insn: Insn, register: str, first: str, rest: str) -> bool:
     second = rest.partition(", ")[0] if insn.mnemonic in ("ldp", "ldpsw", "ldxp", "ldaxp") else first
-    base = re.search(r"\[(x\d{1,2})(?:\], #|.*\]!)", insn.operands)  # moved by the access itself
+    base = re.search(r"\[(x\d{1,2})(?:\], #|.{0,80}\]!)", insn.operands)  # moved by the access itself
     names = {first, second, base[1] if base else first}
     return bool(names & {register, register.replace("x", "w", 1)})
