@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from sys import getsizeof
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keepsane.kernel.scan import Scanner
@@ -33,6 +34,10 @@ MAX_EVENTS = 20_000
 """Distinct reports kept for one input; further ones are counted and said to be left out."""
 _LARGE = ("memory", "ledger", "gfp", "requester")
 """What a failed allocation says of itself, and no rule about a whole log asks for."""
+MAX_KEPT_BYTES = 200 << 20
+"""About what the kept reports take in memory; further ones are counted too."""
+_RECORD_BYTES = 500
+"""What a line of a report takes beside its text, with the frame it may be."""
 MAX_AGAIN = 1_000
 """Lines kept of later reports that said the same; further ones are counted."""
 
@@ -75,13 +80,14 @@ def _same(event: Event) -> object:
 
 def _collect(scanner: Scanner, lines: Iterable[str]) -> _Collected:
     kept: dict[object, _Kept] = {}
-    left_out = 0
+    left_out = kept_bytes = 0
     for event in _events(scanner, lines):
         key = _same(event)
         if key in kept:
             kept[key].repeat(event.line)
-        elif len(kept) < MAX_EVENTS:
+        elif len(kept) < MAX_EVENTS and kept_bytes < MAX_KEPT_BYTES:
             kept[key] = _Kept(event, [])
+            kept_bytes += sum(_RECORD_BYTES + getsizeof(record.text) for record in event.records)
         else:
             left_out += 1
     events = (replace(one.event, again=tuple(one.again)) for one in kept.values())
@@ -91,7 +97,8 @@ def _collect(scanner: Scanner, lines: Iterable[str]) -> _Collected:
         if one.more
     ]
     if left_out:
-        failures.append(Failure("keep every report", f"{left_out} more than {MAX_EVENTS} were left out"))
+        failures.append(Failure("keep every report", f"{left_out} more than {len(kept)} were left out"))
+    failures += scanner.left_out()
     return _Collected(tuple(sorted(events, key=lambda event: event.line)), tuple(failures))
 
 
@@ -237,7 +244,7 @@ def explain_stream(
         boots=summary.boots,
         events=(),
         findings=findings,
-        failures=failures,
+        failures=(*failures, *scanner.left_out()),
         unread_lines=summary.unread_lines,
         skipped_lines=summary.skipped_lines,
     )

@@ -19,8 +19,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from keepsane.kernel.module_list import LISTED
 from keepsane.model import LogRecord
 
+MAX_RECORD_CHARACTERS = 4096
+"""The longest record printk writes has about 1,000; patterns are measured against this (checks/)."""
 _CALLER = r"(?:\s?\[\s*(?P<caller>[TC]\d{1,20})\])?"
 _PRINTK = re.compile(
     r"(?:<(?P<level>\d{1,3})>)?"
@@ -47,16 +50,34 @@ def _front(text: str) -> int | None:
 
 
 def record(line: int, text: str) -> LogRecord:
-    """Split line number `line` of a log into its prefix and its text; a line without a prefix is all text."""
+    """
+    Split line number `line` of a log into its prefix and its text; a line without a prefix is all text.
+
+    What it has beyond MAX_RECORD_CHARACTERS is cut off: no pattern sees it.
+    """
+    text = text[:MAX_RECORD_CHARACTERS]
     start = 0 if text[:1] in "[<" else _front(text)
     if start is None:
         return LogRecord(line, None, None, None, text if text[:1] != ">" else _QUOTES.sub("", text, count=1))
     prefix = _PRINTK.match(text, start)
     if prefix is None:
-        clock = _WALL_CLOCK.match(text, start)
-        return LogRecord(
-            line, None, None, clock["caller"] if clock else None, text[clock.end() if clock else start :]
-        )
+        return _without_seconds(line, text, start)
+    return _with_prefix(line, text, prefix)
+
+
+def _without_seconds(line: int, text: str, start: int) -> LogRecord:
+    """Read a line with a wall clock, or one that a program began: `[  OK  ] Started foo.[   10.000001]`."""
+    clock = _WALL_CLOCK.match(text, start)
+    if clock is not None:
+        return LogRecord(line, None, None, clock["caller"], text[clock.end() :])
+    behind = _TIMESTAMP.search(text, start, MAX_FRONT_CHARACTERS)
+    prefix = _PRINTK.match(text, behind.start()) if behind is not None else None
+    if prefix is not None:
+        return _with_prefix(line, text, prefix)
+    return LogRecord(line, None, None, None, text[start:])
+
+
+def _with_prefix(line: int, text: str, prefix: re.Match[str]) -> LogRecord:
     level, seconds, caller = prefix.group("level", "seconds", "caller")
     return LogRecord(
         line,
@@ -67,7 +88,23 @@ def record(line: int, text: str) -> LogRecord:
     )
 
 
+def records_of(line: int, text: str) -> Iterator[LogRecord]:
+    """Yield the records of one line: one, unless it is a long list of modules, which goes on in others."""
+    first = record(line, text)
+    if len(text) <= MAX_RECORD_CHARACTERS or not first.text.startswith(LISTED):
+        yield first
+        return
+    words, size = [], 0
+    for word in text[text.index(LISTED) :].split():
+        words.append(word)
+        size += len(word) + 1
+        if size > MAX_RECORD_CHARACTERS // 2:
+            yield first._replace(text=" ".join(words))
+            words, size = [""], 0
+    yield first._replace(text=" ".join(words))
+
+
 def records(lines: Iterable[str]) -> Iterator[LogRecord]:
-    """Yield one record per line, numbered from 1."""
+    """Yield the records of lines numbered from 1."""
     for number, text in enumerate(lines, 1):
-        yield record(number, text)
+        yield from records_of(number, text)

@@ -11,16 +11,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from sys import getsizeof
 
 from keepsane.kernel.banner import KernelFacts
 from keepsane.kernel.block import Block, Opening
 from keepsane.kernel.body import BodyReader
 from keepsane.kernel.openings import GATE, find_opening
+from keepsane.kernel.records import MAX_RECORD_CHARACTERS, records_of
 from keepsane.kernel.records import record as read_record
-from keepsane.model import Event, LogRecord, LogSummary
+from keepsane.model import Event, Failure, LogRecord, LogSummary
 
 MAX_BLOCK_LINES = 20_000
+MAX_BLOCK_BYTES = 2 << 20
+"""A block ends where its lines take so much memory, whatever their number."""
 MAX_OPEN_BLOCKS = 64
+MAX_BOOTS_WITHOUT_REPORT = 1_000
+"""Of more boots only those are kept that have a report, ..."""
+MAX_BOOTS = 10_000
+"""... and beyond these no line begins another."""
 FOREIGN_BEFORE_BODY = 30
 """So many lines of others may stand between the opening of a report and its stack, ..."""
 FOREIGN_IN_BODY = 12
@@ -41,6 +49,7 @@ class _Open:
     foreign: int = 0
     unread: int = 0
     console: int = 0
+    size_bytes: int = 0
     full: bool = False
 
     def continues(self, opening: Opening) -> bool:
@@ -89,6 +98,7 @@ class _Open:
             return False
         self.foreign += 1
         self.records.append(record)
+        self.size_bytes += getsizeof(record.text)
         return True
 
     def _console(self) -> bool:
@@ -103,7 +113,8 @@ class _Open:
         self.unread += self.foreign
         self.foreign = 0
         self.records.append(record)
-        self.full = len(self.records) >= MAX_BLOCK_LINES
+        self.size_bytes += getsizeof(record.text)
+        self.full = len(self.records) >= MAX_BLOCK_LINES or self.size_bytes >= MAX_BLOCK_BYTES
 
 
 class Scanner:
@@ -115,14 +126,23 @@ class Scanner:
         self._timed = False
         self._skipped = 0
         self._unread = 0
+        self.cut_lines = self.left_out_boots = 0
 
     def read(self, line: int, text: str) -> Iterable[Event]:
         """Read a line as it stands in the log; what belongs to no report is not even split."""
-        gated = GATE.search(text) is not None
+        gated = GATE.search(text, 0, MAX_RECORD_CHARACTERS) is not None
         if not gated and not self._open:
             self._skipped += 1
             return ()
-        return self._take(read_record(line, text), gated)
+        if len(text) <= MAX_RECORD_CHARACTERS:
+            return self._take(read_record(line, text), gated)
+        return self._read_long(line, text)
+
+    def _read_long(self, line: int, text: str) -> Iterator[Event]:
+        found = list(records_of(line, text))
+        self.cut_lines += len(found) == 1
+        for one in found:
+            yield from self.feed(one)
 
     def feed(self, record: LogRecord) -> Iterable[Event]:
         """Read one line and give the events that ended with it."""
@@ -130,7 +150,11 @@ class Scanner:
 
     def _take(self, record: LogRecord, gated: bool) -> Iterable[Event]:
         opening = None
-        if gated and self._boots[-1].is_over(record, reporting=bool(self._open), timed=self._timed):
+        if (
+            gated
+            and len(self._boots) < MAX_BOOTS
+            and self._boots[-1].is_over(record, reporting=bool(self._open), timed=self._timed)
+        ):
             return self._reboot(record)
         self._timed = self._timed or record.seconds is not None
         if gated:
@@ -142,13 +166,23 @@ class Scanner:
             return ()
         return self._read(record, block, opening)
 
+    def _begins_boot(self, record: LogRecord) -> bool:
+        boot, reporting = self._boots[-1], bool(self._open)
+        return len(self._boots) < MAX_BOOTS and boot.is_over(record, reporting=reporting, timed=self._timed)
+
     def _reboot(self, record: LogRecord) -> list[Event]:
         """End every report with the boot it belongs to."""
         ended = list(self.finish())
-        self._boots.append(KernelFacts())
+        self._next_boot()
         self._boots[-1].take(record.text)
         self._skipped += 1
         return ended
+
+    def _next_boot(self) -> None:
+        if len(self._boots) >= MAX_BOOTS_WITHOUT_REPORT and self._boots[-1].last_seconds is None:
+            self._boots.pop()
+            self.left_out_boots += 1
+        self._boots.append(KernelFacts())
 
     def _read(
         self, record: LogRecord, block: _Open | None, opening: tuple[Opening, re.Match[str]] | None
@@ -180,6 +214,19 @@ class Scanner:
             skipped_lines=self._skipped,
         )
 
+    def left_out(self) -> tuple[Failure, ...]:
+        """Say what of the log the limits kept out."""
+        said = []
+        if self.cut_lines:
+            why = (
+                f"{self.cut_lines} lines have more than {MAX_RECORD_CHARACTERS} characters and were cut there"
+            )
+            said.append(Failure("read every line to its end", why))
+        if self.left_out_boots:
+            why = f"{self.left_out_boots} without a report were left out, and are not counted"
+            said.append(Failure("list every boot", why))
+        return tuple(said)
+
     def _begin(self, opening: Opening, found: re.Match[str], record: LogRecord) -> Iterator[Event]:
         block = self._home(opening, record)
         if block is not None:
@@ -193,6 +240,7 @@ class Scanner:
             yield from self._close(next(iter(self._open.values())))
         fresh = _Open([(opening, found, record)], [record])
         fresh.reader.take(record)
+        fresh.size_bytes = getsizeof(record.text)
         self._open[record.caller] = fresh
 
     def _home(self, opening: Opening, record: LogRecord) -> _Open | None:
@@ -214,8 +262,8 @@ class Scanner:
             self._skipped += len(block.records)
             return
         self._unread += block.unread
-        if self._boots[-1].is_foreign(event):
-            self._boots.append(KernelFacts())
+        if len(self._boots) < MAX_BOOTS and self._boots[-1].is_foreign(event):
+            self._next_boot()
         self._boots[-1].learn(event, block.reader.release.version if block.reader.release else None)
         yield replace(event, boot=len(self._boots))
 

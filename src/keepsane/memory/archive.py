@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from keepsane.errors import InputError
-from keepsane.kernel.input import UNPACKERS
+from keepsane.kernel.unpack import unpacker
 from keepsane.memory.plain_file import open_plain
 from keepsane.memory.snapshot import Reason
 from keepsane.memory.tar import TarError, tar_entries
@@ -142,8 +142,7 @@ class _Counted(io.RawIOBase):
 def _in_tar(path: Path, wanted: Wanted) -> Iterator[Member]:
     with open_plain(path) as raw:
         try:
-            head = raw.peek(6)[:6]
-            unpack = next((unpack for magic, unpack in UNPACKERS.items() if head.startswith(magic)), None)
+            unpack = unpacker(raw.peek(64)[:64])
             stream = _Counted(unpack(cast(BinaryIO, raw)) if unpack else cast(BinaryIO, raw))
             yield from _members(cast(BinaryIO, stream), wanted)
         except MemoryError as error:
