@@ -16,6 +16,7 @@ import re
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import chain, islice
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any, NamedTuple
@@ -67,7 +68,7 @@ def measure(found: Found, searched: bool, lines: list[str], seconds: float) -> T
     bad = isinstance(found.pattern.pattern, bytes)
     run = found.pattern.search if searched else found.pattern.match
     worst, until = Taken(0.0, found.where, ""), perf_counter() + seconds
-    for line in (*attacks(found.pattern), *mutants(lines, chance)):
+    for line in chain(attacks(found.pattern), mutants(lines, chance)):
         text: Any = line.encode("latin-1", "replace") if bad else line
         taken = min(once(run, text) for _ in range(3)) if once(run, text) > worst.seconds else 0.0
         worst = max(worst, Taken(taken, found.where, line))
@@ -86,7 +87,7 @@ def once(run: Any, text: Any) -> float:
 def attacks(pattern: re.Pattern[Any]) -> Iterator[str]:
     """Yield, for each repeat of a pattern, what leads to it, its letters up to 4 kB, and an end."""
     tree = parser.parse(pattern.pattern, pattern.flags & ~re.DEBUG)
-    heads = list(dict.fromkeys(samples(list(tree), "")))[:200]
+    heads = list(dict.fromkeys(islice(samples(list(tree), ""), 150)))
     for head, filling in heads:
         for end in ENDS:
             size = max(0, LINE_CHARACTERS - len(head) - len(end))
@@ -126,12 +127,9 @@ def example(items: list[Any]) -> Iterator[str]:
             yield "a"
         elif kind in {sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT}:
             yield "".join(example(list(value[2]))) * max(1, int(value[0]))
-        elif kind is sre.SUBPATTERN:
-            yield from example(list(value[3]))
-        elif kind is sre.BRANCH:
-            yield from example(list(value[1][0]))
-        elif kind is sre.ATOMIC_GROUP:
-            yield from example(list(value))
+        elif kind in {sre.SUBPATTERN, sre.BRANCH, sre.ATOMIC_GROUP}:
+            inner = {sre.SUBPATTERN: value[-1], sre.ATOMIC_GROUP: value}.get(kind) or value[1][0]
+            yield from example(list(inner))
 
 
 def letter_of(items: list[Any]) -> str:

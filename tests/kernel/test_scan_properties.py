@@ -61,6 +61,26 @@ def test_a_beginning_with_anything_after_it(literal: str, after: str, before: st
     assert_true_to_input([before.replace("\n", " ") + literal + after.replace("\n", " ")])
 
 
+OTHER_DIGITS = {ord(str(digit)): chr(0x660 + digit) for digit in range(10)}
+
+
+@SLOW
+@given(st.sampled_from(LOGS), st.integers(0, 2**32))
+def test_digits_of_other_scripts_and_endless_ones(log: str, seed: int) -> None:
+    """`\\d` takes Arabic digits, and int() refuses more than 4300."""
+    random = Random(seed)
+    lines = log.splitlines()
+    for at in random.sample(range(len(lines)), k=min(len(lines), 8)):
+        kind = random.choice(("arabic", "endless", "superscript"))
+        if kind == "arabic":
+            lines[at] = lines[at].translate(OTHER_DIGITS)
+        elif kind == "superscript":
+            lines[at] = lines[at].replace("1", "\u00b9").replace("2", "\u00b2")
+        else:
+            lines[at] = lines[at].replace(random.choice("0123456789"), "7" * random.choice((30, 5000)), 1)
+    assert_true_to_input([line[:4000] for line in lines])
+
+
 def damaged(log: str, random: Random) -> list[str]:
     """Cut, double, shuffle and bit-flip a log as a bad line does."""
     lines = log.splitlines()
