@@ -33,7 +33,6 @@ FIELDS = {"pattern", "own"}
 """The fields of an opening; these words mean other things too, so only calls of their methods count."""
 METHODS = {*AT_ONE_PLACE, "search", "findall", "finditer", "split", "sub", "subn", "scanner"}
 EXCEPTIONS = {
-    "keepsane.symbols.members._COPY": "its caller has a limit of its own",
     "keepsane.symbols.chain._PADDING": "it sees the last 64 bytes of a function",
     "src/keepsane/kernel/gate.py": "it joins literals, and what it makes is found in modules",
     "src/keepsane/rules/memory_quote.py": "the texts it is given are read where they are written",

@@ -8,12 +8,13 @@ import re
 import stat
 import sys
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 from keepsane.errors import InputError
-from keepsane.kernel.input import UNPACKERS
+from keepsane.kernel.unpack import MAGICS
 
-_MAGICS = (b"\x7fELF", *UNPACKERS)
+_MAGICS = (b"\x7fELF", *chain.from_iterable(MAGICS.values()))
 _READ_BY_NAME = re.compile(r".*\.(?:ko|debug|[chSs]|rs|inc|lds)(?:\.(?:xz|gz|zst))?", re.DOTALL)
 _BESIDE_RECORD = ("", "-wal", "-shm")
 _ATOP_CAPTURE = frozenset({"missing", "time", "dmesg", ".dockerenv"})

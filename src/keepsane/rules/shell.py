@@ -16,7 +16,7 @@ import shlex
 from typing import LiteralString
 
 MAX_NAME = 1024
-UNIT = re.compile(r"[\w:@][\w.:@-]{0,200}\.(?:service|scope|slice)\Z", re.ASCII)
+UNIT = re.compile(r"[\w:@][\w.:@-]{0,200}+(?<=\.service|..\.scope|..\.slice)\Z", re.ASCII)
 """A unit of systemd at the end of a control group's path."""
 
 
