@@ -3,7 +3,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+# No code that is not named by hash: an editable install has none, so it takes nothing and builds with what is there.
+PINNED := $(PIP) --only-binary :all: --require-hashes --requirement
+EDITABLE := $(PIP) --no-deps --no-build-isolation --editable
 CRASH := examples/null-deref
 
 .PHONY: help demo test live check docs format clean
@@ -59,16 +62,17 @@ check-docs: $(VENV)/dev
 	$(call gate,documentation,$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs,)
 
 $(VENV)/bin/pip:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "keepsane needs Python 3.11 or later; choose one with: make PYTHON=python3.13 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "make needs Python 3.11 to 3.13, for which requirements/ has hashes; choose one with: make PYTHON=python3.13 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || checks/need python3-venv
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/run: pyproject.toml constraints.txt | $(VENV)/bin/pip
+$(VENV)/run: pyproject.toml requirements/run.txt | $(VENV)/bin/pip
 	@echo "Installing what keepsane needs into $(VENV) ..."
-	@$(PIP) --editable '.[symbols]'
+	@$(PINNED) requirements/run.txt
+	@$(EDITABLE) .
 	@touch $@
 
-$(VENV)/dev: $(VENV)/run
+$(VENV)/dev: requirements/dev.txt $(VENV)/run
 	@echo "Installing what its developers need into $(VENV) ..."
-	@$(PIP) --editable '.[all,dev]'
+	@$(PINNED) requirements/dev.txt
 	@touch $@
