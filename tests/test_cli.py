@@ -288,6 +288,26 @@ def test_a_full_disk_is_said() -> None:
     assert b"cannot write" in done.stderr
 
 
+def test_a_short_answer_on_a_full_disk_is_said() -> None:
+    """What fits the buffer is written at the end only: it must be noticed there, not by Python's shutdown."""
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "keepsane.cli", "gfp", "0xcc0"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE)
+
+    assert (done.returncode, done.stderr) == (2, b"keepsane: cannot write: No space left on device\n")
+
+
+@pytest.mark.parametrize("arguments", [["rules"], ["rules", "null-member-access"]])
+def test_a_python_without_docstrings_says_why_it_has_no_pages(arguments: list[str]) -> None:
+    command = [sys.executable, "-OO", "-m", "keepsane.cli", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "keepsane: this Python leaves the rules' pages out: run it without -OO and PYTHONOPTIMIZE=2\n"
+    )
+
+
 def test_a_finding_stands_with_the_report_it_quotes() -> None:
     """Two contexts interleaved line by line: each finding is under its own report."""
     first = [line.replace("]", "][    T1]", 1) for line in CRASH.splitlines()[1:]]

@@ -23,8 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def page(rule: Rule) -> str:
-    """Give the manual page of a rule: its docstring."""
-    return f"{rule.name}\n\n{inspect.getdoc(rule.judge) or ''}\n"
+    """
+    Give the manual page of a rule: its docstring.
+
+    Raises InputError where Python was told to leave docstrings out.
+    """
+    return f"{rule.name}\n\n{_docstring(rule)}\n"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -38,5 +42,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _listed(rules: Iterable[Rule]) -> str:
-    summaries = ((rule.name, (inspect.getdoc(rule.judge) or "").partition("\n")[0]) for rule in rules)
+    summaries = ((rule.name, _docstring(rule).partition("\n")[0]) for rule in rules)
     return "".join(f"{name:<36}{summary}\n" for name, summary in summaries)
+
+
+def _docstring(rule: Rule) -> str:
+    said = inspect.getdoc(rule.judge)
+    if said is None:
+        raise InputError("this Python leaves the rules' pages out: run it without -OO and PYTHONOPTIMIZE=2")
+    return said
