@@ -12,6 +12,11 @@ from tests.live.crashme import SERIES
 from tests.live.guests import Guest, Json, explain, read_guests
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_this_run() -> None:
+    """The kernels lie in the user's cache; what is explained here gets one of its own (guests.py)."""
+
+
 @pytest.fixture(scope="session")
 def guests() -> tuple[Guest, ...]:
     return read_guests()
