@@ -19,7 +19,7 @@ from collections.abc import Iterable
 _SEQUENCE = re.compile(
     r"\x1b(?:\[[0-?]{0,64}+[ -/]{0,16}+[@-~]|\][^\x07\x1b]{0,2000}+(?:\x07|\x1b\\)?|[@-Z\\^_])?"
 )
-_PAINTED = re.compile(r"(\x1b\[[0-9;]{0,32}+m|\x1b\]8;;[!-~]{0,4000}+\x1b\\)")
+_PAINTED = re.compile(r"(\x1b\[[0-9;]{0,32}+m|\x1b\]8;;[!-~]{0,2000}+\x1b\\)")
 """What keepsane.render.paint writes, and nothing else."""
 _C0, _C1 = r"\x00-\x08\x0a-\x1f", r"\x7f-\x9f"
 _HIDES = (
@@ -33,7 +33,7 @@ _HIDING = re.compile(f"[{_HIDES}]")
 _BOTH = re.compile(f"[{_C0}{_C1}{_HIDES}]")
 _RAW_IN_JSON = re.compile(f"[{_C1}{_HIDES}]")
 """What JSON may hold as it is, and a terminal that shows it must not."""
-_BYTES = re.compile("[\udc80-\udcff]++")
+_BYTES = re.compile("[\udc80-\udcff]{1,400}+")
 """How Python holds bytes of a path that the locale could not decode."""
 
 
