@@ -23,6 +23,7 @@ from keepsane.kernel.scan import Scanner
 from keepsane.model import Event, Failure, Finding, Fragment, Kernel, Report
 from keepsane.model_memory import VERDICT, RuledOut
 from keepsane.rules import run
+from keepsane.rules.quote import quote_head
 from keepsane.symbols.annotate import Symbols, Wanted
 from keepsane.symbols.repeats import Annotated
 
@@ -38,6 +39,8 @@ MAX_KEPT_BYTES = 200 << 20
 """About what the kept reports take in memory; further ones are counted too."""
 _RECORD_BYTES = 500
 """What a line of a report takes beside its text, with the frame it may be."""
+_MARKS = ("ainted", "[#")
+"""What marks the lines with the taint and with the count of crashes."""
 MAX_AGAIN = 1_000
 """Lines kept of later reports that said the same; further ones are counted."""
 
@@ -285,12 +288,20 @@ def _unmeasured(state: MemoryState) -> Iterator[Failure]:
 
 def _remembered(event: Event) -> Event:
     """Keep of an event that was given away what rules about the whole log ask for."""
-    telling = tuple(record for record in event.records[1:] if "ainted" in record.text)[:1]
-    victims = {victim.line for victim in getattr(event, "victims", ())[:1]}
-    telling += tuple(record for record in event.records[1:] if record.line in victims)
     large: dict[str, Any] = dict.fromkeys(_LARGE) if event.kind == "alloc-failure" else {}
-    records = (*event.records[:1], *telling)
+    told = set(_telling(event))
+    records = tuple(record for record in event.records if record.line in told)
     return replace(event, stacks=(), records=records, registers=(), code=None, **large)
+
+
+def _telling(event: Event) -> Iterator[int]:
+    """Give the lines that a rule about the whole log may quote: the head, its marks, who was killed."""
+    yield from (record.line for record in event.records[:1])
+    if event.records:
+        yield quote_head(event).line
+    for mark in _MARKS:
+        yield from [record.line for record in event.records if mark in record.text][:1]
+    yield from (victim.line for victim in getattr(event, "victims", ())[:1])
 
 
 def _supposed(events: Sequence[Event], what_if: Settings | None) -> tuple[object, ...]:
