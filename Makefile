@@ -8,8 +8,9 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 PINNED := $(PIP) --only-binary :all: --require-hashes --requirement
 EDITABLE := $(PIP) --no-deps --no-build-isolation --editable
 CRASH := examples/null-deref
+SECONDS ?= 1200
 
-.PHONY: help demo test live check docs format clean
+.PHONY: help demo test live soak check docs format clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -26,6 +27,10 @@ live: $(VENV)/dev ## boot Debian kernels in QEMU, crash them, explain the logs (
 	@checks/need qemu-system-x86 busybox-static cpio gcc libc6-dev make binutils llvm xz-utils
 	@tests/live/lab setup
 	@$(BIN)/python -m pytest tests/live -m live
+
+soak: $(VENV)/dev ## what takes hours: each kind of input fuzzed for SECONDS=1200 (x86-64 only)
+	@failed=; for name in log capture record cache ko; do bench/fuzz $$name $(SECONDS) || failed="$$failed $$name"; done; \
+	 test -z "$$failed" || { echo "make soak: faults in$$failed, see build/fuzz" >&2; exit 1; }
 
 check: check-format check-lint check-types check-layers check-limits check-patterns check-news check-docs ## every gate a change must pass
 	@printf '\nmake check: all gates passed\n'

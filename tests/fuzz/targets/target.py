@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is fuzzed: one input goes the way that a user's file goes, from its bytes to each form of output."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from keepsane.model import Fragment, Report
+from keepsane.render.html import render_html
+from keepsane.render.html_element import Markup
+from keepsane.render.html_memory import render_memory_html
+from keepsane.render.json import json_parts, render_jsonl
+from keepsane.render.text import render_text
+from keepsane.render.text_memory import render_memory_text
+
+
+class Target(NamedTuple):
+    """
+    `feed` takes one input and a folder of its own to work in; `seeds` are what fuzzing begins with.
+
+    Only a KeepsaneError is an answer. Whatever else `feed` raises is a fault, and so is a wrong answer,
+    which it raises as an AssertionError.
+    """
+
+    feed: Callable[[bytes, Path], None]
+    seeds: Callable[[], Iterable[bytes]]
+
+
+OWN_FAULT = re.compile(
+    r"the rule itself failed"
+    r"|\b(?:Assertion|Attribute|Index|Key|Name|Recursion|Type|UnboundLocal|ZeroDivision)Error\("
+)
+
+
+def require_sound(part: Report | Fragment) -> None:
+    """Raise AssertionError for what keepsane reports as its own fault, and for what rests on nothing."""
+    for failure in part.failures:
+        assert not OWN_FAULT.search(failure.why), f"{failure.what}: {failure.why}"
+    for finding in part.findings:
+        assert finding.evidence, f"{finding.rule} has no evidence"
+
+
+def render_log(report: Report) -> None:
+    """Write a report about a log in every form."""
+    require_sound(report)
+    render_text(report)
+    json.loads("".join(json_parts(report)))
+    render_html(report)
+
+
+def render_part(part: Report | Fragment) -> None:
+    """Write one part of a stream."""
+    require_sound(part)
+    json.loads(render_jsonl(part))
+
+
+def render_memory(report: Report, plots: Iterable[Markup] = ()) -> None:
+    """Write a report about memory in every form."""
+    require_sound(report)
+    render_memory_text(report)
+    json.loads("".join(json_parts(report)))
+    render_memory_html(report, plots=plots)
