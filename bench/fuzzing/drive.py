@@ -10,120 +10,40 @@ traceback beside it. What ends it is a crash in native code, too much memory, or
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import pkgutil
-import random
-import re
-import signal
 import sys
-import tempfile
-import traceback
+from collections.abc import Iterable
 from pathlib import Path
-from types import FrameType
 
 import atheris
 
-HANG_SECONDS = 10.0
-"""Of processor time, so that what else the machine does is no hang."""
-COMMITTED = Path(__file__).parents[2] / "tests" / "fuzz"
-MAX_BYTES = {"log": 65_536, "capture": 131_072, "record": 262_144, "cache": 8_192, "ko": 8_192}
+import keepsane
 
-with atheris.instrument_imports(include=["keepsane"]):
-    import keepsane
-
-    for found in pkgutil.walk_packages(keepsane.__path__, "keepsane."):
-        if not found.name.endswith("__main__"):
-            importlib.import_module(found.name)
-
-from bench.fuzzing import mutate  # noqa: E402  # what is imported before keepsane is not instrumented
-from tests.fuzz.targets.names import TARGETS  # noqa: E402
-from tests.fuzz.targets.samples import IN_TEXT  # noqa: E402
-
-
-class Hang(BaseException):
-    """An input took longer than HANG_SECONDS. No Exception: no handler of keepsane's may take it for one."""
+ROOMS = {
+    "log": ("api", "kernel", "rules", "render"),
+    "capture": ("memory", "rules", "render"),
+    "record": ("memory", "render"),
+    "cache": ("symbols",),
+    "ko": ("symbols",),
+}
+"""What is watched, so that an input is kept where it goes a new way there; watching costs time."""
 
 
 def main() -> None:
-    """Write the seeds, then fuzz."""
-    name, folder = sys.argv[1], Path(sys.argv[2])
-    corpus, found = folder / "corpus", folder / "found"
-    for path in (corpus, found):
-        path.mkdir(parents=True, exist_ok=True)
-    seeds = list(TARGETS[name].seeds())
-    for seed in seeds:
-        (corpus / f"seed-{hashlib.sha256(seed).hexdigest()[:16]}").write_bytes(seed)
-    signal.signal(signal.SIGVTALRM, _hangs)
-    change = _mutator(name, seeds, folder)
+    """Import keepsane so that it is watched, and only then what imports it."""
+    name, folder, *options = sys.argv[1:]
+    _import_watched(ROOMS[name])
+    from bench.fuzzing.loop import fuzz
 
-    def one_input(data: bytes) -> None:
-        _try(name, data, found)
-
-    def custom(data: bytes, max_bytes: int, seed: int) -> bytes:
-        chance = random.Random(seed)
-        made = change(data, chance)
-        return made[:max_bytes]
-
-    options = [f"-max_len={MAX_BYTES[name]}", f"-artifact_prefix={found}/", *sys.argv[3:]]
-    folders = [str(path) for path in (corpus, COMMITTED / name) if path.is_dir()]
-    atheris.Setup([sys.argv[0], *options, *folders], one_input, custom_mutator=custom)
-    atheris.Fuzz()
+    fuzz(name, Path(folder), options)
 
 
-def _hangs(number: int, frame: FrameType | None) -> None:
-    raise Hang(f"over {HANG_SECONDS:g} s")
-
-
-def _try(name: str, data: bytes, found: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="keepsane-fuzz-", ignore_cleanup_errors=True) as folder:
-        signal.setitimer(signal.ITIMER_VIRTUAL, HANG_SECONDS)
-        try:
-            TARGETS[name].feed(data, Path(folder))
-        except (Exception, Hang) as fault:
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-            _keep(fault, data, found)
-        finally:
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-
-
-def place_of(fault: BaseException) -> str:
-    """Name what was raised and the line of keepsane that raised it: two faults of one place are one."""
-    frames = [one for one in traceback.extract_tb(fault.__traceback__) if "keepsane" in one.filename]
-    last = frames[-1] if frames else None
-    where = f"{Path(last.filename).stem}-{last.name}-{last.lineno}" if last else "target"
-    said = re.sub(r"[^a-z]+", "-", str(fault).lower())[:60] if isinstance(fault, AssertionError) else ""
-    return f"{type(fault).__name__}-{where}{said and '-'}{said}"
-
-
-def _keep(fault: BaseException, data: bytes, found: Path) -> None:
-    path = found / place_of(fault)
-    if path.exists():
-        return
-    path.write_bytes(data)
-    said = "".join(traceback.format_exception(fault))
-    path.with_name(f"{path.name}.traceback").write_text(said, errors="replace")
-    sys.stderr.write(f"\n== found: {path}\n{said[-3000:]}\n")
-
-
-def _mutator(name: str, seeds: list[bytes], folder: Path) -> mutate.Mutator:
-    if name == "ko":
-        return mutate.changes_mutator(mutate.module_change(folder / "module.ko"))
-    if name == "cache":
-        return mutate.changes_mutator(mutate.cache_change)
-    pool = [line for seed in seeds if b"\0" not in seed for line in seed.splitlines()]
-    lines = mutate.lines_mutator(pool)
-
-    def change(data: bytes, chance: random.Random) -> bytes:
-        if chance.random() < 0.1:
-            return bytes(atheris.Mutate(data, len(data) + 64))
-        if b"\0" not in data[:4096] or data.startswith(IN_TEXT):
-            return lines(data, chance)
-        if name == "record" and chance.random() < 0.8:
-            return mutate.record_mutator(data, chance) or data
-        return bytes(atheris.Mutate(data, len(data) + 64))
-
-    return change
+def _import_watched(rooms: Iterable[str]) -> None:
+    with atheris.instrument_imports(include=[f"keepsane.{room}" for room in rooms]):
+        for found in pkgutil.walk_packages(keepsane.__path__, "keepsane."):
+            if not found.name.endswith("__main__"):
+                importlib.import_module(found.name)
 
 
 if __name__ == "__main__":

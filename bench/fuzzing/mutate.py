@@ -227,21 +227,25 @@ def _within(section: Section, chance: random.Random) -> int:
     return section.offset + chance.randrange(near)
 
 
+CACHE_BYTES = 12_288
+ANSWERS = (
+    *("", "[]", "{}", "null", "[null]", "[[]]", "1", '"x"', "[" * 3000, '{"0": []}', "[[0, []]]", "nan"),
+    *('[["direct", "", [], null, null, null, null]]', "[[1, 2, 3]]", '[["", null, [[]]]]', '{"a": 1e999}'),
+    *('[["f", 1, 1, true, ".text"]]', '[["f", -1, 1e999, 0, 0]]', "[[null, null, null, null, null]]"),
+    *(
+        '["direct", [], "", [["x"]]]',
+        '[["indirect", "", [["x", 1, 2, [1]]], 1, 2, 3, 4]]',
+        "\u00ff",
+        "[true]",
+    ),
+)
+
+
 def cache_change(chance: random.Random) -> list[object]:
     """Make a change to a cache: a byte anywhere, or an answer."""
-    if chance.random() < 0.5:
-        return _put(chance.choice((chance.randrange(100), chance.randrange(60_000))), chance)
+    if chance.random() < 0.6:
+        return _put(chance.randrange(chance.choice((100, CACHE_BYTES))), chance)
     if chance.random() < 0.05:
-        return ["cut", chance.randrange(60_000)]
-    answers = (
-        *("", "[]", "{}", "null", "[null]", "[[]]", "1", '"x"', "[" * 3000, '{"0": []}', "[[0, []]]", "nan"),
-        *(
-            '[["direct", "", [], null, null, null, null]]',
-            "[[1, 2, 3]]",
-            '[["", null, [[]]]]',
-            '{"a": 1e999}',
-        ),
-    )
-    value = chance.choice((*answers, None, 7, 0.5))
+        return ["cut", chance.randrange(CACHE_BYTES)]
     column = chance.choice(("answer", "answer", "answer", "subject", "question", "build_id"))
-    return ["set", "answer", chance.randrange(60), column, value]
+    return ["set", "answer", chance.randrange(8), column, chance.choice((*ANSWERS, None, 7, 0.5))]
