@@ -62,8 +62,11 @@ def set_rows(path: Path, asked: Sequence[Sequence[Any]]) -> None:
 def _set(connection: sqlite3.Connection, table: str, row: int, column: str, value: object) -> None:
     if not f"{table}{column}".replace("_", "").isalnum():
         return
-    chosen = f"SELECT rowid FROM {table} ORDER BY rowid LIMIT 1 OFFSET ?"
     try:
-        connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid IN ({chosen})", (value, row % 999))
+        chosen = connection.execute(f"SELECT * FROM {table} LIMIT 1 OFFSET ?", (row % 999,))
+        names = [each[0] for each in chosen.description]
+        where = " AND ".join(f"{name} IS ?" for name in names)  # the table may have no rowid
+        for values in chosen.fetchall():
+            connection.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (value, *values))
     except (sqlite3.Error, OverflowError, UnicodeEncodeError):
         pass
