@@ -76,7 +76,7 @@ def place_of(fault: BaseException) -> str:
     frames = [one for one in traceback.extract_tb(fault.__traceback__) if "keepsane" in one.filename]
     last = frames[-1] if frames else None
     where = f"{Path(last.filename).stem}-{last.name}-{last.lineno}" if last else "target"
-    said = re.sub(r"[^a-z]+", "-", str(fault).lower())[:60] if isinstance(fault, AssertionError) else ""
+    said = re.sub(r"[^a-z]+", "-", str(fault).lower())[:30] if isinstance(fault, AssertionError) else ""
     return f"{type(fault).__name__}-{where}{said and '-'}{said}"
 
 

@@ -61,10 +61,10 @@ def _explained(binaries: str, folder: str) -> Report:
 
 
 def seeds() -> Iterator[bytes]:
-    """A byte of the head, the end lost, an answer that is none."""
+    """A byte of the head, the end lost, an answer to no question."""
     yield b'["put", 18, "ff"]\n'
     yield b'["cut", 8192]\n'
-    yield b'["set", "answer", 0, "answer", "[]"]\n'
+    yield b'["set", "answer", 0, "question", "x"]\n'
 
 
 CACHE = Target(feed, seeds)

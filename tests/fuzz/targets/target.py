@@ -36,6 +36,17 @@ OWN_FAULT = re.compile(
 )
 
 
+TO_A_TERMINAL = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What moves, hides or reorders text, or begins a line that no line feed began."""
+
+
+def require_plain(text: str) -> str:
+    """Give what a terminal would get. Raises AssertionError where that does more than show letters."""
+    found = TO_A_TERMINAL.search(text)
+    assert found is None, f"a terminal gets more than letters: {text[found.start() - 40 : found.end()]!a}"
+    return text
+
+
 def require_sound(part: Report | Fragment) -> None:
     """Raise AssertionError for what keepsane reports as its own fault, and for what rests on nothing."""
     for failure in part.failures:
@@ -47,20 +58,20 @@ def require_sound(part: Report | Fragment) -> None:
 def render_log(report: Report) -> None:
     """Write a report about a log in every form."""
     require_sound(report)
-    render_text(report)
-    json.loads("".join(json_parts(report)))
+    require_plain(render_text(report))
+    json.loads(require_plain("".join(json_parts(report))))
     render_html(report)
 
 
 def render_part(part: Report | Fragment) -> None:
     """Write one part of a stream."""
     require_sound(part)
-    json.loads(render_jsonl(part))
+    json.loads(require_plain(render_jsonl(part)))
 
 
 def render_memory(report: Report, plots: Iterable[Markup] = ()) -> None:
     """Write a report about memory in every form."""
     require_sound(report)
-    render_memory_text(report)
-    json.loads("".join(json_parts(report)))
+    require_plain(render_memory_text(report))
+    json.loads(require_plain("".join(json_parts(report))))
     render_memory_html(report, plots=plots)
