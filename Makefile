@@ -28,10 +28,6 @@ live: $(VENV)/dev ## boot Debian kernels in QEMU, crash them, explain the logs (
 	@tests/live/lab setup
 	@$(BIN)/python -m pytest tests/live -m live
 
-soak: $(VENV)/dev ## what takes hours: each kind of input fuzzed for SECONDS=1200 (x86-64 only)
-	@failed=; for name in log capture record cache ko; do bench/fuzz $$name $(SECONDS) || failed="$$failed $$name"; done; \
-	 test -z "$$failed" || { echo "make soak: faults in$$failed, see build/fuzz" >&2; exit 1; }
-
 check: check-format check-lint check-types check-layers check-limits check-patterns check-news check-docs ## every gate a change must pass
 	@printf '\nmake check: all gates passed\n'
 
@@ -41,6 +37,10 @@ docs: check-docs ## build the documentation into build/docs
 format: $(VENV)/dev ## lay the code out as make check wants it
 	@$(BIN)/ruff check --quiet --fix-only
 	@$(BIN)/ruff format
+
+soak: $(VENV)/dev ## what takes hours: each kind of input fuzzed for SECONDS=1200 (x86-64 only)
+	@failed=; for name in log capture record cache ko; do bench/fuzz $$name $(SECONDS) || failed="$$failed $$name"; done; \
+	 test -z "$$failed" || { echo "make soak: faults in$$failed, see build/fuzz" >&2; exit 1; }
 
 clean: ## remove .venv and everything built
 	@rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
