@@ -15,6 +15,7 @@ from pathlib import Path
 import zstandard
 
 from keepsane.symbols.elf import Section, read_elf
+from tests.fuzz.targets.cache import kept
 from tests.fuzz.targets.ko import module
 
 Mutator = Callable[[bytes, random.Random], bytes]
@@ -227,7 +228,6 @@ def _within(section: Section, chance: random.Random) -> int:
     return section.offset + chance.randrange(near)
 
 
-CACHE_BYTES = 12_288
 ANSWERS = (
     *("", "[]", "{}", "null", "[null]", "[[]]", "1", '"x"', "[" * 3000, '{"0": []}', "[[0, []]]", "nan"),
     *('[["direct", "", [], null, null, null, null]]', "[[1, 2, 3]]", '[["", null, [[]]]]', '{"a": 1e999}'),
@@ -243,9 +243,10 @@ ANSWERS = (
 
 def cache_change(chance: random.Random) -> list[object]:
     """Make a change to a cache: a byte anywhere, or an answer."""
+    size = len(kept().cache)
     if chance.random() < 0.6:
-        return _put(chance.randrange(chance.choice((100, CACHE_BYTES))), chance)
+        return _put(chance.randrange(chance.choice((100, size))), chance)
     if chance.random() < 0.05:
-        return ["cut", chance.randrange(CACHE_BYTES)]
-    column = chance.choice(("answer", "answer", "answer", "subject", "question", "build_id"))
+        return ["cut", chance.randrange(size)]
+    column = chance.choice(("answer", "answer", "answer", "subject", "question", "file", "checksum"))
     return ["set", "answer", chance.randrange(8), column, chance.choice((*ANSWERS, None, 7, 0.5))]
