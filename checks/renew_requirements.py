@@ -27,7 +27,11 @@ from packaging.utils import parse_wheel_filename
 
 from checks.pythons import VERSIONS
 
-EXTRAS = {"run": ("symbols",), "dev": ("all", "dev")}  # requirements/NAME.txt: keepsane with these extras
+EXTRAS = {
+    "run": ("symbols",),
+    "dev": ("all", "dev"),
+    "fuzz": ("symbols", "fuzz"),
+}  # requirements/NAME.txt: keepsane with these extras
 EDITABLE_NEEDS = ("editables",)  # the build backend asks for it only while it makes an editable install
 MACHINES = ("x86_64", "aarch64")
 LINUX = re.compile(r"(?:manylinux|musllinux)\w*?_(?P<machine>x86_64|aarch64)")
