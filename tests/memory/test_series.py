@@ -53,6 +53,12 @@ def test_a_counter_becomes_a_rate_over_the_uptime_between() -> None:
     assert [point.epoch_seconds - BEGAN for point in series.runs[0]] == [1, 2, 4]
 
 
+def test_a_text_with_nuls_has_no_numbers_and_costs_no_other() -> None:
+    meminfo = ("MemAvailable: 1024 kB\n", "MemAvailable: 4\0\0000 kB\n", "MemAvailable: 2048 kB\n")
+    series = one(followed([sample(at, meminfo=text) for at, text in enumerate(meminfo)]), "MemAvailable")
+    assert [value for run in values(series) for value in run] == [1, 2]
+
+
 def test_a_counter_that_the_kernel_splits_by_zone_is_added_up() -> None:
     text = "allocstall_dma 0\nallocstall_dma32 {}\nallocstall_normal {}\nallocstall_movable 5\n"
     series = one(
