@@ -149,9 +149,9 @@ def record_mutator(data: bytes, chance: random.Random) -> bytes:
 def _change_row(connection: sqlite3.Connection, chance: random.Random) -> None:
     table = chance.choice(("chunk", "sample"))
     rows = connection.execute(f"SELECT number, body FROM {table} LIMIT 20").fetchall()
-    if not rows:
+    number, body = chance.choice(rows) if rows else (0, None)
+    if not isinstance(body, bytes):  # a change before this one may have put anything there
         return
-    number, body = chance.choice(rows)
     unpacked = zstandard.ZstdDecompressor().decompressobj().decompress(body)
     packed = zstandard.compress(_bytes_changed(unpacked, chance), 1)
     connection.execute(f"UPDATE {table} SET body = ? WHERE number = ?", (packed, number))
