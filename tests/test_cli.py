@@ -294,7 +294,10 @@ def test_a_short_answer_on_a_full_disk_is_said() -> None:
         command = [sys.executable, "-m", "keepsane.cli", "gfp", "0xcc0"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE)
 
-    assert (done.returncode, done.stderr) == (2, b"keepsane: cannot write: No space left on device\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        b"keepsane: cannot write standard output: No space left on device\n",
+    )
 
 
 @pytest.mark.parametrize("arguments", [["rules"], ["rules", "null-member-access"]])
