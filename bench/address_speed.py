@@ -25,8 +25,8 @@ from bench.peers import guest, llvm_symbolizer
 ASK = """
 import sys
 from pathlib import Path
-from keepsane.symbols.cache import open_cache
-from keepsane.symbols.image import open_image
+from keepsane.symbols.binary.cache import open_cache
+from keepsane.symbols.binary.image import open_image
 asked = [int(line, 16) for line in Path(sys.argv[2]).read_text().split()]
 found = open_image(Path(sys.argv[1]), open_cache()).locate(asked)
 assert sum(1 for chain in found.values() if chain) > 0.9 * len(asked)

@@ -20,13 +20,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from keepsane.kernel.alloc_failure import AllocFailure
-from keepsane.kernel.mem_info import MemInfo
-from keepsane.kernel.mem_report import MemReport
-from keepsane.kernel.oom import OomKill
-from keepsane.kernel.records import records
-from keepsane.kernel.scan import scan
-from keepsane.kernel.zone import Zone
+from keepsane.kernel.events.alloc_failure.failure import AllocFailure
+from keepsane.kernel.events.oom_kill.kill import OomKill
+from keepsane.kernel.events.show_mem.alone import MemReport
+from keepsane.kernel.log.records import records
+from keepsane.kernel.log.scan import scan
+from keepsane.kernel.pages.mem_info import MemInfo
+from keepsane.kernel.pages.zone import Zone
 
 LAB = Path("~/.cache/keepsane-lab/logs").expanduser()
 SCENARIOS = ("atomic0", "atomic4", "order9", "dma", "thisnode", "oom")

@@ -26,8 +26,8 @@ from bench.alloc_corpus import corpus_folder
 from bench.alloc_corpus import main as print_text_figures
 from bench.alloc_variants import cuts, judge
 from keepsane.api import explain
-from keepsane.kernel.alloc_failure import AllocFailure
-from keepsane.kernel.oom import OomKill
+from keepsane.kernel.events.alloc_failure.failure import AllocFailure
+from keepsane.kernel.events.oom_kill.kill import OomKill
 
 NO_FRAME = ("",)
 """The requester where the stack ends inside the allocator, or is mixed with another CPU's."""

@@ -13,10 +13,10 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from keepsane.kernel.alloc_failure import AllocFailure
-from keepsane.kernel.oom import OomKill
-from keepsane.kernel.records import records
-from keepsane.kernel.scan import scan
+from keepsane.kernel.events.alloc_failure.failure import AllocFailure
+from keepsane.kernel.events.oom_kill.kill import OomKill
+from keepsane.kernel.log.records import records
+from keepsane.kernel.log.scan import scan
 
 SEED = 4
 EACH = 40

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from keepsane.api import explain
 from keepsane.model import Edge, Event, Frame
-from keepsane.symbols.edges import judge_edges
-from keepsane.symbols.image import Image, open_image
+from keepsane.symbols.binary.image import Image, open_image
+from keepsane.symbols.edges.edges import judge_edges
 
 _SHOWN = 25
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from keepsane.kernel.gfp import decode
+from keepsane.kernel.pages.gfp import decode
 
 _PRINTED = re.compile(
     r"(?:mode|gfp_mask|gfp|gfp_flags|flags)[:=] ?(0x[0-9a-f]+)\(((?:GFP_|__GFP_)[A-Z0-9_|x]+)\)"

@@ -21,8 +21,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from keepsane.memory.record import open_record
-from keepsane.memory.sample import SLOW_EVERY, read_sample
+from keepsane.memory.capture.sample import SLOW_EVERY, read_sample
+from keepsane.memory.record.record import open_record
 from keepsane.memory.snapshot import TIME, Snapshot
 
 DAY = 86_400
@@ -45,11 +45,11 @@ RECLAIM = re.compile(r"pgscan_direct\w* $|pgsteal_direct\w* $|zone_reclaim_faile
 READ = """
 import sys
 from pathlib import Path
-from keepsane.memory.replay import read_record
-from keepsane.memory.series import read_curves
+from keepsane.memory.record.replay import read_record
+from keepsane.memory.record.series import read_curves
 from keepsane.memory.state import state_of
-from keepsane.render.html_plot import render_plots
-from keepsane.rules import run
+from keepsane.render.html.plot import render_plots
+from keepsane.judge import run
 path, at = Path(sys.argv[1]), float(sys.argv[2])
 if "judge" in sys.argv:
     list(run((state_of(read_record(path, around=at, seconds=60)),)))

@@ -17,8 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from keepsane.memory.capture import read_capture_script
-from keepsane.memory.sample import read_samples
+from keepsane.memory.capture.capture import read_capture_script
+from keepsane.memory.capture.sample import read_samples
 
 
 def main() -> None:

@@ -16,9 +16,9 @@ import sys
 from pathlib import Path
 
 from keepsane.api import diagnose
-from keepsane.memory.capture import read_capture
+from keepsane.memory.capture.capture import read_capture
 from keepsane.memory.state import state_of
-from keepsane.model import Report
+from keepsane.report import Report
 from tests.live.conditions import verdicts
 
 CASES = Path(__file__).parents[1] / "tests" / "cases" / "memory"

@@ -18,7 +18,7 @@ from pathlib import Path
 from bench.addresses import draw
 from bench.peers import Place, guest, plain_name, symbol_addresses, symbolize
 from keepsane.model import SourceLine
-from keepsane.symbols.image import open_image
+from keepsane.symbols.binary.image import open_image
 
 Chain = tuple[Place, ...]
 

@@ -28,14 +28,14 @@ MAX_STEPS = 2_000_000
 """About 20 ms: a step takes 10 ns."""
 AT_ONE_PLACE = {"match", "fullmatch"}
 PASSED_TO_MATCH = {"Opening", "find"}
-"""What takes a pattern and only calls its `match`: the openings of kernel/openings.py, Block.find()."""
+"""What takes a pattern and only calls its `match`: the openings of kernel/log/kinds.py, Block.find()."""
 FIELDS = {"pattern", "own"}
 """The fields of an opening; these words mean other things too, so only calls of their methods count."""
 METHODS = {*AT_ONE_PLACE, "search", "findall", "finditer", "split", "sub", "subn", "scanner"}
 EXCEPTIONS = {
-    "keepsane.symbols.chain._PADDING": "it sees the last 64 bytes of a function",
-    "src/keepsane/kernel/gate.py": "it joins literals, and what it makes is found in modules",
-    "src/keepsane/rules/memory_quote.py": "the texts it is given are read where they are written",
+    "keepsane.symbols.calls.jumps._PADDING": "it sees the last 64 bytes of a function",
+    "src/keepsane/kernel/log/kinds.py": "it joins literals, and what it makes is found in modules",
+    "src/keepsane/memory/rules/quote.py": "the texts it is given are read where they are written",
 }
 """A pattern or a file, and why it need not pass."""
 TEXT_OF_PATTERN = {"quote_file": 2}

@@ -18,11 +18,12 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from keepsane import cli, kernel, model, rules
+from keepsane import cli, judge, kernel, model, report
 
 PROSE = Path(__file__).parent / "reference" / "json_fields.toml"
 MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 RULE_HEADINGS = re.compile(r"^(What it means|How we know|What to do|When it is wrong):", re.MULTILINE)
+JSON_TYPES = (model.__name__, report.__name__)
 NOT_RENDERED = {"records"}
 JSON_NAMES = {str: "string", int: "number", float: "number", bool: "true or false", bytes: "string"}
 
@@ -35,7 +36,7 @@ def fill_in(page: str) -> str:
 def json_fields() -> str:
     """A heading and a table of fields for each type in the output, in order of appearance."""
     prose: dict[str, dict[str, str]] = tomllib.loads(PROSE.read_text(encoding="utf-8"))
-    types = list(dict.fromkeys([*_types_below(model.Report), *_types_below(model.Fragment)]))
+    types = list(dict.fromkeys([*_types_below(report.Report), *_types_below(report.Fragment)]))
     _must_agree({kind.__name__: _fields(kind) for kind in types}, prose)
     return "\n\n".join(_type_section(kind, prose[kind.__name__]) for kind in types)
 
@@ -47,12 +48,12 @@ def kinds() -> str:
 
 def kind_fields() -> str:
     """An entry for each subclass of Event, and for the types that only these use, in order of name."""
-    for module in pkgutil.iter_modules(kernel.__path__):
-        import_module(f"keepsane.kernel.{module.name}")
+    for module in pkgutil.walk_packages(kernel.__path__, "keepsane.kernel."):
+        import_module(module.name)
     # By name, since a dataclass with slots is made twice and both stay in __subclasses__().
     subclasses = {kind.__name__: kind for kind in _subclasses(model.Event)}
     parts = {
-        part.__name__: part for kind in subclasses.values() for part in _types_below(kind, kernel.__name__)
+        part.__name__: part for kind in subclasses.values() for part in _types_below(kind, (kernel.__name__,))
     }
     told = subclasses | parts
     return "\n\n".join(_own_fields(told[name]) for name in sorted(told))
@@ -60,7 +61,7 @@ def kind_fields() -> str:
 
 def rule_pages() -> str:
     """The docstring of each rule under its name."""
-    return "\n\n".join(f"## {name}\n\n{_rule_page(known.judge)}" for name, known in rules.load().items())
+    return "\n\n".join(f"## {name}\n\n{_rule_page(known.judge)}" for name, known in judge.load().items())
 
 
 def command_line() -> str:
@@ -91,14 +92,14 @@ def _own_fields(kind: type) -> str:
     return "\n".join([f"**{kind.__name__}**: {inspect.getdoc(kind)}", "", *listed])
 
 
-def _types_below(hint: Any, module: str = model.__name__) -> Iterator[type]:
-    """Yield every type defined in `module` or below it that can occur inside `hint`."""
-    if isinstance(hint, type) and hint.__module__.startswith(module):
+def _types_below(hint: Any, rooms: tuple[str, ...] = JSON_TYPES) -> Iterator[type]:
+    """Yield every type defined in `rooms` or below them that can occur inside `hint`."""
+    if isinstance(hint, type) and hint.__module__.startswith(rooms):
         yield hint
         for field in _fields(hint).values():
-            yield from _types_below(field, module)
+            yield from _types_below(field, rooms)
     for part in get_args(hint):
-        yield from _types_below(part, module)
+        yield from _types_below(part, rooms)
 
 
 def _fields(kind: type) -> dict[str, Any]:
@@ -130,7 +131,7 @@ def _json_type(hint: Any) -> str:
         return "string"
     if hint in JSON_NAMES:
         return JSON_NAMES[hint]
-    in_the_tables = hint.__module__ == model.__name__
+    in_the_tables = hint.__module__ in JSON_TYPES
     return f"[{hint.__name__}](#{hint.__name__.lower()})" if in_the_tables else f"a {hint.__name__}"
 
 

@@ -22,9 +22,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from keepsane.kernel.records import records
-from keepsane.kernel.scan import scan
-from keepsane.kernel.supposed import Settings, parse_settings
+from keepsane.kernel.events.alloc_failure.what_if_asked import Settings, parse_settings
+from keepsane.kernel.log.records import records
+from keepsane.kernel.log.scan import scan
 from keepsane.model import Event
 
 CASES = Path(__file__).parent / "cases"

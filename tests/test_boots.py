@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from keepsane.api import explain
-from keepsane.render.text import render_text
+from keepsane.render.text.report import render_text
 
 
 def boot(number: int, *, seconds: float = 2.0, release: str = "6.1.0-made-up", offset: str = "") -> str:

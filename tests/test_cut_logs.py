@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from keepsane.kernel.records import records
-from keepsane.kernel.scan import scan
+from keepsane.kernel.log.records import records
+from keepsane.kernel.log.scan import scan
 from keepsane.model import Event
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -13,7 +13,7 @@ import pytest
 from keepsane import __version__
 from keepsane.cli import main
 from keepsane.errors import InputError
-from keepsane.rules import RULES, load
+from keepsane.judge import RULES, load
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from keepsane.api import explain, explain_stream
-from keepsane.model import Finding, LogSummary, Report
-from keepsane.rules import load
+from keepsane.judge import load
+from keepsane.model import LogSummary
+from keepsane.report import Finding, Report
 from tests.golden import CASES, read_case
 
 KILLED = """\

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import zstandard
 
-from keepsane.symbols.elf import Section, read_elf
+from keepsane.symbols.binary.elf import Section, read_elf
 from tests.fuzz.targets.cache import kept
 from tests.fuzz.targets.ko import module
 

@@ -19,16 +19,16 @@ from pathlib import Path
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from keepsane.kernel.scan import Scanner
-from keepsane.model import Event, Failure, Finding, Fragment, Kernel, Report
-from keepsane.model_memory import VERDICT, RuledOut
-from keepsane.rules import run
-from keepsane.rules.quote import quote_head
+from keepsane.judge import run
+from keepsane.kernel.log.quote import quote_head
+from keepsane.kernel.log.scan import Scanner
+from keepsane.model import Event, Kernel
+from keepsane.report import VERDICT, Failure, Finding, Fragment, Report, RuledOut
 from keepsane.symbols.annotate import Symbols, Wanted
-from keepsane.symbols.repeats import Annotated
+from keepsane.symbols.lines.repeats import Annotated
 
 if TYPE_CHECKING:
-    from keepsane.kernel.supposed import Settings
+    from keepsane.kernel.events.alloc_failure.what_if_asked import Settings
     from keepsane.memory.state import MemoryState
 
 MAX_EVENTS = 20_000
@@ -262,8 +262,8 @@ def diagnose(state: MemoryState, *, name: str = "-", before: MemoryState | None 
     """
     # Imported here: a log needs neither.
     from keepsane.memory.facts import facts_of
-    from keepsane.rules.memory_order import in_order
-    from keepsane.rules.memory_verify import doubts, verified
+    from keepsane.memory.rules.order import in_order
+    from keepsane.memory.rules.verify import doubts, verified
 
     answers = tuple(run((state,)))
     return Report(
@@ -307,7 +307,7 @@ def _telling(event: Event) -> Iterator[int]:
 def _supposed(events: Sequence[Event], what_if: Settings | None) -> tuple[object, ...]:
     if what_if is None:
         return ()
-    from keepsane.kernel.supposed import suppose
+    from keepsane.kernel.events.alloc_failure.what_if_asked import suppose
 
     return suppose(events, what_if)
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from keepsane.model_memory import Fact, RuledOut, Verified
-
 Kind = Literal[
     "null-deref",
     "page-fault",
@@ -50,9 +48,6 @@ Kind = Literal[
     "other",
 ]
 Role = Literal["ip", "return", "pointer"]
-Severity = Literal["error", "warning", "note", "info"]
-Confidence = Literal["high", "medium", "low"]
-Outcome = Literal["match", "mismatch", "not possible"]
 
 
 class LogRecord(NamedTuple):
@@ -243,79 +238,6 @@ class Event:
     records: tuple[LogRecord, ...] = ()
 
 
-class Evidence(NamedTuple):
-    """
-    A line of the input, quoted letter for letter, and what it shows.
-
-    `file` names the file where the input has several ("t1/proc/vmstat"), "" where it is one log.
-    """
-
-    line: int
-    quote: str
-    note: str = ""
-    file: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advice:
-    """What to do. A command is shown, never run; `undo`, `verify` and `risk` go with it."""
-
-    text: str
-    command: str | None = None
-    undo: str | None = None
-    verify: str | None = None
-    risk: str | None = None
-
-
-class Share(NamedTuple):
-    """One part of a whole, such as of memory: what it is, its size, and what there is to say about it."""
-
-    name: str
-    kibibytes: int
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """
-    One judgement with its evidence (never empty), its reason and what to do about it.
-
-    `rule` is the name of the rule that judged; the engine fills it in. `shares` are the parts of a whole, the
-    largest first, where the judgement is about such.
-    """
-
-    rule: str = ""
-    severity: Severity
-    confidence: Confidence
-    title: str
-    evidence: tuple[Evidence, ...]
-    explanation: str
-    advice: tuple[Advice, ...] = ()
-    references: tuple[str, ...] = ()
-    shares: tuple[Share, ...] = ()
-
-
-class Failure(NamedTuple):
-    """Something that could not be done: `what` was tried, `why` it failed, in words a user can act on."""
-
-    what: str
-    why: str
-
-
-class Check(NamedTuple):
-    """
-    One comparison of a boot's reports with a binary.
-
-    `name` says what was compared, `said` both sides of it; `boot` counts the boots in the log from 1.
-    """
-
-    name: str
-    file: str
-    outcome: Outcome
-    said: str
-    boot: int = 1
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kernel:
     """
@@ -345,39 +267,3 @@ class LogSummary:
     unread_lines: int
     skipped_lines: int
     boots: tuple[Kernel, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fragment:
-    """One event of a stream with what was found out about it alone."""
-
-    event: Event
-    findings: tuple[Finding, ...]
-    checks: tuple[Check, ...] = ()
-    failures: tuple[Failure, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """
-    Everything keepsane found in one input; renderers show every field.
-
-    `boots` has the kernel of every boot in the log, `kernel` is that of the last one with a report.
-    Of a machine's memory: `ruled_out` is what was looked for and is not the cause, `notes` what a reader of
-    the numbers must know, `facts` the numbers in words, `verified` what became of earlier findings.
-    """
-
-    schema: int = 1
-    source: str
-    kernel: Kernel
-    boots: tuple[Kernel, ...] = ()
-    events: tuple[Event, ...]
-    findings: tuple[Finding, ...]
-    ruled_out: tuple[RuledOut, ...] = ()
-    verified: tuple[Verified, ...] = ()
-    facts: tuple[Fact, ...] = ()
-    notes: tuple[str, ...] = ()
-    checks: tuple[Check, ...] = ()
-    failures: tuple[Failure, ...] = ()
-    unread_lines: int = 0
-    skipped_lines: int = 0

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from keepsane.cli import main
-from keepsane.memory.capture import read_capture
-from keepsane.memory.record import record
+from keepsane.memory.capture.capture import read_capture
+from keepsane.memory.record.record import record
 from keepsane.memory.snapshot import Snapshot
 
 CASES = Path(__file__).parents[1] / "cases" / "memory"

@@ -11,9 +11,9 @@ import pytest
 
 from keepsane import api
 from keepsane.api import explain, explain_stream
-from keepsane.kernel import scan
-from keepsane.kernel.records import MAX_RECORD_CHARACTERS
-from keepsane.model import Report
+from keepsane.kernel.log import scan
+from keepsane.kernel.log.records import MAX_RECORD_CHARACTERS
+from keepsane.report import Report
 
 HEAD = "[  812.100001] BUG: kernel NULL pointer dereference, address: 0000000000000080"
 LONG = "[  812.100002] RIP: 0010:" + "x" * 64_000

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import re
 
-from keepsane.kernel.gfp import decode
-from keepsane.kernel.mem_info import Amount, MemInfo
-from keepsane.kernel.watermark_form import Request
-from keepsane.kernel.zone import FreeBlocks, Zone
+from keepsane.kernel.pages.gfp import decode
+from keepsane.kernel.pages.mem_info import Amount, MemInfo
+from keepsane.kernel.pages.watermark_form import Request
+from keepsane.kernel.pages.zone import FreeBlocks, Zone
 
 _BLOCKS = re.compile(r"(\d+)\*(\d+)kB(?: \((\w+)\))?")
 

@@ -24,10 +24,10 @@ from typing import NamedTuple
 import pytest
 
 from bench.alloc_variants import cuts, judge
-from keepsane.kernel.alloc_failure import AllocFailure
-from keepsane.kernel.oom import OomKill
-from keepsane.kernel.records import records
-from keepsane.kernel.scan import scan
+from keepsane.kernel.events.alloc_failure.failure import AllocFailure
+from keepsane.kernel.events.oom_kill.kill import OomKill
+from keepsane.kernel.log.records import records
+from keepsane.kernel.log.scan import scan
 from tests.live.guests import Guest
 
 pytestmark = pytest.mark.live

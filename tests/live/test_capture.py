@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from keepsane.memory.capture import read_capture
+from keepsane.memory.capture.capture import read_capture
 from keepsane.memory.state import MemoryState, state_of
 from tests.live.guests import LAB_COMMAND
 

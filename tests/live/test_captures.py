@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from keepsane.api import diagnose
-from keepsane.memory.capture import read_capture
+from keepsane.memory.capture.capture import read_capture
 from keepsane.memory.state import state_of
 from tests.live.captures import TELLING, Capture, boot_conditions, reduced
 from tests.live.conditions import CONDITIONS, breaches, mended, read_files, verdicts

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from keepsane.kernel.records import records
-from keepsane.kernel.scan import scan
+from keepsane.kernel.log.records import records
+from keepsane.kernel.log.scan import scan
 from keepsane.model import Event
 from tests.live.crashme import KINDS
 from tests.live.guests import Guest

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from keepsane.kernel.gfp import table_of, version_of
+from keepsane.kernel.pages.gfp import table_of, version_of
 from tests.live.guests import Guest
 
 pytestmark = pytest.mark.live

@@ -3,8 +3,8 @@
 What the running kernel changed in itself lies where its own tables say so.
 
 A guest copied its text and that of edges.ko from /proc/kcore to a disk (tests/live/edges-init). Every byte
-that differs from the file must be a site of symbols/patch.py, an address that KASLR moved or, in the module,
-a relocation. What stands in a site must be one of the contents that symbols/contents.py gives for it.
+that differs from the file must be a site of symbols/code/patch_tables.py, an address that KASLR moved or, in the module,
+a relocation. What stands in a site must be one of the contents that symbols/identity/run_time_bytes.py gives for it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,19 @@ from typing import NamedTuple
 import pytest
 
 from keepsane.model import Code
-from keepsane.symbols.codematch import match_code
-from keepsane.symbols.contents import site_contents, unpredicted
-from keepsane.symbols.elf import read_elf
-from keepsane.symbols.moves import Window, memory_of
-from keepsane.symbols.patch import PatchSite, PatchTables, bytes_at, patch_sites, read_patch_tables
-from keepsane.symbols.patched import Patched
-from keepsane.symbols.symtab import SymbolTable, read_symbols
+from keepsane.symbols.binary.elf import read_elf
+from keepsane.symbols.binary.symtab import SymbolTable, read_symbols
+from keepsane.symbols.code.patch_tables import (
+    PatchSite,
+    PatchTables,
+    bytes_at,
+    patch_sites,
+    read_patch_tables,
+)
+from keepsane.symbols.code.patched import Patched
+from keepsane.symbols.identity.codematch import match_code
+from keepsane.symbols.identity.kaslr import Window, memory_of
+from keepsane.symbols.identity.run_time_bytes import site_contents, unpredicted
 from tests.live.edges import VARIANTS
 from tests.live.guests import Guest, boot_edges
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from keepsane.memory.capture import read_capture, read_capture_script
-from keepsane.memory.sample import read_sample
+from keepsane.memory.capture.capture import read_capture, read_capture_script
+from keepsane.memory.capture.sample import read_sample
 from keepsane.memory.snapshot import Snapshot
 from keepsane.memory.state import state_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from keepsane.memory.capture import read_capture
+from keepsane.memory.capture.capture import read_capture
 from keepsane.memory.state import state_of
 from tests.live.captures import CASES, FIXED
 from tests.live.conditions import CONDITIONS, breaches, mended, rate, read_files

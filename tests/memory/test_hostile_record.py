@@ -19,11 +19,11 @@ import pytest
 import zstandard
 
 from keepsane.errors import InputError
-from keepsane.memory.record import open_record
-from keepsane.memory.replay import read_record, read_span
-from keepsane.memory.series import read_curves
+from keepsane.memory.record.record import open_record
+from keepsane.memory.record.replay import read_record, read_span
+from keepsane.memory.record.series import read_curves
 from keepsane.memory.state import state_of
-from tests.memory.test_record import recorded, samples
+from tests.memory.record.test_record import recorded, samples
 
 VALUES = (None, 0, -1, 1 << 62, 1.5, -1e308, float("inf"), "", "text", "9" * 400, b"", b"\0" * 100)
 OTHERS: tuple[Any, ...] = (None, True, -5, 10**30, 1e308, "", "\0", "x", [], [1], {}, {"a": 1}, [[[]]])

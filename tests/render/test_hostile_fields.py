@@ -22,19 +22,20 @@ import pytest
 
 import keepsane.kernel
 from keepsane.api import diagnose, explain
-from keepsane.kernel.alloc_failure import AllocFailure
-from keepsane.kernel.ledger import Loss
-from keepsane.kernel.oom import OomKill
-from keepsane.model import Event, Fragment, Report
-from keepsane.render.html import render_html
-from keepsane.render.html_memory import render_memory_html
+from keepsane.kernel.events.alloc_failure.failure import AllocFailure
+from keepsane.kernel.events.oom_kill.kill import OomKill
+from keepsane.kernel.pages.ledger import Loss
+from keepsane.model import Event
+from keepsane.render.html.memory import render_memory_html
+from keepsane.render.html.page import render_html
 from keepsane.render.json import render_json, render_jsonl
-from keepsane.render.paint import Paint, plain, terminal
-from keepsane.render.text import render_text
-from keepsane.render.text_memory import render_memory_text
+from keepsane.render.text.memory import render_memory_text
+from keepsane.render.text.paint import Paint, plain, terminal
+from keepsane.render.text.report import render_text
+from keepsane.report import Fragment, Report
 from tests.golden import CASES, read_case
 from tests.memory_case import memory_cases
-from tests.render.test_html import _ATTRIBUTES, _TAGS, _Page
+from tests.render.html.test_page import _ATTRIBUTES, _TAGS, _Page
 from tests.render.unseen import HOSTILE, SHORT, unseen_in
 
 KINDS = sorted(

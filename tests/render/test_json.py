@@ -7,8 +7,9 @@ import json
 from dataclasses import fields
 
 from keepsane.api import explain
-from keepsane.model import Event, Frame, Report
+from keepsane.model import Event, Frame
 from keepsane.render.json import render_json
+from keepsane.report import Report
 
 LOG = """\
 BUG: kernel NULL pointer dereference, address: 0000000000000080

@@ -6,11 +6,11 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from keepsane.model import Share
 from keepsane.render.cleaned import cleaned
-from keepsane.render.html_shares import shares_element
-from keepsane.render.paint import plain
-from keepsane.render.text_shares import BAR, percent_words, share_lines
+from keepsane.render.html.finding import shares_element
+from keepsane.render.text.finding import BAR, percent_words, share_lines
+from keepsane.render.text.paint import plain
+from keepsane.report import Share
 
 SHARES = (
     Share("programs", 600 * 1024, "what programs allocated"),

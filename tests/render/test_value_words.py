@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from keepsane.kernel.mem_info import Amount, HugePages, MemInfo
-from keepsane.kernel.zone import FreeBlocks, Zone
+from keepsane.kernel.pages.mem_info import Amount, HugePages, MemInfo
+from keepsane.kernel.pages.zone import FreeBlocks, Zone
 from keepsane.model import Frame
 from keepsane.render.value_words import MOST_ROWS, value_words
 

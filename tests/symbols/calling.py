@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from keepsane.model import Event, Frame, Kernel, Stack
-from keepsane.symbols.image import Image, open_image
+from keepsane.symbols.binary.image import Image, open_image
 
 KERNEL = """\
 #define plain __attribute__((noipa))

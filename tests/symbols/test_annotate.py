@@ -10,8 +10,8 @@ import pytest
 
 from keepsane.model import Event, Frame, Kernel, SourceLine, Stack
 from keepsane.symbols.annotate import Symbols, Wanted
-from keepsane.symbols.image import open_image
-from keepsane.symbols.repeats import Annotated
+from keepsane.symbols.binary.image import open_image
+from keepsane.symbols.lines.repeats import Annotated
 
 pytest.importorskip("drgn", reason="drgn has wheels for x86-64 only")
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from keepsane.api import explain
-from keepsane.symbols import source
-from keepsane.symbols.image import open_image
+from keepsane.symbols.binary.image import open_image
+from keepsane.symbols.lines import source
 
 pytest.importorskip("drgn", reason="drgn has wheels for x86-64 only")
 

@@ -19,13 +19,13 @@ from keepsane.commands.inputs import require_no_input
 from keepsane.commands.output import Output, open_output, paint_for, require_output
 from keepsane.commands.progress import counted
 from keepsane.errors import InputError, KeepsaneError
-from keepsane.kernel.input import read_log
-from keepsane.model import Fragment, Report
+from keepsane.kernel.log.input import read_log
 from keepsane.render.json import json_parts, render_jsonl
-from keepsane.symbols.files import READ_VMLINUX
+from keepsane.report import Fragment, Report
+from keepsane.symbols.identity.files import READ_VMLINUX
 
 if TYPE_CHECKING:
-    from keepsane.kernel.supposed import Settings
+    from keepsane.kernel.events.alloc_failure.what_if_asked import Settings
 
 EXIT_CLEAR, EXIT_FOUND, EXIT_UNUSABLE = 0, 1, 2
 """No event and no finding above info; any; the vmlinux that was named could not be used."""
@@ -108,10 +108,10 @@ def _render(part: Report | Fragment, form: str, out: Output) -> Iterable[str]:
     if form == "json":
         return json_parts(part)
     if form == "html":
-        from keepsane.render.html import render_html
+        from keepsane.render.html.page import render_html
 
         return (render_html(part),)
-    from keepsane.render.text import render_text
+    from keepsane.render.text.report import render_text
 
     return (render_text(part, paint_for(out)),)
 
@@ -136,7 +136,7 @@ def _require(arguments: argparse.Namespace) -> None:
 def _settings(words: list[str]) -> Settings | None:
     if not words:
         return None
-    from keepsane.kernel.supposed import parse_settings
+    from keepsane.kernel.events.alloc_failure.what_if_asked import parse_settings
 
     try:
         return parse_settings(words)
@@ -161,7 +161,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Read, explain, write; 0 where nothing was found, 1 where something was, 2 where the input broke off."""
     _require(arguments)
     if arguments.path:
-        from keepsane.commands.explain_path import run_path
+        from keepsane.commands.path import run_path
 
         return run_path(arguments)
     settings = _settings(arguments.what_if)

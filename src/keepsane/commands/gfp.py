@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from keepsane.commands.inputs import require_no_input
 from keepsane.commands.output import open_output, paint_for
 from keepsane.errors import InputError
-from keepsane.kernel.gfp import Gfp, candidates, decode, gfp_in, mask_of, table_of, tables, version_of
-from keepsane.kernel.gfp_words import MEANING, asked_in_words, reach_in_words, shape_in_words
+from keepsane.kernel.pages.gfp import Gfp, candidates, decode, gfp_in, mask_of, table_of, tables, version_of
+from keepsane.kernel.pages.gfp_words import MEANING, asked_in_words, reach_in_words, shape_in_words
 from keepsane.render.json import value_json
-from keepsane.render.paint import Paint
+from keepsane.render.text.paint import Paint
 from keepsane.render.visible import written
 
 _MASK = re.compile(r"0[xX][0-9a-fA-F]{1,16}")

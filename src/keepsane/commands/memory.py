@@ -24,11 +24,10 @@ from keepsane.commands.inputs import require_no_input
 from keepsane.commands.memory_input import Input, read_input, sampled, state_from
 from keepsane.commands.output import Output, open_output, paint_for, require_output
 from keepsane.errors import InputError
-from keepsane.memory.capture import read_capture, read_capture_script, write_capture
-from keepsane.model import Report
-from keepsane.model_memory import VERDICT
+from keepsane.memory.capture.capture import read_capture, read_capture_script, write_capture
 from keepsane.render.json import render_json
 from keepsane.render.visible import escaped
+from keepsane.report import VERDICT, Report
 
 CAPTURE = "capture"
 MAX_SECONDS = 86_400
@@ -159,9 +158,9 @@ def _render(report: Report, source: Input, arguments: argparse.Namespace, out: O
         return render_json(report)
     if arguments.format == "html":
         from keepsane.commands.memory_record import plots_of
-        from keepsane.render.html_memory import render_memory_html
+        from keepsane.render.html.memory import render_memory_html
 
         return render_memory_html(report, plots=plots_of(source, arguments))
-    from keepsane.render.text_memory import render_memory_text
+    from keepsane.render.text.memory import render_memory_text
 
     return render_memory_text(report, paint_for(out))

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keepsane.errors import InputError
-from keepsane.memory.capture import read_capture
-from keepsane.memory.record_file import is_database
-from keepsane.memory.sample import read_samples
+from keepsane.memory.capture.capture import read_capture
+from keepsane.memory.capture.sample import read_samples
+from keepsane.memory.record.record_file import is_database
 from keepsane.memory.snapshot import Snapshot
 from keepsane.memory.state import MemoryState, state_of
 
@@ -38,8 +38,8 @@ def read_input(arguments: argparse.Namespace) -> Input:
 
 
 def _recorded(path: Path, arguments: argparse.Namespace) -> Input:
-    from keepsane.memory.moment import parse_moment
-    from keepsane.memory.replay import read_record, read_span
+    from keepsane.memory.record.replay import read_record, read_span
+    from keepsane.memory.record.time_said import parse_moment
 
     around = parse_moment(arguments.at, ended=read_span(path).ended_seconds) if arguments.at else None
     return Input(state_from(read_record(path, around=around), str(path)), path, around)

@@ -10,10 +10,10 @@ from pathlib import Path
 from keepsane.commands.memory_input import state_from
 from keepsane.commands.output import open_output
 from keepsane.errors import InputError
-from keepsane.kernel.zone import zone_name
-from keepsane.memory.capture import read_capture
+from keepsane.kernel.pages.zone import zone_name
+from keepsane.memory.capture.capture import read_capture
+from keepsane.memory.capture.sample import read_sample
 from keepsane.memory.preflight import Preflight, ZonePreflight, preflight
-from keepsane.memory.sample import read_sample
 from keepsane.render.cleaned import cleaned
 from keepsane.render.json import value_json
 from keepsane.render.visible import written

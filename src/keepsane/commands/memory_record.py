@@ -14,11 +14,11 @@ from types import FrameType
 from keepsane.commands.memory_input import Input
 from keepsane.commands.output import open_output
 from keepsane.errors import InputError
-from keepsane.memory.latency import read_latency
-from keepsane.memory.record import record
-from keepsane.memory.series import read_curves
-from keepsane.render.html_element import Markup
-from keepsane.render.html_plot import plots_element
+from keepsane.memory.record.latency import read_latency
+from keepsane.memory.record.record import record
+from keepsane.memory.record.series import read_curves
+from keepsane.render.html.element import Markup
+from keepsane.render.html.plot import plots_element
 from keepsane.render.visible import escaped
 
 _KEEP = re.compile(r"(\d{1,4})([mhd])")

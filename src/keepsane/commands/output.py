@@ -3,20 +3,18 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from keepsane.errors import OutputError
+from keepsane.commands.streams import said
 
 if TYPE_CHECKING:
-    from keepsane.render.paint import Paint
+    from keepsane.render.text.paint import Paint
 
 _STDOUT = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
-_WORDS = {errno.EBADF: "it is closed"}
 
 
 class Output:
@@ -52,19 +50,6 @@ class Output:
 
 
 @contextmanager
-def said(name: str) -> Iterator[None]:
-    """Make an OSError the sentence that `name`, or standard output where it is empty, cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, BrokenPipeError) and not name:
-            raise
-        why = _WORDS.get(error.errno or 0, error.strerror or str(error))
-        advice = f"{name}: {why}; give another file to -o" if name else f"standard output: {why}"
-        raise OutputError(f"cannot write {advice}") from error
-
-
-@contextmanager
 def open_output(path: str | None) -> Iterator[Output]:
     """
     Open what `-o` names, standard output for None or `-`.
@@ -96,7 +81,7 @@ def require_output(path: str | None) -> None:
 def paint_for(out: Output) -> Paint:
     """Give colour where `out` is a terminal that has it and NO_COLOR is not set."""
     # Imported here: JSON and HTML need no paint.
-    from keepsane.render.paint import plain, terminal
+    from keepsane.render.text.paint import plain, terminal
 
     dull = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return terminal if out.isatty() and not dull else plain

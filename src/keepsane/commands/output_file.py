@@ -21,7 +21,7 @@ from tempfile import TemporaryFile
 from types import FrameType
 from typing import BinaryIO, NamedTuple, TextIO
 
-from keepsane.commands.output import said
+from keepsane.commands.streams import said
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

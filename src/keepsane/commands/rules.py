@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from keepsane.commands.output import open_output
 from keepsane.errors import InputError
-from keepsane.rules import Rule, load
+from keepsane.judge import Rule, load
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

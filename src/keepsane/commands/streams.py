@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
+
+from keepsane.errors import OutputError
 
 
 def prepare_streams() -> None:
@@ -55,3 +60,19 @@ def _divert(stream: TextIO) -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)
+
+
+_WORDS = {errno.EBADF: "it is closed"}
+
+
+@contextmanager
+def said(name: str) -> Iterator[None]:
+    """Make an OSError the sentence that `name`, or standard output where it is empty, cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) and not name:
+            raise
+        why = _WORDS.get(error.errno or 0, error.strerror or str(error))
+        advice = f"{name}: {why}; give another file to -o" if name else f"standard output: {why}"
+        raise OutputError(f"cannot write {advice}") from error

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from keepsane.memory.rate import counted, said_percent, said_rate
 from keepsane.memory.state import MemoryState
-from keepsane.model_memory import Fact
+from keepsane.report import Fact
+from keepsane.words import counted, said_percent, said_rate
 
 _RATES = (
     ("pages scanned directly", "pgscan_direct"),

@@ -16,8 +16,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from keepsane.kernel.gfp import Gfp, decode
-from keepsane.memory.counters import whole_lines
+from keepsane.kernel.pages.gfp import Gfp, decode
+from keepsane.memory.proc.counters import whole_lines
 
 MAX_FAILURES = 1000
 _HEAD = re.compile(

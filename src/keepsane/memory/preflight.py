@@ -14,14 +14,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from keepsane.kernel.gfp import Gfp, gfp_in, mask_of, table_of, version_of
-from keepsane.kernel.watermark import PAGEBLOCK_PAGES, ZoneLedger, check_zone
-from keepsane.kernel.watermark_form import Request
-from keepsane.kernel.zone import FreeBlocks, Zone
-from keepsane.kernel.zone_state import MAX_ORDER, blocks_for
-from keepsane.memory.buddyinfo import with_blocks
-from keepsane.memory.highatomic import PRINTS_SINCE, TYPE_LETTERS, highatomic_pages
-from keepsane.memory.pagetypeinfo import Pagetypeinfo
+from keepsane.kernel.pages.gfp import Gfp, gfp_in, mask_of, table_of, version_of
+from keepsane.kernel.pages.watermark import PAGEBLOCK_PAGES, ZoneLedger, check_zone
+from keepsane.kernel.pages.watermark_form import Request
+from keepsane.kernel.pages.zone import FreeBlocks, Zone
+from keepsane.kernel.pages.zone_state import MAX_ORDER, blocks_for
+from keepsane.memory.proc.buddyinfo import with_blocks
+from keepsane.memory.proc.highatomic import PRINTS_SINCE, TYPE_LETTERS, highatomic_pages
+from keepsane.memory.proc.pagetypeinfo import Pagetypeinfo
 from keepsane.memory.state import MemorySample, MemoryState
 
 ZONE_FLAGS = {

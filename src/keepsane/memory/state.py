@@ -13,23 +13,23 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeVar
 
-from keepsane.memory.buddyinfo import BuddyZone, parse_buddyinfo
-from keepsane.memory.cgroup import Cgroup, cgroups_of
-from keepsane.memory.container import Container, container_of
-from keepsane.memory.counters import Counters
-from keepsane.memory.hugepages import Hugepages, hugepages_of
-from keepsane.memory.klog import klog_of
-from keepsane.memory.machine import Machine, Process, machine_of, process_of, uptime_of
-from keepsane.memory.meminfo import Meminfo, parse_meminfo
-from keepsane.memory.numa import Node, nodes_of
-from keepsane.memory.pagetypeinfo import Pagetypeinfo, parse_pagetypeinfo
-from keepsane.memory.psi import Pressure, Stall, parse_pressure, stalled_percent
-from keepsane.memory.slabinfo import Slab, parse_slabinfo
+from keepsane.memory.proc.buddyinfo import BuddyZone, parse_buddyinfo
+from keepsane.memory.proc.cgroup import Cgroup, cgroups_of
+from keepsane.memory.proc.container import Container, container_of
+from keepsane.memory.proc.counters import Counters
+from keepsane.memory.proc.hugepages import Hugepages, hugepages_of
+from keepsane.memory.proc.klog import klog_of
+from keepsane.memory.proc.machine import Machine, Process, machine_of, process_of, uptime_of
+from keepsane.memory.proc.meminfo import Meminfo, parse_meminfo
+from keepsane.memory.proc.numa import Node, nodes_of
+from keepsane.memory.proc.pagetypeinfo import Pagetypeinfo, parse_pagetypeinfo
+from keepsane.memory.proc.psi import Pressure, Stall, parse_pressure, stalled_percent
+from keepsane.memory.proc.slabinfo import Slab, parse_slabinfo
+from keepsane.memory.proc.sysctl import sysctl, whole_number
+from keepsane.memory.proc.thp import Thp, lru_gen_of, thp_of
+from keepsane.memory.proc.vmstat import parse_vmstat, vmstat
+from keepsane.memory.proc.zoneinfo import Zoneinfo, parse_zoneinfo
 from keepsane.memory.snapshot import TIME, Missing, Snapshot
-from keepsane.memory.sysctl import sysctl, whole_number
-from keepsane.memory.thp import Thp, lru_gen_of, thp_of
-from keepsane.memory.vmstat import parse_vmstat, vmstat
-from keepsane.memory.zoneinfo import Zoneinfo, parse_zoneinfo
 
 T = TypeVar("T")
 

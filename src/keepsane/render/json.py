@@ -12,10 +12,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from keepsane.model import Event, Fragment, Report
+from keepsane.model import Event
 from keepsane.render.cleaned import COMMON, names_of
 from keepsane.render.json_line import LineWriter
 from keepsane.render.visible import escaped_json
+from keepsane.report import Fragment, Report
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _LINES = LineWriter()

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 
-from keepsane.kernel.zone import FreeBlocks
+from keepsane.kernel.pages.zone import FreeBlocks
 from keepsane.model import Frame
 
 MOST_ROWS = 24

@@ -20,7 +20,7 @@ _SEQUENCE = re.compile(
     r"\x1b(?:\[[0-?]{0,64}+[ -/]{0,16}+[@-~]|\][^\x07\x1b]{0,2000}+(?:\x07|\x1b\\)?|[@-Z\\^_])?"
 )
 _PAINTED = re.compile(r"(\x1b\[[0-9;]{0,32}+m|\x1b\]8;;[!-~]{0,2000}+\x1b\\)")
-"""What keepsane.render.paint writes, and nothing else."""
+"""What keepsane.render.text.paint writes, and nothing else."""
 _C0, _C1 = r"\x00-\x08\x0a-\x1f", r"\x7f-\x9f"
 _HIDES = (
     r"\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f"

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
-from keepsane.kernel.registers import address_in_words
-from keepsane.model import Check, Event, Kernel, Report, Task
-from keepsane.model_memory import VERDICT
+from keepsane.kernel.log.registers import address_in_words
+from keepsane.model import Event, Kernel, Task
 from keepsane.render.value_words import value_words
+from keepsane.report import VERDICT, Check, Report
 
 _COMMON = frozenset(field.name for field in fields(Event))
 _SAID_TOGETHER = frozenset({"address", "address_means", "access", "file", "source_line"})
@@ -101,7 +101,7 @@ def facts(event: Event) -> Iterator[tuple[str, str]]:
     yield from _address(event)
     if event.kind in _ABOUT_MEMORY:
         # Imported for these alone: most reports are of other kinds.
-        from keepsane.render.memory_words import SAID_HERE, memory_facts
+        from keepsane.kernel.events.alloc_failure.words import SAID_HERE, memory_facts
 
         yield from memory_facts(event)
         yield from _own_facts(event, SAID_HERE)

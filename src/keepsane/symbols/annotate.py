@@ -13,16 +13,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from keepsane.errors import KeepsaneError, SymbolError
-from keepsane.model import Code, Event, Failure, Frame, Kernel, SourceLine
-from keepsane.symbols.binaries import Binaries
-from keepsane.symbols.disassemble import disassemble
-from keepsane.symbols.files import READ_VMLINUX, Files, open_kernel, open_module
-from keepsane.symbols.image import Image
-from keepsane.symbols.locate import Decoded, decode_frames
-from keepsane.symbols.names import made_at_run_time
-from keepsane.symbols.not_judged import not_judged
-from keepsane.symbols.repeats import Annotated, Repeats, key_of
-from keepsane.symbols.source import read_source
+from keepsane.model import Code, Event, Frame, Kernel, SourceLine
+from keepsane.report import Failure
+from keepsane.symbols.binary.image import Image
+from keepsane.symbols.edges.not_judged import not_judged
+from keepsane.symbols.identity.binaries import Binaries
+from keepsane.symbols.identity.files import READ_VMLINUX, Files, open_kernel, open_module
+from keepsane.symbols.lines.disassemble import disassemble
+from keepsane.symbols.lines.locate import Decoded, decode_frames
+from keepsane.symbols.lines.names import made_at_run_time
+from keepsane.symbols.lines.repeats import Annotated, Repeats, key_of
+from keepsane.symbols.lines.source import read_source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +181,7 @@ def _judged(run: _Run, events: tuple[Event, ...]) -> tuple[Event, ...]:
     why = "no file with its code at hand"
     if run.images:
         # Reading calls takes a disassembler and more time than decoding: a log without symbols pays nothing.
-        from keepsane.symbols.edges import judge_edges
+        from keepsane.symbols.edges.edges import judge_edges
 
         try:
             return judge_edges(events, run.images, run.kernel)

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from keepsane.api import explain
-from keepsane.model import Report
+from keepsane.report import Report
 from tests.fuzz.targets.changes import changed, changes, set_rows
 from tests.fuzz.targets.ko import EXAMPLE, log, module
 from tests.fuzz.targets.target import Target, render_log

@@ -12,7 +12,7 @@ import zstandard
 
 from keepsane.api import diagnose
 from keepsane.errors import KeepsaneError
-from keepsane.memory.capture import read_capture
+from keepsane.memory.capture.capture import read_capture
 from keepsane.memory.preflight import preflight
 from keepsane.memory.state import MemoryState, state_of
 from keepsane.render.json import value_json

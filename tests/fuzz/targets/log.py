@@ -12,8 +12,8 @@ import zstandard
 
 from keepsane.api import explain, explain_stream
 from keepsane.errors import KeepsaneError
-from keepsane.kernel.input import read_log
-from keepsane.kernel.supposed import parse_settings
+from keepsane.kernel.events.alloc_failure.what_if_asked import parse_settings
+from keepsane.kernel.log.input import read_log
 from tests.fuzz.targets.target import Target, render_log, render_part
 from tests.golden import CASES, read_case
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from keepsane.api import diagnose
 from keepsane.errors import KeepsaneError
-from keepsane.memory.record import open_record
-from keepsane.memory.replay import read_record, read_span
-from keepsane.memory.series import read_curves
+from keepsane.memory.record.record import open_record
+from keepsane.memory.record.replay import read_record, read_span
+from keepsane.memory.record.series import read_curves
 from keepsane.memory.snapshot import TIME, Snapshot
 from keepsane.memory.state import state_of
-from keepsane.render.html_plot import plots_element
+from keepsane.render.html.plot import plots_element
 from tests.fuzz.targets.samples import IN_TEXT, cases, sections
 from tests.fuzz.targets.target import Target, render_memory
 

@@ -14,7 +14,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from keepsane.memory.capture import read_capture
+from keepsane.memory.capture.capture import read_capture
 from tests.memory_case import CASES
 
 MACHINES = CASES.with_name("memory")

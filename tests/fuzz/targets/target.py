@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from keepsane.model import Fragment, Report
-from keepsane.render.html import render_html
-from keepsane.render.html_element import Markup
-from keepsane.render.html_memory import render_memory_html
+from keepsane.render.html.element import Markup
+from keepsane.render.html.memory import render_memory_html
+from keepsane.render.html.page import render_html
 from keepsane.render.json import json_parts, render_jsonl
-from keepsane.render.text import render_text
-from keepsane.render.text_memory import render_memory_text
+from keepsane.render.text.memory import render_memory_text
+from keepsane.render.text.report import render_text
+from keepsane.report import Fragment, Report
 
 
 class Target(NamedTuple):

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Facts in, findings out.
+
+A rule is one function of one fact. It yields a Finding where it fires, nothing where the fact is clear of
+it (or Clear, where the reader wants to know why), and a CannotTell with the reason where the fact lacks what
+it needs. Its docstring is its manual page.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pkgutil import walk_packages
+from typing import Any, NamedTuple, TypeVar
+
+from keepsane.report import Failure, Finding, RuledOut
+
+ROOMS = ("keepsane.kernel.events", "keepsane.memory.rules")
+"""Where rules stand: beside what they judge."""
+FAMILIES = {
+    "keepsane.kernel.events.history": "keepsane.model",
+    "keepsane.kernel.events.null_pointer": "keepsane.kernel.events.oops",
+    "keepsane.kernel.events.error_pointer": "keepsane.kernel.events.oops",
+    "keepsane.kernel.events.poison": "keepsane.kernel.events.oops",
+    "keepsane.kernel.events.stack_overflow": "keepsane.kernel.events.oops",
+    "keepsane.kernel.events.foreign_code": "keepsane.model",
+    "keepsane.kernel.events.alloc_failure.verdicts": "keepsane.kernel.events.alloc_failure.failure",
+    "keepsane.kernel.events.alloc_failure.harm": "keepsane.kernel.events.alloc_failure.failure",
+    "keepsane.kernel.events.alloc_failure.cma_refused": "keepsane.kernel.events.alloc_failure.failure",
+    "keepsane.kernel.events.oom_kill.whole_machine": "keepsane.kernel.events.oom_kill.kill",
+    "keepsane.kernel.events.oom_kill.cgroup": "keepsane.kernel.events.oom_kill.kill",
+    "keepsane.kernel.events.oom_kill.nodes": "keepsane.kernel.events.oom_kill.kill",
+    "keepsane.kernel.events.oom_kill.wrong_kind": "keepsane.kernel.events.oom_kill.kill",
+    "keepsane.kernel.events.oom_kill.usage": "keepsane.kernel.events.oom_kill.kill",
+    "keepsane.kernel.events.oom_kill.choice": "keepsane.kernel.events.oom_kill.kill",
+    "keepsane.memory.rules.zone_reclaim": "keepsane.memory.state",
+    "keepsane.memory.rules.shortage": "keepsane.memory.state",
+    "keepsane.memory.rules.direct_reclaim": "keepsane.memory.state",
+    "keepsane.memory.rules.nodes": "keepsane.memory.state",
+    "keepsane.memory.rules.cpuset": "keepsane.memory.state",
+    "keepsane.memory.rules.thrashing": "keepsane.memory.state",
+    "keepsane.memory.rules.cgroup_limit": "keepsane.memory.state",
+    "keepsane.memory.rules.writeback": "keepsane.memory.state",
+    "keepsane.memory.rules.numa_balancing": "keepsane.memory.state",
+    "keepsane.memory.rules.pressure": "keepsane.memory.state",
+    "keepsane.memory.rules.thp": "keepsane.memory.state",
+    "keepsane.memory.rules.fragmentation": "keepsane.memory.state",
+    "keepsane.memory.rules.watermark_boost": "keepsane.memory.state",
+    "keepsane.memory.rules.low_zones": "keepsane.memory.state",
+    "keepsane.memory.rules.reserved": "keepsane.memory.state",
+    "keepsane.memory.rules.min_free": "keepsane.memory.state",
+    "keepsane.memory.rules.kernel_memory": "keepsane.memory.state",
+}
+"""
+Modules of rules in the order in which a reader meets them, each with the module that defines its facts:
+while nobody has imported that one, there is no fact to judge. Rules in a fact's own module need no row.
+"""
+
+_MODULES = {f"keepsane.judge.{family}": facts for family, facts in FAMILIES.items()}
+_ORDER = {family: place for place, family in enumerate(_MODULES)}
+
+
+class CannotTell(NamedTuple):
+    """A judgement that could not be made, and what was missing for it."""
+
+    why: str
+
+
+class Clear(NamedTuple):
+    """What the rule looks for is not there, and the numbers that say so."""
+
+    why: str
+
+
+Answer = Finding | CannotTell | Clear
+Judge = Callable[[Any], Iterator[Any]]
+F = TypeVar("F")
+A = TypeVar("A", bound=Answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule's name, the type of fact it judges, and its function."""
+
+    name: str
+    on: type
+    judge: Judge
+
+
+RULES: dict[str, Rule] = {}
+
+
+def rule(name: str, *, on: type[F]) -> Callable[[Callable[[F], Iterator[A]]], Callable[[F], Iterator[A]]]:
+    """Register a function as the rule `name` for facts of type `on` and its subclasses."""
+
+    def register(judge: Callable[[F], Iterator[A]]) -> Callable[[F], Iterator[A]]:
+        RULES[name] = Rule(name, on, judge)
+        return judge
+
+    return register
+
+
+def load(*, every: bool = True) -> dict[str, Rule]:
+    """Import the families and give all rules by name; not `every`: only those that a fact can need by now."""
+    for module in (
+        _every_module() if every else [name for name, facts in FAMILIES.items() if facts in sys.modules]
+    ):
+        import_module(module)
+    # A family may be imported late in a process; the order of rules is the same in all.
+    order = {module: place for place, module in enumerate(FAMILIES)}
+    return dict(sorted(RULES.items(), key=lambda known: _place(known[1].judge.__module__, order)))
+
+
+def _place(module: str, order: Mapping[str, int]) -> tuple[int, str]:
+    """Rules in a fact's own module come first, by name, then the families."""
+    return order.get(module, -1), module
+
+
+def _every_module() -> Iterator[str]:
+    for room in map(import_module, ROOMS):
+        yield from (found.name for found in walk_packages(room.__path__, f"{room.__name__}."))
+
+
+def run(facts: Iterable[object]) -> Iterator[Finding | Failure | RuledOut]:
+    """Ask every rule about every fact of its type; a rule that raises is a Failure and stops nobody else."""
+    facts = tuple(facts)
+    rules = tuple(load(every=False).values())
+    for fact in facts:
+        for known in rules:
+            if isinstance(fact, known.on):
+                yield from _ask(known, fact)
+
+
+def _ask(known: Rule, fact: object) -> Iterator[Finding | Failure | RuledOut]:
+    try:
+        for answer in known.judge(fact):
+            if isinstance(answer, CannotTell):
+                yield Failure(f"rule {known.name}", f"cannot tell: {answer.why}")
+            elif isinstance(answer, Clear):
+                yield RuledOut(known.name, answer.why)
+            else:
+                yield replace(answer, rule=known.name)
+    except MemoryError:
+        raise  # it is no rule's fault, and the next one would fail as well
+    except Exception as error:
+        yield Failure(
+            f"rule {known.name}", f"the rule itself failed: {error!r}; please report this with the log"
+        )

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Sleeping where it is forbidden.
+
+    BUG: scheduling while atomic: init/1/0x00000002
+    BUG: sleeping function called from invalid context at include/linux/sched/mm.h:274
+    in_atomic(): 1, irqs_disabled(): 0, non_block: 0, pid: 1, name: init
+    preempt_count: 1, expected: 0
+    1 lock held by init/1:
+     #0: ffffffffc05ae0a0 (widget_lock){+.+.}-{2:2}, at: do_atomic_sleep+0x12/0x30 [crashme]
+    Preemption disabled at:
+    [<ffffffffc05ab012>] do_atomic_sleep+0x12/0x30 [crashme]
+
+Source: kernel/sched/core.c, __schedule_bug() and __might_resched().
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from keepsane.judge import CannotTell, rule
+from keepsane.kernel.events.lockdep import HeldLock, held_locks
+from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
+from keepsane.kernel.log.machinery import REPORTING
+from keepsane.kernel.log.quote import quote, quote_head
+from keepsane.model import Event, Stack, Task
+from keepsane.report import Confidence, Evidence, Finding
+
+DISABLED_AT = "Preemption disabled at"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtomicSleep(Event):
+    """
+    A task slept or was about to, with preemption or interrupts off.
+
+    `preempt_count` is the kernel's counter, `irqs_disabled` whether interrupts were off, `file` and
+    `source_line` the check that found it, `disabled_in` the function that turned preemption
+    off, `locks` what the task held.
+    """
+
+    preempt_count: int | None = None
+    irqs_disabled: bool | None = None
+    file: str | None = None
+    source_line: int | None = None
+    disabled_in: str | None = None
+    locks: tuple[HeldLock, ...] = ()
+
+
+SCHEDULING = re.compile(
+    r"BUG: scheduling while atomic: (?P<comm>.{1,40})/(?P<pid>\d{1,10})/(?P<count>0x[0-9a-f]{1,8})"
+)
+SLEEPING = re.compile(
+    r"BUG: sleeping function called from invalid context at (?P<file>[^\s:]{1,255}):(?P<source_line>\d{1,7})"
+)
+_STATE = re.compile(
+    r"(?:in_atomic\(\): (?P<atomic>\d{1,20}), )?irqs_disabled\(\): (?P<irqs>\d{1,20})(?:, non_block:"
+    r" \d{1,20})?, pid: "
+    r"(?P<pid>\d{1,10}), name: (?P<comm>.{1,32})"
+)
+_COUNT = re.compile(r"preempt_count: (?P<count>[0-9a-f]{1,8}), expected")
+_OWN = re.compile(
+    r"in_atomic\(\)|irqs_disabled\(\)|preempt_count: |RCU nest depth|Preemption disabled at"
+    r"|\d locks? held|no locks held|INFO: lockdep is turned off"
+)
+
+
+def _disabled_in(stacks: tuple[Stack, ...]) -> str | None:
+    stack = next((stack for stack in stacks if stack.name == DISABLED_AT), None)
+    function = stack.frames[0].function if stack else None
+    return plain_name(function) if function else None
+
+
+def _task(block: Block, comm: str | None, pid: str | None) -> Task | None:
+    seen = block.body.task
+    if pid is None:
+        return seen
+    return Task(comm=comm, pid=int(pid), cpu=seen.cpu if seen else None)
+
+
+def _in(block: Block) -> str:
+    function = culprit(block.body)
+    return f" in {function}" if function else ""
+
+
+def parse_scheduling(block: Block) -> AtomicSleep | None:
+    """
+    Read schedule() called with the preempt count raised.
+
+    Accepted format:
+        BUG: scheduling while atomic: init/1/0x00000002
+    """
+    return build(
+        AtomicSleep,
+        block,
+        "atomic-sleep",
+        "scheduling while atomic" + _in(block),
+        task=_task(block, block.head["comm"], block.head["pid"]),
+        preempt_count=int(block.head["count"], 16),
+        disabled_in=_disabled_in(block.body.stacks),
+        locks=held_locks(block.records),
+    )
+
+
+def parse_sleeping(block: Block) -> AtomicSleep | None:
+    """
+    Read a function that may sleep, called where it must not.
+
+    Accepted format:
+        BUG: sleeping function called from invalid context at mm/page_alloc.c:4711
+        in_atomic(): 1, irqs_disabled(): 0, non_block: 0, pid: 1, name: init
+    """
+    state, count = block.find(_STATE), block.find(_COUNT)
+    return build(
+        AtomicSleep,
+        block,
+        "atomic-sleep",
+        "sleeping function called from invalid context" + _in(block),
+        task=_task(block, state["comm"] if state else None, state["pid"] if state else None),
+        preempt_count=int(count["count"], 16) if count else None,
+        irqs_disabled=state["irqs"] != "0" if state else None,
+        file=block.head["file"],
+        source_line=int(block.head["source_line"]),
+        disabled_in=_disabled_in(block.body.stacks),
+        locks=held_locks(block.records),
+    )
+
+
+OPENINGS = (
+    Opening("scheduling-while-atomic", "BUG: scheduling while", SCHEDULING, parse_scheduling, own=_OWN),
+    Opening("sleeping-function", "BUG: sleeping function", SLEEPING, parse_sleeping, own=_OWN),
+)
+
+
+_COUNT_LINE = re.compile(r"preempt_count: [0-9a-f]|scheduling while atomic: ")
+_DISABLED_AT = re.compile(r"Preemption disabled at")
+_IN_INTERRUPT = re.compile(
+    r".*(?:irq_exit|softirq|irq_handler|handle_irq|asm_exc_nmi|sysvec|rcu_core|_interrupt$)|el1h?(?:_64)?_irq|irq_svc"
+)
+_TO_USER_MODE = re.compile(
+    r"(?:syscall_|irqentry_)?exit_to_user|prepare_exit_to_user|do_notify_resume|ret_to_user"
+)
+_TOO_HIGH = 0x40
+"""More levels of disabled preemption than this are no nesting but a count that went below zero."""
+
+
+class Nesting(NamedTuple):
+    """What a preempt count says: how deep preemption and bottom halves are off, and which interrupts run."""
+
+    preempt: int
+    bottom_half_off: int
+    serving_softirq: bool
+    hardirq: int
+    nmi: int
+
+    @property
+    def interrupt(self) -> str | None:
+        """Name the innermost kind of interrupt being served, None in a task."""
+        if self.nmi:
+            return "a non-maskable interrupt"
+        if self.hardirq:
+            return "a hardware interrupt"
+        return "a softirq" if self.serving_softirq else None
+
+
+def nesting(preempt_count: int) -> Nesting:
+    """
+    Take a preempt count apart.
+
+    Bits 0 to 7 preemption, 8 serving a softirq, 9 to 15 bottom halves switched off (each counts two), 16 to
+    19 hardware interrupts, 20 to 23 NMIs. Source: include/linux/preempt.h, PREEMPT_MASK to NMI_MASK.
+    """
+    softirq = preempt_count >> 8 & 0xFF
+    return Nesting(
+        preempt_count & 0xFF,
+        softirq >> 1,
+        softirq & 1 == 1,
+        preempt_count >> 16 & 0xF,
+        preempt_count >> 20 & 0xF,
+    )
+
+
+@rule("sleeping-while-holding-a-lock", on=AtomicSleep)
+def sleeping_while_holding_a_lock(event: AtomicSleep) -> Iterator[Finding | CannotTell]:
+    """
+    A task slept while it held a spinning lock, or with preemption switched off.
+
+    What it means: who waits for a spinlock spins. If its holder sleeps, the waiters burn their CPU until it
+    wakes, for ever if it waits for one of them. preempt_disable(), get_cpu() and rcu_read_lock() in kernels
+    without preemptible RCU forbid sleeping for their own reasons and count in the same place.
+
+    How we know: the kernel's preempt count has a level of disabled preemption or bottom halves beyond the one
+    schedule() itself adds, and no interrupt is being served. Held locks and the place where preemption was
+    switched off are named where the kernel was built to print them.
+
+    What to do: release the lock before the call that sleeps, use a form that does not sleep (GFP_ATOMIC,
+    trylock), or turn the lock into a mutex if all who take it may sleep.
+
+    When it is wrong: the count may have been raised earlier, by code that forgot to lower it; then the
+    function shown is the victim. Compare `Preemption disabled at` with the function that slept. A count of
+    zero or below is such an imbalance and does not fire, nor does a task on its way back to user space, which
+    holds no lock any more.
+    """
+    if event.preempt_count is None:
+        if not event.irqs_disabled:
+            yield CannotTell(
+                "the report does not show the preempt count, so a lock and an interrupt look the same"
+            )
+        return
+    found = nesting(event.preempt_count)
+    own = 1 if event.file is None else 0
+    depth = found.preempt - own
+    if _TO_USER_MODE.match(_sleeper(event)[1] or ""):
+        return
+    if found.interrupt is None and depth < _TOO_HIGH and (depth > 0 or found.bottom_half_off):
+        where = "while a lock is held or preemption is off"
+        yield _finding(event, where, _forbidden_by(event, depth, found.bottom_half_off), "high")
+
+
+@rule("sleeping-in-interrupt", on=AtomicSleep)
+def sleeping_in_interrupt(event: AtomicSleep) -> Iterator[Finding | CannotTell]:
+    """
+    Code that may sleep ran inside an interrupt.
+
+    What it means: an interrupt, softirq or timer borrows the task it interrupted. It has no task of its own
+    that could be put aside, so it must never sleep.
+
+    How we know: the kernel's preempt count says that a softirq, a hardware interrupt or an NMI was being
+    served when the function that sleeps was called, and the trace leads through the entry of one. Without
+    such a frame the confidence is low.
+
+    What to do: move the part that sleeps into a workqueue or a threaded interrupt handler, or call the form
+    that does not sleep (GFP_ATOMIC, trylock).
+
+    When it is wrong: the count is damaged where an earlier handler left without lowering it; then every later
+    task seems to be in an interrupt. Bits above the NMI's are not judged.
+    """
+    found = nesting(event.preempt_count or 0)
+    if found.interrupt is not None and found.preempt < _TOO_HIGH and found.nmi < 0xF:
+        seen = any(_IN_INTERRUPT.match(frame.function or "") for s in event.stacks for frame in s.frames)
+        why = f"{found.interrupt} is being served" + ("" if seen else ", but the trace shows no interrupt")
+        yield _finding(event, f"inside {found.interrupt}", why, "high" if seen else "low")
+
+
+def _forbidden_by(event: AtomicSleep, depth: int, bottom_half_off: int) -> str:
+    parts = [f"preemption is off, {depth} deep"] if depth > 0 else []
+    parts += [f"bottom halves are off, {bottom_half_off} deep"] if bottom_half_off else []
+    parts += [f"switched off in {event.disabled_in}"] if event.disabled_in else []
+    return ", ".join(parts)
+
+
+def _finding(event: AtomicSleep, where: str, why: str, confidence: Confidence) -> Finding:
+    held = ", ".join(
+        f"{lock.name} (taken in {lock.function or 'an unknown function'})" for lock in event.locks
+    )
+    count = f"{event.preempt_count or 0:#x}"
+    sleeper, caller = _sleeper(event)
+    who = f"{caller or 'a task'} sleeps{f' through {sleeper}' if sleeper else ''}"
+    return Finding(
+        severity="error",
+        confidence=confidence,
+        title=f"{who} {where}",
+        evidence=_evidence(event),
+        explanation=f"The preempt count is {count}: {why}."
+        + (f" Locks held, spinning or not: {held}." if held else ""),
+        references=("include/linux/preempt.h", "Documentation/locking/preempt-locking.rst"),
+    )
+
+
+def _sleeper(event: AtomicSleep) -> tuple[str | None, str | None]:
+    """Name the function that sleeps and its first caller that is no general machinery."""
+    stack = next((stack for stack in event.stacks if stack.name != DISABLED_AT), None)
+    sleeper = None
+    for frame in stack.frames if stack else ():
+        name = plain_name(frame.function or "")
+        if not frame.reliable or not name or name in REPORTING:
+            continue
+        if not is_machinery(name):
+            return sleeper, name
+        sleeper = name
+    return sleeper, None
+
+
+def _evidence(event: AtomicSleep) -> tuple[Evidence, ...]:
+    count = quote(event, _COUNT_LINE, "the preempt count") or quote_head(event, "the preempt count")
+    disabled = quote(event, _DISABLED_AT, "where preemption was switched off")
+    lines = {lock.line for lock in event.locks}
+    locks = [Evidence(r.line, r.text.strip(), "a lock held") for r in event.records if r.line in lines]
+    return (count, *((disabled,) if disabled else ()), *locks)

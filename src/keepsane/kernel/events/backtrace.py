@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Stacks that belong to no report: somebody called dump_stack(), or asked for every CPU's.
+
+    sysrq: Show backtrace of all active CPUs
+    NMI backtrace for cpu 1
+    CPU: 1 PID: 28 Comm: khungtaskd Not tainted 6.1.0-56-cloud-amd64 #1
+    NMI backtrace for cpu 0 skipped: idling at native_safe_halt+0xb/0x10
+    Call Trace:
+     dump_stack_lvl+0x44/0x5c
+
+Inside a stall, a lockup or a hung task's report the NMI backtraces are its further stacks.
+Source: lib/nmi_backtrace.c, nmi_cpu_backtrace(); lib/dump_stack.c; drivers/tty/sysrq.c.
+"""
+
+from __future__ import annotations
+
+import re
+
+from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.culprit import culprit
+from keepsane.model import Event
+
+SYSRQ = re.compile(
+    r"(?:sysrq: )?(?:SysRq : )?(?:Show (?:[Bb]acktrace of all active CPUs|State|Blocked State|Memory"
+    r"|Regs)\b|Triggering )"
+)
+NMI = re.compile(r"(?P<stack>NMI backtrace for cpu \d{1,5})\b")
+_SAMPLED_BY = frozenset(
+    {
+        "soft-lockup",
+        "hard-lockup",
+        "rcu-stall",
+        "hung-task",
+        "workqueue-lockup",
+        "lockdep",
+        "sysrq",
+        "nmi-backtrace",
+    }
+)
+_OWN = re.compile(r"Sending NMI from CPU|INFO: NMI handler|rcu: |CPU\d{1,20}:")
+
+
+def parse_backtrace(block: Block) -> Event | None:
+    """
+    Read a call trace that no report claims; None where no frame follows.
+
+    Accepted format:
+        Call Trace:
+         [<ffffffff81542e45>] schedule+0x45/0x60
+    """
+    stacks = block.body.stacks
+    if not stacks:
+        return None
+    function = culprit(block.body, stacks=stacks)
+    what = "backtraces of several CPUs" if len(stacks) > 1 else "backtrace"
+    return build(
+        Event, block, "backtrace", what + (f" in {function}" if function and len(stacks) == 1 else "")
+    )
+
+
+def parse_injected(block: Block) -> Event | None:
+    """Leave out the stack of a failure that the fault injector made on request: nothing went wrong."""
+    return None
+
+
+def parse_cut_here(block: Block) -> Event | None:
+    """Keep a report that was cut off right after its first line."""
+    if len(block.openings) > 1 or not block.cut:
+        return None
+    return build(Event, block, "other", "a report that was cut off", damage="only its first line is left")
+
+
+OPENINGS = (
+    Opening("cut-here", "[ cut here ]", re.compile(r"-+\[ cut here \]-+"), parse_cut_here, rank=9),
+    Opening(
+        "injected",
+        "FAULT_INJECTION: ",
+        re.compile(r"FAULT_INJECTION: forcing"),
+        parse_injected,
+        rank=0,
+        own=re.compile(r"name \S+, interval"),
+    ),
+    Opening("sysrq", "Show ", SYSRQ, parse_backtrace, rank=0, own=_OWN),
+    Opening("nmi-backtrace", "NMI backtrace for cpu", NMI, parse_backtrace, own=_OWN, joins=_SAMPLED_BY),
+    Opening(
+        "backtrace",
+        "Comm: ",
+        re.compile(r"CPU: \d{1,5} .{0,20}PID: \d{1,10} Comm: "),
+        parse_backtrace,
+        alone=True,
+        renews=True,
+    ),
+    Opening("backtrace", "Pid: ", re.compile(r"Pid: \d{1,10}, comm: "), parse_backtrace, alone=True),
+    Opening("backtrace", "Call Trace:", re.compile(r"\s*Call Trace:"), parse_backtrace, alone=True),
+    Opening("backtrace", "Call trace:", re.compile(r"\s*Call trace:"), parse_backtrace, alone=True),
+)

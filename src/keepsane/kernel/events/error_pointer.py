@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Error codes that were used as pointers (include/linux/err.h)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from keepsane.judge import CannotTell, rule
+from keepsane.kernel.events.oops import Oops
+from keepsane.kernel.log.quote import quote, quote_head, where
+from keepsane.model import Event, Register
+from keepsane.report import Evidence, Finding
+
+MAX_ERRNO = 4095
+ERRNO_NAMES = {
+    1: "EPERM", 2: "ENOENT", 3: "ESRCH", 4: "EINTR", 5: "EIO", 6: "ENXIO", 7: "E2BIG", 9: "EBADF",
+    10: "ECHILD", 11: "EAGAIN", 12: "ENOMEM", 13: "EACCES", 14: "EFAULT", 16: "EBUSY", 17: "EEXIST",
+    18: "EXDEV", 19: "ENODEV", 20: "ENOTDIR", 21: "EISDIR", 22: "EINVAL", 23: "ENFILE", 24: "EMFILE",
+    26: "ETXTBSY", 27: "EFBIG", 28: "ENOSPC", 30: "EROFS", 34: "ERANGE", 36: "ENAMETOOLONG", 38: "ENOSYS",
+    40: "ELOOP", 61: "ENODATA", 71: "EPROTO", 74: "EBADMSG", 75: "EOVERFLOW", 95: "EOPNOTSUPP",
+    97: "EAFNOSUPPORT", 104: "ECONNRESET", 110: "ETIMEDOUT", 115: "EINPROGRESS", 116: "ESTALE",
+    117: "EUCLEAN", 512: "ERESTARTSYS", 517: "EPROBE_DEFER", 524: "ENOTSUPP",
+}  # fmt: skip
+"""The codes kernel functions return most (asm-generic/errno-base.h, errno.h, linux/errno.h)."""
+
+_GENERAL = re.compile(r"[RE](?:[A-D]X|[SD]I|BP)|R(?:0?[89]|1[0-5])|x\d{1,2}$")
+
+
+@rule("error-pointer-dereferenced", on=Oops)
+def error_pointer_dereferenced(
+    event: Oops, *, offset_limit_bytes: int = 4096
+) -> Iterator[Finding | CannotTell]:
+    """
+    An error code may have been used as a pointer.
+
+    What it means: many kernel functions return an error as a pointer, ERR_PTR(-2) is 0xfffffffffffffffe. Code
+    that checks the result only against NULL, or not at all, then follows it.
+
+    How we know: the address that faulted lies in the last 4095 bytes of the address space. If a register
+    holds an error code from which the address is a member's offset away, that code is named.
+
+    What to do: find the call whose result is followed, and check it with IS_ERR() or IS_ERR_OR_NULL().
+
+    When it is wrong: list_entry() or container_of() of NULL gives a small negative address too, and a loop
+    counter of -1 used as a pointer does. Therefore this is never more than "possible": medium confidence
+    where a register agrees, low where only the address is known or the code would be -1.
+    """
+    address = event.address
+    if address is None or event.kind not in ("page-fault", "general-protection"):
+        return
+    distance = 2**64 - address
+    if not 1 <= distance <= MAX_ERRNO:
+        return
+    register = _base(event, address, offset_limit_bytes)
+    code = 2**64 - register.value if register else distance
+    name = _errno(code)
+    yield Finding(
+        severity="warning",
+        confidence="medium" if register and code != 1 else "low",
+        title=f"possibly an error pointer was followed{where(event)}: {name}",
+        evidence=_evidence(event, register),
+        explanation=_explanation(address, code, name, register),
+        references=("include/linux/err.h",),
+    )
+
+
+def _errno(code: int) -> str:
+    return f"-{code} ({ERRNO_NAMES[code]})" if code in ERRNO_NAMES else f"-{code}"
+
+
+def _base(event: Event, address: int, offset_limit_bytes: int) -> Register | None:
+    """Find the register that holds a known error code at or a member's offset below the address."""
+    for register in event.registers:
+        offset_bytes = address - register.value
+        near = _GENERAL.match(register.name) and 0 <= offset_bytes < offset_limit_bytes
+        if near and 2**64 - register.value in ERRNO_NAMES:
+            return register
+    return None
+
+
+def _explanation(address: int, code: int, name: str, register: Register | None) -> str:
+    if register is not None:
+        offset_bytes = address - register.value
+        member = (
+            f" and the address is {offset_bytes:#x} behind it" if offset_bytes else ", exactly the address"
+        )
+        return f"Register {register.name} holds {name} as a pointer{member}."
+    return (
+        f"The address is {name} if nothing was added to it. NULL minus {code} bytes, as container_of() makes"
+        " it, looks the same."
+    )
+
+
+def _evidence(event: Event, register: Register | None) -> tuple[Evidence, ...]:
+    head = quote_head(event, "the address that faulted")
+    if register is None:
+        return (head,)
+    held = quote(
+        event,
+        re.compile(rf"\b{re.escape(register.name)}\s?: {register.value:016x}"),
+        "an error code as a pointer",
+    )
+    return (head, held) if held else (head,)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+kmemleak: memory that nothing points to any more.
+
+    BUG: memory leak
+    unreferenced object 0xffff8882d78c9ea0 (size 96):
+      comm "insmod", pid 101, jiffies 4294941388 (age 27.984s)
+      hex dump (first 32 bytes):
+      backtrace (crc c9a1c131):
+    kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)
+
+Source: mm/kmemleak.c, print_unreferenced(). `BUG: memory leak` is a line that test programs add.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.culprit import culprit, first_beyond, names
+from keepsane.kernel.log.machinery import ALLOCATORS, ENTRIES, HELPERS, REPORTING
+from keepsane.model import Event, Stack, Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kmemleak(Event):
+    """
+    An object of `size_bytes` at `address` that is allocated and unreachable.
+
+    `count` is the number of leaks where the kernel only says how many there are.
+    """
+
+    address: int | None = None
+    size_bytes: int | None = None
+    count: int | None = None
+
+
+OBJECT = re.compile(
+    r"unreferenced object (?:\(percpu\) )?0x(?P<address>[0-9a-f]{1,16})(?: \(size (?P<size>\d{1,20})\))?"
+)
+COUNT = re.compile(r"(?:kmemleak: )?(?P<count>\d{1,10}) new suspected memory leaks")
+_TASK = re.compile(r"\s*comm \"(?P<comm>.{0,32}?)\", pid (?P<pid>\d{1,10})")
+# Whoever hands out what it allocates is not the one that lost it: sk_alloc, alloc_inode, kmemdup.
+_HANDS_OUT = re.compile(r"\w*(?:alloc|memdup|strdup)|pcpu_")
+_OWN = re.compile(
+    r"\s*comm \"|\s*hex dump \(|\s++(?:[0-9a-f]{2} ){2,16}|\s*backtrace(?: \(crc [0-9a-f]+\))?:"
+    r"|unreferenced object .{0,20}$|\s*\.\.\."
+)
+
+
+def _stacks(block: Block) -> list[Stack]:
+    """Give the stacks without the allocators on top; all of them where nothing else is left."""
+    return [
+        Stack(
+            name=stack.name,
+            frames=tuple(frame for frame in stack.frames if not _HANDS_OUT.match(frame.function or "")),
+        )
+        for stack in block.body.stacks
+    ]
+
+
+def parse_object(block: Block) -> Kmemleak | None:
+    """
+    Read one unreferenced object with the stack of its allocation; `task` is who allocated it.
+
+    Accepted format:
+        unreferenced object 0xffff8882d78c9ea0 (size 96):
+    """
+    head = next((found for record in block.records if (found := OBJECT.match(record.text))), None)
+    who = block.find(_TASK)
+    size = head["size"] if head else None
+    frames = names(frame for stack in _stacks(block) for frame in stack.frames)
+    function = first_beyond(frames, REPORTING, HELPERS, ENTRIES, ALLOCATORS) or culprit(block.body)
+    return build(
+        Kmemleak,
+        block,
+        "kmemleak",
+        "memory leak" + (f" of {size} bytes" if size else "") + (f" in {function}" if function else ""),
+        task=Task(comm=who["comm"], pid=int(who["pid"]), cpu=None) if who else block.body.task,
+        address=int(head["address"], 16) if head else None,
+        size_bytes=int(size) if size else None,
+    )
+
+
+def parse_count(block: Block) -> Kmemleak | None:
+    """Read the line that only counts: `kmemleak: 3 new suspected memory leaks (see ...)`."""
+    count = int(block.head["count"])
+    title = f"{count} suspected memory leak" + ("s" if count != 1 else "")
+    return build(Kmemleak, block, "kmemleak", title, damage="", count=count)
+
+
+OPENINGS = (
+    Opening(
+        "memory-leak",
+        "BUG: memory leak",
+        re.compile(r"BUG: memory leak\s*+$"),
+        parse_object,
+        rank=3,
+        own=_OWN,
+    ),
+    Opening("unreferenced-object", "unreferenced object", OBJECT, parse_object, own=_OWN),
+    Opening("kmemleak-count", "new suspected memory leaks", COUNT, parse_count, rank=0),
+)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Why the OOM killer was called, and the words and quotes that the rules about it share."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from keepsane.kernel.events.oom_kill.kill import OomKill
+from keepsane.kernel.events.show_mem.zone_line import zone_name
+from keepsane.kernel.log.quote import quote, quote_line
+from keepsane.kernel.pages.mem_info import MemInfo
+from keepsane.kernel.pages.watermark import ZoneLedger
+from keepsane.kernel.pages.zone import Zone
+from keepsane.report import Evidence
+from keepsane.words import size_words
+
+Cause = Literal["by-hand", "cgroup", "nodes", "kind", "free-again", "global"]
+_NODES = ("CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLICY")
+_KINDS = ("lowmem-reserve", "cma-only", "highatomic-held", "zone-empty", "fragmentation")
+_HEAD = re.compile(r"oom-killer: gfp_mask=")
+_CONSTRAINT = re.compile(r"oom-kill:constraint=")
+_TOTAL_SWAP = re.compile(r"Total swap\s{0,8}[=:]")
+_FREE_SWAP = re.compile(r"Free swap\s{0,8}[=:]\s{0,8}-?\d{1,15}kB")
+_LOST = "only its free blocks"
+_FULL = 0.01
+"""Swap of which less than this part is free is full."""
+
+
+def cause(event: OomKill) -> Cause | None:
+    """Say what had run out, as far as the report tells; None where it does not."""
+    if event.sysrq:
+        return "by-hand"
+    if event.constraint == "CONSTRAINT_MEMCG" or event.global_oom is False:
+        return "cgroup"
+    verdict = event.ledger.verdict if event.ledger and not lost_zone(event) else None
+    if event.constraint in _NODES or verdict == "cpuset-or-movable-only":
+        return "nodes"
+    if verdict in _KINDS or free_highmem(event):
+        return "kind"
+    if verdict in ("race", "contradiction"):
+        return "free-again"
+    return "global" if verdict in ("shortage", "reserves-exhausted") else None
+
+
+def lost_zone(event: OomKill) -> bool:
+    """Tell whether the line of a zone was lost: the verdict of the others is none then."""
+    return event.memory is not None and _LOST in event.memory.lacks
+
+
+def free_highmem(event: OomKill) -> Zone | None:
+    """Give a HighMem zone with plenty free that the request could not use: low memory is what ran out."""
+    if event.memory is None or event.ledger is None or event.ledger.verdict != "shortage" or lost_zone(event):
+        return None
+    barred = [one.zone for one in event.ledger.zones if one.outcome == "out-of-reach"]
+    return next(
+        (zone for zone in barred if zone.name == "HighMem" and zone.free_pages > zone.high_pages), None
+    )
+
+
+def pages_words(event: OomKill, pages: int) -> str:
+    """Say a number of pages as a size."""
+    return size_words(pages * kibibytes_of_page(event))
+
+
+def kibibytes_of_page(event: OomKill) -> int:
+    """Give the size of a page; 4 kB where the report has no list of blocks to tell it."""
+    return (event.memory.page_bytes if event.memory else 4096) // 1024
+
+
+def who_asked(event: OomKill) -> str:
+    """Say in a sentence who asked for how much."""
+    task = event.task
+    who = "a task" if task is None or task.comm is None else task.comm
+    pid = f" (pid {task.pid})" if task and task.pid is not None else ""
+    pages = 1 << min(event.order or 0, 20)
+    much = f"{pages} pages in one piece" if pages > 1 else "a page"
+    return f"The request for {much} came from {who}{pid}: who asks last need not be the culprit."
+
+
+def swap_words(memory: MemInfo | None) -> str:
+    """Say in a sentence how full swap was; "" where the report does not tell."""
+    if memory is None or memory.swap_total_kibibytes is None or memory.swap_free_kibibytes is None:
+        return ""
+    free, total = memory.swap_free_kibibytes, memory.swap_total_kibibytes
+    if total == 0:
+        return "There is no swap."
+    said = f"{size_words(free)} of {size_words(total)} were free"
+    return f"Swap was full: {said}." if free < total * _FULL else f"Swap was not full: {said}."
+
+
+def quote_asked(event: OomKill, note: str = "who asked, and for what") -> Evidence | None:
+    """Quote the line that says who asked; None where the report is not there, only its last line."""
+    return quote(event, _HEAD, note)
+
+
+def quote_constraint(event: OomKill, note: str = "what limited the request") -> Evidence | None:
+    """Quote the kernel's own word for what ran out; None before 5.0."""
+    return quote(event, _CONSTRAINT, note)
+
+
+def quote_swap(event: OomKill) -> tuple[Evidence, ...]:
+    """Quote how much swap is free and how much there is, as far as it was printed."""
+    found = (quote(event, _FREE_SWAP), quote(event, _TOTAL_SWAP))
+    return tuple(one for one in found if one)
+
+
+def quote_zone(event: OomKill, one: ZoneLedger) -> Evidence | None:
+    """Quote the zone's line with the numbers that decide."""
+    return quote_line(event, one.zone.line, zone_words(event, one))
+
+
+def zone_words(event: OomKill, one: ZoneLedger) -> str:
+    """Say the numbers that decide in a zone: what is left of its free pages, and what has to remain."""
+    page = kibibytes_of_page(event)
+    if one.left_pages is None or one.needed_pages is None:
+        return f"{one.zone.free_pages * page} kB free"
+    must = max(one.needed_pages - 1, 0) * page
+    return f"{one.left_pages * page} kB left, more than {must} kB are needed"
+
+
+def zone_of(one: ZoneLedger) -> str:
+    """Give a zone's name with its node."""
+    return zone_name(one.zone.node, one.zone.name)
+
+
+def some(*evidence: Evidence | None) -> tuple[Evidence, ...]:
+    """Give the quotes that there are."""
+    return tuple(one for one in evidence if one)

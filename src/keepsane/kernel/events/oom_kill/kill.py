@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+The OOM killer: memory ran out, of the machine or of a control group, and a process had to go.
+
+    busybox invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP), order=0, oom_score_adj=0
+    oom-killer: gfp_mask=0x201d2, order=0                                                        2.6.16
+    oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,task=busybox,pid=93,uid=0
+    Out of memory: Killed process 93 (busybox) total-vm:4508kB, anon-rss:1084kB, file-rss:840kB
+    Memory cgroup out of memory: Killed process 93 (busybox) total-vm:4508kB
+    Out of memory: Kill process 93 (busybox) score 900 or sacrifice child                        before 5.3
+    VM: killing process gammu-smsd                                                               2.4, 2.6
+
+Source: mm/oom_kill.c, dump_header(), dump_oom_summary() and __oom_kill_process(); arch/*/mm/fault.c,
+do_page_fault().
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from keepsane.kernel.events.oom_kill.tasks import parse_tasks
+from keepsane.kernel.events.oom_kill.victim import KILLED, Victim, parse_victims
+from keepsane.kernel.events.show_mem.cpuset import parse_allowed_nodes
+from keepsane.kernel.events.show_mem.lines import plain_line
+from keepsane.kernel.events.show_mem.memcg import parse_cgroup_amounts, parse_cgroup_usage
+from keepsane.kernel.events.show_mem.requester import is_mixed
+from keepsane.kernel.events.show_mem.show_mem import CGROUP, MEM_INFO, parse_mem_info
+from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.pages.failed_request import accounted, is_mode_cut, mixed
+from keepsane.kernel.pages.gfp import Gfp
+from keepsane.kernel.pages.ledger import Ledger
+from keepsane.kernel.pages.mem_info import CgroupAmount, CgroupUsage, MemInfo, OomTask
+from keepsane.model import Event, Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OomKill(Event):
+    """
+    The OOM killer ran.
+
+    `task` asked for the memory; `victim` and `victim_pid` were killed, `victims` are all of them with their
+    sizes. `constraint` is the kernel's word for what had run out ("CONSTRAINT_MEMCG" a control group's
+    limit), `cgroup` that group, `task_cgroup` the victim's. `global_oom` is False where only the memory of
+    a control group was used up. `sysrq` is true where a person asked for it (sysrq-f; the kernel prints
+    order -1 then, and `order` is None). `nodemask`, `cpuset` and `mems_allowed` say which nodes the request
+    was allowed. `memory` is the state when the report was printed, None where the kernel prints none: a
+    control group has `cgroup_usage` and `cgroup_amounts` in its place. `gfp` is the mode in words, `ledger`
+    what of the free memory the request could use. `tasks` is the table of tasks,
+    `tasks_left_out` counts the rows that are not in it.
+    """
+
+    order: int | None = None
+    mode: int | None = None
+    mode_text: str | None = None
+    oom_score_adj: int | None = None
+    victim: str | None = None
+    victim_pid: int | None = None
+    victims: tuple[Victim, ...] = ()
+    constraint: str | None = None
+    cgroup: str | None = None
+    task_cgroup: str | None = None
+    global_oom: bool | None = None
+    sysrq: bool | None = None
+    nodemask: tuple[int, ...] | None = None
+    cpuset: str | None = None
+    mems_allowed: tuple[int, ...] | None = None
+    memory: MemInfo | None = None
+    gfp: Gfp | None = None
+    ledger: Ledger | None = None
+    cgroup_usage: tuple[CgroupUsage, ...] = ()
+    cgroup_amounts: tuple[CgroupAmount, ...] = ()
+    tasks: tuple[OomTask, ...] = ()
+    tasks_left_out: int = 0
+
+
+HEAD = re.compile(
+    r"(?:\.\.\. )?(?:(?P<comm>\S.{0,31}?) invoked )?oom-killer: "
+    r"gfp_mask=(?:3D)?(?P<mode>0x[0-9a-f]{1,16})(?:\((?P<mode_text>[\w|]{1,500})\))?"
+    r"(?:,.{0,80}? order=(?:3D)?(?P<order>-?\d{1,3}))?"
+    r"(?:, (?:oom_(?:score_)?adj|oomkilladj)=(?:3D)?(?P<adjust>-?\d{1,5}))?"
+    r"(?P<more>, oom_score_adj=-?\d{1,5})?"
+)
+_SUMMARY = re.compile(r"oom-kill:constraint=(?P<constraint>\w{1,40})(?P<rest>,.{0,2000})?")
+_LIMIT = re.compile(
+    r"Task in (?P<task>\S{1,255}) killed as a result of limit of (?P<group>\S{1,255})"
+    r"|Memory cgroup stats for (?P<stats>/\S{0,255}?):(?:\s|$)"
+)
+_SCOPE = re.compile(r"oom-kill:|ut of [Mm]emory|Task in|cgroup stats")
+# A name may hold commas; one without what follows it may be cut.
+_MEMCG = re.compile(r",oom_memcg=(?P<group>.{1,255}?),task_memcg=")
+_TASK_MEMCG = re.compile(r",task_memcg=(?P<group>.{1,255}?),task=")
+_ALLOCATION = re.compile(r"warn_alloc")
+_OOM = re.compile(r"dump_header|oom_kill|out_of_memory|select_bad_process")
+_OWN = re.compile(
+    MEM_INFO + "|" + CGROUP + r"|\s*(?:oom-kill:|oom_reaper: |.{0,32}cpuset=)|" + KILLED.pattern
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scope:
+    """What had run out; see OomKill."""
+
+    constraint: str | None = None
+    cgroup: str | None = None
+    task_cgroup: str | None = None
+    global_oom: bool | None = None
+
+
+def _scope(block: Block) -> _Scope:
+    texts = [plain_line(record.text) for record in block.records if _SCOPE.search(record.text)]
+    summary = next((found for text in texts if (found := _SUMMARY.match(text))), None)
+    limit = next((found for text in texts if (found := _LIMIT.match(text))), None)
+    rest = (summary["rest"] or "") if summary else ""
+    group, task = _MEMCG.search(rest), _TASK_MEMCG.search(rest)
+    cgroup = group["group"] if group else ((limit["group"] or limit["stats"]) if limit else None)
+    return _Scope(
+        constraint=summary["constraint"] if summary else None,
+        cgroup=cgroup,
+        task_cgroup=task["group"] if task else (limit["task"] if limit else None),
+        global_oom=_is_global(texts, rest, cgroup),
+    )
+
+
+def _is_global(texts: list[str], summary: str, cgroup: str | None) -> bool | None:
+    if ",global_oom" in summary:
+        return True
+    if cgroup is not None or any(text.startswith("Memory cgroup out of memory") for text in texts):
+        return False
+    return True if any(text.lower().startswith("out of memory") for text in texts) else None
+
+
+def _build(block: Block, scope: _Scope, victims: tuple[Victim, ...], damage: str, **own: Any) -> OomKill:
+    """Build the event: what its headline says is `own`, the rest is read here."""
+    nodes, table = parse_allowed_nodes(block.records), parse_tasks(block.records)
+    memory = parse_mem_info(block.records)
+    if own.get("mode") is not None and is_mode_cut(block.head, block.body.release, memory):
+        own = own | {"mode": None}
+    made = accounted(
+        memory,
+        own.get("mode"),
+        own.get("mode_text"),
+        block.body.release,
+        own.get("order"),
+        nodes=(nodes.nodemask, nodes.mems_allowed),
+        oom=True,
+        lacks=_lacks(block, memory, own.get("order")),
+    )
+    return build(
+        OomKill,
+        block,
+        "oom-kill",
+        _title(scope, victims),
+        damage=damage,
+        victim=victims[0].comm if victims else None,
+        victim_pid=victims[0].pid if victims else None,
+        victims=victims,
+        constraint=scope.constraint,
+        cgroup=scope.cgroup,
+        task_cgroup=scope.task_cgroup,
+        global_oom=scope.global_oom,
+        nodemask=nodes.nodemask,
+        cpuset=nodes.cpuset,
+        mems_allowed=nodes.mems_allowed,
+        memory=memory,
+        gfp=made.gfp,
+        ledger=made.ledger if memory and not own.get("sysrq") else None,
+        cgroup_usage=parse_cgroup_usage(block.records),
+        cgroup_amounts=parse_cgroup_amounts(block.records),
+        tasks=table.tasks,
+        tasks_left_out=table.left_out,
+        **own,
+    )
+
+
+def _lacks(block: Block, memory: MemInfo | None, order: int | None) -> str:
+    """Say what of the request is not known; before 2.6.16 no order is printed."""
+    old = memory is not None and any(zone.active_pages is not None for zone in memory.zones)
+    if order is None and not old:
+        return "how much was asked for is not known: the line that says it is cut or missing"
+    return mixed(block, memory)
+
+
+def _title(scope: _Scope, victims: tuple[Victim, ...]) -> str:
+    where = "control group" if scope.global_oom is False else "system"
+    if not victims:
+        return f"{where} out of memory"
+    done = "killed" if victims[0].certain else "chosen to be killed"
+    return f"{where} out of memory: {victims[0].comm} (pid {victims[0].pid}) was {done}"
+
+
+def _damage(block: Block, victims: tuple[Victim, ...]) -> str:
+    lacks = [] if block.body.stacks else ["no call trace"]
+    if not victims:
+        lacks.append("no line that says what was killed")
+    functions = [frame.function or "" for stack in block.body.stacks for frame in stack.frames]
+    if any(map(_ALLOCATION.match, functions)) and not any(map(_OOM.match, functions)):
+        lacks.append("its call trace is that of a failed allocation: two reports are mixed")
+    elif is_mixed(block):
+        lacks.append("lines of another CPU are mixed into its call trace")
+    return "; ".join(lacks)
+
+
+def parse_oom(block: Block) -> OomKill | None:
+    """
+    Read a report of the OOM killer, from the task that asked to the task that was killed.
+
+    Accepted format:
+        busybox invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE), order=0, oom_score_adj=0
+    """
+    part, victims = block.head.groupdict(), parse_victims(block.records)
+    comm = part["comm"] if part["comm"] != "..." else None
+    order = int(part["order"]) if part["order"] else None
+    adjust = part["more"].partition("=")[2] if part["more"] else part["adjust"]
+    return _build(
+        block,
+        _scope(block),
+        victims,
+        _damage(block, victims),
+        task=block.body.task or (Task(comm=comm, pid=None, cpu=None) if comm else None),
+        order=order if order is None or order >= 0 else None,
+        mode=int(part["mode"], 16),
+        mode_text=part["mode_text"],
+        oom_score_adj=int(adjust) if adjust else None,
+        sysrq=order < 0 if order is not None else None,
+    )
+
+
+def parse_killed(block: Block) -> OomKill | None:
+    """
+    Read the verdict where the report before it is missing.
+
+    Accepted format:
+        Out of memory: Killed process 93 (busybox) total-vm:4508kB, anon-rss:1084kB, file-rss:840kB
+    """
+    victims = parse_victims(block.records)
+    return _build(block, _scope(block), victims, "the report before this line is missing")
+
+
+def parse_vm_killed(block: Block) -> OomKill | None:
+    """
+    Read the line of a page fault that got no memory in 2.4 and 2.6: its own process is killed.
+
+    Accepted format:
+        VM: killing process gammu-smsd
+    """
+    comm = block.head["comm"]
+    title = f"system out of memory: {comm} was killed"
+    return build(OomKill, block, "oom-kill", title, damage="", victim=comm, global_oom=True)
+
+
+OPENINGS = (
+    Opening("oom-kill", "oom-killer: gfp_mask=", HEAD, parse_oom, own=_OWN),
+    Opening(
+        "oom-killed",
+        ": Kill",
+        re.compile(r"(?:\.\.\. )?(?:O|Memory cgroup o)ut of [Mm]emory.{0,80}?: Kill(?:ed)? process \d"),
+        parse_killed,
+        rank=0,
+        own=re.compile(r"oom_reaper: |Killed process \d"),
+        detail_of=frozenset({"oom-kill"}),
+    ),
+    Opening(
+        "vm-killed",
+        "VM: killing process",
+        re.compile(r"VM: killing process (?P<comm>\S.{0,31}?)\s*+$"),
+        parse_vm_killed,
+        rank=0,
+        detail_of=frozenset({"oom-kill"}),
+    ),
+)

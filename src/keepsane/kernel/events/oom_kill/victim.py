@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+The line that says what was killed.
+
+    Out of memory: Killed process 93 (busybox) total-vm:4508kB, anon-rss:1084kB, file-rss:840kB,
+      shmem-rss:0kB, UID:0 pgtables:48kB oom_score_adj:0                               one line, since 5.3
+    Killed process 6576 (mysqld) total-vm:33914892kB, anon-rss:20629004kB, file-rss:0kB        since 2.6.36
+    Killed process 8432, UID 48, (httpd) total-vm:342412kB, anon-rss:72632kB, file-rss:1024kB    RHEL 6
+    Killed process 4711 (gcc) vsz:120340kB, anon-rss:98116kB, file-rss:488kB                      2.6.33
+    Out of Memory: Killed process 30787 (thunderbird-bin).                                       2.6.11
+    Out of memory: Kill process 93 (busybox) score 900 or sacrifice child                    before 5.3
+
+`Kill process` names the task that was chosen: before 5.3 one of its children could be killed instead.
+Source: mm/oom_kill.c, __oom_kill_process() and oom_kill_process().
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from keepsane.kernel.events.show_mem.lines import QUOTED, MemoryLine, plain_line
+from keepsane.model import LogRecord
+
+KILLED = re.compile(
+    QUOTED
+    + r"(?:(?:Out of [Mm]emory(?: \([^)]{1,60}\))?|Memory cgroup out of memory|oom-kill): ?)?"
+    + r"(?P<verb>[Kk]ill(?:ed)?) process (?P<pid>\d{1,10})(?:, UID (?P<old_uid>\d{1,10}),)? "
+    + r"\((?P<comm>.{1,32}?)\)(?!\))"  # the name may end in one itself: ((sd-pam))
+    + r"(?:,? score (?P<score>\d{1,10})|(?P<sizes> (?:total-vm|vsz):.{0,300}))?"
+)
+_MORE = re.compile(r"(?:anon-rss|file-rss|shmem-rss|UID|pgtables|oom_score_adj):-?\d")
+_SIZES = (
+    ("total_vm_kibibytes", re.compile(r"(?:total-vm|vsz):(\d{1,15})kB")),
+    ("anon_rss_kibibytes", re.compile(r"anon-rss:(\d{1,15})kB")),
+    ("file_rss_kibibytes", re.compile(r"file-rss:(\d{1,15})kB")),
+    ("shmem_rss_kibibytes", re.compile(r"shmem-rss:(\d{1,15})kB")),
+    ("uid", re.compile(r"UID:(\d{1,10})\b")),
+    ("pgtables_kibibytes", re.compile(r"pgtables:(\d{1,15})kB")),
+    ("oom_score_adj", re.compile(r"oom_score_adj:(-?\d{1,5})\b")),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Victim:
+    """
+    What was killed and what it held; sizes are None where this kernel does not print them.
+
+    `line` is where the log says so. `certain` is False where only the choice is printed: a child may have
+    been killed in its place. `score` is the kernel's badness, printed with the choice.
+    """
+
+    line: int
+    pid: int
+    comm: str
+    certain: bool
+    score: int | None = None
+    total_vm_kibibytes: int | None = None
+    anon_rss_kibibytes: int | None = None
+    file_rss_kibibytes: int | None = None
+    shmem_rss_kibibytes: int | None = None
+    uid: int | None = None
+    pgtables_kibibytes: int | None = None
+    oom_score_adj: int | None = None
+
+
+def parse_victims(records: Iterable[LogRecord]) -> tuple[Victim, ...]:
+    """
+    Read every line that says what was killed; where there is none, those that say what was chosen.
+
+    Accepted format:
+        Out of memory: Killed process 93 (busybox) total-vm:4508kB, anon-rss:1084kB, file-rss:840kB
+    """
+    found: list[MemoryLine] = []
+    for record in records:
+        if found and _MORE.match(text := plain_line(record.text)):
+            found[-1] = found[-1]._replace(text=f"{found[-1].text} {text}")
+        elif "rocess " in record.text and KILLED.match(text := plain_line(record.text)):
+            found.append(MemoryLine(record.line, text))
+    victims = [_victim(line, one) for line, text in found if (one := KILLED.match(text))]
+    return tuple(victim for victim in victims if victim.certain) or tuple(victims)
+
+
+def _victim(line: int, found: re.Match[str]) -> Victim:
+    sizes = found["sizes"] or ""
+    numbers: dict[str, Any] = {
+        name: int(said[1]) for name, pattern in _SIZES if (said := pattern.search(sizes)) is not None
+    }
+    if found["old_uid"]:
+        numbers["uid"] = int(found["old_uid"])
+    return Victim(
+        line=line,
+        pid=int(found["pid"]),
+        comm=found["comm"],
+        certain=found["verb"].lower() == "killed",
+        score=int(found["score"]) if found["score"] else None,
+        **numbers,
+    )

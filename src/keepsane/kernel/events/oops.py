@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Faults the processor reported: bad pointers, general protection, division, invalid opcodes, stack overflow.
+
+    BUG: kernel NULL pointer dereference, address: 0000000000000080       x86 since 5.1
+    BUG: unable to handle kernel paging request at ffff88002bde1e40       x86 before
+    Unable to handle kernel paging request at virtual address 00800000    arm64, arm
+    general protection fault, probably for non-canonical address 0xdead000000000100: 0000 [#1] SMP
+    divide error: 0000 [#1] PREEMPT SMP NOPTI
+    BUG: TASK stack guard page was hit at ffffc9000012bff8 (stack is ffffc9000012c000..ffffc90000130000)
+    PANIC: double fault, error_code: 0x0
+    Internal error: Oops: 0000000096000004 [#1] PREEMPT SMP
+
+Source: arch/x86/mm/fault.c, show_fault_oops(); arch/x86/kernel/traps.c; arch/x86/kernel/dumpstack.c,
+__die_header(); arch/arm64/mm/fault.c, die_kernel_fault(); arch/arm64/kernel/traps.c, die().
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from keepsane.kernel.log.block import Block, Opening, build, damage_of
+from keepsane.kernel.log.culprit import culprit
+from keepsane.kernel.log.registers import address_in_words
+from keepsane.model import Event, Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oops(Event):
+    """
+    The kernel did what the processor forbids.
+
+    `address` is the address that faulted, where the report has one, and `address_means` what it looks like.
+    `access` is "read", "write" or "execute". `count` is the number in `[#1]`: above 1, an
+    earlier oops came first.
+    """
+
+    address: int | None = None
+    address_means: str | None = None
+    access: str | None = None
+    count: int | None = None
+
+
+_ADDRESS = re.compile(
+    r".{0,400}?(?:address:? (?:space )?|request(?: from \w{1,32} \w{1,32})? at "
+    r"|dereference (?:from \w{1,32} \w{1,32} )?at "
+    r"|was hit at |fault at )(?:virtual address )?"
+    r"(?:0x)?(?P<address>[0-9a-f]{8,16})\b"
+)
+_COUNT = re.compile(r".*\[#(?P<count>\d{1,5})\]")
+_PF_ACCESS = re.compile(r"#PF: \w+ (?P<access>read|write|instruction fetch)")
+_OOPS_CODE = re.compile(r"(?:Oops: )+(?P<code>[0-9a-f]{4})\b")
+_ARM64_WRITE = re.compile(r"\s*(?:ISV = \d{1,20}|CM = \d{1,20}), (?:.*)?WnR = (?P<write>[01])")
+_UNHANDLED = re.compile(r"Unhandled fault: .{0,120}? at (?:0x)?(?P<address>[0-9a-f]{8,16})\b")
+_BAD_ADDRESS = re.compile(
+    r".*?(?:NULL pointer dereference|kernel paging request|user memory|access user-memory|bad area)"
+)
+_CR2 = re.compile(r"CR2: (?P<address>[0-9a-f]{16}|[0-9a-f]{8})\b")
+_NULL = re.compile(r" at {1,40}+(?:virtual address {1,40}+)?\(null\)")
+_CR4_LA57 = 1 << 12
+_ADDRESS_DIGITS = (8, 16)
+
+
+def _access(block: Block) -> str | None:
+    """Read what was tried, from x86's words, its error code (bit 1 write, bit 4 fetch), or arm64's WnR."""
+    words = block.find(_PF_ACCESS)
+    if words is not None:
+        return words["access"].replace("instruction fetch", "execute")
+    code = block.find(_OOPS_CODE)
+    if code is not None:
+        bits = int(code["code"], 16)
+        return "execute" if bits & 16 else "write" if bits & 2 else "read"
+    arm64 = block.find(_ARM64_WRITE)
+    return None if arm64 is None else "write" if arm64["write"] == "1" else "read"
+
+
+def _count(block: Block) -> int | None:
+    found = block.find(_COUNT)
+    return int(found["count"]) if found else None
+
+
+def _where(block: Block) -> str:
+    function = culprit(block.body)
+    return f" in {function}" if function else ""
+
+
+def _canonical_bits(block: Block) -> int:
+    """Give the width of an address on x86-64: 48 bits only where CR4 says that LA57 is off."""
+    cr4 = next((register.value for register in block.body.registers if register.name == "CR4"), None)
+    return 57 if cr4 is None or cr4 & _CR4_LA57 else 48
+
+
+def _means(block: Block, kind: Kind, address: int | None) -> str | None:
+    """Say what the address looks like; only x86 has general protection faults and non-canonical addresses."""
+    if address is None:
+        return None
+    if kind != "general-protection":
+        return address_in_words(address)
+    kasan = any("KASAN" in record.text or "kasan: " in record.text for record in block.records)
+    return address_in_words(address, canonical_bits=_canonical_bits(block), kasan=kasan)
+
+
+def _oops(block: Block, kind: Kind, what: str, address: int | None) -> Oops:
+    return build(
+        Oops,
+        block,
+        kind,
+        what + _where(block),
+        damage=damage_of(block, needs_end=True),
+        address=address,
+        address_means=_means(block, kind, address),
+        access=_access(block),
+        count=_count(block),
+    )
+
+
+def parse_bad_address(block: Block) -> Oops | None:
+    """
+    Read a fault on an address: a NULL pointer where the kernel says so or the address is on the first page.
+
+    Accepted format:
+        BUG: kernel NULL pointer dereference, address: 0000000000000080
+        BUG: unable to handle page fault for address: ffffc90000a7f000
+        Unable to handle kernel NULL pointer dereference at virtual address 0000000000000010
+    """
+    address = _said_address(block)
+    if "NULL pointer" in block.head_record.text:
+        return _oops(block, "null-deref", "NULL pointer dereference", address)
+    return _oops(block, "page-fault", "bad page access", address)
+
+
+def _said_address(block: Block) -> int | None:
+    """Give the address of the first line or else of CR2; None where the line is cut inside it."""
+    text = block.head_record.text
+    found = _ADDRESS.match(text)
+    if found and not _is_cut(block, found):
+        return int(found["address"], 16)
+    if _NULL.search(text):
+        return 0
+    found = block.find(_CR2)
+    return int(found["address"], 16) if found else None
+
+
+def _is_cut(block: Block, found: re.Match[str]) -> bool:
+    """Tell whether digits may be missing: zeros in front and no full width, or half at the log's end."""
+    digits = len(found["address"])
+    last = block.cut and block.records[-1] is block.head_record and found.end() == len(found.string.rstrip())
+    return (last and digits < 16) or (found["address"].startswith("0") and digits not in _ADDRESS_DIGITS)
+
+
+def parse_protection(block: Block) -> Oops | None:
+    """
+    Read a general protection fault.
+
+    Accepted format:
+        general protection fault, probably for non-canonical address 0xdffffc0000000000: 0000 [#1] SMP
+        general protection fault: 0000 [#1] SMP KASAN
+    """
+    found = re.match(r".*?address 0x(?P<address>[0-9a-f]{1,16})", block.head_record.text)
+    return _oops(
+        block, "general-protection", "general protection fault", int(found["address"], 16) if found else None
+    )
+
+
+def parse_divide(block: Block) -> Oops | None:
+    """Read a division by zero or one whose result does not fit: `divide error: 0000 [#1] SMP`."""
+    return _oops(block, "divide-error", "divide error", None)
+
+
+def parse_invalid_opcode(block: Block) -> Oops | None:
+    """Read an invalid opcode that no `kernel BUG at` line explains: `invalid opcode: 0000 [#1] SMP`."""
+    return _oops(block, "invalid-opcode", "invalid opcode", None)
+
+
+def parse_stack_overflow(block: Block) -> Oops | None:
+    """
+    Read a kernel stack that ran into its guard page.
+
+    Accepted format:
+        BUG: TASK stack guard page was hit at 00000000e2b1c4d5 (stack is 000000003f0a7716..00000000a95d8e21)
+        BUG: stack guard page was hit at ffffc9000012bff8 (stack is ...)
+        Insufficient stack space to handle exception!                     arm64
+    """
+    return _oops(block, "stack-overflow", "kernel stack overflow", _guard_address(block))
+
+
+def _guard_address(block: Block) -> int | None:
+    """Give the address in the guard page; `%p` prints a hash of it from 4.15 on, with zeros in front."""
+    found = _ADDRESS.match(block.head_record.text)
+    if found is None or found["address"].startswith("00000000"):
+        found = block.find(_CR2)
+    return int(found["address"], 16) if found else None
+
+
+def parse_double_fault(block: Block) -> Oops | None:
+    """Read a fault while a fault was being delivered: `PANIC: double fault, error_code: 0x0`."""
+    return _oops(block, "double-fault", "double fault", None)
+
+
+def _fault_address(block: Block) -> int | None:
+    found = block.find(_UNHANDLED)
+    return int(found["address"], 16) if found else None
+
+
+def parse_unhandled_fault(block: Block) -> Oops | None:
+    """
+    Read an arm or arm64 abort that has no handler of its own: alignment, domain, external abort.
+
+    Accepted format:
+        Unhandled fault: page domain fault (0x01b) at 0x00000e30
+        Alignment trap: not handling instruction e1b21f9f at [<802b4048>]
+    """
+    return _oops(block, "page-fault", "unhandled fault", _fault_address(block))
+
+
+def parse_internal_error(block: Block) -> Oops | None:
+    """
+    Read an oops whose first line was lost, or a trap with no kind of its own.
+
+    Accepted format:
+        Internal error: Oops - SP/PC alignment exception: 8a000000 [#1] PREEMPT SMP
+        Oops: 0002 [#1] SMP
+    """
+    bad = block.find(_BAD_ADDRESS)
+    if bad is not None:
+        return parse_bad_address(block)
+    text = block.head_record.text
+    if "undefined instruction" in text:
+        return _oops(block, "invalid-opcode", "undefined instruction", None)
+    if "Oops - BUG" in text:
+        return _oops(block, "bug", "kernel BUG", None)
+    return _oops(block, "page-fault", "internal error", _fault_address(block))
+
+
+OPENINGS = (
+    Opening(
+        "bad-address",
+        "nable to handle",
+        re.compile(r"(?:BUG: )?[Uu]nable to handle (?:kernel|page fault|paging request|access|user)"),
+        parse_bad_address,
+        rank=3,
+    ),
+    Opening(
+        "null-pointer",
+        "BUG: kernel NULL pointer",
+        re.compile(r"BUG: kernel NULL pointer dereference"),
+        parse_bad_address,
+        rank=3,
+    ),
+    Opening(
+        "stack-guard",
+        "stack guard page was hit",
+        re.compile(r"BUG: (?:\w+ )?stack guard page was hit"),
+        parse_stack_overflow,
+        rank=3,
+    ),
+    Opening(
+        "kernel-stack-overflow",
+        "kernel stack overflow",
+        re.compile(r"kernel stack overflow"),
+        parse_stack_overflow,
+        rank=2,
+    ),
+    Opening(
+        "insufficient-stack",
+        "Insufficient stack space",
+        re.compile(r"Insufficient stack space to handle exception"),
+        parse_stack_overflow,
+        rank=3,
+    ),
+    Opening(
+        "double-fault",
+        "double fault",
+        re.compile(r"(?:PANIC: |traps: PANIC: )?double fault[:,]"),
+        parse_double_fault,
+        rank=3,
+    ),
+    Opening(
+        "unhandled-fault",
+        "Unhandled fault: ",
+        re.compile(r"Unhandled fault: "),
+        parse_unhandled_fault,
+        rank=3,
+    ),
+    Opening(
+        "alignment-trap",
+        "Alignment trap: ",
+        re.compile(r"Alignment trap: not handling"),
+        parse_unhandled_fault,
+        rank=3,
+    ),
+    Opening(
+        "protection",
+        "eneral protection fault",
+        # Before 5.6 KASAN's hint was printed without a line end, so the fault may follow on its line.
+        re.compile(
+            r"(?:kasan: GPF could .{0,60}access)?(?:Oops: )?(?:segment-related )?general protection fault.*"
+        ),
+        parse_protection,
+        rank=1,
+    ),
+    Opening(
+        "divide", "divide", re.compile(r"(?:Oops: )?divide[ _]error: \w+ \[#\d{1,20}\]"), parse_divide, rank=1
+    ),
+    Opening(
+        "invalid-opcode",
+        "invalid opcode:",
+        re.compile(r"(?:Oops: )?invalid opcode: "),
+        parse_invalid_opcode,
+        rank=1,
+    ),
+    Opening(
+        "internal-error", "Internal error: ", re.compile(r"Internal error: "), parse_internal_error, rank=1
+    ),
+    Opening("die", "Oops", re.compile(r"Oops(?::|\b.{0,400}\[#\d{1,20}\])"), parse_internal_error, rank=1),
+)

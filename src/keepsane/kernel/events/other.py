@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Reports with a line of their own and no other shape: page state, dentries, inodes, preemption, net devices.
+
+    BUG: Bad page state in process insmod  pfn:12345
+    BUG: Bad rss-counter state mm:ffff888012345000 type:MM_ANONPAGES val:2
+    usercopy: Kernel memory exposure attempt detected from SLUB object 'kmalloc-64' (offset 0, size 100)!
+    BUG: Dentry ffff888119d8a000{i=0,n=widget}  still in use (1) [unmount of ramfs ramfs]
+    VFS: Busy inodes after unmount of sda1 (ext4)
+    BUG: using smp_processor_id() in preemptible [00000000] code: insmod/101
+    unregister_netdevice: waiting for veth0 to become free. Usage count = 2
+
+Source: mm/page_alloc.c, bad_page(); kernel/fork.c, check_mm(); mm/usercopy.c, usercopy_abort();
+fs/dcache.c, umount_check(); fs/super.c, generic_shutdown_super();
+lib/smp_processor_id.c, check_preemption_disabled(); net/core/dev.c, netdev_wait_allrefs_any().
+"""
+
+from __future__ import annotations
+
+import re
+
+from keepsane.kernel.events.kasan import PAGE
+from keepsane.kernel.log.block import PRELUDE, Block, Opening, build
+from keepsane.kernel.log.culprit import culprit
+from keepsane.model import Event, Task
+
+PAGE_STATE = re.compile(
+    r"BUG: Bad (?P<what>page state|page map|page cache)"
+    r"(?: in process (?P<comm>.{1,32}?))?(?:\s+p(?:fn|te):.*|\s|$)"
+)
+COUNTERS = re.compile(r"BUG: (?P<what>Bad rss-counter state|non-zero pgtables_bytes on freeing) ?mm:")
+USERCOPY = re.compile(
+    r"(?:usercopy: |Bad or missing usercopy whitelist\? )"
+    r"(?P<what>[Kk]ernel memory (?:exposure|overwrite) attempt detected)"
+)
+DENTRY = re.compile(
+    r"BUG: Dentry .{1,200}?still in use \(-?\d{1,20}\)(?: \[unmount of "
+    r"(?P<filesystem>[^\]]{1,80})\])?\s{0,8}+$"
+)
+INODES = re.compile(r"VFS: Busy inodes after unmount(?: of (?P<filesystem>[^.]{1,80}?))?(?:\.|\s*+$)")
+PREEMPTIBLE = re.compile(
+    r"BUG: using (?P<what>\w{1,40}\(\)) in preemptible(?: \[[0-9a-f]{8}\])? code:? ?(?:(?P<comm>.{1,32})/"
+    r"(?P<pid>\d{1,10}))?"
+)
+NETDEVICE = re.compile(r"unregister_netdevice: waiting for (?P<device>\S{1,32}) to become free")
+_STATE = re.compile(PAGE + r"|addr:|bad because of flags|vm_flags|Disabling lock debugging|swap_")
+
+
+def _in(block: Block) -> str:
+    function = culprit(block.body)
+    return f" in {function}" if function else ""
+
+
+def _task(block: Block) -> Task | None:
+    part = block.head.groupdict()
+    if block.body.task is not None or not part.get("comm"):
+        return block.body.task
+    return Task(comm=part["comm"], pid=int(part["pid"]) if part.get("pid") else None, cpu=None)
+
+
+def parse_page_state(block: Block) -> Event | None:
+    """
+    Read a page whose flags or counts are impossible.
+
+    Accepted format:
+        BUG: Bad page state in process insmod  pfn:12345
+    """
+    return build(Event, block, "bug", f"bad {block.head['what']}{_in(block)}", task=_task(block))
+
+
+def parse_counters(block: Block) -> Event | None:
+    """
+    Read an address space that was given up with pages still counted; the kernel prints no stack.
+
+    Accepted format:
+        BUG: Bad rss-counter state mm:ffff888012345000 type:MM_ANONPAGES val:2
+    """
+    return build(Event, block, "bug", block.head["what"][0].lower() + block.head["what"][1:], damage="")
+
+
+def parse_usercopy(block: Block) -> Event | None:
+    """
+    Read a copy to or from user space that would leave the object; a BUG or WARNING follows.
+
+    Accepted format:
+        usercopy: Kernel memory exposure attempt detected from SLUB object 'kmalloc-64' (offset 0, size 100)!
+    """
+    return build(Event, block, "bug", f"{block.head['what'].lower()}{_in(block)}")
+
+
+def parse_dentry(block: Block) -> Event | None:
+    """
+    Read a directory entry that outlived its file system.
+
+    Accepted format:
+        BUG: Dentry ffff888119d8a000{i=0,n=widget}  still in use (1) [unmount of ramfs ramfs]
+    """
+    return build(
+        Event,
+        block,
+        "bug",
+        f"dentry still in use at unmount of {block.head['filesystem'] or 'a file system'}",
+    )
+
+
+def parse_inodes(block: Block) -> Event | None:
+    """Read inodes that outlived their file system: `VFS: Busy inodes after unmount of sda1 (ext4)`."""
+    filesystem = block.head["filesystem"] or "a file system"
+    return build(Event, block, "bug", f"busy inodes after unmount of {filesystem}", damage="")
+
+
+def parse_preemptible(block: Block) -> Event | None:
+    """
+    Read a use of per-CPU data where the task may move to another CPU.
+
+    Accepted format:
+        BUG: using smp_processor_id() in preemptible [00000000] code: insmod/101
+    """
+    title = f"{block.head['what']} in preemptible code{_in(block)}"
+    return build(Event, block, "bug", title, task=_task(block))
+
+
+def parse_netdevice(block: Block) -> Event | None:
+    """
+    Read a network device that somebody still holds.
+
+    Accepted format:
+        unregister_netdevice: waiting for veth0 to become free. Usage count = 2
+    """
+    return build(Event, block, "other", f"network device {block.head['device']} is still in use", damage="")
+
+
+OPENINGS = (
+    Opening("page-state", "BUG: Bad ", PAGE_STATE, parse_page_state, own=_STATE),
+    Opening("counters", "BUG: Bad ", COUNTERS, parse_counters, rank=0),
+    Opening("counters", "BUG: non-zero pgtables", COUNTERS, parse_counters, rank=0),
+    Opening("usercopy", "ernel memory ", USERCOPY, parse_usercopy, rank=PRELUDE),
+    Opening("dentry", "BUG: Dentry ", DENTRY, parse_dentry, rank=PRELUDE),
+    Opening("busy-inodes", "VFS: Busy inodes", INODES, parse_inodes, rank=PRELUDE),
+    Opening("preemptible", "in preemptible", PREEMPTIBLE, parse_preemptible, own=re.compile(r"caller is ")),
+    Opening(
+        "netdevice",
+        "unregister_netdevice: ",
+        NETDEVICE,
+        parse_netdevice,
+        rank=0,
+        own=NETDEVICE,
+        detail_of=frozenset({"netdevice"}),
+    ),
+)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+The kernel gave up: panic().
+
+    Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000009
+    Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in: udp4_lib_lookup2+0x7ea/0x7f0
+    Kernel panic - not syncing: corrupted stack end detected inside scheduler
+    Kernel panic - not syncing: hung_task: blocked tasks
+    Kernel panic - not syncing: panic_on_warn set ...
+
+Source: kernel/panic.c, vpanic().
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.culprit import culprit, plain_name, runs_in, traces
+from keepsane.model import Event
+
+_NAMED = re.compile(r".*?\bcorrupted in: (?P<function>[A-Za-z_][\w.]{1,255})")
+_STACK_END = "corrupted stack end detected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panic(Event):
+    """The machine stopped on purpose; `reason` is the kernel's own sentence."""
+
+    reason: str
+
+
+def _function(block: Block, reason: str) -> str | None:
+    """Name a function only where the panic is about one; else its reason says more than its stack."""
+    named = _NAMED.match(reason)
+    if named is not None:
+        address = re.fullmatch(r"[0-9a-f]{8,16}", named["function"])
+        return culprit(block.body) if address else plain_name(named["function"])
+    if not reason.startswith(_STACK_END):
+        return None
+    stacks = traces(block.body.stacks)
+    return (runs_in(stacks[0].frames) if stacks else None) or culprit(block.body)
+
+
+def parse_panic(block: Block) -> Panic | None:
+    """
+    Read a panic; it often ends a report that stands before it, and then has no stack of its own.
+
+    Accepted format:
+        Kernel panic - not syncing: sysrq triggered crash
+    """
+    reason = block.head["reason"].strip()
+    function = _function(block, reason)
+    said = reason.partition(" in:")[0].removesuffix(" inside scheduler").removeprefix("stack-protector: ")
+    title = (f"panic: {said}" if said else "panic") + (f" in {function}" if function else "")
+    return build(Panic, block, "panic", title, damage="", reason=reason)
+
+
+OPENINGS = (
+    # Rank 0: a panic before any stack is the end of the report it stands in (panic_on_warn), not a new one.
+    Opening(
+        "panic",
+        "Kernel panic - not",
+        re.compile(r"Kernel panic - not syncing:? ?(?P<reason>.*)"),
+        parse_panic,
+        rank=0,
+    ),
+)

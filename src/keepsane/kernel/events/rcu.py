@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+RCU stalls: a CPU or task kept a grace period from ending.
+
+    rcu: INFO: rcu_sched self-detected stall on CPU
+    rcu: 	0-...!: (1242 ticks this GP) idle=1c14/1/0x4000000000000000 softirq=230/230 fqs=17
+    rcu: 	(t=1250 jiffies g=-923 q=2 ncpus=2)
+    INFO: rcu_preempt detected stalls on CPUs/tasks:               before 4.19, also one line with { 1}
+    rcu: INFO: rcu_preempt detected expedited stalls on CPUs/tasks: { 1-... } 2100 jiffies s: 81 root: 0x2/.
+    INFO: rcu_sched_state detected stall on CPU 0 (t=105060 jiffies)       2.6
+    INFO: rcu_tasks detected stalls on tasks:                              kernel/rcu/tasks.h
+
+Source: kernel/rcu/tree_stall.h, print_cpu_stall() and print_other_cpu_stall(); tree_exp.h; tasks.h.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from keepsane.judge import CannotTell, rule
+from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.culprit import runs_in, stalled
+from keepsane.kernel.log.quote import quote
+from keepsane.kernel.log.task import parse_task
+from keepsane.model import Event, Frame, Task
+from keepsane.report import Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RcuStall(Event):
+    """
+    A grace period of `flavor` (rcu_sched, rcu_preempt, ...) did not end.
+
+    `cpus` are the CPUs it waits for; `starved_jiffies` is how long the grace-period kthread did not run,
+    None where it did.
+    """
+
+    flavor: str
+    cpus: tuple[int, ...] = ()
+    starved_jiffies: int | None = None
+
+
+HEAD = re.compile(
+    r"(?:rcu: )?INFO: (?P<flavor>rcu\w*|srcu\w*) (?:self-)?detected (?:expedited )?stalls? on (?:CPUs?"
+    r"|tasks|CPUs/tasks)?"
+)
+_CPUS = re.compile(
+    r"(?:rcu: )?\s*(?:INFO: .{0,150}?stalls? on CPUs?(?:/tasks)?:? ?\{?\s*+)?(?P<cpu>\d{1,5})(?:-[.\w?!]{3,4}"
+    r"|: \(\d{1,20}|\}|\s+\()"
+)
+_STARVED = re.compile(
+    r"(?:rcu: )?\s*\w+ kthread (?:timer )?(?:starved|wakeup didn't happen) for (?P<jiffies>\d{1,19}) jiffies"
+)
+_OWN = re.compile(
+    r"rcu: |\s*(?:Tasks blocked on level|\d{1,20}-[.\w?!]{3,4}:|\(t=\d{1,20} jiffies|\(detected by \d{1,20}"
+    r"|Unless \w+ kthread gets|RCU grace-period kthread"
+    r"|Stack dump where RCU GP|Task dump for CPU|blocking rcu_node|\w+ kthread (?:timer )?(?:starved"
+    r"|wakeup)|\w+ GPs? behind|Possible timer handling issue|INFO: Stall ended"
+    r"|\d{1,20}: \(\d{1,20} .*ticks this GP|Workqueue: )"
+)
+
+
+def _cpus(block: Block) -> tuple[int, ...]:
+    found = (_CPUS.match(record.text) for record in block.records)
+    return tuple(dict.fromkeys(int(match["cpu"]) for match in found if match))
+
+
+def _samples(block: Block, cpus: tuple[int, ...]) -> list[tuple[Frame, ...]]:
+    """
+    Give the stacks that could hold up the grace period, those of the stalled CPUs first.
+
+    RCU's own thread is none of them; a stack without a CPU's name is the one that found itself stalled.
+    """
+    body = block.body
+    stalled = {f"NMI backtrace for cpu {cpu}" for cpu in cpus}
+    stacks = [
+        stack for stack in body.stacks if all(frame.function != "rcu_gp_kthread" for frame in stack.frames)
+    ]
+    stacks.sort(key=lambda stack: stack.name.startswith("NMI ") and stack.name not in stalled)
+    return [
+        (body.ip, *stack.frames) if body.ip is not None and stack is body.stacks[0] else stack.frames
+        for stack in stacks
+    ]
+
+
+def _task(block: Block, cpus: tuple[int, ...]) -> Task | None:
+    """Give the task on a stalled CPU; the first task named may be one on another."""
+    named = (parse_task(record.text) for record in block.records)
+    on_cpu = next((task for task in named if task is not None and task.cpu in cpus), None)
+    return on_cpu or block.body.task or (Task(comm=None, pid=None, cpu=cpus[0]) if cpus else None)
+
+
+def parse_rcu_stall(block: Block) -> RcuStall | None:
+    """
+    Read an RCU CPU stall warning with the stacks that were sampled for it.
+
+    Accepted format:
+        rcu: INFO: rcu_preempt self-detected stall on CPU
+        INFO: rcu_sched detected stalls on CPUs/tasks: { 1} (detected by 0, t=5252 jiffies, g=6, c=5, q=2)
+    """
+    flavor = block.head["flavor"]
+    cpus, starved = _cpus(block), block.find(_STARVED)
+    samples = _samples(block, cpus)
+    sample = next((sample for sample in samples if runs_in(sample)), samples[0] if samples else ())
+    return build(
+        RcuStall,
+        block,
+        "rcu-stall",
+        f"{flavor} stall{stalled(sample)}",
+        task=_task(block, cpus),
+        ip=block.body.ip or next((frame for frame in sample if frame.role == "ip"), None),
+        flavor=flavor,
+        cpus=cpus,
+        starved_jiffies=int(starved["jiffies"]) if starved else None,
+    )
+
+
+OPENINGS = (
+    Opening("rcu-stall", "INFO: rcu", HEAD, parse_rcu_stall, own=_OWN),
+    Opening("rcu-stall", "INFO: srcu", HEAD, parse_rcu_stall, own=_OWN),
+)
+
+
+_STARVED_LINE = re.compile(
+    r"(?P<thread>\w{1,40}+) kthread starved for (?P<jiffies>\d{1,19}) jiffies!"
+    r"(?:.{0,80}?->state=(?P<state>0x[0-9a-f]{1,8})(?: ->cpu=(?P<cpu>\d{1,5}))?)?"
+)
+
+
+@rule("rcu-kthread-starved", on=RcuStall)
+def rcu_kthread_starved(event: RcuStall) -> Iterator[Finding | CannotTell]:
+    """
+    RCU's own thread got no CPU time, so the stall may not be the fault of the function shown.
+
+    What it means: a grace period is driven by a kernel thread. It was ready to run and was not given a CPU,
+    so it could not end the grace period even if everybody else had done their part. Real-time tasks that
+    never pause, a CPU held by the hypervisor, and a CPU busy with interrupts off do this.
+
+    How we know: the kernel prints `kthread starved for N jiffies` with the thread's state, and the state is
+    0x0: runnable. The CPU it stands on is printed with it.
+
+    What to do: look first at what ran on that thread's CPU (`Stack dump where RCU GP kthread last ran`), then
+    at the CPUs named as stalled. In a virtual machine compare with the host's load.
+
+    When it is wrong: starvation can itself be an effect of the stalled CPU: where the thread's CPU only waits
+    for the others (stop_machine(), multi_cpu_stop in its trace), the CPU that does not answer is the cause.
+    A thread that sleeps (another state) did not lack a CPU but its wake-up; this does not fire then.
+    """
+    line = quote(event, _STARVED_LINE, "RCU's thread did not run")
+    found = _STARVED_LINE.search(line.quote) if line is not None else None
+    if line is None or found is None:
+        return
+    if found["state"] is None:
+        yield CannotTell("the line that says whether RCU's thread was ready to run or asleep is cut")
+    elif int(found["state"], 16) == 0:
+        cpu = int(found["cpu"]) if found["cpu"] else None
+        yield Finding(
+            severity="note",
+            confidence="medium",
+            title=f"RCU's thread {found['thread']} was ready but got no CPU ({found['jiffies']} jiffies)",
+            evidence=(line,),
+            explanation=_explanation(event, cpu),
+            references=("Documentation/RCU/stallwarn.rst",),
+        )
+
+
+def _explanation(event: RcuStall, cpu: int | None) -> str:
+    stalled = ", ".join(str(number) for number in event.cpus)
+    if cpu is None:
+        return "Its CPU is not printed; the functions shown may be bystanders."
+    if cpu in event.cpus:
+        return f"It stands on CPU {cpu}, which is also said to stall: what runs there keeps out both."
+    if _waits_for_others(event):
+        return (
+            f"It stands on CPU {cpu}; a CPU in this report waits in multi_cpu_stop for the others, so"
+            f" the CPU that does not (stalled: {stalled or 'not named'}) is likelier to be the cause."
+        )
+    named = stalled or "not named"
+    return f"It stands on CPU {cpu}: look there first. The stalled ones ({named}) may not be to blame."
+
+
+def _waits_for_others(event: Event) -> bool:
+    return any(
+        frame.function == "multi_cpu_stop" and frame.reliable
+        for stack in event.stacks
+        for frame in stack.frames
+    )

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+The slab allocator found an object damaged: poison or red zone overwritten, freed twice.
+
+    BUG kmalloc-64 (Tainted: G           OE     ): Poison overwritten
+    0xffff8880123450c0-0xffff8880123450c7 @offset=192. First byte 0x41 instead of 0x6b
+    Allocated in make_widget+0x29/0x90 [crashme] age=1 cpu=1 pid=101             with INFO: before 5.14
+    Freed in drop_widget+0x14/0x20 [crashme] age=57 cpu=0 pid=101
+    BUG crashme_widget (Not tainted): Objects remaining in crashme_widget on __kmem_cache_shutdown()
+    Slab corruption (Not tainted): kmalloc-64 start=ffff8880123450c0, len=64     mm/slab.c, until 6.7
+    slab error in verify_redzone_free(): cache `kmalloc-64': double free detected
+
+Source: mm/slub.c, slab_bug(), print_trailer() and print_track(); mm/slab.c, check_poison_obj().
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from keepsane.kernel.events.kasan import PAGE
+from keepsane.kernel.log.block import Block, Opening, build, damage_of
+from keepsane.kernel.log.culprit import culprit, plain_name
+from keepsane.kernel.log.trace import SYMBOL
+from keepsane.model import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlabCorruption(Event):
+    """
+    A slab object is not as the allocator left it.
+
+    `what` is the kernel's sentence, `cache` the slab cache; `allocated_in` and `freed_in` are the functions
+    that last did so, where the cache tracks its users.
+    """
+
+    what: str
+    cache: str | None = None
+    allocated_in: str | None = None
+    freed_in: str | None = None
+
+
+HEAD = re.compile(
+    r"BUG (?P<cache>\S.{0,63}?) \((?:Not tainted|Tainted:? [^)]{1,60})\)(?: \S{1,64})?: (?P<what>\S.{0,200})"
+)
+OLD_HEAD = re.compile(
+    r"Slab corruption(?: \((?:Not tainted|Tainted: [^)]{1,60})\))?: (?:(?P<cache>\S{1,64}) )?start="
+    r"|slab error in (?P<function>\w{1,64})\(\): "
+    r"cache [`'](?P<old_cache>[^']{1,64})': (?P<what>.{1,200})"
+)
+TRACK = re.compile(
+    r"(?P<stack>(?:INFO: )?(?P<did>Allocated|Freed) in " + SYMBOL + r"(?: \[[\w-]{1,64}\])? age=\d{1,20})"
+)
+_OWN = re.compile(
+    r"(?:INFO: )?(?:Slab|Object) 0x|(?:INFO: )?0x[0-9a-f]{8,16}-0x[0-9a-f]{8,16}|(?:Bytes b4|Object|Redzone"
+    r"|Padding|Redzone  ?left)\s+[0-9a-f]{8,16}: "
+    r"|(?:Bytes b4|Object|Redzone|Padding)\s+:?[0-9a-f]{8,16}|FIX |Slab 0x|Disabling lock debugging"
+    r"|(?:Last user|Prev obj|Next obj|Redzone): "
+    r"|[0-9a-f]{3}: (?:[0-9a-f]{2} ){4}|Single bit error|Object \d{1,20}: " + "|" + PAGE
+)
+_REPORTED = frozenset({"slub", "slab", "kasan", "warning", "bug"})
+
+
+def _users(block: Block) -> dict[str, str]:
+    """Give who allocated and who freed the object, the last said of each."""
+    found = (TRACK.match(record.text) for record in block.records)
+    return {match["did"]: plain_name(match["function"]) for match in found if match}
+
+
+def _corruption(block: Block, what: str, cache: str | None) -> SlabCorruption:
+    users = _users(block)
+    # The stacks of allocation and release are older work: only the report's own trace names the event.
+    function = culprit(block.body, stacks=[stack for stack in block.body.stacks if " in " not in stack.name])
+    where = (f" in {function}" if function else "") if block.body.stacks else ""
+    return build(
+        SlabCorruption,
+        block,
+        "other" if what.startswith("Objects remaining") else "slab-corruption",
+        f"slab {cache}: {what}{where}" if cache else f"slab object: {what}{where}",
+        what=what,
+        cache=cache,
+        allocated_in=users.get("Allocated"),
+        freed_in=users.get("Freed"),
+    )
+
+
+def parse_slub(block: Block) -> SlabCorruption | None:
+    """
+    Read what mm/slub.c prints about a damaged object.
+
+    Accepted format:
+        BUG kmalloc-64 (Tainted: G    B   W        ): Redzone overwritten
+
+    Objects left in a cache that is destroyed are a leak and no damage: their kind is `other`.
+    """
+    return _corruption(block, block.head["what"].strip(), block.head["cache"])
+
+
+def parse_slab(block: Block) -> SlabCorruption | None:
+    """Read what mm/slab.c printed until 6.7: `Slab corruption (Not tainted): kmalloc-64 start=...`."""
+    return _corruption(
+        block, block.head["what"] or "Slab corruption", block.head["cache"] or block.head["old_cache"]
+    )
+
+
+def parse_track(block: Block) -> SlabCorruption | None:
+    """
+    Read a report of which only the object's users are left.
+
+    Accepted format:
+        INFO: Freed in drop_widget+0x14/0x20 age=57 cpu=0 pid=101
+    """
+    if block.body.task is None and not block.body.stacks:
+        return None
+    what = f"{block.head['did']} in {plain_name(block.head['function'])}"
+    return build(
+        SlabCorruption,
+        block,
+        "slab-corruption",
+        f"slab object: {what}",
+        damage="; ".join(filter(None, ["the line that says what is wrong is missing", damage_of(block)])),
+        what=what,
+        allocated_in=_users(block).get("Allocated"),
+        freed_in=_users(block).get("Freed"),
+    )
+
+
+OPENINGS = (
+    Opening("slub", "(Not tainted", HEAD, parse_slub, own=_OWN, detail_of=frozenset({"kasan"})),
+    Opening("slub", "(Tainted", HEAD, parse_slub, own=_OWN, detail_of=frozenset({"kasan"})),
+    Opening("slab", "lab corruption", OLD_HEAD, parse_slab, own=_OWN),
+    Opening("slab", "lab error in", OLD_HEAD, parse_slab, own=_OWN),
+    Opening("slab-track", " age=", TRACK, parse_track, own=_OWN, joins=_REPORTED),
+)

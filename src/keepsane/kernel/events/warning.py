@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+WARN() and its relatives.
+
+    ------------[ cut here ]------------
+    crashme: widget 4 is out of shape
+    WARNING: CPU: 0 PID: 1 at /build/crashme/crashme.c:81 do_warn+0x1a/0x30 [crashme]
+    WARNING: net/mac80211/tx.c:5024 at __ieee80211_beacon_get+0x125d/0x1630, CPU#1: syz.9.803/11907    6.19
+    WARNING: at mm/page_alloc.c:2204 __alloc_pages_nodemask+0x231/0x8f0()                              3.x
+
+Source: kernel/panic.c, __warn(); lib/bug.c, __report_bug().
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from keepsane.kernel.log.block import Block, Opening, build, damage_of
+from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
+from keepsane.kernel.log.machinery import REPORTING
+from keepsane.kernel.log.trace import MODULE, SYMBOL, symbol_frame
+from keepsane.model import Event, Frame, Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warning(Event):
+    """A condition the code calls impossible came true; `message` is what the code said about it."""
+
+    file: str | None = None
+    source_line: int | None = None
+    message: str | None = None
+
+
+HEAD = re.compile(
+    r"WARNING: (?:CPU: (?P<cpu>\d{1,5}) )?(?:PID: (?P<pid>\d{1,10}) )?"
+    r"(?:at (?P<file>[^\s:]{1,255}):(?P<source_line>\d{1,7})"
+    r"|(?P<new_file>[^\s:]{1,255}):(?P<new_line>\d{1,7}) at)"
+    r"(?:,? "
+    + SYMBOL
+    + MODULE
+    + r"| 0x[0-9a-f]+)?(?:\(\))?(?:, CPU#(?P<new_cpu>\d{1,5}): (?P<comm>.{1,32})/(?P<new_pid>\d{1,10}))?"
+)
+
+
+def _message(block: Block) -> str | None:
+    """Give the lines between `cut here` and the WARNING line, or after it on kernels before 3.8."""
+    before = [record.text for record in block.records if record.line < block.head_record.line]
+    said = [
+        text.strip()
+        for text in before
+        if text.strip() and "cut here" not in text and not text.startswith("===")
+    ]
+    return "\n".join(said)[:1000] or None
+
+
+def _task(block: Block) -> Task | None:
+    pid = block.head["pid"] or block.head["new_pid"]
+    cpu = block.head["cpu"] or block.head["new_cpu"]
+    if block.body.task is not None and block.body.task.comm is not None:
+        return block.body.task
+    return Task(comm=block.head["comm"], pid=int(pid) if pid else None, cpu=int(cpu) if cpu else None)
+
+
+def _ip(block: Block) -> Frame | None:
+    if block.body.ip is not None and block.body.ip.function:
+        return block.body.ip
+    return symbol_frame(block.head, block.head_record.line, "ip") if block.head["function"] else None
+
+
+def _function(block: Block) -> str | None:
+    """Name the function with the check, or its caller where the check belongs to a general helper."""
+    said = block.head["function"]
+    if said and not is_machinery(plain_name(said)):
+        return plain_name(said)
+    found = culprit(block.body)
+    return found if found and found not in REPORTING else plain_name(said) if said else None
+
+
+def parse_stack_pointer(block: Block) -> Warning | None:
+    """
+    Read the unwinder's complaint about a stack it cannot follow; it has no call trace.
+
+    Accepted format:
+        WARNING: kernel stack frame pointer at ffff88003e1f7f40 in migration/1:14 has bad value 0
+    Source: arch/x86/kernel/unwind_frame.c, unwind_next_frame().
+    """
+    task = Task(comm=block.head["comm"], pid=int(block.head["pid"]), cpu=None)
+    message = block.head_record.text
+    return build(
+        Warning,
+        block,
+        "warning",
+        f"kernel {block.head['what']} has a bad value",
+        task=task,
+        message=message,
+        damage="",
+    )
+
+
+def parse_warning(block: Block) -> Warning | None:
+    """
+    Read a WARN(), WARN_ON() or their _ONCE forms.
+
+    Accepted format:
+        WARNING: CPU: 0 PID: 1 at kernel/softirq.c:152 __local_bh_enable_ip+0x4f/0x60
+
+    The function named is the one that holds the check, its helpers passed over.
+    """
+    function = _function(block)
+    source_line = block.head["source_line"] or block.head["new_line"]
+    return build(
+        Warning,
+        block,
+        "warning",
+        f"warning in {function}" if function else "warning",
+        damage=damage_of(block, needs_end=True),
+        task=_task(block),
+        ip=_ip(block),
+        file=block.head["file"] or block.head["new_file"],
+        source_line=int(source_line) if source_line else None,
+        message=_message(block),
+    )
+
+
+BAD_STACK = re.compile(
+    r"WARNING: (?:kernel|can't"
+    r"|unrecognized) (?P<what>stack \w+(?: \w+)?) at +(?:[0-9a-f]{1,16}|\(null\))"
+    r" in (?P<comm>.{1,32}):(?P<pid>\d{1,10}) has bad"
+)
+
+OPENINGS = (
+    Opening("warning", "WARNING: ", HEAD, parse_warning, rank=2),
+    Opening("warning", "WARNING: ", BAD_STACK, parse_stack_pointer, rank=2),
+)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+A CPU that no longer schedules (soft lockup) or no longer takes interrupts (hard lockup).
+
+    watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [init:1]                    since 4.12
+    NMI watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [pulseaudio:1580]       3.x to 4.11
+    watchdog: CPU3: Watchdog detected hard LOCKUP on cpu 3                        since 4.17
+    NMI watchdog: Watchdog detected hard LOCKUP on cpu 1                          3.x to 4.11
+    BUG: NMI Watchdog detected LOCKUP on CPU1, ip ffffffff8103e2fa, registers:    2.6
+
+Source: kernel/watchdog.c, watchdog_timer_fn() and watchdog_hardlockup_check().
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.culprit import stalled, traces
+from keepsane.model import Event, Frame, Kind, Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lockup(Event):
+    """A CPU ran for `stuck_seconds` (None: not said) without letting the watchdog run."""
+
+    stuck_seconds: int | None = None
+
+
+SOFT = re.compile(
+    r"(?:NMI )?(?:watchdog: )?BUG: soft lockup(?: detected)? ?-? ?(?:on )?CPU#(?P<cpu>\d{1,5})"
+    r"(?: stuck for (?P<seconds>\d{1,9})s!)?(?: \[(?P<comm>.{1,32}):(?P<pid>\d{1,10})\])?"
+)
+HARD = re.compile(
+    r"(?:NMI )?(?:watchdog: )?(?:CPU\d{1,20}: )?(?:BUG: )?(?:NMI )?Watchdog detected (?:hard )?LOCKUP(?: on "
+    r"(?:cpu|CPU) ?(?P<cpu>\d{1,5}))?"
+)
+
+
+def _stuck(block: Block) -> tuple[Frame, ...]:
+    """Give the stuck CPU's stack, what it was executing first; those of other CPUs follow it in the log."""
+    body = block.body
+    first = traces(body.stacks)[0].frames if body.stacks else ()
+    return (body.ip, *first) if body.ip is not None else first
+
+
+def _lockup(block: Block, kind: Kind, what: str, seconds: str | None) -> Lockup:
+    part = block.head.groupdict()
+    cpu, pid = part.get("cpu"), part.get("pid")
+    task = block.body.task
+    if pid or task is None:
+        task = Task(comm=part.get("comm"), pid=int(pid) if pid else None, cpu=int(cpu) if cpu else None)
+    return build(
+        Lockup,
+        block,
+        kind,
+        what + stalled(_stuck(block)),
+        task=task,
+        stuck_seconds=int(seconds) if seconds else None,
+    )
+
+
+def parse_soft_lockup(block: Block) -> Lockup | None:
+    """
+    Read a soft lockup: kernel code ran without scheduling for twice kernel.watchdog_thresh.
+
+    Accepted format:
+        watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [init:1]
+    """
+    return _lockup(block, "soft-lockup", "soft lockup", block.head["seconds"])
+
+
+def parse_hard_lockup(block: Block) -> Lockup | None:
+    """
+    Read a hard lockup: a CPU took no timer interrupt for kernel.watchdog_thresh seconds.
+
+    Accepted format:
+        watchdog: CPU3: Watchdog detected hard LOCKUP on cpu 3
+        Watchdog detected hard LOCKUP on cpu 1
+    """
+    return _lockup(block, "hard-lockup", "hard lockup", None)
+
+
+_OWN = re.compile(
+    r"Kernel panic - not syncing: (?:softlockup|Hard LOCKUP)|CPU#\d{1,20} Utilization every"
+    r"|\s*#\d{1,20}: +\d{1,20}% (?:system|user)"
+)
+
+OPENINGS = (
+    Opening("soft-lockup", "BUG: soft lockup", SOFT, parse_soft_lockup, own=_OWN),
+    Opening("hard-lockup", "LOCKUP", HARD, parse_hard_lockup, own=_OWN),
+)

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+A block is the run of lines that make one report; an opening is the line that begins one.
+
+Every kind of report has its own file with its openings, its Event and its parse function. `build` fills in
+what all events share, so that a parse function only says what is particular to its kind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple, TypeVar
+
+from keepsane.kernel.log.body import Body
+from keepsane.kernel.log.stacks import MAX_FRAMES
+from keepsane.model import Event, Kind, LogRecord
+
+PRELUDE = 10
+"""The rank of a line that stands before `cut here` (9): "list_del corruption ...", then the BUG."""
+
+
+class Opening(NamedTuple):
+    """
+    The line that begins a report of one kind.
+
+    `literal` is a cheap test, `pattern` is matched at the start of the line's text. One report may print
+    several openings, the general ones after the particular ones ("refcount_t: underflow", "WARNING: CPU: 0
+    ...", or "kernel BUG at ...", "invalid opcode: 0000 [#1]"): a line of lower `rank` continues a block whose
+    body has not begun. `own` matches the further lines only this kind prints. `joins` names the openings
+    whose block this one continues at any time, as a stack of its own called by group `stack`. One that is
+    `alone` begins a report only where no open block takes the line for its own, and one that `renews` begins
+    another after a complete one of that kind: one dump_stack() after the other. `detail_of` names the
+    openings in whose block it begins none but is a line like others.
+    """
+
+    name: str
+    literal: str
+    pattern: re.Pattern[str]
+    parse: Callable[[Block], Event | None]
+    rank: int = 2
+    own: re.Pattern[str] | None = None
+    joins: frozenset[str] = frozenset()
+    alone: bool = False
+    renews: bool = False
+    detail_of: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """
+    The lines of one report with its common parts read.
+
+    `opening` is the one whose parse function is being asked, `head` its match; `openings` names all that
+    the block holds. `cut` is True where the log ended inside the block.
+    """
+
+    opening: Opening
+    head: re.Match[str]
+    head_record: LogRecord
+    openings: tuple[str, ...]
+    records: tuple[LogRecord, ...]
+    body: Body
+    cut: bool
+
+    def find(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """Give the first match of `pattern` at the start of a line of the block."""
+        return next((found for record in self.records if (found := pattern.match(record.text))), None)
+
+
+E = TypeVar("E", bound=Event)
+
+
+def build(cls: type[E], block: Block, kind: Kind, title: str, *, damage: str | None = None, **own: Any) -> E:
+    """
+    Build an event of class `cls` from a block: what every report says, and the class's `own` fields.
+
+    `own` may also override a common field (a hung task is not the task that printed the report).
+    """
+    body = block.body
+    common: dict[str, Any] = {
+        "kind": kind,
+        "title": title,
+        "line": block.records[0].line,
+        "last_line": block.records[-1].line,
+        "task": body.task,
+        "release": body.release,
+        "build_id": body.build_id,
+        "taint": body.taint,
+        "ip": body.ip,
+        "registers": body.registers,
+        "code": body.code,
+        "stacks": body.stacks,
+        "modules": body.modules,
+        "damage": damage_of(block) if damage is None else damage,
+        "records": block.records,
+    }
+    known = {field.name for field in fields(cls)}
+    return cls(**(common | {name: value for name, value in own.items() if name in known}))
+
+
+def damage_of(block: Block, *, needs_stack: bool = True, needs_end: bool = False) -> str:
+    """
+    Say in words what a report lacks; "" where it is whole.
+
+    `needs_end` is for reports that close with `---[ end trace`: without it the rest is missing.
+    """
+    body = block.body
+    lacks = []
+    if needs_stack and not body.stacks:
+        lacks.append("no call trace")
+    if body.task is None and body.stacks and needs_end:
+        lacks.append("no line that says which task ran")
+    if needs_end and not body.ended and "panic" not in block.openings:
+        lacks.append("its end is missing (no `---[ end trace`)")
+    if body.frames_left_out:
+        lacks.append(f"{body.frames_left_out} frames beyond the first {MAX_FRAMES} were left out")
+    if block.cut and lacks:
+        lacks.append("the log ends inside this report")
+    return "; ".join(lacks)

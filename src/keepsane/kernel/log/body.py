@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+What every kind of report prints in the same way: who ran, where, with which registers, and the stacks.
+
+    CPU: 0 PID: 1 Comm: init Tainted: G           OE      6.1.0-56-cloud-amd64 #1  Debian 6.1.192-2
+    RIP: 0010:poke_null+0x12/0x40 [crashme]
+    Code: 40 00 48 c7 <48> 3d 00 f0
+    RAX: 0000000000000000 RBX: 0000000000000005 RCX: 0000000000000000
+    Call Trace:
+     do_null.constprop.0+0x5f/0x90 [crashme]
+    ---[ end trace 0000000000000000 ]---
+
+Source: lib/dump_stack.c, dump_stack_print_info(); arch/x86/kernel/process_64.c, __show_regs();
+arch/arm64/kernel/process.c, __show_regs().
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+
+from keepsane.kernel.log.code import parse_code
+from keepsane.kernel.log.module_list import LISTED, continues_list, listed_modules
+from keepsane.kernel.log.registers import is_register_line, parse_registers
+from keepsane.kernel.log.stacks import MAX_FRAMES, StackReader
+from keepsane.kernel.log.task import Release, parse_release, parse_task
+from keepsane.kernel.log.trace import MODULE, SYMBOL, symbol_frame
+from keepsane.model import Code, Frame, LogRecord, Register, Stack, TaintFlag, Task
+
+_BARE_CPU = re.compile(r"CPU:? (?P<cpu>\d{1,5})\s*+$")
+_IP = re.compile(
+    r"\s*(?:[RE]?IP: |RIP\s{1,16}+|PC is at |pc ?: ?|EIP is at |epc ?: |NIP |era ?: "
+    r"|Krnl PSW : \w{1,16} \w{1,16} \()"
+    r"(?:(?P<segment>[0-9a-f]{4}):)?(?: ?\[<(?P<address>[0-9a-f]{8,16})>\] {0,8}+){0,4}"
+    r"(?:\[[0-9a-f]{8,16}\] )?"
+    r"(?:" + SYMBOL + MODULE + r"|(?P<bare>0x[0-9a-f]{1,16})|\s{0,8}(?P<null>\(null\)))?"
+)
+_STACK_WORDS = re.compile(r"\s*+(?:[0-9a-f]{4}: ?)?(?:\s?[0-9a-f]{8}){2,16}\s*+$")
+_KNOWN = re.compile(
+    r"\s*(?:Hardware name:|Workqueue:|Stopper:|task: \S+ ti?|task\.stack|Stack:|Dumping ftrace buffer"
+    r"|\(ftrace buffer empty\)"
+    r"|Mem abort info|Data abort info|ESR = |EC = |SET = |FSC = |EA = |ISV = |CM = |Exception class ="
+    r"|GCS = |user pgtable"
+    r"|swapper pgtable|\[[0-9a-f]{4,16}\] \*?pgd=|\*?p[gum]d ?=|PGD |#PF:|pstate|LR is at|lr ?: |note: "
+    r"|Process .{1,40} \(pid: "
+    r"|CPU: \d{1,20}|Pid: |Tainted: \[|Tainted: |Not tainted|Exception stack|thread_info|Last level"
+    r"|\[last unloaded:|\[inline\]"
+    r"|Call Trace|Call trace|SMP |Trace:|RSP|invalid opcode|Fixing recursive|Bytes b4|KASAN: |kasan: "
+    r"|CR2:|PKRU:"
+    r"|={5,}|-{5,}|\.{3}$|x\d{1,20} ?:|R[A-DS1-9][XPI0-9] |\(XEN\)|\(NULL\)|INFO: lockdep is turned off"
+    r"|end of"
+    r"|Sending NMI"
+    r"|Showing all locks|\d{1,20} locks? held by|no locks held by|#\d{1,20}: |locks held by"
+    r"|irq event stamp|(?:hard"
+    r"|soft)irqs last)"
+)
+_END = re.compile(r"\s*---\[ end (?:trace|Kernel panic)|={50,}\s*+$|-{8,}\[ cut here")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """
+    The common parts of one report; every part is None or empty where the report lacks it.
+
+    `frames_left_out` counts the frames beyond MAX_FRAMES, which `stacks` lacks.
+    """
+
+    task: Task | None
+    release: str | None
+    version: str | None
+    build_id: str | None
+    taint: tuple[TaintFlag, ...]
+    ip: Frame | None
+    registers: tuple[Register, ...]
+    code: Code | None
+    stacks: tuple[Stack, ...]
+    modules: tuple[str, ...]
+    ended: bool
+    frames_left_out: int = 0
+
+
+@dataclass(slots=True)
+class BodyReader:
+    """
+    Collects a body line by line; `take` says whether a line was understood.
+
+    Mutable on purpose: a log is read once, as a stream, and the reader is given away by `finish`.
+    """
+
+    task: Task | None = None
+    release: Release | None = None
+    ip: Frame | None = None
+    registers: list[Register] = field(default_factory=list)
+    code: Code | None = None
+    modules: list[str] = field(default_factory=list)
+    ended: bool = False
+    stacks: StackReader = field(default_factory=StackReader)
+    _user_mode: bool = False
+    _in_modules: bool = False
+
+    @property
+    def begun(self) -> bool:
+        """True once the first stack has been met."""
+        return self.stacks.begun
+
+    def take(self, record: LogRecord) -> bool:
+        """Read one line; False where it is none that every report may hold."""
+        in_modules, self._in_modules = self._in_modules, False
+        read, text = self.stacks.take(record.text, record.line)
+        if read or self._context(text, record.line):
+            return True
+        if in_modules and continues_list(text):
+            return self._module_names(text)
+        return self._known(text)
+
+    def section(self, name: str) -> None:
+        """Begin a stack of another CPU or task inside the same report."""
+        self.stacks.section(name)
+
+    def finish(self) -> Body:
+        """Give what was read."""
+        release = self.release
+        return Body(
+            task=self.task,
+            release=release.release if release else None,
+            version=release.version if release else None,
+            build_id=release.build_id if release else None,
+            taint=release.taint if release else (),
+            ip=self.ip,
+            registers=tuple(self.registers),
+            code=self.code,
+            stacks=self.stacks.finish(self.ip),
+            modules=tuple(self.modules),
+            ended=self.ended,
+            frames_left_out=self.stacks.left_out,
+        )
+
+    def _context(self, text: str, line: int) -> bool:
+        """Lines that carry a fact of their own."""
+        return (
+            self._task_line(text)
+            or self._ip_line(text, line)
+            or self._code_line(text, line)
+            or self._modules_line(text)
+            or self._register_line(text)
+        )
+
+    def _task_line(self, text: str) -> bool:
+        task, release = parse_task(text), parse_release(text)
+        if task is not None and (self.task is None or self.task.pid is None):
+            known_cpu = self.task.cpu if self.task else None
+            self.task = task if task.cpu is not None else replace(task, cpu=known_cpu)
+        if task is not None and not self.stacks.in_section:
+            self.stacks.end()  # a report of a task begins: what stands above it was another's stack
+        self.release = self.release or release
+        return task is not None or release is not None
+
+    def _ip_line(self, text: str, line: int) -> bool:
+        found = _IP.match(text)
+        if found is None:
+            return False
+        if found["segment"]:
+            self._user_mode = int(found["segment"], 16) & 3 == 3
+        if not self._user_mode and not self.ended:
+            self._ip_frame(found, line)
+        return True
+
+    def _ip_frame(self, found: re.Match[str], line: int) -> None:
+        if found["function"]:
+            frame = symbol_frame(found, line, "ip")
+        elif found["bare"] or found["null"] or found["address"]:
+            address = int(found["bare"] or found["address"] or "0", 16)
+            frame = Frame(
+                line=line, function=None, offset_bytes=None, size_bytes=None, address=address, role="ip"
+            )
+        else:
+            return
+        if self.stacks.any():
+            self.stacks.add(frame)
+        elif self.ip is None or self.ip.function is None:
+            self.ip = frame
+
+    def _code_line(self, text: str, line: int) -> bool:
+        if not text.lstrip().startswith("Code:"):
+            return False
+        if self.code is None and not self._user_mode and not self.stacks.in_section:
+            self.code = parse_code(text, line)
+        return True
+
+    def _modules_line(self, text: str) -> bool:
+        return text.startswith(LISTED) and self._module_names(text)
+
+    def _module_names(self, text: str) -> bool:
+        self._in_modules = True
+        if len(self.modules) < MAX_FRAMES:
+            self.modules += [module.name for module in listed_modules(text)]
+        return True
+
+    def _register_line(self, text: str) -> bool:
+        if not is_register_line(text):
+            return False
+        if not self._user_mode and not self.ended and not self.stacks.any():
+            have = {register.name for register in self.registers}
+            self.registers += [register for register in parse_registers(text) if register.name not in have]
+        return True
+
+    def _known(self, text: str) -> bool:
+        if self.begun and _END.match(text):
+            self.ended = True
+            return True
+        if self.stacks.header(text):
+            return True
+        bare = _BARE_CPU.match(text)
+        if bare is not None and self.task is None:
+            self.task = Task(comm=None, pid=None, cpu=int(bare["cpu"]))
+        return not text.strip() or _KNOWN.match(text) is not None or _STACK_WORDS.match(text) is not None

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+The kinds of reports in the order in which their openings are tried: the particular first.
+
+A kind's module is imported when a line holds one of its literals: most logs need four of the thirty.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from importlib import import_module
+from itertools import chain
+
+from keepsane.kernel.log.banner import LITERALS
+from keepsane.kernel.log.block import Opening
+
+_COMMON = "zqjwkhyvg_ubp-cdtlmsox:].[rnifae 9876543210"
+"""Letters of kernel logs from rare to common; capitals and what else is not here are rarer."""
+_LEAST_KEPT = 4
+
+
+class Gate:
+    """A set of literals; `search` finds a place where one may stand, `held` says which do stand in a text."""
+
+    def __init__(self, literals: Iterable[str]) -> None:
+        """Take the literals; none may be empty."""
+        ends = {literal: _telling(literal) for literal in literals}
+        pattern = re.compile(_branches(ends.values()))
+        self.search = pattern.search
+        # Where "BUG" is found, "BUG: KASAN" may stand as well.
+        self._after: dict[str, list[str]] = {}
+        for literal, end in ends.items():
+            self._after.setdefault(pattern.findall(end)[0], []).append(literal)
+
+    def held(self, text: str) -> frozenset[str]:
+        """Give the literals that stand in a text."""
+        literals: set[str] = set()
+        found = self.search(text)
+        while found is not None:
+            literals.update(self._after[found[0]])
+            found = self.search(text, found.start() + 1)
+        return frozenset(literal for literal in literals if literal in text)
+
+
+def _branches(words: Iterable[str]) -> str:
+    """Write words as one pattern, those that begin alike together: side by side they are slower."""
+    by_letter: dict[str, list[str]] = {}
+    for word in words:
+        by_letter.setdefault(word[:1], []).append(word[1:])
+    if "" in by_letter:
+        return ""
+    branches = [re.escape(letter) + _branches(rest) for letter, rest in sorted(by_letter.items())]
+    return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
+
+
+def _telling(literal: str) -> str:
+    """Cut a literal's front off up to its rarest letter."""
+    starts = range(max(1, len(literal) - _LEAST_KEPT + 1))
+    return literal[min(starts, key=lambda start: _COMMON.find(literal[start])) :]
+
+
+KINDS = {
+    "kasan": ("BUG: KAS",),
+    "kmsan": ("BUG: KMSAN",),
+    "kcsan": ("BUG: KCSAN",),
+    "kfence": ("BUG: KFENCE",),
+    "ubsan": ("UBSAN: ",),
+    "slub": ("(Not tainted", "(Tainted", "lab corruption", "lab error in", " age="),
+    "kmemleak": ("BUG: memory leak", "unreferenced object", "new suspected memory leaks"),
+    "refcount": ("refcount_t", "refcount.", "kref.h:"),
+    "list_debug": ("list_add ", "list_del ", "list_debug.c:"),
+    "debugobjects": ("ODEBUG: ", "debugobjects.c:"),
+    "rust": ("rust_kernel: panicked",),
+    "alloc_failure.failure": (
+        "page allocation failure",
+        "order allocation failed",
+        "vmalloc",
+        "vmap allocation",
+        "Unable to allocate memory on",
+        "alloc failed, req-size",
+        "swiotlb buffer is full",
+        "SW-IOMMU space for",
+        "DMA: failed to allocate",
+        "warn_alloc: ",
+        "warn_alloc_failed: ",
+    ),
+    "oom_kill.kill": ("oom-killer: gfp_mask=", ": Kill", "VM: killing process"),
+    "show_mem.alone": ("Show Memory", "Mem-Info:", "Mem-info:", "kB min:"),
+    "mce": ("ardware Error]: ", "HARDWARE ERROR"),
+    "aer": (" received", "PCIe Bus Error: "),
+    "other": (
+        "BUG: Bad ",
+        "BUG: non-zero pgtables",
+        "ernel memory ",
+        "BUG: Dentry ",
+        "VFS: Busy inodes",
+        "in preemptible",
+        "unregister_netdevice: ",
+    ),
+    "netdev_watchdog": ("NETDEV WATCHDOG: ",),
+    "watchdog": ("BUG: soft lockup", "LOCKUP"),
+    "hung_task": ("INFO: task ",),
+    "rcu": ("INFO: rcu", "INFO: srcu"),
+    "workqueue": ("BUG: workqueue lockup", "BUG: workqueue leaked"),
+    "atomic_sleep": ("BUG: scheduling while", "BUG: sleeping function"),
+    "oops": (
+        "nable to handle",
+        "BUG: kernel NULL pointer",
+        "stack guard page was hit",
+        "kernel stack overflow",
+        "Insufficient stack space",
+        "double fault",
+        "Unhandled fault: ",
+        "Alignment trap: ",
+        "eneral protection fault",
+        "divide",
+        "invalid opcode:",
+        "Internal error: ",
+        "Oops",
+    ),
+    "warning": ("WARNING: ",),
+    # After those two: no line is theirs and lockdep's, and most logs need not load it.
+    "lockdep": ("INFO: ", "WARNING: ", "BUG: "),
+    "bug": ("ernel BUG at ", "BUG: "),
+    "panic": ("Kernel panic - not",),
+    "task_dump": ("ppid:", " 0x0000", " 0x8000"),
+    "backtrace": (
+        "[ cut here ]",
+        "FAULT_INJECTION: ",
+        "Show ",
+        "NMI backtrace for cpu",
+        "Comm: ",
+        "Pid: ",
+        "Call Trace:",
+        "Call trace:",
+    ),
+}
+"""A module of kernel/events, and the literals of its openings."""
+
+_RANK = {kind: rank for rank, kind in enumerate(KINDS)}
+_WHERE = {
+    literal: tuple(kind for kind, literals in KINDS.items() if literal in literals)
+    for literal in (*LITERALS, *chain.from_iterable(KINDS.values()))
+}
+
+GATE = Gate(_WHERE)
+"""A line it does not find anything in says nothing to the scanner."""
+
+
+@cache
+def openings_of(kind: str) -> tuple[Opening, ...]:
+    """Import the module of a kind and give its openings."""
+    openings: tuple[Opening, ...] = import_module(f"keepsane.kernel.events.{kind}").OPENINGS
+    return openings
+
+
+def find_opening(text: str) -> tuple[Opening, re.Match[str]] | None:
+    """Give the opening that a line is, with its match; None where the line begins no report."""
+    held = GATE.held(text)
+    for kind in sorted({kind for literal in held for kind in _WHERE[literal]}, key=_RANK.__getitem__):
+        for opening in openings_of(kind):
+            if opening.literal in held and (found := opening.pattern.match(text)):
+                return opening, found
+    return None

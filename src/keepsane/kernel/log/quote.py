@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Quotes: the lines of a report that a finding rests on, letter for letter."""
+
+from __future__ import annotations
+
+import re
+
+from keepsane.kernel.log.culprit import plain_name
+from keepsane.kernel.log.machinery import REPORTING
+from keepsane.model import Event, Frame, Stack
+from keepsane.report import Evidence
+
+MAX_QUOTE = 200
+"""Characters of a line that are quoted; what is longer is cut at its end."""
+
+_NOT_HEADS = ("[ cut here ]", " callbacks suppressed")
+"""What may stand above the line that says what happened."""
+
+
+def quote(event: Event, pattern: re.Pattern[str], note: str = "") -> Evidence | None:
+    """Quote the first line of a report in which `pattern` is found; None where there is none."""
+    for record in event.records:
+        if pattern.search(record.text):
+            return _evidence(record.line, record.text, note)
+    return None
+
+
+def quote_head(event: Event, note: str = "") -> Evidence:
+    """Quote the line that says what happened: the first after a `cut here` mark or a count of lost ones."""
+    for record in event.records:
+        if record.text.strip() and not any(mark in record.text for mark in _NOT_HEADS):
+            return _evidence(record.line, record.text, note)
+    record = event.records[0]
+    return _evidence(record.line, record.text, note)
+
+
+def quote_frame(event: Event, frame: Frame, note: str = "") -> Evidence | None:
+    """Quote the line on which a frame of the report was printed."""
+    return quote_line(event, frame.line, note)
+
+
+def quote_line(
+    event: Event, line: int, note: str = "", part: re.Pattern[str] | None = None
+) -> Evidence | None:
+    """
+    Quote a line of a report by its number, or the `part` of it that tells.
+
+    None where the report has no such line, or it is blank.
+    """
+    for record in event.records:
+        if record.line == line and record.text.strip():
+            found = part.search(record.text) if part is not None else None
+            return _evidence(record.line, found[0] if found else record.text, note)
+    return None
+
+
+def first_stack(event: Event) -> Stack | None:
+    """Give the stack that led to the report: the first call trace, None where there is no stack."""
+    traces = [stack for stack in event.stacks if stack.name == "Call Trace"]
+    return next(iter(traces or event.stacks), None)
+
+
+def where(event: Event) -> str:
+    """Give " in FUNCTION" for the first function that does more than report, "" where none is known."""
+    stack = first_stack(event)
+    frames = ((event.ip,) if event.ip is not None else ()) + (stack.frames if stack else ())
+    names = (plain_name(frame.function) for frame in frames if frame.function and frame.reliable)
+    function = next((name for name in names if name not in REPORTING), None)
+    return f" in {function}" if function else ""
+
+
+def _evidence(line: int, text: str, note: str) -> Evidence:
+    return Evidence(line, text.strip()[:MAX_QUOTE].rstrip(), note)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+The line that says who ran, on which CPU and under which kernel.
+
+    CPU: 0 PID: 1 Comm: init Tainted: G           OE      6.1.0-56-cloud-amd64 #1  Debian 6.1.192-2
+    CPU: 6 UID: 1000 PID: 1996 Comm: stress-ng-chatt Not tainted 7.0.0-14-generic #14-Ubuntu PREEMPT(lazy)
+    Pid: 491, comm: scsi_eh_0 Tainted: G        W  ---- 2.6.32-220.13.1.el6.x86_64 #1
+    4.15.0+ #221 Not tainted                                                        lockdep
+    Process swapper/0 (pid: 1, stack limit = 0xffff80001000)                        arm64 up to 5.x
+
+Source: lib/dump_stack.c, dump_stack_print_info(); kernel/locking/lockdep.c, print_kernel_ident().
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from keepsane.model import TaintFlag, Task
+
+_TASK = re.compile(
+    r"(?:CPU: (?P<cpu>\d{1,5}) )?(?:UID: \d{1,20} )?(?:PID: (?P<pid>\d{1,10}) |Pid: (?P<old_pid>\d{1,10}), )"
+    r"[cC]omm: "
+)
+_COMM = re.compile(r"(?P<comm>.{0,64}?)(?: (?=Tainted:|Not tainted|Kdump:)|$)")
+_PROCESS = re.compile(r"Process (?P<comm>.{1,32}?) \(pid: (?P<pid>\d{1,10})")
+_RELEASE = re.compile(
+    r"(?:Not tainted {1,40}+|Tainted: (?P<taint>[A-Z\s-]{1,100}+)(?<= ))"
+    r"(?P<release>[0-9a-z][\w.+~-]{1,80}+)(?P<rest>\s.*|$)"
+)
+_VERSION = re.compile(r"\s*+(?P<version>#\S.*)?")
+_BUILD_ID = re.compile(r"[0-9a-f]{40}")
+_IDENT = re.compile(
+    r"(?P<release>\d[\w.+~-]{1,80}) (?P<version>#\S.{0,40}?) (?:Not tainted"
+    r"|Tainted: (?P<taint>[A-Z\s-]{1,60}+))\s*+$"
+)
+
+
+class Release(NamedTuple):
+    """Which kernel a report says it is from, and what had tainted it."""
+
+    release: str
+    version: str | None
+    build_id: str | None
+    taint: tuple[TaintFlag, ...]
+
+
+def parse_task(text: str) -> Task | None:
+    """
+    Read the task of a report; None where the line names none.
+
+    Accepted format:
+        CPU: 0 PID: 1 Comm: init Tainted: G           OE      6.1.0-56-cloud-amd64 #1  Debian 6.1.192-2
+    """
+    if "omm: " in text:
+        found = _TASK.search(text)
+        named = _COMM.match(text, found.end()) if found else None
+        if found is None or named is None:
+            return None
+        pid, cpu = found["pid"] or found["old_pid"], found["cpu"]
+        return Task(comm=named["comm"], pid=int(pid), cpu=int(cpu) if cpu else None)
+    found = _PROCESS.match(text) if text.startswith("Process ") else None
+    return Task(comm=found["comm"], pid=int(found["pid"]), cpu=None) if found else None
+
+
+def parse_release(text: str) -> Release | None:
+    """
+    Read the kernel release, its version, its build id and the taint; None where the line has no `tainted`.
+
+    Accepted format:
+        Tainted: G           OE      6.1.0-56-cloud-amd64 #1 Debian 6.1.192-2
+    """
+    if "ainted" not in text:
+        return None
+    found = _RELEASE.search(text)
+    if found is None:
+        return _ident(text)
+    rest, _, last = found["rest"].rpartition(" ")
+    build_id = last if _BUILD_ID.fullmatch(last) else None
+    said = _VERSION.fullmatch(rest if build_id else found["rest"])
+    if said is None:
+        return None
+    version = (said["version"] or "").strip() or None
+    return Release(found["release"], version, build_id, taint_flags(found["taint"] or ""))
+
+
+def _ident(text: str) -> Release | None:
+    """Read the kernel as lockdep names it, before the taint."""
+    found = _IDENT.match(text)
+    if found is None:
+        return None
+    return Release(found["release"], found["version"], None, taint_flags(found["taint"] or ""))
+
+
+MEANINGS = {
+    "P": "a proprietary module was loaded",
+    "F": "a module was force loaded",
+    "S": "the processor or system is out of specification",
+    "R": "a module was force unloaded",
+    "M": "a machine check exception happened",
+    "B": "a page was released badly (bad page state)",
+    "U": "user space asked for the taint",
+    "D": "the kernel died before (an oops or BUG)",
+    "A": "an ACPI table was overridden by the user",
+    "W": "the kernel warned before",
+    "C": "a staging driver was loaded",
+    "I": "a workaround for a firmware bug is in use",
+    "O": "an out-of-tree module was loaded",
+    "E": "an unsigned module was loaded",
+    "L": "a soft lockup happened before",
+    "K": "the kernel was live patched",
+    "X": "the distribution's own taint",
+    "T": "built with the struct randomisation plugin",
+    "N": "an in-kernel test was run",
+    "J": "a mutating fwctl operation was used",
+}
+"""Letter to meaning; `G` (no proprietary module) is the absence of `P` and no taint."""
+
+
+def taint_flags(letters: str) -> tuple[TaintFlag, ...]:
+    """Turn the text after `Tainted:` ("G        W  OE") into flags; letters nobody knows say so."""
+    return tuple(
+        TaintFlag(letter, MEANINGS.get(letter, "a flag this keepsane does not know"))
+        for letter in letters
+        if letter.isalpha() and letter != "G"
+    )

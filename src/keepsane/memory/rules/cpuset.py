@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Cpusets: tasks that may use some nodes only, and find no memory on them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from keepsane.judge import CannotTell, Clear, rule
+from keepsane.memory.rules.binding import (
+    Bound,
+    bound,
+    in_need,
+    knows_bindings,
+    said_mems,
+    starved,
+    waited_percent,
+)
+from keepsane.memory.rules.quote import cgroup_file, quote_file, quote_zone
+from keepsane.memory.rules.zones import (
+    has_zones,
+    nodes_with_memory,
+    said_imbalance,
+    scanned_rate,
+    zones_of_nodes,
+)
+from keepsane.memory.state import MemoryState
+from keepsane.report import Advice, Evidence, Finding
+from keepsane.shell import UNIT, command
+from keepsane.words import said_percent
+
+_REFERENCES = ("Documentation/admin-guide/cgroup-v2.rst, cpuset.mems",)
+_ALLOWED, _ANY = re.compile(r"^Mems_allowed_list:"), re.compile(r".")
+_NO_ZONES = "/proc/zoneinfo was not read: which zones are full is not known"
+
+HARMFUL_PERCENT = 5.0
+"""Who stands still for memory a smaller share of the time than this may well be meant to stay on its node."""
+
+
+@rule("bind-starved", on=MemoryState)
+def bind_starved(
+    state: MemoryState, *, scans_per_second: float = 100.0, stalled_percent: float = 1.0
+) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    A control group or process may only use nodes that are full; memory is free on others.
+
+    What it means: its cpuset names the nodes it may take memory from. When these are full it reclaims, swaps
+    or is killed, with any amount free elsewhere.
+
+    How we know: cpuset.mems.effective of the group, or Mems_allowed_list of the process, names some of the
+    nodes with memory only; the largest zone of each of these is near its high watermark or below, while
+    another node has more than twice as much; and the group stood still for memory (memory.pressure),
+    or, where that is not known, pages were scanned. Information only where it and the machine stood still
+    less than 5 % of the time.
+
+    What to do: give the cpuset more nodes.
+
+    When it is wrong: a policy set by numactl or mbind() is not seen here; node-imbalance then speaks of it.
+    """
+    why_not = _nobody_bound(state)
+    if why_not is not None:
+        yield why_not
+        return
+    groups, scanned = bound(state), scanned_rate(state)
+    if not has_zones(state) or scanned is None:
+        missing = "two samples of pgscan_* are needed" if has_zones(state) else _NO_ZONES
+        yield CannotTell(f"{groups[0].name} is bound to {said_mems(groups[0])}; {missing}")
+        return
+    one = in_need(state, scans_per_second=scans_per_second, stalled_percent=stalled_percent)
+    if one is None:
+        yield Clear(_not_starved(state, groups[0]))
+        return
+    yield _is_starved(state, one, scanned)
+
+
+@rule("movable-only-mems", on=MemoryState)
+def movable_only_mems(state: MemoryState) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    A control group or process may only use nodes whose memory is for movable pages.
+
+    What it means: memory that can be unplugged (movable_node, memory devices, persistent memory used as RAM)
+    is a Movable zone. The kernel's own objects, page tables and stacks cannot lie there: the group cannot
+    fork or open a file, and runs out of memory with gigabytes free.
+
+    How we know: every zone with pages of the nodes it may use is called Movable. A warning where a process
+    was killed for want of memory meanwhile.
+
+    What to do: add a node that has a Normal zone.
+
+    When it is wrong: kernels since 5.16 let such a request fail instead of killing a process.
+    """
+    if has_zones(state) and not any(_only_movable(state, (node,)) for node in nodes_with_memory(state)):
+        yield Clear("no node has Movable memory alone")
+        return
+    why_not = _nobody_bound(state) if has_zones(state) else CannotTell(_NO_ZONES)
+    if why_not is not None:
+        yield why_not
+        return
+    one = next((one for one in bound(state) if _only_movable(state, one.mems)), None)
+    if one is None:
+        yield Clear(
+            f"{bound(state)[0].name} is bound to {said_mems(bound(state)[0])}, which is not all Movable"
+        )
+        return
+    killed = state.delta("oom_kill")
+    yield Finding(
+        severity="warning" if killed else "info",
+        confidence="high",
+        title=f"{one.name} may only use nodes for movable memory",
+        evidence=(*_of_bound(state, one), *_of_zones(state, one)),
+        explanation=f"On {said_mems(one)} there is no zone but Movable: page tables and the kernel's own "
+        "objects find no place there." + (f" {killed} processes were killed meanwhile." if killed else ""),
+        advice=(_widen(state, one, "oom_kill in /proc/vmstat stands still"),),
+        references=(*_REFERENCES, "Documentation/admin-guide/mm/memory-hotplug.rst, ZONE_MOVABLE"),
+    )
+
+
+def _nobody_bound(state: MemoryState) -> CannotTell | Clear | None:
+    if len(nodes_with_memory(state)) == 1:
+        return Clear("the machine has one node with memory: all of it is near")
+    if bound(state):
+        return None
+    if knows_bindings(state):
+        return Clear("no control group or process that was looked at is bound to some of the nodes")
+    return CannotTell("no cpuset.mems.effective and no process was read")
+
+
+def _is_starved(state: MemoryState, one: Bound, scanned: float) -> Finding:
+    found, waited = starved(state, one), waited_percent(state, one)
+    zones = (found.full, found.free) if found else ()
+    how = "It may wait" if waited is None else f"It stood still for memory {waited:.0f} % of the time"
+    return Finding(
+        severity="info" if _is_harmless(state, waited) else "warning",
+        confidence="medium" if waited is None else "high",
+        title=f"{one.name} may only use {said_mems(one)}, and that is full",
+        evidence=(
+            *_of_bound(state, one),
+            *(said for zone in zones if found and zone for said in quote_zone(state, found.sample, zone)),
+        ),
+        explanation=f"{how}; {scanned:.0f} pages were scanned per second."
+        + (f" {said_imbalance(state, found)}" if found else ""),
+        advice=(_widen(state, one, f"far fewer than {scanned:.0f} pages are scanned per second (pgscan_*)"),),
+        references=_REFERENCES,
+    )
+
+
+def _is_harmless(state: MemoryState, waited: float | None) -> bool:
+    # Now and then the group's own pressure rises by far less than the machine's.
+    machine = state.stalled_percent("memory", "some")
+    known = [percent for percent in (waited, machine) if percent is not None]
+    return waited is not None and max(known) < HARMFUL_PERCENT
+
+
+def _not_starved(state: MemoryState, one: Bound) -> str:
+    said, waited = f"{one.name} is bound to {said_mems(one)}", waited_percent(state, one)
+    if starved(state, one) is None:
+        return f"{said}, which is not full, or no other node has plenty"
+    how = (
+        "nothing is reclaimed"
+        if waited is None
+        else f"it stood still for memory {said_percent(waited)} of the time"
+    )
+    return f"{said}, which is full, but {how}"
+
+
+def _only_movable(state: MemoryState, mems: tuple[int, ...]) -> bool:
+    sample = next((sample for sample in reversed(state.samples) if sample.zoneinfo), None)
+    zones = zones_of_nodes(sample, mems) if sample else ()
+    return bool(zones) and {zone.name for zone in zones} <= {"Movable", "Device"}
+
+
+def _of_bound(state: MemoryState, one: Bound) -> Iterator[Evidence]:
+    pattern = _ALLOWED if one.file.endswith("/status") else _ANY
+    yield from quote_file(state, one.file, pattern, f"the nodes that {one.name} may use")
+
+
+def _of_zones(state: MemoryState, one: Bound) -> Iterator[Evidence]:
+    sample = next(sample for sample in reversed(state.samples) if sample.zoneinfo)
+    for zone in zones_of_nodes(sample, one.mems)[:8]:
+        yield from quote_zone(state, sample, zone)
+
+
+def _widen(state: MemoryState, one: Bound, verify: str) -> Advice:
+    every = ",".join(map(str, nodes_with_memory(state)))
+    text = f"let it use the other nodes too ({every})"
+    if one.group in (None, "/"):
+        return Advice(text=text, verify=verify)
+    file = "/" + cgroup_file(state, one.group or "", "cpuset.mems")
+    unit = UNIT.search(one.group or "")
+    kept = command("systemctl set-property {} AllowedMemoryNodes={}", unit[0], every) if unit else None
+    keep = f"; to keep it: {kept}" if kept else ""
+    return Advice(
+        text=text + keep,
+        command=command("echo {} > {}", every, file),
+        undo=command("echo {} > {}", ",".join(map(str, one.mems)), file),
+        verify=verify,
+        risk="memory of another node is slower to reach; a group above it may allow fewer nodes",
+    )

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Direct reclaim: tasks that want memory and must first free some themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from keepsane.judge import CannotTell, Clear, rule
+from keepsane.memory.rules.amount import available_percent, free_percent, kibibytes, said_kibibytes
+from keepsane.memory.rules.harm import STALLS_PER_SECOND
+from keepsane.memory.rules.quote import MEMINFO, quote_file, quote_risen
+from keepsane.memory.rules.setting import SCALE_FACTOR, start_kswapd_earlier
+from keepsane.memory.rules.zones import has_zones, latest_imbalance, nodes_with_memory, said_imbalance
+from keepsane.memory.state import MemoryState
+from keepsane.report import Advice, Evidence, Finding, Severity
+from keepsane.words import said_percent, said_rate
+
+_REFERENCES = (
+    "Documentation/admin-guide/sysctl/vm.rst, watermark_scale_factor",
+    "mm/vmscan.c, do_try_to_free_pages(), balance_pgdat()",
+)
+_TWO_SAMPLES = "two samples of allocstall and pgscan_* in /proc/vmstat are needed"
+SHORT_PERCENT = 10.0
+"""With less memory available than this share, memory is short, and no watermark helps."""
+
+HARMLESS_PERCENT = 2.0
+"""Tasks that stand still for memory a smaller share of the time than this hardly suffer."""
+FEWEST_STALLS = 5
+"""Fewer tell nothing, however short the time between the samples makes their rate large."""
+
+
+@rule("global-direct-reclaim", on=MemoryState)
+def global_direct_reclaim(
+    state: MemoryState, *, stalls_per_second: float = 1.0, direct_percent: float = 20.0
+) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    Tasks free memory themselves, again and again, although there is much that kswapd could have freed.
+
+    What it means: kswapd frees memory in the background. Where it starts too late or is too slow, a task that
+    wants a page must search for one itself and stands still meanwhile: latency spikes without a shortage.
+
+    How we know: allocstall, which counts tasks entering direct reclaim, rises by more than one per second,
+    and pgscan_direct is more than a fifth of all pages scanned, while MemAvailable is 10 % of memory or more.
+
+    What to do: let kswapd start earlier, by a larger vm.watermark_scale_factor (since 4.6), or
+    vm.min_free_kbytes on older kernels.
+
+    When it is wrong: a task that is bound to a full node stalls too; where another node has plenty this rule
+    stands back. Where compaction stalls as often (compact_stall), the tasks want large blocks instead.
+    """
+    stalls, direct, share = _reclaim(state)
+    if stalls is None or direct is None or share is None:
+        yield CannotTell(_TWO_SAMPLES)
+        return
+    said = _said_direct(stalls, share)
+    if stalls <= stalls_per_second or share <= direct_percent:
+        yield Clear(f"{said}: that is little" if stalls else said)
+        return
+    if _is_short_burst(state):
+        yield Clear(f"{said}: that is not sustained")
+        return
+    why_other = _other_cause(state)
+    if why_other is not None:
+        yield why_other
+        return
+    compactions = state.rate("compact_stall") or 0.0
+    large = compactions * 2 >= stalls
+    yield Finding(
+        severity="note" if large else _severity(state),
+        confidence="low" if large else "high",
+        title="tasks must free memory themselves: kswapd starts too late",
+        evidence=_evidence(state, ("allocstall", "pgscan_direct", "pgscan_kswapd")),
+        explanation=f"{said}, while {_said_available(state)}."
+        + (
+            f" Compaction stalled {said_rate(compactions)} times per second: large blocks are wanted."
+            if large
+            else ""
+        ),
+        advice=_earlier(
+            state, f"allocstall in /proc/vmstat rises more slowly than by {said_rate(stalls)} per second"
+        ),
+        references=_REFERENCES,
+    )
+
+
+@rule("kswapd-too-late", on=MemoryState)
+def kswapd_too_late(
+    state: MemoryState, *, hits_per_second: float = 1.0
+) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    Bursts of allocations overtake kswapd before it can fall asleep.
+
+    What it means: kswapd has just freed memory up to the high watermark, and within a tenth of a second the
+    low one is reached again. In such a burst some tasks have to free memory themselves.
+
+    How we know: kswapd_low_wmark_hit_quickly rises by more than one per second, and allocstall rises too.
+    Information only where tasks stood still for memory less than 2 % of the time (PSI), or, where this
+    kernel does not tell, fewer than one stalled per second.
+
+    What to do: a larger distance between the watermarks: vm.watermark_scale_factor, or vm.min_free_kbytes
+    where that is missing.
+
+    When it is wrong: with memory really short every distance is used up as quickly.
+    """
+    hits, stalls = state.rate("kswapd_low_wmark_hit_quickly"), state.delta("allocstall")
+    if hits is None or stalls is None:
+        yield CannotTell("two samples of kswapd_low_wmark_hit_quickly and allocstall are needed")
+        return
+    said = f"kswapd was overtaken {said_rate(hits)} times per second, and tasks stalled {stalls} times in all"
+    if hits <= hits_per_second or not stalls:
+        yield Clear(f"{said}: bursts do not make them wait")
+        return
+    why_other = _other_cause(state)
+    if why_other is not None:
+        yield why_other
+        return
+    yield Finding(
+        severity=_severity(state),
+        confidence="medium",
+        title="bursts of allocations overtake kswapd",
+        evidence=_evidence(state, ("kswapd_low_wmark_hit_quickly", "allocstall")),
+        explanation=f"{said}, while {_said_available(state)}.",
+        advice=_earlier(state, "kswapd_low_wmark_hit_quickly in /proc/vmstat rises more slowly"),
+        references=(*_REFERENCES, "mm/vmscan.c, prepare_kswapd_sleep(), kswapd_try_to_sleep()"),
+    )
+
+
+@rule("huge-cache-lru-spike", on=MemoryState)
+def huge_cache_lru_spike(
+    state: MemoryState,
+    *,
+    scans_per_second: float = 100_000.0,
+    free_percent_at_most: float = 1.0,
+    cpus_at_least: int = 32,
+    memory_gibibytes_at_least: int = 64,
+) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    On a large machine that is full of page cache, many CPUs reclaim at once and get in each other's way.
+
+    What it means: the cache takes all but a sliver of hundreds of gigabytes. When the sliver is used up, the
+    tasks of all CPUs scan the same lists under the same locks; system time goes to nearly 100 %.
+
+    How we know: a machine of 32 CPUs and 64 GB or more has less than 1 % free and half of its memory in the
+    page cache; pgscan_direct rises by more than 100,000 per second, and allocstall rises by ten or more.
+
+    What to do: keep more free, so that tasks seldom reclaim: vm.watermark_scale_factor, and
+    vm.min_free_kbytes of 1 to 2 GB. A newer kernel helps more.
+
+    When it is wrong: that the locks are contended is not seen in these counters; `perf top` shows it. Raising
+    min_free_kbytes alone did not cure every machine.
+    """
+    cpus, total = state.machine.cpus, kibibytes(state, "MemTotal")
+    free, cached = free_percent(state), kibibytes(state, "Cached")
+    stalls, direct, _ = _reclaim(state)
+    if cpus is None or not total or free is None or cached is None or stalls is None or direct is None:
+        yield CannotTell(f"the number of CPUs, /proc/meminfo, and {_TWO_SAMPLES}")
+        return
+    size = f"{cpus} CPUs, {said_kibibytes(total)}, {said_percent(free)} free"
+    said = f"{size}, {direct:.0f} direct scans per second"
+    if cpus < cpus_at_least or total < memory_gibibytes_at_least << 20:
+        yield Clear(f"{said}: this is seen on far larger machines")
+        return
+    if free >= free_percent_at_most or direct < scans_per_second or stalls < 10 or 2 * cached < total:
+        yield Clear(f"{said}: that is no storm")
+        return
+    why_other = _other_cause(state)
+    if why_other is not None:
+        yield why_other
+        return
+    yield Finding(
+        severity="warning",
+        confidence="medium",
+        title="many CPUs reclaim page cache at once",
+        evidence=(
+            *quote_file(state, MEMINFO, r"^MemFree:"),
+            *quote_file(state, MEMINFO, r"^Cached:"),
+            *_evidence(state, ("pgscan_direct", "allocstall")),
+        ),
+        explanation=f"{said}: page cache takes {said_kibibytes(cached)} of it.",
+        advice=_earlier(state, f"pgscan_direct rises by far less than {direct:.0f} per second"),
+        references=_REFERENCES,
+    )
+
+
+def _reclaim(state: MemoryState) -> tuple[float | None, float | None, float | None]:
+    """Stalls and pages scanned directly per second, and the latter's share of all scanned, in percent."""
+    stalls, direct, kswapd = (state.rate(name) for name in ("allocstall", "pgscan_direct", "pgscan_kswapd"))
+    if direct is None or kswapd is None:
+        return stalls, direct, None
+    return stalls, direct, 100 * direct / (direct + kswapd) if direct + kswapd else 0.0
+
+
+def _said_direct(stalls: float, share: float) -> str:
+    if not stalls:
+        return (
+            "no task entered direct reclaim for want of memory in the whole machine (allocstall stood still)"
+        )
+    often = said_rate(stalls)
+    return f"tasks entered direct reclaim {often} times per second and did {share:.0f} % of the scanning"
+
+
+def _is_short_burst(state: MemoryState) -> bool:
+    rates = state.rates("allocstall")
+    if (state.delta("allocstall") or 0) < FEWEST_STALLS:
+        return True
+    return len(rates) >= 4 and 3 * sum(one.per_second > 0 for one in rates) < len(rates)
+
+
+def _other_cause(state: MemoryState) -> CannotTell | Clear | None:
+    """What else makes tasks reclaim: memory is short, or they are bound to a node that is full."""
+    available = available_percent(state)
+    if available is None:
+        return CannotTell("/proc/meminfo does not say how much of the machine's memory is available")
+    if available < SHORT_PERCENT:
+        return Clear(
+            f"only {said_percent(available)} of memory is available: it is short, and no watermark helps"
+        )
+    if len(nodes_with_memory(state)) > 1 and not has_zones(state):
+        return CannotTell("/proc/zoneinfo was not read: tasks may be kept on one node that is full")
+    found = latest_imbalance(state)
+    if found is not None and found.free is not None:
+        return Clear(
+            f"{said_imbalance(state, found)} Tasks are kept on the full node; watermarks do not help"
+        )
+    return None
+
+
+def _severity(state: MemoryState) -> Severity:
+    """A warning, unless pressure stall information, or else allocstall, says that hardly anybody waits."""
+    stalled, stalls = state.stalled_percent("memory", "some"), state.rate("allocstall") or 0.0
+    waits = stalls >= STALLS_PER_SECOND if stalled is None else stalled >= HARMLESS_PERCENT
+    return "warning" if waits else "info"
+
+
+def _said_available(state: MemoryState) -> str:
+    return f"{available_percent(state) or 0:.0f} % of memory was available at the least"
+
+
+def _evidence(state: MemoryState, names: tuple[str, ...]) -> tuple[Evidence, ...]:
+    said = [*quote_file(state, MEMINFO, r"^MemAvailable:"), *quote_file(state, f"proc/sys/{_SETTING}")]
+    return (*(one for name in names for one in quote_risen(state, name)), *said)
+
+
+_SETTING = SCALE_FACTOR.replace(".", "/")
+
+
+def _earlier(state: MemoryState, verify: str) -> tuple[Advice, ...]:
+    advice = start_kswapd_earlier(state, text="let kswapd start earlier", verify=verify)
+    return (advice,) if advice else ()

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Free memory in pieces too small: what it looks like, what holds it, and what the kernel does against it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from keepsane.judge import CannotTell, Clear, rule
+from keepsane.kernel.pages.zone import Zone, zone_name
+from keepsane.memory.proc.pagetypeinfo import Pagetypeinfo
+from keepsane.memory.rules.amount import kibibytes, said_pages
+from keepsane.memory.rules.harm import failures, quote_failure, recent, said_requests
+from keepsane.memory.rules.quote import quote_file, quote_risen
+from keepsane.memory.rules.setting import MIN_FREE, change
+from keepsane.memory.rules.zones import main_zones, newest_zones, size_pages, zones_with_blocks
+from keepsane.memory.state import MemoryState
+from keepsane.report import Advice, Evidence, Finding
+from keepsane.words import said_percent, said_rate
+
+PROACTIVENESS = "vm.compaction_proactiveness"
+_PAGETYPEINFO, _BUDDYINFO = "proc/pagetypeinfo", "proc/buddyinfo"
+
+
+@rule("fragmentation-high-order", on=MemoryState)
+def fragmentation_high_order(
+    state: MemoryState,
+    *,
+    order: int = 3,
+    free_percent: float = 5.0,
+    unusable_percent: float = 95.0,
+    fails_per_second: float = 1.0,
+) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    Much memory is free, and next to none of it in pieces of eight pages.
+
+    What it means: network cards, drivers and kernel stacks ask for a few pages side by side. Where no such
+    block is free they wait for compaction, or fail, however much MemAvailable says.
+
+    How we know: in one of the main zones more than a twentieth is free, above its high watermark, and by
+    /proc/buddyinfo 95 % of that or more lies in blocks smaller than order 3 (the kernel's unusable_index).
+    It matters now if compact_fail rises, or the kernel log has failures of higher order.
+
+    What to do: compact once, and let the kernel do it ahead of time: vm.compaction_proactiveness (since
+    5.9). On older kernels a larger vm.min_free_kbytes helps blocks to form.
+
+    When it is wrong: blocks come and go within a second. If unmovable pages lie between the free ones
+    (unmovable-pollution), compaction cannot help.
+    """
+    zones = main_zones(zones_with_blocks(state))
+    if not zones:
+        yield CannotTell("/proc/buddyinfo and /proc/zoneinfo of one moment are needed")
+        return
+    poor = [zone for zone in zones if _is_poor(zone, order, free_percent, unusable_percent)]
+    if not poor:
+        said = ", ".join(f"{_blocks_from(zone, order)} in {zone_name(zone)}" for zone in zones[:8])
+        yield Clear(f"free blocks of order {order} or more: {said}; enough, or little is free at all")
+        return
+    found = failures(state) or ()
+    failed = [one for one in recent(state, found) if one.order]
+    in_vain = state.rate("compact_fail")
+    suffers = bool(failed) or (in_vain or 0) >= fails_per_second
+    most = max(poor, key=lambda zone: zone.free_pages)
+    quotes = [one for zone in poor[:4] for one in _quote_blocks(state, zone)]
+    yield Finding(
+        severity="warning" if suffers else "info",
+        confidence="high" if len(poor) == len(zones) else "medium",
+        title=f"free memory is in small pieces: hardly any of order {order} in {zone_name(most)}",
+        evidence=(
+            *quotes,
+            *(one for failure in failed[-2:] for one in quote_failure(state, failure)),
+            *quote_risen(state, "compact_fail"),
+        ),
+        explanation=_said_pieces(state, most, order) + _said_suffering(in_vain, len(failed)),
+        advice=tuple(_against_fragmentation(state, order)),
+        references=("mm/vmstat.c, unusable_show_print()", "Documentation/admin-guide/sysctl/vm.rst"),
+    )
+
+
+def _is_poor(zone: Zone, order: int, free_percent: float, unusable_percent: float) -> bool:
+    plenty = zone.free_pages > zone.high_pages and 100 * zone.free_pages > free_percent * size_pages(zone)
+    return plenty and _unusable_percent(zone, order) >= unusable_percent
+
+
+def _blocks_from(zone: Zone, order: int) -> int:
+    return sum(one.count for one in zone.blocks or () if one.order >= order)
+
+
+def _unusable_percent(zone: Zone, order: int) -> float:
+    """Give the share of free pages in smaller blocks, as extfrag/unusable_index in debugfs does."""
+    blocks = zone.blocks or ()
+    pages = sum(one.count << one.order for one in blocks)
+    return 100 * sum(one.count << one.order for one in blocks if one.order < order) / pages if pages else 0
+
+
+def _said_pieces(state: MemoryState, zone: Zone, order: int) -> str:
+    return (
+        f"{said_pages(state, zone.free_pages)} are free in {zone_name(zone)}, "
+        f"{said_percent(_unusable_percent(zone, order))} of that in blocks smaller than order {order}. "
+    )
+
+
+def _quote_blocks(state: MemoryState, zone: Zone) -> Iterator[Evidence]:
+    yield from quote_file(state, _BUDDYINFO, rf"^Node {zone.node}, zone +{zone.name} ")
+
+
+def _said_suffering(in_vain: float | None, failed: int) -> str:
+    said = [f"compaction failed {said_rate(in_vain)} times a second"] if in_vain else []
+    said += [f"{said_requests(failed)} of higher order failed by the log"] if failed else []
+    return f"Lately {' and '.join(said)}." if said else "Nobody is seen to wait for a block now."
+
+
+def _against_fragmentation(state: MemoryState, order: int) -> Iterator[Advice]:
+    blocks = f"/proc/buddyinfo shows blocks of order {order} and more"
+    now, least = state.sysctl_number(PROACTIVENESS), state.sysctl_number(MIN_FREE)
+    if now is not None and now < 100:
+        value = min(max(2 * now, 20), 100)
+        text = f"let the kernel compact ahead of time: {PROACTIVENESS} from {now} to {value}"
+        yield change(state, PROACTIVENESS, value, text=text, verify=blocks, risk="kcompactd takes some CPU")
+    elif now is None and least is not None and (value := _more_free(state, least)) > least:
+        text = f"help blocks to form: {MIN_FREE} from {least} to {value}"
+        risk = "as much less for programs and page cache"
+        yield change(state, MIN_FREE, value, text=text, verify=blocks, risk=risk)
+    yield Advice(
+        text="compact all of memory once",
+        command="sysctl -w vm.compact_memory=1",
+        undo="nothing is left behind that could be undone",
+        verify=f"{blocks}; if not, unmovable pages lie between",
+        risk="takes a CPU for seconds, and pages are locked while they are moved",
+    )
+
+
+def _more_free(state: MemoryState, now_kibibytes: int) -> int:
+    return min(2 * now_kibibytes, (kibibytes(state, "MemTotal") or 0) // 100)
+
+
+@rule("unmovable-pollution", on=MemoryState)
+def unmovable_pollution(
+    state: MemoryState, *, unmovable_percent: float = 30.0, fails_per_second: float = 1.0
+) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    Memory that the kernel cannot move is spread over much of a zone.
+
+    What it means: compaction moves pages of programs and of the page cache. Slabs, page tables and drivers'
+    buffers stay where they are, and one of them is enough to keep a block from forming.
+
+    How we know: /proc/pagetypeinfo counts more than 30 % of a main zone's pageblocks as Unmovable, and
+    compact_fail rises: somebody wants blocks, and moving pages does not make any.
+
+    What to do: find who owns it: the largest slabs (slab-growth), drivers, page tables. Reserve huge pages
+    at boot rather than later. A restart clears it.
+
+    When it is wrong: a file server's or a router's memory is the kernel's for good reason, and the page cache
+    of a disk without a file system counts as unmovable too.
+    """
+    types = state.newest(lambda sample: sample.pagetypeinfo if _has_blocks(sample.pagetypeinfo) else None)
+    zones = main_zones(newest_zones(state))
+    if types is None or not zones:
+        yield CannotTell(
+            "/proc/pagetypeinfo, which only root may read since 5.4, and /proc/zoneinfo are needed"
+        )
+        return
+    shares = {zone: share for zone in zones if (share := _unmovable_percent(types, zone)) is not None}
+    if not shares:
+        yield CannotTell("/proc/pagetypeinfo does not list the main zones")
+        return
+    worst = max(shares, key=lambda zone: shares[zone])
+    said = f"{shares[worst]:.0f} % of the pageblocks of {zone_name(worst)} are unmovable"
+    in_vain = state.rate("compact_fail")
+    if in_vain is None and shares[worst] > unmovable_percent:
+        yield CannotTell(f"{said}; two samples of compact_fail say whether that harms")
+        return
+    if in_vain is None or shares[worst] <= unmovable_percent or in_vain < fails_per_second:
+        yield Clear(
+            said if in_vain is None else f"{said}; compaction failed {said_rate(in_vain)} times a second"
+        )
+        return
+    blocks = re.compile(rf"^Node {worst.node:d}, zone {{1,9}}{re.escape(worst.name)} {{1,16}}\d")
+    yield Finding(
+        severity="note",
+        confidence="medium",
+        title=f"unmovable memory is spread over {zone_name(worst)}",
+        evidence=(
+            *quote_file(state, _PAGETYPEINFO, r"^Number of blocks type"),
+            *quote_file(state, _PAGETYPEINFO, blocks, "pageblocks by type"),
+            *quote_risen(state, "compact_fail"),
+        ),
+        explanation=f"{said}. " + _said_suffering(in_vain, 0),
+        advice=(Advice(text="find the owner: the largest slabs in /proc/slabinfo, drivers, page tables"),),
+        references=("mm/vmstat.c, pagetypeinfo_showblockcount_print()",),
+    )
+
+
+def _has_blocks(types: Pagetypeinfo | None) -> bool:
+    return types is not None and bool(types.pageblocks)
+
+
+def _unmovable_percent(types: Pagetypeinfo, zone: Zone) -> float | None:
+    own = [
+        one for one in types.pageblocks if (one.node, one.zone) == (zone.node, zone.name) and not one.mixed
+    ]
+    total = sum(one.count for one in own)
+    return 100 * sum(one.count for one in own if one.type == "Unmovable") / total if total else None

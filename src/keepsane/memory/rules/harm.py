@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Does anybody suffer now? A hoard or a setting that harms nobody at the moment is worth a remark only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from keepsane.memory.klog_failure import FailedAllocation, failed_allocations
+from keepsane.memory.proc.klog import DMESGS, klog_of
+from keepsane.memory.rules.amount import available_percent
+from keepsane.memory.state import MemoryState
+from keepsane.report import Evidence, Severity
+from keepsane.words import counted, said_percent, said_rate
+
+STALLS_PER_SECOND = 1.0
+STALLED_PERCENT = 5.0
+AVAILABLE_PERCENT = 5.0
+RECENT_SECONDS = 600.0
+"""A failed allocation that the log has from up to so long before the first sample is of now."""
+
+
+def harms(state: MemoryState) -> tuple[str, ...]:
+    """Say how tasks suffer from want of memory while samples are taken; nothing where none is seen to."""
+    return tuple(_harms(state))
+
+
+def _harms(state: MemoryState) -> Iterator[str]:
+    stalls, killed = state.rate("allocstall"), state.delta("oom_kill")
+    stalled, available = state.stalled_percent("memory", "some"), available_percent(state)
+    if stalls is not None and stalls >= STALLS_PER_SECOND:
+        yield f"tasks had to reclaim memory themselves {said_rate(stalls)} times a second"
+    if stalled is not None and stalled >= STALLED_PERCENT:
+        yield f"tasks waited for memory {stalled:.0f} % of the time"
+    if killed:
+        yield f"{counted(killed, 'process was', 'processes were')} killed for want of memory"
+    if available is not None and available < AVAILABLE_PERCENT:
+        yield f"only {said_percent(available)} of memory is available"
+
+
+def severity_of(found: tuple[object, ...]) -> Severity:
+    """Warn where somebody suffers, else only inform."""
+    return "warning" if found else "info"
+
+
+def said_harm(found: tuple[str, ...]) -> str:
+    """Say who suffers, or that nobody is seen to."""
+    return f"At the same time {', and '.join(found)}." if found else "Nothing is seen to suffer from it now."
+
+
+def failures(state: MemoryState) -> tuple[FailedAllocation, ...] | None:
+    """The failed allocations that the kernel log still has; None where it was not read."""
+    return None if state.klog is None else failed_allocations(state.klog, state.machine.release)
+
+
+def recent(state: MemoryState, found: tuple[FailedAllocation, ...]) -> tuple[FailedAllocation, ...]:
+    """Those of them that are of now; one without a time is not."""
+    began = state.first.uptime_seconds
+    if began is None:
+        return ()
+    return tuple(one for one in found if one.seconds is not None and one.seconds > began - RECENT_SECONDS)
+
+
+def said_requests(number: int) -> str:
+    """Say how many requests."""
+    return "1 request" if number == 1 else f"{number} requests"
+
+
+def quote_failure(state: MemoryState, failure: FailedAllocation) -> tuple[Evidence, ...]:
+    """Quote the line of the kernel log."""
+    sample = next((one for one in reversed(state.samples) if klog_of(one.snapshot) is not None), None)
+    if sample is None:
+        return ()
+    path = next(path for path in DMESGS if sample.snapshot.text(path) is not None)
+    lines = (sample.snapshot.text(path) or "").splitlines()
+    if failure.line > len(lines) or failure.text not in lines[failure.line - 1]:
+        return ()
+    name = f"t{state.samples.index(sample)}/{path}"
+    return (Evidence(failure.line, failure.text, "", name),)

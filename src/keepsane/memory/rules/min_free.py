@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""vm.min_free_kbytes and the watermarks: too little kept free, or too much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from keepsane.judge import CannotTell, Clear, rule
+from keepsane.kernel.pages.gfp import version_of
+from keepsane.kernel.pages.gfp_tables import Version
+from keepsane.kernel.pages.min_free import default_kibibytes, lowmem_pages, thp_pages
+from keepsane.kernel.pages.zone import Zone
+from keepsane.kernel.pages.zone_state import LOWMEM
+from keepsane.memory.klog_failure import FailedAllocation
+from keepsane.memory.rules.amount import available_percent, kibibytes, page_kibibytes, said_kibibytes
+from keepsane.memory.rules.harm import (
+    failures,
+    harms,
+    quote_failure,
+    recent,
+    said_harm,
+    said_requests,
+    severity_of,
+)
+from keepsane.memory.rules.quote import quote_file
+from keepsane.memory.rules.setting import MIN_FREE, SCALE_FACTOR, change
+from keepsane.memory.rules.zones import newest_zones, size_pages
+from keepsane.memory.state import MemoryState
+from keepsane.report import Advice, Finding
+from keepsane.words import said_percent
+
+_PATH, _SCALE_PATH = "proc/sys/vm/min_free_kbytes", "proc/sys/vm/watermark_scale_factor"
+_REFERENCES = (
+    "Documentation/admin-guide/sysctl/vm.rst, min_free_kbytes",
+    "mm/page_alloc.c, calculate_min_free_kbytes()",
+)
+_INCOMPLETE = f"{MIN_FREE} and a whole /proc/zoneinfo are needed, whose minima add up to it"
+MOST_PART = 50
+"""One fiftieth of memory is the most that is advised to be kept free."""
+LEAST_PART = 1000
+"""A machine whose atomic requests failed should keep a thousandth of memory free, or more."""
+MODEST_SCALE_FACTOR = 100
+SHORT_PERCENT = 10.0
+"""With less of memory available than this, what is kept free may be what is missing."""
+LARGE_SCALE_FACTOR = 500
+"""A gap of a twentieth of each zone between the watermarks: more is rarely meant."""
+
+
+@rule("min-free-too-small", on=MemoryState)
+def min_free_too_small(
+    state: MemoryState, *, of_default: float = 0.5
+) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    Too little memory is kept free for requests that cannot wait.
+
+    What it means: interrupt handlers, network cards above all, take single pages and cannot wait for
+    reclaim. When a burst empties the reserve, packets are dropped and the log has `page allocation failure`.
+
+    How we know: the kernel log has failures of order 0 of requests that may not sleep, or
+    vm.min_free_kbytes is less than half of what the kernel itself would set: 4 times the square root of
+    lowmem in kB.
+
+    What to do: raise vm.min_free_kbytes to twice its value, the kernel's own, or a thousandth of memory,
+    whichever is most, and to no more than a fiftieth of memory.
+
+    When it is wrong: a burst that is larger than any reserve empties that one too; a driver that retries
+    loses nothing.
+    """
+    value, own = state.sysctl_number(MIN_FREE), _default(state)
+    if value is None or own is None or not _adds_up(state, value):
+        yield CannotTell(_INCOMPLETE)
+        return
+    found = failures(state)
+    failed = tuple(one for one in found or () if not one.order and not one.gfp.may_sleep)
+    now = recent(state, failed)
+    said = f"{MIN_FREE} is {value} kB, the kernel's own choice would be {own} kB"
+    if not failed and value >= of_default * own:
+        log = "the kernel log was not read" if found is None else "no request of order 0 failed in the log"
+        yield Clear(f"{said}, and {log}")
+        return
+    wanted = min(
+        max(2 * value if failed else 0, own, _whole(state) // LEAST_PART), _whole(state) // MOST_PART
+    )
+    if wanted <= value:
+        yield Clear(f"{said}: {len(failed)} requests failed, but more than that should not be kept free")
+        return
+    yield Finding(
+        # Whatever tasks wait for, it is not the reserve: only a failed request shows that it is too small.
+        severity="warning" if now else "note" if failed else "info",
+        confidence="high" if failed else "medium",
+        title=f"{'too ' if failed else ''}little is kept free for requests that cannot wait: "
+        f"{said_kibibytes(value)}",
+        evidence=(
+            *quote_file(state, _PATH),
+            *(one for failure in failed[-3:] for one in quote_failure(state, failure)),
+        ),
+        explanation=f"{said}. {_said_failures(found, failed, now)}",
+        advice=(_raise(state, value, wanted),),
+        references=_REFERENCES,
+    )
+
+
+def _said_failures(
+    log: tuple[FailedAllocation, ...] | None,
+    failed: tuple[FailedAllocation, ...],
+    now: tuple[FailedAllocation, ...],
+) -> str:
+    if log is None:
+        return "The kernel log was not read: whether requests failed is not known."
+    if not failed:
+        return "No request of order 0 failed by the kernel log."
+    last = failed[-1].seconds
+    when = "" if last is None else f", the last at {last:.0f} s after boot"
+    said = f"By the log {said_requests(len(failed))} of order 0 failed that could not wait{when}"
+    return f"{said}; {len(now) or 'none'} of them lately."
+
+
+def _raise(state: MemoryState, value: int, wanted: int) -> Advice:
+    return change(
+        state,
+        MIN_FREE,
+        wanted,
+        text=f"keep more memory free: {MIN_FREE} from {value} to {wanted}",
+        verify="min in /proc/zoneinfo has grown, and the log has no further `page allocation failure`",
+        risk=f"{said_kibibytes(wanted - value)} less for programs and page cache",
+    )
+
+
+@rule("min-free-too-large", on=MemoryState)
+def min_free_too_large(
+    state: MemoryState, *, high_percent: float = 5.0, min_percent: float = 2.0, of_own: float = 1.5
+) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    Much memory is kept free that nobody may use.
+
+    What it means: reclaim begins early and goes on until the high watermark; programs are swapped or killed
+    with memory free. On a small machine a value copied from a large one does that.
+
+    How we know: the high watermarks of all zones are more than 5 % of memory, or vm.min_free_kbytes is more
+    than 2 %, and in both cases far more than the kernel itself would set for this machine.
+
+    What to do: set vm.min_free_kbytes to the kernel's own value. Where vm.watermark_scale_factor is the
+    cause, lower that.
+
+    When it is wrong: somebody may have raised it against failures of atomic requests. See the log first.
+    Where tasks wait although more than that, and 10 % of memory, is available, this is not the cause.
+    """
+    value, own = state.sysctl_number(MIN_FREE), _own(state)
+    zones = newest_zones(state)
+    whole = _whole(state)
+    if value is None or own is None or not _adds_up(state, value):
+        yield CannotTell(_INCOMPLETE)
+        return
+    high = sum(zone.high_pages - (zone.boost_pages or 0) for zone in zones) * page_kibibytes(state)
+    factor = state.sysctl_number(SCALE_FACTOR) or 0
+    said = f"{MIN_FREE} is {value} kB, {said_percent(100 * value / whole)} of memory, and the kernel's own "
+    said += f"choice {_with_thp(state)}would be {own} kB; "
+    said += f"with the watermarks above it, {said_percent(100 * high / whole)} of memory are kept free"
+    min_is_large = value > of_own * own
+    gap_is_large = factor > LARGE_SCALE_FACTOR
+    is_large = 100 * high > high_percent * whole or 100 * value > min_percent * whole
+    if not is_large or not (min_is_large or gap_is_large):
+        yield Clear(said)
+        return
+    suffering = harms(state)
+    if suffering and _has_more(state, 100 * high / whole):
+        yield Clear(
+            f"{said}. Tasks wait with much memory available: with less kept free they would wait more"
+        )
+        return
+    yield Finding(
+        severity=severity_of(suffering) if min_is_large else "info",
+        confidence="high" if min_is_large else "medium",
+        title=f"{said_kibibytes(high)} are kept free, {100 * high / whole:.0f} % of memory",
+        evidence=(*quote_file(state, _PATH), *quote_file(state, _SCALE_PATH)),
+        explanation=f"{said}. {said_harm(suffering)}",
+        advice=(_lower_min(state, value, own) if min_is_large else _lower_gap(state, factor),),
+        references=_REFERENCES,
+    )
+
+
+def _has_more(state: MemoryState, kept_percent: float) -> bool:
+    # MemAvailable leaves out what lies below the high watermarks (mm/show_mem.c, si_mem_available()).
+    available = available_percent(state)
+    return (
+        available is not None
+        and available >= max(SHORT_PERCENT, kept_percent)
+        and not state.delta("oom_kill")
+    )
+
+
+def _lower_min(state: MemoryState, value: int, own: int) -> Advice:
+    return change(
+        state,
+        MIN_FREE,
+        own,
+        text=f"keep as much free as the kernel itself would: {MIN_FREE} from {value} to {own}",
+        verify="high in /proc/zoneinfo has fallen, and MemAvailable in /proc/meminfo has risen",
+        risk="requests that cannot wait may fail in bursts: watch the log for `page allocation failure`",
+    )
+
+
+def _lower_gap(state: MemoryState, factor: int) -> Advice:
+    return change(
+        state,
+        SCALE_FACTOR,
+        MODEST_SCALE_FACTOR,
+        text=f"let kswapd stop earlier: {SCALE_FACTOR} from {factor} to {MODEST_SCALE_FACTOR}",
+        verify="high in /proc/zoneinfo has fallen, and MemAvailable in /proc/meminfo has risen",
+        risk="tasks may have to reclaim themselves in bursts: allocstall in /proc/vmstat must not rise",
+    )
+
+
+def _adds_up(state: MemoryState, value: int) -> bool:
+    """
+    Tell whether the zones share out all of min_free_kbytes, each rounded down: none is missing then.
+
+    Movable has its share on older kernels; HighMem never has.
+    """
+    zones = newest_zones(state)
+    wanted = value // page_kibibytes(state)
+    found = [_min_of(zones, LOWMEM), _min_of(zones, (*LOWMEM, "Movable"))]
+    return any(0 <= wanted - pages <= len(zones) for pages in found)
+
+
+def _min_of(zones: tuple[Zone, ...], names: tuple[str, ...]) -> int:
+    return sum(
+        zone.min_pages - min(zone.boost_pages or 0, zone.min_pages) for zone in zones if zone.name in names
+    )
+
+
+def _with_thp(state: MemoryState) -> str:
+    """Say where the kernel keeps more free for the sake of huge pages."""
+    return "" if _own(state) == _default(state) else "with transparent hugepages "
+
+
+def _whole(state: MemoryState) -> int:
+    return sum(map(size_pages, newest_zones(state))) * page_kibibytes(state)
+
+
+def _version(state: MemoryState) -> Version | None:
+    return version_of(state.machine.release) if state.machine.release else None
+
+
+def _default(state: MemoryState) -> int | None:
+    """What the kernel sets at boot for this much lowmem."""
+    pages = lowmem_pages(newest_zones(state))
+    return None if not pages else default_kibibytes(pages * page_kibibytes(state), _version(state))
+
+
+def _own(state: MemoryState) -> int | None:
+    """The same, or what transparent hugepages raise it to, unless they are known to be off."""
+    default, pages = _default(state), lowmem_pages(newest_zones(state))
+    if default is None or not pages or (state.thp is not None and state.thp.enabled == "never"):
+        return default
+    page, block = page_kibibytes(state), kibibytes(state, "Hugepagesize") or 2048
+    zones = sum(zone.name in LOWMEM for zone in newest_zones(state))
+    return max(default, thp_pages(zones, block // page, pages) * page)

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Nodes: memory is free, but not where it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from keepsane.judge import CannotTell, Clear, rule
+from keepsane.kernel.pages.zone import zone_name
+from keepsane.memory.rules.binding import in_need, knows_bindings, said_mems
+from keepsane.memory.rules.quote import ZONEINFO, quote_change, quote_risen, quote_zone
+from keepsane.memory.rules.setting import is_without
+from keepsane.memory.rules.zone_reclaim_mode import MODE
+from keepsane.memory.rules.zones import (
+    Imbalance,
+    has_zones,
+    latest_imbalance,
+    nodes_with_memory,
+    said_imbalance,
+    scanned_rate,
+)
+from keepsane.memory.state import MemoryState
+from keepsane.report import Advice, Evidence, Finding
+
+_REFERENCES = (
+    "Documentation/admin-guide/mm/numa_memory_policy.rst",
+    "Documentation/admin-guide/cgroup-v2.rst, cpuset.mems",
+)
+_SCANS_PER_SECOND = 100.0
+
+
+@rule("node-imbalance", on=MemoryState)
+def node_imbalance(
+    state: MemoryState, *, scans_per_second: float = _SCANS_PER_SECOND, foreign_percent: float = 5.0
+) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    One node is full while another has plenty, and the machine frees memory on the full one or goes without.
+
+    What it means: an allocation takes the next node when its own is full, so free memory elsewhere keeps a
+    machine from reclaiming. Where it reclaims nevertheless, tasks are kept on the full node: by numactl or
+    mbind(), a cpuset, or zone reclaim. Where it only moves over, memory is slower to reach, no more.
+
+    How we know: the largest zone of one node has less than 1.2 times its high watermark free, that of another
+    more than twice its high watermark. A warning where pages are scanned at the same time; information where
+    only numa_foreign of the full node rises, to 5 % or more of numa_foreign and numa_hit together.
+
+    What to do: spread the memory of the large process over the nodes: numactl --interleave=all, or
+    NUMAPolicy=interleave in its systemd unit; databases have settings of their own.
+
+    When it is wrong: with vm.numa_stat=0 the counters of placement stand still. A task that is bound on
+    purpose may be meant to stay on its node.
+    """
+    found, why = _imbalance(state)
+    if found is None:
+        yield why
+        return
+    scanned, foreign = scanned_rate(state), _foreign_percent(state, found)
+    if scanned is None:
+        yield CannotTell("two samples of pgscan_* in /proc/vmstat say whether anything is reclaimed")
+        return
+    said = f"{said_imbalance(state, found)} {_said_scanned(scanned)}"
+    held = scanned >= scans_per_second
+    if not held and (foreign is None or foreign < foreign_percent):
+        yield Clear(f"{said}: nothing is thrown out because of it")
+        return
+    if held and (why_other := _by_another(state, found, said)):
+        yield why_other
+        return
+    moved = (
+        "" if foreign is None else f"; {foreign:.0f} % of the pages asked for there came from another node"
+    )
+    yield Finding(
+        severity="warning" if held else "info",
+        confidence="medium",
+        title="memory is freed on a full node while another has plenty"
+        if held
+        else "a node is full, and its tasks take memory from another",
+        evidence=(*_of_zones(state, found), *_of_placement(state, found)),
+        explanation=f"{said}{moved}."
+        + (f" What reclaims is kept on its node, by {_what_binds(state)}." if held else ""),
+        advice=(_interleave(found),) if held else (),
+        references=_REFERENCES,
+    )
+
+
+def _imbalance(state: MemoryState) -> tuple[Imbalance | None, CannotTell | Clear]:
+    """The two zones, or what to answer where there are none."""
+    if len(nodes_with_memory(state)) == 1:
+        return None, Clear("the machine has one node with memory: all of it is near")
+    if not has_zones(state):
+        return None, CannotTell("/proc/zoneinfo was not read: which node is full is not known")
+    found = latest_imbalance(state)
+    if found is None or found.free is None:
+        return None, Clear(said_imbalance(state, found) if found else "no node is full")
+    if (one := in_need(state)) is not None:
+        return None, Clear(f"{one.name} is bound to {said_mems(one)}: bind-starved judges that")
+    return found, Clear("")
+
+
+def _by_another(state: MemoryState, found: Imbalance, said: str) -> CannotTell | Clear | None:
+    mode = state.sysctl_number(MODE)
+    if mode is None and not is_without(state, MODE):
+        return CannotTell(f"{said}; {MODE} was not read, and may be what does it")
+    if mode:
+        return Clear(f"{said}, and {MODE} is {mode}: the rules of zone reclaim judge that")
+    if any(map(state.delta, ("pgdemote_kswapd", "pgdemote_direct"))):
+        return Clear(
+            f"{said}, and pages move from there to slower memory (pgdemote_*), as tiers are meant to"
+        )
+    if found.full.boost_pages:
+        return Clear(f"{said}, which a watermark boost of {found.full.boost_pages} pages explains")
+    if state.first.cgroups and not knows_bindings(state):
+        return CannotTell(f"{said}; cpuset.mems.effective of no control group was read")
+    return None
+
+
+def _said_scanned(scanned: float) -> str:
+    return f"{scanned:.0f} pages were scanned per second" if scanned else "No page was scanned to free memory"
+
+
+def _what_binds(state: MemoryState) -> str:
+    policy = "a policy of its own (numactl, mbind)"
+    return policy if knows_bindings(state) else f"{policy} or a cpuset: none of version 1 is read"
+
+
+def _foreign_percent(state: MemoryState, found: Imbalance) -> float | None:
+    """The share of pages meant for the full node that were taken elsewhere; None where they are few."""
+    node = found.full.node
+    if node is None:
+        return None
+    foreign, hits = state.node_rate(node, "numa_foreign"), state.node_rate(node, "numa_hit")
+    if foreign is None or hits is None or foreign < _SCANS_PER_SECOND:
+        return None
+    return 100 * foreign / (foreign + hits)
+
+
+def _of_zones(state: MemoryState, found: Imbalance) -> Iterator[Evidence]:
+    for zone in (found.full, found.free):
+        if zone is not None:
+            yield from quote_zone(state, found.sample, zone)
+
+
+def _of_placement(state: MemoryState, found: Imbalance) -> Iterator[Evidence]:
+    for name in ("pgscan_direct", "pgscan_kswapd"):
+        yield from quote_risen(state, name)
+    yield from quote_change(
+        state, f"sys/devices/system/node/node{found.full.node}/numastat", r"^numa_foreign "
+    )
+
+
+def _interleave(found: Imbalance) -> Advice:
+    free = zone_name(found.free) if found.free else "the other node"
+    return Advice(
+        text="find what is bound to the full node (policies: grep -l bind: /proc/*/numa_maps) and spread it: "
+        "start it with numactl --interleave=all, or NUMAPolicy=interleave in its systemd unit",
+        verify=f"{free} has less free memory in /{ZONEINFO}, and pgscan_* rise by less",
+        risk="half of its memory is then on the other node, which is slower to reach",
+    )

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""NUMA balancing: the kernel moves pages to the tasks that use them, and takes faults to find out which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from keepsane.judge import CannotTell, Clear, rule
+from keepsane.memory.rules.amount import count, said_pages
+from keepsane.memory.rules.quote import quote_file, quote_risen
+from keepsane.memory.rules.setting import change
+from keepsane.memory.rules.zones import nodes_with_memory
+from keepsane.memory.state import MemoryState
+from keepsane.report import Finding
+
+SETTING = "kernel.numa_balancing"
+_PATH = "proc/sys/kernel/numa_balancing"
+_BEHIND = "unevictable_pgs_culled"
+"""A counter that stands behind those of NUMA balancing in every vmstat since 2.6.28."""
+_COUNTERS = ("numa_hint_faults", "numa_hint_faults_local", "numa_pages_migrated")
+
+
+@rule("numa-balancing-cost", on=MemoryState)
+def numa_balancing_cost(
+    state: MemoryState,
+    *,
+    faults_per_second: float = 10_000.0,
+    migrations_per_second: float = 1000.0,
+    local_percent: float = 80.0,
+) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    The kernel spends much on moving pages between nodes, and does not come to an end.
+
+    What it means: automatic NUMA balancing unmaps pages, so that the next touch faults and tells which node
+    uses them, and moves them there. Where tasks of all nodes use the same pages this never ends; faults and
+    moves cost time and show as latency.
+
+    How we know: numa_hint_faults rises by 10,000 per second or more, and either fewer than 80 % of these
+    faults are local, or 1,000 pages per second are moved. A kernel without these counters has no NUMA
+    balancing, whatever is said of it: none before 3.8 has.
+
+    What to do: set kernel.numa_balancing to 0, and bind or interleave the large processes.
+
+    When it is wrong: after a start, or when tasks have moved, this pays off. With mode 2 (tiering) the moves
+    are what keeps hot pages in fast memory.
+    """
+    mode, faults = state.sysctl_number(SETTING), state.rate("numa_hint_faults")
+    why_not = _cannot_be(state, mode)
+    if why_not is not None:
+        yield why_not
+        return
+    local, moved = state.rate("numa_hint_faults_local"), state.rate("numa_pages_migrated")
+    if faults is None or local is None or moved is None:
+        yield CannotTell(
+            "two samples of numa_hint_faults* and numa_pages_migrated in /proc/vmstat are needed"
+        )
+        return
+    if not faults:
+        yield Clear(
+            "no page was unmapped to see who uses it: there were no hinting faults (numa_hint_faults)"
+        )
+        return
+    share = 100 * local / faults
+    size = said_pages(state, moved)
+    said = f"{faults:.0f} hinting faults per second, {share:.0f} % of them local, and {size} moved"
+    if faults < faults_per_second or (share >= local_percent and moved < migrations_per_second):
+        yield Clear(said)
+        return
+    yield _moves_on(
+        state, f"{said} per second: the tasks that share these pages run on several nodes.", faults
+    )
+
+
+def _moves_on(state: MemoryState, explanation: str, faults: float) -> Finding:
+    many = state.machine.cpus is not None and faults >= 1000 * state.machine.cpus
+    return Finding(
+        severity="warning" if many else "note",
+        confidence="medium",
+        title="NUMA balancing moves pages all the time",
+        evidence=(
+            *quote_file(state, _PATH),
+            *(one for name in _COUNTERS for one in quote_risen(state, name)),
+        ),
+        explanation=explanation,
+        advice=(
+            change(
+                state,
+                SETTING,
+                0,
+                text="stop it, and place the large processes by hand (numactl --cpunodebind and "
+                "--membind, or --interleave=all)",
+                verify=f"numa_hint_faults in /proc/vmstat stands still; it rose by {faults:.0f} per second",
+                risk="memory that lies on the wrong node stays there",
+            ),
+        ),
+        references=(
+            "Documentation/admin-guide/sysctl/kernel.rst, numa_balancing",
+            "mm/memory.c, do_numa_page()",
+        ),
+    )
+
+
+def _cannot_be(state: MemoryState, mode: int | None) -> CannotTell | Clear | None:
+    if all(sample.vmstat is None for sample in state.samples):
+        return CannotTell("/proc/vmstat was not read")
+    if count(state, "numa_hint_faults") is None and count(state, _BEHIND) is None:
+        return CannotTell("/proc/vmstat has no numa_hint_faults, and its end is missing")
+    if count(state, "numa_hint_faults") is None:
+        return Clear("this kernel has no NUMA balancing: /proc/vmstat counts no numa_hint_faults")
+    if len(nodes_with_memory(state)) == 1:
+        return Clear("the machine has one node with memory: there is nothing to balance")
+    if mode is None:
+        return None
+    if mode & 1 == 0:
+        what = "is 0: NUMA balancing is off" if mode == 0 else f"is {mode}: pages move between tiers only"
+        return Clear(f"{SETTING} {what}")
+    return None

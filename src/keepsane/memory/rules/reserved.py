@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Memory that is free, or set aside, and that most requests may not use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from keepsane.judge import CannotTell, Clear, rule
+from keepsane.kernel.pages.zone import Zone, zone_name
+from keepsane.memory.proc.highatomic import Highatomic, highatomic_pages
+from keepsane.memory.proc.hugepages import FOLDER, Hugepages
+from keepsane.memory.proc.machine import option
+from keepsane.memory.proc.meminfo import Meminfo
+from keepsane.memory.rules.amount import (
+    available_percent,
+    is_of_container,
+    kibibytes,
+    page_kibibytes,
+    said_kibibytes,
+    said_pages,
+)
+from keepsane.memory.rules.harm import (
+    failures,
+    harms,
+    quote_failure,
+    recent,
+    said_harm,
+    said_requests,
+    severity_of,
+)
+from keepsane.memory.rules.quote import quote_file
+from keepsane.memory.rules.setting import change
+from keepsane.memory.rules.zones import newest_zones, quote_zone, zones_of
+from keepsane.memory.state import MemoryState
+from keepsane.report import Advice, Evidence, Finding
+from keepsane.shell import command
+from keepsane.words import counted, said_percent
+
+_MEMINFO, _PAGETYPEINFO = "proc/meminfo", "proc/pagetypeinfo"
+_GRAIN_KIBIBYTES = 4096
+_LEAST_CMA_KIBIBYTES = 16 * 1024
+
+
+@rule("cma-hoard", on=MemoryState)
+def cma_hoard(state: MemoryState, *, share_percent: float = 70.0) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    Most of what is free belongs to CMA, which the kernel itself may not use.
+
+    What it means: cameras and displays get large blocks from an area that only movable memory, such as
+    programs' and the page cache, may fill meanwhile. Network buffers and slabs may not, and fail while
+    "free" looks well.
+
+    How we know: CmaFree is more than 70 % of MemFree. It harms if requests fail in the log that may not use
+    it, or if the rest is no more than the zones' high watermarks while tasks wait for memory.
+
+    What to do: make the area smaller: cma= on the kernel command line, or the device tree. Boards such as
+    the Raspberry Pi reserve it there.
+
+    When it is wrong: a machine that needs the area for a camera or display has it for a reason.
+    """
+    meminfo = None if is_of_container(state) else state.newest(lambda sample: sample.meminfo)
+    free = None if meminfo is None else meminfo.kibibytes.get("MemFree")
+    if meminfo is None or free is None:
+        yield CannotTell("/proc/meminfo was not read, or is a container's own (lxcfs)")
+        return
+    total, cma = meminfo.kibibytes.get("CmaTotal"), meminfo.kibibytes.get("CmaFree")
+    if not total or cma is None:
+        yield Clear("this kernel has no CMA area")
+        return
+    said = f"{said_kibibytes(cma)} of the {said_kibibytes(free)} free are CMA"
+    if not free or 100 * cma <= share_percent * free:
+        yield Clear(said)
+        return
+    failed = [one for one in recent(state, failures(state) or ()) if not one.gfp.movable and not one.order]
+    marks = sum(zone.high_pages for zone in newest_zones(state)) * page_kibibytes(state)
+    suffering = harms(state) if free - cma <= marks else ()
+    yield Finding(
+        severity=severity_of((*failed, *suffering)),
+        confidence="high" if failed else "medium",
+        title="most of what is free is CMA, and the kernel itself may not use it",
+        evidence=(
+            *(one for name in ("MemFree", "CmaTotal", "CmaFree") for one in _quote(state, name)),
+            *(one for failure in failed[-2:] for one in quote_failure(state, failure)),
+        ),
+        explanation=f"{said}: other requests have {said_kibibytes(max(free - cma, 0))}. "
+        + (
+            f"By the log {said_requests(len(failed))} of that kind failed lately."
+            if failed
+            else said_harm(suffering)
+        ),
+        advice=tuple(_shrink_cma(state, meminfo)),
+        references=("Documentation/admin-guide/kernel-parameters.txt, cma=",),
+    )
+
+
+def _quote(state: MemoryState, name: str) -> Iterator[Evidence]:
+    yield from quote_file(state, _MEMINFO, rf"^{name}:")
+
+
+def _shrink_cma(state: MemoryState, meminfo: Meminfo) -> Iterator[Advice]:
+    total, free = meminfo.kibibytes.get("CmaTotal") or 0, meminfo.kibibytes.get("CmaFree") or 0
+    wanted = max(2 * (total - free), _LEAST_CMA_KIBIBYTES)
+    wanted += -wanted % _GRAIN_KIBIBYTES
+    now = option(state.machine, "cma")
+    if wanted >= total:
+        yield Advice(text="the area is in use or small: find more memory for the kernel elsewhere")
+        return
+    was = (
+        f"the command line now says cma={now}"
+        if now
+        else "it is not on the command line: see the device tree"
+    )
+    yield Advice(
+        text=f"boot with cma={wanted // 1024}M instead of {said_kibibytes(total)}: twice its use now; {was}",
+        verify="CmaTotal in /proc/meminfo is smaller after the restart",
+        risk="a camera or display that needs more than was in use at this moment fails to start",
+    )
+
+
+@rule("highatomic-hoard", on=MemoryState)
+def highatomic_hoard(state: MemoryState) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    What a zone has free is held for atomic requests of higher order, and others starve.
+
+    What it means: up to a hundredth of each zone is reserved for requests that need several pages and
+    cannot wait. Where the rest is used up, the OOM killer may come with a hundredth of memory free.
+
+    How we know: /proc/pagetypeinfo shows free pages of the type HighAtomic, without which the zone would be
+    at or below its min watermark.
+
+    What to do: run a newer kernel, which gives the reserve back earlier (6.8 and later), and let whoever
+    asks for higher orders ask for less: a smaller MTU, no jumbo frames.
+
+    When it is wrong: for a moment before kswapd has caught up it is nothing.
+    """
+    sample = state.newest(lambda one: one if one.pagetypeinfo and zones_of(one) else None)
+    types = sample.pagetypeinfo if sample else None
+    if sample is None or types is None or not types.free:
+        yield CannotTell(
+            "/proc/pagetypeinfo, which only root may read since 5.4, and /proc/zoneinfo are needed"
+        )
+        return
+    held = {zone: pages for zone in zones_of(sample) if (pages := highatomic_pages(types, zone)) is not None}
+    starved = [zone for zone, pages in held.items() if _starves(zone, pages)]
+    if not starved:
+        said = sum(pages.reserved for pages in held.values())
+        yield Clear(f"{said} pages are reserved for atomic blocks, and no zone lives on them alone")
+        return
+    worst, suffering = max(starved, key=lambda zone: held[zone].free), harms(state)
+    blocks = re.compile(
+        rf"^Node {{1,9}}{worst.node:d}, zone {{1,9}}{re.escape(worst.name)}, type {{1,9}}HighAtomic "
+    )
+    yield Finding(
+        severity=severity_of(suffering),
+        confidence="high",
+        title=f"what {zone_name(worst)} has free is held for atomic blocks",
+        evidence=(
+            *quote_file(state, _PAGETYPEINFO, blocks),
+            *(one for name in ("free", "min") for one in quote_zone(state, worst, name)),
+        ),
+        explanation=f"{held[worst].free} of {worst.free_pages} free pages are held; min: {worst.min_pages}. "
+        + said_harm(suffering),
+        advice=(
+            Advice(text="run a newer kernel: since 6.8 the reserve is given back before the OOM killer"),
+            Advice(text="let fewer requests be of higher order: a smaller MTU, no jumbo frames"),
+        ),
+        references=("mm/page_alloc.c, unreserve_highatomic_pageblock()",),
+    )
+
+
+def _starves(zone: Zone, held: Highatomic) -> bool:
+    return zone.free_pages > zone.min_pages >= zone.free_pages - held.free
+
+
+@rule("hugepage-hoard", on=MemoryState)
+def hugepage_hoard(
+    state: MemoryState, *, unused_percent: float = 20.0, least_available_percent: float = 10.0
+) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    Much memory is set aside as huge pages that nobody uses.
+
+    What it means: pages of vm.nr_hugepages are taken out of memory when they are set aside. Programs that
+    do not ask for them cannot use them, even if everything else is short.
+
+    How we know: the free huge pages, less those promised to somebody, are more than 20 % of MemTotal. It
+    harms if less than 10 % of memory is available, or tasks wait for memory.
+
+    What to do: set vm.nr_hugepages to what is used or promised.
+
+    When it is wrong: a database that has not started yet will want them.
+    """
+    total, sizes = kibibytes(state, "MemTotal"), _sizes(state)
+    if not total or not sizes or is_of_container(state):
+        yield CannotTell("/proc/meminfo or the counts of huge pages were not read, or are a container's own")
+        return
+    unused = sum(_unused(one) * one.size_kibibytes for one in sizes)
+    said = (
+        f"{said_kibibytes(unused)} lie in huge pages that nobody uses, {100 * unused / total:.0f} % of memory"
+    )
+    if 100 * unused <= unused_percent * total:
+        yield Clear(said)
+        return
+    worst = max(sizes, key=lambda one: _unused(one) * one.size_kibibytes)
+    available = available_percent(state)
+    suffering = harms(state)
+    if not suffering and available is not None and available < least_available_percent:
+        suffering = (f"only {said_percent(available)} of memory is available",)
+    path = f"{FOLDER}/hugepages-{worst.size_kibibytes}kB"
+    yield Finding(
+        severity=severity_of(suffering),
+        confidence="high",
+        title=f"{said_kibibytes(unused)} are set aside as huge pages that nobody uses",
+        evidence=(
+            *(
+                one
+                for name in ("MemTotal", "HugePages_Free", "HugePages_Rsvd")
+                for one in _quote(state, name)
+            ),
+            *quote_file(state, f"{path}/free_hugepages", note=f"free pages of {worst.size_kibibytes} kB"),
+        ),
+        explanation=f"{said}. {said_harm(suffering)}",
+        advice=(_fewer_hugepages(state, worst, path),),
+        references=("Documentation/admin-guide/mm/hugetlbpage.rst",),
+    )
+
+
+def _sizes(state: MemoryState) -> tuple[Hugepages, ...]:
+    """The sizes as /sys has them, or the default size from meminfo."""
+    known = tuple(one for one in state.hugepages if one.free is not None and one.reserved is not None)
+    if known:
+        return known
+    meminfo = state.newest(lambda sample: sample.meminfo)
+    size = None if meminfo is None else meminfo.kibibytes.get("Hugepagesize")
+    if meminfo is None or not size:
+        return ()
+    names = ("Total", "Free", "Rsvd", "Surp")
+    total, free, reserved, surplus = (meminfo.counts.get(f"HugePages_{name}") for name in names)
+    if free is None or reserved is None:
+        return ()
+    return (Hugepages(size_kibibytes=size, total=total, free=free, reserved=reserved, surplus=surplus),)
+
+
+def _unused(pages: Hugepages) -> int:
+    # A promised page is still counted as free.
+    return max((pages.free or 0) - (pages.reserved or 0), 0)
+
+
+def _fewer_hugepages(state: MemoryState, pages: Hugepages, path: str) -> Advice:
+    default = kibibytes(state, "Hugepagesize") == pages.size_kibibytes
+    now, wanted = pages.total or 0, max((pages.total or 0) - _unused(pages), 0)
+    text = (
+        f"keep the {counted(wanted, 'huge page', 'huge pages')} in use or promised, of {now}"
+        if wanted
+        else f"set no huge pages aside: none of the {now} is in use or promised"
+    )
+    if option(state.machine, "hugepages"):
+        text += ", and change hugepages= on the kernel command line"
+    verify = f"HugePages_Free in /proc/meminfo falls by {_unused(pages)}, and MemAvailable rises by "
+    verify += said_pages(state, _unused(pages) * pages.size_kibibytes / page_kibibytes(state))
+    risk = "a program that wants them later may not get them: memory in blocks of that size becomes rare"
+    if default:
+        return change(state, "vm.nr_hugepages", wanted, text=text, verify=verify, risk=risk)
+    return Advice(
+        text=f"{text}. To keep it, change hugepages= on the kernel command line, if it is there",
+        command=command("echo {} > {}", wanted, f"/{path}/nr_hugepages"),
+        undo=command("echo {} > {}", now, f"/{path}/nr_hugepages"),
+        verify=verify.replace("HugePages_Free in /proc/meminfo", f"/{path}/free_hugepages"),
+        risk=risk,
+    )

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Transparent hugepages: what the search for blocks of 2 MB costs those who wait for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from keepsane.judge import CannotTell, Clear, rule
+from keepsane.memory.proc.thp import Thp
+from keepsane.memory.rules.harm import harms
+from keepsane.memory.rules.quote import quote_file, quote_risen
+from keepsane.memory.state import MemoryState
+from keepsane.report import Advice, Finding
+from keepsane.shell import command
+from keepsane.words import said_rate
+
+_REFERENCES = ("Documentation/admin-guide/mm/transhuge.rst",)
+_UNREAD = "the settings of transparent hugepages were not read, or this kernel has none"
+HARMLESS_PERCENT = 1.0
+"""Tasks that stand still for memory a smaller share of the time than this hardly wait for huge pages."""
+_WAITS = ("always", "madvise", "defer+madvise")
+
+
+@rule("thp-direct-compact", on=MemoryState)
+def thp_direct_compact(
+    state: MemoryState, *, stalls_per_second: float = 1.0, in_vain: float = 0.5, of_faults: float = 0.2
+) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    Tasks that touch new memory wait while the kernel moves pages about to make a huge page for them.
+
+    What it means: a page fault that could be served with any page looks for 2 MB in one piece. Where there is
+    none, the faulting task itself compacts memory, for milliseconds. It shows as latency spikes with memory
+    free, and is often blamed on NUMA.
+
+    How we know: compact_stall rises, which counts those who wait, while huge pages are asked for at page
+    faults (thp_fault_alloc and thp_fault_fallback): one fault may wait several times. compact_fail and
+    thp_fault_fallback say how often the wait was for nothing. Information only where tasks stood still for
+    memory less than 1 % of the time (PSI, which counts this wait).
+
+    What to do: let faults take small pages and leave the rest to kcompactd and khugepaged: defrag set to
+    defer+madvise (since 4.11) or madvise. RHEL 6 has the setting under redhat_transparent_hugepage.
+
+    When it is wrong: khugepaged waits too and is counted with the others. A program that asks for huge pages
+    itself may prefer to wait.
+    """
+    thp = state.thp
+    if thp is None or thp.enabled is None:
+        yield CannotTell(_UNREAD)
+        return
+    if thp.enabled == "never":
+        yield Clear("transparent hugepages are switched off")
+        return
+    stalls = state.rate("compact_stall")
+    got, missed = state.rate("thp_fault_alloc"), state.rate("thp_fault_fallback")
+    if stalls is None or got is None or missed is None:
+        yield CannotTell("two samples of compact_stall, thp_fault_alloc and thp_fault_fallback are needed")
+        return
+    said = _said_stalls(stalls, got, missed)
+    if stalls < stalls_per_second:
+        yield Clear(said)
+        return
+    if got + missed < of_faults * stalls or thp.defrag not in _WAITS:
+        yield Clear(f"{said}, defrag is {thp.defrag}: others want large blocks, not page faults")
+        return
+    failed = min((state.rate("compact_fail") or 0) / stalls, 1)
+    vain = max(failed, missed / (got + missed))
+    yield Finding(
+        severity="info" if _is_harmless(state) else "warning" if vain > in_vain else "note",
+        confidence="high" if thp.defrag == "always" else "medium",
+        title=f"page faults wait for huge pages: defrag is {thp.defrag}",
+        evidence=(
+            *quote_file(state, f"{thp.folder}/defrag"),
+            *(one for name in _COUNTERS for one in quote_risen(state, name)),
+        ),
+        explanation=f"{said}. {100 * failed:.0f} % of the waits were for nothing.",
+        advice=(_wait_less(state, thp, stalls),),
+        references=(*_REFERENCES, "mm/page_alloc.c, __alloc_pages_direct_compact()"),
+    )
+
+
+def _said_stalls(stalls: float, got: float, missed: float) -> str:
+    if not stalls:
+        return "no task waited for compaction (compact_stall stood still)"
+    return (
+        f"tasks waited for compaction {said_rate(stalls)} times per second (compact_stall); "
+        f"{said_rate(got)} page faults got a huge page, {said_rate(missed)} did not"
+    )
+
+
+def _is_harmless(state: MemoryState) -> bool:
+    stalled = state.stalled_percent("memory", "some")
+    return stalled is not None and stalled < HARMLESS_PERCENT
+
+
+_COUNTERS = ("compact_stall", "compact_fail", "thp_fault_alloc", "thp_fault_fallback")
+
+
+@rule("thp-split-storm", on=MemoryState)
+def thp_split_storm(
+    state: MemoryState, *, splits_per_second: float = 10.0, scans_per_second: float = 100.0
+) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    Huge pages are taken apart again because memory is short.
+
+    What it means: reclaim cannot swap or drop part of a huge page, so it splits it first. That costs CPU
+    under locks, and the work that went into making the huge page is lost.
+
+    How we know: thp_split_page (thp_split before 4.5) rises while pages are scanned for reclaim. Information
+    only where nothing is swapped out and no task suffers: page cache is then what is reclaimed.
+
+    What to do: free memory, which is the cause. Where programs do not ask for huge pages themselves,
+    enabled=madvise avoids making them.
+
+    When it is wrong: programs that give back parts of huge pages make the kernel split them too, and that
+    may fall together with unrelated reclaim.
+    """
+    splits = state.rate("thp_split_page")
+    scanned = [state.rate(name) for name in ("pgscan_kswapd", "pgscan_direct")]
+    if splits is None or None in scanned:
+        yield CannotTell("two samples of thp_split_page, pgscan_kswapd and pgscan_direct are needed")
+        return
+    pages = sum(one or 0 for one in scanned)
+    said = f"{said_rate(splits)} huge pages were split per second, while {pages:.0f} pages were scanned"
+    if splits < splits_per_second or pages < scans_per_second:
+        yield Clear(said)
+        return
+    thp, suffers = state.thp, bool(state.rate("pswpout") or harms(state))
+    counters = ("thp_split_page", "pgscan_kswapd", "pgscan_direct")
+    yield Finding(
+        severity="note" if suffers else "info",
+        confidence="medium",
+        title="huge pages are split for want of memory" if suffers else "huge pages are split",
+        evidence=tuple(one for name in counters for one in quote_risen(state, name)),
+        explanation=f"{said}: reclaim takes huge pages apart to get at their parts."
+        if suffers
+        else f"{said}. Nothing was swapped out: programs that give back parts of them do that too.",
+        advice=(_on_request(thp, splits),) if thp is not None and thp.enabled == "always" else (),
+        references=(*_REFERENCES, "mm/huge_memory.c, split_huge_page_to_list()"),
+    )
+
+
+@rule("khugepaged-scan", on=MemoryState)
+def khugepaged_scan(
+    state: MemoryState, *, failures_per_second: float = 0.1, many: float = 1.0
+) -> Iterator[Finding | CannotTell | Clear]:
+    """
+    Khugepaged looks for blocks of 2 MB again and again, and finds none.
+
+    What it means: the daemon that puts small pages together to huge ones compacts memory for each attempt.
+    That costs CPU, and moves pages that others are using.
+
+    How we know: thp_collapse_alloc_failed rises faster than the daemon's own pause after a failure (60 s)
+    lets it, so that somebody shortened the pauses.
+
+    What to do: set khugepaged/defrag to 0: it then takes only what is free already.
+
+    When it is wrong: right after much memory was freed the attempts soon succeed. Kernels that count
+    MADV_COLLAPSE here too (6.1 and later) may mean a program that asks for it.
+    """
+    thp = state.thp
+    if thp is None or thp.enabled is None:
+        yield CannotTell(_UNREAD)
+        return
+    failed = state.rate("thp_collapse_alloc_failed")
+    if failed is None:
+        yield CannotTell("two samples of thp_collapse_alloc_failed are needed")
+        return
+    said = f"thp_collapse_alloc_failed rose by {said_rate(failed)} per second"
+    if failed < failures_per_second or thp.khugepaged_defrag == "no":
+        yield Clear(f"{said}; khugepaged/defrag is {thp.khugepaged_defrag or 'not known'}")
+        return
+    pages = thp.khugepaged_pages_to_scan
+    round_of = "" if pages is None else f" It looks at {pages} pages in a round."
+    counters = ("thp_collapse_alloc_failed", "thp_collapse_alloc")
+    yield Finding(
+        severity="note" if failed >= many else "info",
+        confidence="medium",
+        title="khugepaged looks for huge pages in vain",
+        evidence=tuple(one for name in counters for one in quote_risen(state, name)),
+        explanation=f"{said}.{round_of}",
+        advice=(_stop_khugepaged(state, thp),),
+        references=(*_REFERENCES, "mm/khugepaged.c, alloc_charge_folio()"),
+    )
+
+
+def _words(state: MemoryState, path: str) -> list[str]:
+    text = state.newest(lambda sample: sample.snapshot.text(path)) or ""
+    return re.findall(r"[\w+]{1,40}", text[:400])
+
+
+def _wait_less(state: MemoryState, thp: Thp, stalls: float) -> Advice:
+    path = f"{thp.folder}/defrag"
+    known = _words(state, path)
+    gentler = ("defer+madvise", "madvise", "never") if thp.defrag == "always" else ("defer", "never")
+    value = next((word for word in gentler if word in known), "never")
+    return Advice(
+        text=f"let page faults take small pages: defrag from {thp.defrag} to {value}. " + _keep(path, value),
+        command=command("echo {} > {}", value, f"/{path}"),
+        undo=command("echo {} > {}", thp.defrag or "", f"/{path}"),
+        verify=f"compact_stall in /proc/vmstat rises by far less than {said_rate(stalls)} per second",
+        risk="fewer faults get a huge page at once; khugepaged makes them later",
+    )
+
+
+def _on_request(thp: Thp, splits: float) -> Advice:
+    path = f"{thp.folder}/enabled"
+    return Advice(
+        text="make huge pages only for programs that ask for them. " + _keep(path, "madvise"),
+        command=command("echo madvise > {}", f"/{path}"),
+        undo=command("echo {} > {}", thp.enabled or "", f"/{path}"),
+        verify=f"thp_split_page in /proc/vmstat rises by far less than {splits:.0f} per second",
+        risk="programs that gain from huge pages and do not ask for them become slower; memory stays short",
+    )
+
+
+def _stop_khugepaged(state: MemoryState, thp: Thp) -> Advice:
+    path = f"{thp.folder}/khugepaged/defrag"
+    off, on = ("no", "yes") if "yes" in _words(state, path) else ("0", "1")
+    return Advice(
+        text="let khugepaged take only what is free. " + _keep(path, off),
+        command=command("echo {} > {}", off, f"/{path}"),
+        undo=command("echo {} > {}", on, f"/{path}"),
+        verify="compact_stall in /proc/vmstat rises more slowly, and khugepaged takes less CPU time",
+        risk="long-running programs get fewer huge pages",
+    )
+
+
+def _keep(path: str, value: str) -> str:
+    return f"To keep it, put `w /{path} - - - - {value}` into /etc/tmpfiles.d/thp.conf (or into rc.local)"

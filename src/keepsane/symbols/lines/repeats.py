@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Reports with the same frames are decoded once: a fault that repeats prints the same trace every time.
+
+Only where nothing but what is compared here decides: no damage, and no dump of a task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from keepsane.model import Code, Event, Frame, Kernel, Stack
+from keepsane.report import Check, Failure
+
+MAX_KEPT = 256
+"""Traces remembered at a time; the oldest goes first."""
+
+_frame = attrgetter(
+    *("function", "offset_bytes", "size_bytes", "module", "build_id", "address", "reliable", "role"),
+    *("locations", "note"),
+)
+_about = attrgetter("kind", "release", "build_id", "boot")
+_code = attrgetter("data", "trap_bytes", "word_bytes")
+_BUT_LINE = tuple(one.name for one in fields(Frame) if one.name != "line")
+_values = attrgetter(*_BUT_LINE)
+
+
+class Annotated(NamedTuple):
+    """The events with what was decoded, which comparisons were made, and what could not be done."""
+
+    events: tuple[Event, ...]
+    checks: tuple[Check, ...]
+    failures: tuple[Failure, ...]
+
+
+_Fields = dict[str, Any]
+"""Everything of a frame but its line."""
+
+
+class _Known(NamedTuple):
+    """What came of one report: its frames as they are made again for another."""
+
+    annotated: Annotated
+    ip: _Fields | None
+    stacks: tuple[tuple[_Fields, ...], ...]
+
+
+@dataclass(slots=True)
+class Repeats:
+    """What came of the reports met so far, by their keys."""
+
+    _kept: dict[object, _Known] = field(default_factory=dict)
+
+    def find(self, key: object, event: Event) -> Annotated | None:
+        """Give what came of a report with this key, as one of `event`; None where it is not known."""
+        known = self._kept.get(key) if key is not None else None
+        if known is None:
+            return None
+        (decoded,) = known.annotated.events
+        stacks = zip(event.stacks, decoded.stacks, known.stacks, strict=True)
+        again = replace(
+            event,
+            ip=None if event.ip is None or known.ip is None else Frame(line=event.ip.line, **known.ip),
+            code=_again(event.code, decoded.code),
+            stacks=tuple(_at_lines_of(own, other, kept) for own, other, kept in stacks),
+        )
+        return known.annotated._replace(events=(again,))
+
+    def keep(self, key: object, made: Annotated) -> None:
+        """Remember what came of one report; one without a key is not kept."""
+        if key is None:
+            return
+        if len(self._kept) >= MAX_KEPT:
+            del self._kept[next(iter(self._kept))]
+        (event,) = made.events
+        ip = None if event.ip is None else _fields(event.ip)
+        self._kept[key] = _Known(made, ip, tuple(tuple(map(_fields, one.frames)) for one in event.stacks))
+
+
+def key_of(event: Event, kernel: Kernel) -> object:
+    """Give what the decoding of a report depends on; None where more than this does."""
+    if event.damage or event.kind == "task-dump":
+        return None
+    stacks = tuple((stack.name, tuple(map(_frame, stack.frames))) for stack in event.stacks)
+    ip, code = event.ip and _frame(event.ip), event.code and _code(event.code)
+    # A warning names its line, which is held against the file; an ip may stand below the stack it belongs to.
+    said = getattr(event, "file", None), getattr(event, "source_line", None)
+    return kernel, _about(event), said, ip, _is_ip_below(event), code, stacks
+
+
+def _is_ip_below(event: Event) -> bool:
+    frames: Sequence[Frame] = event.stacks[0].frames if event.stacks else ()
+    return event.ip is not None and bool(frames) and event.ip.line > frames[0].line
+
+
+def _fields(frame: Frame) -> _Fields:
+    return dict(zip(_BUT_LINE, _values(frame), strict=True))
+
+
+def _again(own: Code | None, known: Code | None) -> Code | None:
+    return own if own is None or known is None else replace(own, instructions=known.instructions)
+
+
+def _at_lines_of(own: Stack, known: Stack, kept: Sequence[_Fields]) -> Stack:
+    frames = zip(own.frames, kept, strict=True)
+    return replace(known, frames=tuple(Frame(line=frame.line, **other) for frame, other in frames))
