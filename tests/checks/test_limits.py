@@ -20,7 +20,6 @@ QUIET = {
     "src/p/panic.py": HEAD + "x = 1\n" * (FILE_LINES - 1),
     "src/p/__init__.py": HEAD + '"""What it is."""\n' + PACKAGE_FILE,
     "src/p/kasan.py": HEAD + 'def f():\n    """' + "A page.\n" * FUNCTION_LINES + '    """\n    return 1\n',
-    "src/p/rules/__init__.py": HEAD + "RULES = {}\n",
     "tests/live/lab": f"#!/bin/sh\n# {SPDX}\n",
     "Makefile": HEAD,
     "README.md": "no code, no line\n",

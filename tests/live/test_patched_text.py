@@ -3,8 +3,9 @@
 What the running kernel changed in itself lies where its own tables say so.
 
 A guest copied its text and that of edges.ko from /proc/kcore to a disk (tests/live/edges-init). Every byte
-that differs from the file must be a site of symbols/code/patch_tables.py, an address that KASLR moved or, in the module,
-a relocation. What stands in a site must be one of the contents that symbols/identity/run_time_bytes.py gives for it.
+that differs from the file must be a site of symbols/code/patch_tables.py, an address that KASLR moved or, in
+the module, a relocation. What stands in a site must be one of the contents that
+symbols/identity/run_time_bytes.py gives for it.
 """
 
 from __future__ import annotations

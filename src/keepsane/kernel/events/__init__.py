@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One kind of report a file: its event, its patterns, its parse function, and its rules where they are few."""
+"""One kind of report a file: its event, its patterns, its parse function, and its rules if they are few."""

@@ -7,30 +7,45 @@ A failed request with what the kernel could have given it: the mask decoded and 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from keepsane.kernel.events.show_mem.requester import has_two_tasks
-from keepsane.kernel.log.block import Block
 from keepsane.kernel.pages.gfp import Gfp, decode, version_of
 from keepsane.kernel.pages.ledger import Ledger, account
 from keepsane.kernel.pages.mem_info import MemInfo
 from keepsane.kernel.pages.watermark_form import Request
+from keepsane.model import Event
 
-if TYPE_CHECKING:
-    from keepsane.kernel.events.alloc_failure.failure import AllocFailure
-    from keepsane.kernel.events.oom_kill.kill import OomKill
-
-_HEAD = re.compile(r"[>\s]{0,16}Mem-[Ii]nfo:")
 _NO_MEMORY = MemInfo(line=0, page_bytes=4096, lacks="the report has no Mem-Info: what was free is not known")
 
 
-NAMES_SINCE = (4, 6)
-"""
-Since then names follow the mask: 420adbe9fc1a ("mm, tracing: unify mm flags handling in tracepoints and
-printk").
-"""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedRequest(Event):
+    """
+    A request for 2**`order` pages that could not be served.
+
+    `mode` are the gfp bits and `mode_text` the kernel's names for them, where it prints these. `nodemask`,
+    `cpuset` and `mems_allowed` say which nodes were allowed. `memory` is the state at the time of printing, a
+    moment after the failure. `gfp` is the mode in words, `ledger` what of the free memory the request could
+    use, and why that was not enough.
+    """
+
+    order: int | None = None
+    mode: int | None = None
+    mode_text: str | None = None
+    nodemask: tuple[int, ...] | None = None
+    cpuset: str | None = None
+    mems_allowed: tuple[int, ...] | None = None
+    memory: MemInfo | None = None
+    gfp: Gfp | None = None
+    ledger: Ledger | None = None
+
+    def request(self) -> Request:
+        """Give what was asked for, to account for it once more under other settings."""
+        version = version_of(self.release) if self.release else None
+        nodes = _common((self.nodemask, self.mems_allowed))
+        return Request(order=self.order or 0, gfp=self.gfp, version=version, nodes=nodes)
 
 
 class Accounted(NamedTuple):
@@ -70,45 +85,6 @@ def accounted(
     if lacks and ledger.verdict != "size-absurd":
         ledger = Ledger(verdict="incomplete", why=lacks)
     return Accounted(request, gfp, ledger)
-
-
-def mixed(block: Block, memory: MemInfo | None) -> str:
-    """
-    Say so where the memory may be another report's.
-
-    A second task is named, a second memory report begins, or this one was printed before the failure.
-    """
-    begun = block.head_record.seconds
-    told = (one.seconds for one in block.records if memory is not None and one.line == memory.line)
-    early = any(seconds is not None and begun is not None and seconds < begun for seconds in told)
-    heads = sum(_HEAD.match(one.text) is not None for one in block.records)
-    if early or heads > 1 or has_two_tasks(block):
-        return "two reports are mixed: which of them the memory belongs to is not known"
-    return ""
-
-
-def is_mode_cut(found: re.Match[str], release: str | None, memory: MemInfo | None) -> bool:
-    """Tell whether a line ends inside the mask: this kernel prints names behind it, and nothing follows."""
-    return found.end("mode") == len(found.string.rstrip()) and _prints_names(release, memory)
-
-
-def _prints_names(release: str | None, memory: MemInfo | None) -> bool:
-    version = version_of(release) if release else None
-    if version is not None:
-        return version >= NAMES_SINCE
-    zones = memory.zones if memory else ()
-    return bool(memory and memory.nodes) or any(
-        zone.boost_pages is not None or zone.reserved_highatomic_pages is not None for zone in zones
-    )
-
-
-def request_of(event: AllocFailure | OomKill) -> Request:
-    """Give the request of an event, to account for it once more under other settings."""
-    order, size_bytes = event.order or 0, getattr(event, "size_bytes", None)
-    version = version_of(event.release) if event.release else None
-    nodes = _common((event.nodemask, event.mems_allowed))
-    oom = event.kind == "oom-kill"
-    return Request(order=order, gfp=event.gfp, version=version, size_bytes=size_bytes, nodes=nodes, oom=oom)
 
 
 def _common(nodes: Iterable[tuple[int, ...] | None]) -> tuple[int, ...] | None:

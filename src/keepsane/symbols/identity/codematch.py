@@ -2,9 +2,9 @@
 """
 Whether the bytes of a `Code:` line are those of a file, apart from what the kernel changes in itself.
 
-Three things may differ: what symbols/code/patch_tables.py lists; in vmlinux, addresses that KASLR moved; in a module,
-what is relocated. What is listed may hold the contents of symbols/identity/run_time_bytes.py. Others are told apart and
-contradict nothing: a probe or a live patch writes there too.
+Three things may differ: what code/patch_tables.py lists; in vmlinux, addresses that KASLR moved; in a module,
+what is relocated. What is listed may hold the contents of identity/run_time_bytes.py. Others are told apart
+and contradict nothing: a probe or a live patch writes there too.
 
 Source: arch/x86/kernel/module.c, apply_relocate_add().
 """

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from keepsane.kernel.events.alloc_failure.failure import AllocFailure
 from keepsane.kernel.events.show_mem.usage import usage
-from keepsane.kernel.pages.failed_request import request_of
 from keepsane.kernel.pages.gfp import version_of
 from keepsane.kernel.pages.mem_info import MemInfo
 from keepsane.kernel.pages.watermark import ZoneLedger
@@ -107,7 +106,7 @@ def _zone_with(event: AllocFailure, min_free_kibibytes: int) -> ZoneLedger | Non
     """Give the zone that would have decided, had others left the larger reserve alone."""
     if event.memory is None:
         return None
-    kept = what_if(event.memory, request_of(event), min_free_kibibytes=min_free_kibibytes).kept_free
+    kept = what_if(event.memory, event.request(), min_free_kibibytes=min_free_kibibytes).kept_free
     return kept.zone if kept is not None else None
 
 

@@ -19,7 +19,7 @@ kernel/dma/swiotlb.c, swiotlb_tbl_map_single(); kernel/dma/pool.c, __dma_atomic_
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from keepsane.kernel.events.alloc_failure.cma import CMA, CmaRequest, parse_cma_request
@@ -28,45 +28,37 @@ from keepsane.kernel.events.alloc_failure.swiotlb import FULL, OLD_FULL, BounceB
 from keepsane.kernel.events.show_mem.cpuset import parse_allowed_nodes
 from keepsane.kernel.events.show_mem.requester import in_interrupt, is_mixed, requester
 from keepsane.kernel.events.show_mem.show_mem import MEM_INFO, parse_mem_info
+from keepsane.kernel.events.show_mem.whole import is_mode_cut, mixed
 from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, damage_of
 from keepsane.kernel.log.culprit import plain_name
-from keepsane.kernel.pages.failed_request import accounted, is_mode_cut, mixed
-from keepsane.kernel.pages.gfp import Gfp
-from keepsane.kernel.pages.ledger import Ledger
+from keepsane.kernel.pages.failed_request import FailedRequest, accounted
 from keepsane.kernel.pages.mem_info import MemInfo
-from keepsane.model import Event, Frame, Task
+from keepsane.kernel.pages.watermark_form import Request
+from keepsane.model import Frame, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AllocFailure(Event):
+class AllocFailure(FailedRequest):
     """
-    An allocation of 2**`order` pages, or of `size_bytes`, could not be had.
+    An allocation of 2**`order` pages, or of `size_bytes`, could not be had; see FailedRequest.
 
-    `mode` are the gfp bits and `mode_text` the kernel's names for them, where it prints these. `requester`
-    is the function that asked, the first beyond the allocator; None where the stack does not reach it.
-    `task` ran at that time: where `in_interrupt` is true it was only interrupted (None: the stack does not
-    show it). `nodemask`, `cpuset` and `mems_allowed` say which nodes were allowed. `suppressed` counts the
-    failures before this one that the kernel did not print. `memory` is the state at the time of printing,
-    a moment after the failure. `gfp` is the mode in words, `ledger` what of the free memory the request could
-    use, and why that was not enough. `slab`, `cma` and `bounce_buffer` are what those allocators add.
+    `requester` is the function that asked, the first beyond the allocator; None where the stack does not
+    reach it. `task` ran at that time: where `in_interrupt` is true it was only interrupted (None: the stack
+    does not show it). `suppressed` counts the failures before this one that the kernel did not print. `slab`,
+    `cma` and `bounce_buffer` are what those allocators add.
     """
 
-    order: int | None = None
-    mode: int | None = None
-    mode_text: str | None = None
     size_bytes: int | None = None
     requester: Frame | None = None
     in_interrupt: bool | None = None
-    nodemask: tuple[int, ...] | None = None
-    cpuset: str | None = None
-    mems_allowed: tuple[int, ...] | None = None
     suppressed: int | None = None
-    memory: MemInfo | None = None
-    gfp: Gfp | None = None
-    ledger: Ledger | None = None
     slab: SlabCache | None = None
     cma: CmaRequest | None = None
     bounce_buffer: BounceBuffer | None = None
+
+    def request(self) -> Request:
+        """Give what was asked for, with the size that vmalloc() was asked for."""
+        return replace(FailedRequest.request(self), size_bytes=self.size_bytes)
 
 
 _MODE = (

@@ -8,28 +8,19 @@ A failed request under other settings: the question that `--what-if` puts to eve
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
-
-from keepsane.kernel.pages.what_if import MAX_SCALE_FACTOR
-
-if TYPE_CHECKING:
-    from keepsane.kernel.events.alloc_failure.failure import AllocFailure
-    from keepsane.kernel.events.oom_kill.kill import OomKill
-    from keepsane.model import Event
-
-
-from collections.abc import Iterator
+from typing import NamedTuple
 
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.alloc_failure.finding import MARKS
 from keepsane.kernel.log.quote import quote_head, quote_line
-from keepsane.kernel.pages.failed_request import request_of
+from keepsane.kernel.pages.failed_request import FailedRequest
 from keepsane.kernel.pages.ledger import Ledger
 from keepsane.kernel.pages.watermark import count_pages
-from keepsane.kernel.pages.what_if import SCALED_SINCE, WhatIf, what_if
+from keepsane.kernel.pages.what_if import MAX_SCALE_FACTOR, SCALED_SINCE, WhatIf, what_if
 from keepsane.kernel.pages.zone import Zone, zone_name
+from keepsane.model import Event
 from keepsane.report import Evidence, Finding
 
 MAX_MIN_FREE_KIBIBYTES = (1 << 31) - 1
@@ -60,7 +51,7 @@ class Settings:
 class Supposed(NamedTuple):
     """A request that failed, and the settings to check it by once more."""
 
-    event: AllocFailure | OomKill
+    event: FailedRequest
     settings: Settings
 
 
@@ -94,8 +85,8 @@ def parse_settings(words: Iterable[str]) -> Settings:
 
 def suppose(events: Iterable[Event], settings: Settings) -> tuple[Supposed, ...]:
     """Put the question to every event that has an account of what its request could use."""
-    asked = (event for event in events if getattr(event, "ledger", None) is not None)
-    return tuple(Supposed(event, settings) for event in asked)  # type: ignore[arg-type]
+    asked = (event for event in events if isinstance(event, FailedRequest) and event.ledger is not None)
+    return tuple(Supposed(event, settings) for event in asked)
 
 
 _MAX_ZONES = 64
@@ -122,7 +113,7 @@ def supposed(fact: Supposed) -> Iterator[Finding | CannotTell]:
     if event.memory is None:
         yield CannotTell(f"what {settings} would have meant: the report has no memory state")
         return
-    request = request_of(event)
+    request = event.request()
     changed = what_if(
         event.memory,
         request,

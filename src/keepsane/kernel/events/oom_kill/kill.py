@@ -17,7 +17,7 @@ do_page_fault().
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from keepsane.kernel.events.oom_kill.tasks import parse_tasks
@@ -27,33 +27,28 @@ from keepsane.kernel.events.show_mem.lines import plain_line
 from keepsane.kernel.events.show_mem.memcg import parse_cgroup_amounts, parse_cgroup_usage
 from keepsane.kernel.events.show_mem.requester import is_mixed
 from keepsane.kernel.events.show_mem.show_mem import CGROUP, MEM_INFO, parse_mem_info
+from keepsane.kernel.events.show_mem.whole import is_mode_cut, mixed
 from keepsane.kernel.log.block import Block, Opening, build
-from keepsane.kernel.pages.failed_request import accounted, is_mode_cut, mixed
-from keepsane.kernel.pages.gfp import Gfp
-from keepsane.kernel.pages.ledger import Ledger
+from keepsane.kernel.pages.failed_request import FailedRequest, accounted
 from keepsane.kernel.pages.mem_info import CgroupAmount, CgroupUsage, MemInfo, OomTask
-from keepsane.model import Event, Task
+from keepsane.kernel.pages.watermark_form import Request
+from keepsane.model import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OomKill(Event):
+class OomKill(FailedRequest):
     """
-    The OOM killer ran.
+    The OOM killer ran; see FailedRequest.
 
     `task` asked for the memory; `victim` and `victim_pid` were killed, `victims` are all of them with their
     sizes. `constraint` is the kernel's word for what had run out ("CONSTRAINT_MEMCG" a control group's
     limit), `cgroup` that group, `task_cgroup` the victim's. `global_oom` is False where only the memory of
     a control group was used up. `sysrq` is true where a person asked for it (sysrq-f; the kernel prints
-    order -1 then, and `order` is None). `nodemask`, `cpuset` and `mems_allowed` say which nodes the request
-    was allowed. `memory` is the state when the report was printed, None where the kernel prints none: a
-    control group has `cgroup_usage` and `cgroup_amounts` in its place. `gfp` is the mode in words, `ledger`
-    what of the free memory the request could use. `tasks` is the table of tasks,
-    `tasks_left_out` counts the rows that are not in it.
+    order -1 then, and `order` is None). `memory` is None where the kernel prints none: a control group has
+    `cgroup_usage` and `cgroup_amounts` in its place. `tasks` is the table of tasks, `tasks_left_out` counts
+    the rows that are not in it.
     """
 
-    order: int | None = None
-    mode: int | None = None
-    mode_text: str | None = None
     oom_score_adj: int | None = None
     victim: str | None = None
     victim_pid: int | None = None
@@ -63,16 +58,14 @@ class OomKill(Event):
     task_cgroup: str | None = None
     global_oom: bool | None = None
     sysrq: bool | None = None
-    nodemask: tuple[int, ...] | None = None
-    cpuset: str | None = None
-    mems_allowed: tuple[int, ...] | None = None
-    memory: MemInfo | None = None
-    gfp: Gfp | None = None
-    ledger: Ledger | None = None
     cgroup_usage: tuple[CgroupUsage, ...] = ()
     cgroup_amounts: tuple[CgroupAmount, ...] = ()
     tasks: tuple[OomTask, ...] = ()
     tasks_left_out: int = 0
+
+    def request(self) -> Request:
+        """Give what was asked for: the OOM killer checks it by other watermarks."""
+        return replace(FailedRequest.request(self), oom=True)
 
 
 HEAD = re.compile(
