@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 r"""
-The JSON contract (design section 5): keys are the dataclass field names letter for letter.
+The JSON contract (docs/reference/json.md): keys are the dataclass field names letter for letter.
 
 What only one kind of event says stands under `fields`; `records` is not rendered; bytes become hex. A text is
 given as it was, but what would drive a terminal or hide in it is escaped, as `\u202e`.
