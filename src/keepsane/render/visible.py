@@ -52,6 +52,8 @@ def escaped(text: str) -> str:
 
 def escaped_json(document: str) -> str:
     """Write out what JSON allows and a terminal must not get; the document reads back as it was."""
+    if document.isascii() and "\x7f" not in document:  # most are, and long
+        return document
     return _RAW_IN_JSON.sub(_escape_json, document)
 
 
