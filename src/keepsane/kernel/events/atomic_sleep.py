@@ -55,7 +55,7 @@ SCHEDULING = re.compile(
     r"BUG: scheduling while atomic: (?P<comm>.{1,40})/(?P<pid>\d{1,10})/(?P<count>0x[0-9a-f]{1,8})"
 )
 SLEEPING = re.compile(
-    r"BUG: sleeping function called from invalid context at (?P<file>[^\s:]{1,255}):(?P<source_line>\d{1,7})"
+    r"BUG: sleeping function called from invalid context at (?P<file>[^\s:]{1,1024}):(?P<source_line>\d{1,7})"
 )
 _STATE = re.compile(
     r"(?:in_atomic\(\): (?P<atomic>\d{1,20}), )?irqs_disabled\(\): (?P<irqs>\d{1,20})(?:, non_block:"

@@ -68,7 +68,7 @@ OPENINGS = (
     Opening(
         "bug",
         "ernel BUG at ",
-        re.compile(r"[Kk]ernel BUG at (?P<file>[^\s:]{1,255}):(?P<source_line>\d{1,7})!?"),
+        re.compile(r"[Kk]ernel BUG at (?P<file>[^\s:]{1,1024}):(?P<source_line>\d{1,7})!?"),
         parse_bug,
     ),
     Opening("bug-said", "BUG: ", re.compile(r"BUG: (?P<message>.{4,400})"), parse_said, rank=3),

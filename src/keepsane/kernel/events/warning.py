@@ -34,8 +34,8 @@ class Warning(Event):
 
 HEAD = re.compile(
     r"WARNING: (?:CPU: (?P<cpu>\d{1,5}) )?(?:PID: (?P<pid>\d{1,10}) )?"
-    r"(?:at (?P<file>[^\s:]{1,255}):(?P<source_line>\d{1,7})"
-    r"|(?P<new_file>[^\s:]{1,255}):(?P<new_line>\d{1,7}) at)"
+    r"(?:at (?P<file>[^\s:]{1,1024}):(?P<source_line>\d{1,7})"
+    r"|(?P<new_file>[^\s:]{1,1024}):(?P<new_line>\d{1,7}) at)"
     r"(?:,? "
     + SYMBOL
     + MODULE

@@ -176,7 +176,8 @@ def _rows_by_scan(table: SymbolTable, wanted: set[bytes]) -> list[int]:
     return [
         row
         for row, offset in enumerate(table.name_offsets)
-        if strings[offset : strings.find(0, offset, offset + longest)] in wanted
+        # A longer name fills the slice and is none of them; looking for its end would copy the table.
+        if strings[offset : offset + longest].partition(b"\0")[0] in wanted
     ]
 
 
