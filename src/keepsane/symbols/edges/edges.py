@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Why is this frame here? Every frame of an event gets one verdict of docs/reference/json.md, read from the bytes.
+Why is this frame here? Every frame gets one verdict of docs/reference/json.md, read from the bytes.
 
 An edge belongs to the frame whose return address it explains: it says how the call before that address led
 to the frame above.
