@@ -156,7 +156,9 @@ def test_verdicts_do_not_depend_on_the_command_line(
     assert {
         pair: (here[pair], there[pair]) for pair in here if here[pair] != there.get(pair, here[pair])
     } == {}
-    assert len(here.keys() & there.keys()) >= min(len(here), len(there)) - 4
+    # A processor that idles by polling takes an IPI without an interrupt: then only what it ran is the same.
+    least = 2 if scenario == "ipi" else min(len(here), len(there)) - 4
+    assert len(here.keys() & there.keys()) >= least
 
 
 @pytest.mark.parametrize("variant", VARIANTS[1:])
