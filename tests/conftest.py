@@ -7,6 +7,7 @@ is read or written.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,10 @@ import pytest
 LEFT_OUT = ("PYTHON", "LC_", "LANG", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM")
 for name in [name for name in os.environ if name.startswith(LEFT_OUT)]:
     del os.environ[name]
+# Begun in the background or by nohup, the tests have these ignored, and each child begins as they are.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
