@@ -32,7 +32,8 @@ def test_a_link_is_not_followed_where_it_leads_nowhere_or_to_a_record(tmp_path: 
 
 
 def test_an_empty_file_of_somebody_is_not_taken_over(tmp_path: Path) -> None:
-    (tmp_path / "r").touch(mode=0o644)
+    (tmp_path / "r").touch()
+    (tmp_path / "r").chmod(0o644)
     with pytest.raises(InputError, match="is no record of keepsane"):
         open_record(tmp_path / "r")
     assert ((tmp_path / "r").stat().st_size, (tmp_path / "r").stat().st_mode & 0o777) == (0, 0o644)

@@ -128,7 +128,8 @@ def test_an_answer_that_was_changed_is_said(tmp_path: Path) -> None:
 
 
 def test_a_cache_folder_that_is_a_link_is_not_used(tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir(mode=0o755)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere").chmod(0o755)
     (tmp_path / "cache").symlink_to("elsewhere")
     cache = open_cache(tmp_path / "cache")
     cache.keep("ab", "lines", {"1": "[]"})
