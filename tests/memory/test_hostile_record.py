@@ -55,19 +55,19 @@ def made(path: Path) -> Path:
 
 def put(path: Path, table: str, column: str, value: object) -> None:
     """Write a cell, whatever the table's definition has against it."""
-    changes = ("replace(replace(sql, ' STRICT', ''), ' NOT NULL', '')", "?2")
+    changes = ("replace(replace(sql, ' STRICT', ''), ' NOT NULL', '')", ":sql")
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         sql = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (table,)).fetchone()[0]
     for change in changes:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.execute("PRAGMA writable_schema = ON")
-            said = f"UPDATE sqlite_schema SET sql = {change} WHERE name = ?1 AND ?2 != ''"
-            if change != "?2":
-                connection.execute(said, (table, sql))
+            said = f"UPDATE sqlite_schema SET sql = {change} WHERE name = :name AND :sql != ''"
+            if change != ":sql":
+                connection.execute(said, {"name": table, "sql": sql})
                 continue
             with suppress(sqlite3.Error):  # a key must be a number, and only one may have it
                 connection.execute(f"UPDATE {table} SET {column} = ?", (value,))
-            connection.execute(said, (table, sql))
+            connection.execute(said, {"name": table, "sql": sql})
 
 
 def read_all(path: Path) -> None:
