@@ -10,8 +10,9 @@ it needs. Its docstring is its manual page.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib import import_module
 from pkgutil import walk_packages
 from typing import Any, NamedTuple, TypeVar
@@ -59,8 +60,7 @@ Modules of rules in the order in which a reader meets them, each with the module
 while nobody has imported that one, there is no fact to judge. Rules in a fact's own module need no row.
 """
 
-_MODULES = {f"keepsane.judge.{family}": facts for family, facts in FAMILIES.items()}
-_ORDER = {family: place for place, family in enumerate(_MODULES)}
+_ORDER = {module: place for place, module in enumerate(FAMILIES)}
 
 
 class CannotTell(NamedTuple):
@@ -105,18 +105,27 @@ def rule(name: str, *, on: type[F]) -> Callable[[Callable[[F], Iterator[A]]], Ca
 
 def load(*, every: bool = True) -> dict[str, Rule]:
     """Import the families and give all rules by name; not `every`: only those that a fact can need by now."""
-    for module in (
-        _every_module() if every else [name for name, facts in FAMILIES.items() if facts in sys.modules]
-    ):
-        import_module(module)
+    for module in _every_module() if every else _families_met():
+        # Asked for each report of a stream: import_module() takes its time even where nothing is left to do.
+        if module not in sys.modules:
+            import_module(module)
     # A family may be imported late in a process; the order of rules is the same in all.
-    order = {module: place for place, module in enumerate(FAMILIES)}
-    return dict(sorted(RULES.items(), key=lambda known: _place(known[1].judge.__module__, order)))
+    return _ordered(tuple(RULES.values()))
 
 
-def _place(module: str, order: Mapping[str, int]) -> tuple[int, str]:
-    """Rules in a fact's own module come first, by name, then the families."""
-    return order.get(module, -1), module
+@lru_cache(maxsize=4)
+def _ordered(rules: tuple[Rule, ...]) -> dict[str, Rule]:
+    """Put rules in a fact's own module first, by the module's name, then those of the families."""
+    return {known.name: known for known in sorted(rules, key=_place)}
+
+
+def _place(known: Rule) -> tuple[int, str]:
+    module = known.judge.__module__
+    return _ORDER.get(module, -1), module
+
+
+def _families_met() -> Iterator[str]:
+    return (module for module, facts in FAMILIES.items() if facts in sys.modules)
 
 
 def _every_module() -> Iterator[str]:

@@ -18,6 +18,10 @@ FULL = 1.2
 PLENTY = 2.0
 """A zone has plenty that holds more than its high watermark times this."""
 
+ZONEINFO = "proc/zoneinfo"
+MAIN_PART = 10
+"""A zone is one of the main ones that has at least this part of all pages."""
+
 
 class Imbalance(NamedTuple):
     """Two zones of two nodes as one sample saw them; `free` is None where no other node has plenty."""
@@ -32,7 +36,7 @@ def largest_zones(sample: MemorySample) -> tuple[Zone, ...]:
     by_node: dict[int | None, Zone] = {}
     for one in sample.zoneinfo.zones if sample.zoneinfo else ():
         zone, known = one.zone, by_node.get(one.zone.node)
-        if _size(zone) and (known is None or _size(zone) > _size(known)):
+        if size_pages(zone) and (known is None or size_pages(zone) > size_pages(known)):
             by_node[zone.node] = zone
     return tuple(by_node.values())
 
@@ -95,7 +99,9 @@ def nodes_with_memory(state: MemoryState) -> tuple[int, ...]:
     for sample in reversed(state.samples):
         known = [node.node for node in sample.nodes if node.has_memory]
         seen = {
-            one.zone.node for one in (sample.zoneinfo.zones if sample.zoneinfo else ()) if _size(one.zone)
+            one.zone.node
+            for one in (sample.zoneinfo.zones if sample.zoneinfo else ())
+            if size_pages(one.zone)
         }
         if known or seen:
             return tuple(known or sorted(node for node in seen if node is not None))
@@ -106,18 +112,7 @@ def zones_of_nodes(sample: MemorySample, nodes: Iterable[int]) -> tuple[Zone, ..
     """Every zone with pages of those nodes."""
     wanted = frozenset(nodes)
     every = sample.zoneinfo.zones if sample.zoneinfo else ()
-    return tuple(one.zone for one in every if one.zone.node in wanted and _size(one.zone))
-
-
-def _size(zone: Zone) -> int:
-    # Kernels before 3.9 do not print "managed".
-    pages = zone.present_pages if zone.managed_pages is None else zone.managed_pages
-    return pages or 0
-
-
-ZONEINFO = "proc/zoneinfo"
-MAIN_PART = 10
-"""A zone is one of the main ones that has at least this part of all pages."""
+    return tuple(one.zone for one in every if one.zone.node in wanted and size_pages(one.zone))
 
 
 def size_pages(zone: Zone) -> int:
