@@ -2,11 +2,11 @@
 """
 A large log as JSON lines, against the same as text: the first gives every report, the second equal ones once.
 
-Usage: python -m bench.stream_speed [MEGABYTES [VARIANTS]]
+Usage: python -m bench.stream_speed [MEGABYTES [VARIANTS [PAIRS]]]
 
 The log is the second half of the committed example, over and over, its process numbers and registers changed,
-90 MB of it in 40 variants by default. Whole processes are timed, with the module at hand and a cache of their
-own; processor time is printed too: it depends less on what else the machine does.
+90 MB of it in 40 variants by default. Whole processes are timed in turn, in five pairs, with the
+module at hand and a cache of their own: one pair alone gave anything from 1.4 to 2.4.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 from bench.measure import FOUND_OR_NOT, KEEPSANE, with_cache
@@ -81,18 +82,22 @@ def measure(log: Path, form: str, folder: str) -> Took:
 
 
 def main() -> None:
-    """Print the ratios."""
-    megabytes, variants = (*map(int, sys.argv[1:3]), *(90, 40)[len(sys.argv[1:3]) :])
+    """Print the ratios: of each pair of runs, and their median."""
+    megabytes, variants, pairs = (*map(int, sys.argv[1:4]), *(90, 40, 5)[len(sys.argv[1:4]) :])
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "console.log")
         count = write_log(log, megabytes, variants)
-        text, lines = measure(log, "text", folder), measure(log, "jsonl", folder)
+        # In turn: a machine that others share is not equally fast from one minute to the next.
+        taken = [(measure(log, "text", folder), measure(log, "jsonl", folder)) for _ in range(pairs)]
+    ratios = sorted(lines.processor / text.processor for text, lines in taken)
     print(
-        f"{megabytes} MB, {count} times two reports: jsonl takes {lines.clock / text.clock:.2f} times "
-        f"as long as text, {lines.processor / text.processor:.2f} times its processor time"
+        f"{megabytes} MB, {count} times two reports: jsonl takes {median(ratios):.2f} times the processor "
+        f"time of text, median of {pairs} pairs ({ratios[0]:.2f} to {ratios[-1]:.2f})"
     )
-    for name, took in (("text", text), ("jsonl", lines)):
-        print(f"  {name}: {took.clock:.1f} s, {took.processor:.1f} s of processor, {took.memory_mib:.0f} MiB")
+    for name, runs in zip(("text", "jsonl"), zip(*taken, strict=True), strict=True):
+        clock, processor = median(run.clock for run in runs), median(run.processor for run in runs)
+        most_mib = max(run.memory_mib for run in runs)
+        print(f"  {name}: {clock:.1f} s, {processor:.1f} s of processor, {most_mib:.0f} MiB")
 
 
 if __name__ == "__main__":
