@@ -2,9 +2,9 @@
 """
 Facts in, findings out.
 
-A rule is one function of one fact. It yields a Finding where it fires, nothing where the fact is clear of
-it (or Clear, where the reader wants to know why), and a CannotTell with the reason where the fact lacks what
-it needs. Its docstring is its manual page.
+A rule is one function of one fact. It gives a Finding where it fires, and nothing where the fact is clear of
+it, or Clear where the reader wants to know why. Where the fact lacks what the rule needs, it raises
+CannotTell with the reason. Its docstring is its manual page.
 """
 
 from __future__ import annotations
@@ -63,10 +63,12 @@ while nobody has imported that one, there is no fact to judge. Rules in a fact's
 _ORDER = {module: place for place, module in enumerate(FAMILIES)}
 
 
-class CannotTell(NamedTuple):
-    """A judgement that could not be made, and what was missing for it."""
+class CannotTell(Exception):
+    """A judgement that cannot be made; `why` says what was missing for it."""
 
-    why: str
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class Clear(NamedTuple):
@@ -75,10 +77,11 @@ class Clear(NamedTuple):
     why: str
 
 
-Answer = Finding | CannotTell | Clear
-Judge = Callable[[Any], Iterator[Any]]
+Answer = Finding | Clear
+Judge = Callable[[Any], Iterator[Answer] | Answer | None]
 F = TypeVar("F")
-A = TypeVar("A", bound=Answer)
+T = TypeVar("T")
+A = TypeVar("A", bound=Iterator[Answer] | Answer | None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +96,21 @@ class Rule:
 RULES: dict[str, Rule] = {}
 
 
-def rule(name: str, *, on: type[F]) -> Callable[[Callable[[F], Iterator[A]]], Callable[[F], Iterator[A]]]:
+def rule(name: str, *, on: type[F]) -> Callable[[Callable[[F], A]], Callable[[F], A]]:
     """Register a function as the rule `name` for facts of type `on` and its subclasses."""
 
-    def register(judge: Callable[[F], Iterator[A]]) -> Callable[[F], Iterator[A]]:
+    def register(judge: Callable[[F], A]) -> Callable[[F], A]:
         RULES[name] = Rule(name, on, judge)
         return judge
 
     return register
+
+
+def need(value: T | None, missing: str) -> T:
+    """Give what a rule cannot do without; raise CannotTell, which says that it is `missing`, for None."""
+    if value is None:
+        raise CannotTell(missing)
+    return value
 
 
 def load(*, every: bool = True) -> dict[str, Rule]:
@@ -145,16 +155,22 @@ def run(facts: Iterable[object]) -> Iterator[Finding | Failure | RuledOut]:
 
 def _ask(known: Rule, fact: object) -> Iterator[Finding | Failure | RuledOut]:
     try:
-        for answer in known.judge(fact):
-            if isinstance(answer, CannotTell):
-                yield Failure(f"rule {known.name}", f"cannot tell: {answer.why}")
-            elif isinstance(answer, Clear):
+        for answer in _answers(known.judge(fact)):
+            if isinstance(answer, Clear):
                 yield RuledOut(known.name, answer.why)
             else:
                 yield replace(answer, rule=known.name)
     except MemoryError:
         raise  # it is no rule's fault, and the next one would fail as well
+    except CannotTell as missing:
+        yield Failure(f"rule {known.name}", f"cannot tell: {missing.why}")
     except Exception as error:
         yield Failure(
             f"rule {known.name}", f"the rule itself failed: {error!r}; please report this with the log"
         )
+
+
+def _answers(said: Iterator[Answer] | Answer | None) -> Iterable[Answer]:
+    if isinstance(said, (Finding, Clear)):
+        return (said,)
+    return said or ()

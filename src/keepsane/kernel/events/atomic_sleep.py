@@ -185,7 +185,7 @@ def nesting(preempt_count: int) -> Nesting:
 
 
 @rule("sleeping-while-holding-a-lock", on=AtomicSleep)
-def sleeping_while_holding_a_lock(event: AtomicSleep) -> Iterator[Finding | CannotTell]:
+def sleeping_while_holding_a_lock(event: AtomicSleep) -> Iterator[Finding]:
     """
     A task slept while it held a spinning lock, or with preemption switched off.
 
@@ -207,7 +207,7 @@ def sleeping_while_holding_a_lock(event: AtomicSleep) -> Iterator[Finding | Cann
     """
     if event.preempt_count is None:
         if not event.irqs_disabled:
-            yield CannotTell(
+            raise CannotTell(
                 "the report does not show the preempt count, so a lock and an interrupt look the same"
             )
         return
@@ -222,7 +222,7 @@ def sleeping_while_holding_a_lock(event: AtomicSleep) -> Iterator[Finding | Cann
 
 
 @rule("sleeping-in-interrupt", on=AtomicSleep)
-def sleeping_in_interrupt(event: AtomicSleep) -> Iterator[Finding | CannotTell]:
+def sleeping_in_interrupt(event: AtomicSleep) -> Iterator[Finding]:
     """
     Code that may sleep ran inside an interrupt.
 

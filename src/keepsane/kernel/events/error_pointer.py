@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from keepsane.judge import CannotTell, rule
+from keepsane.judge import rule
 from keepsane.kernel.events.oops import Oops
 from keepsane.kernel.log.quote import quote, quote_head, where
 from keepsane.model import Event, Register
@@ -28,9 +28,7 @@ _GENERAL = re.compile(r"[RE](?:[A-D]X|[SD]I|BP)|R(?:0?[89]|1[0-5])|x\d{1,2}$")
 
 
 @rule("error-pointer-dereferenced", on=Oops)
-def error_pointer_dereferenced(
-    event: Oops, *, offset_limit_bytes: int = 4096
-) -> Iterator[Finding | CannotTell]:
+def error_pointer_dereferenced(event: Oops, *, offset_limit_bytes: int = 4096) -> Iterator[Finding]:
     """
     An error code may have been used as a pointer.
 

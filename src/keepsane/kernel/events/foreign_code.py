@@ -30,7 +30,7 @@ _NO_CULPRIT: frozenset[Kind] = frozenset(
 
 
 @rule("first-frame-of-out-of-tree-module", on=Event)
-def first_frame_of_out_of_tree_module(event: Event) -> Iterator[Finding | CannotTell]:
+def first_frame_of_out_of_tree_module(event: Event) -> Iterator[Finding]:
     """
     The first code beyond the kernel's reporting path is that of an out-of-tree module.
 
@@ -53,7 +53,7 @@ def first_frame_of_out_of_tree_module(event: Event) -> Iterator[Finding | Cannot
     if isinstance(flagged, Evidence):
         yield _finding(event, frame, frame.module, flagged)
     elif flagged is None and any(flag.letter == "O" for flag in event.taint):
-        yield CannotTell(
+        raise CannotTell(
             f"a {event.kind} report lists no modules, so whether {frame.module} is out of tree is not said"
         )
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from keepsane.judge import CannotTell, rule
+from keepsane.judge import rule
 from keepsane.kernel.log.quote import quote, quote_head
 from keepsane.model import Event, Kind, LogSummary
 from keepsane.report import Confidence, Evidence, Finding
@@ -64,9 +64,7 @@ _DIE_COUNT = re.compile(r"\[#(?P<count>\d{1,5})\]")
 
 
 @rule("consequence-of-earlier-report", on=LogSummary)
-def consequence_of_earlier_report(
-    log: LogSummary, *, panic_gap_seconds: float = 10.0
-) -> Iterator[Finding | CannotTell]:
+def consequence_of_earlier_report(log: LogSummary, *, panic_gap_seconds: float = 10.0) -> Iterator[Finding]:
     """
     This report is not the first: an earlier one of the same boot may be its cause.
 

@@ -84,7 +84,7 @@ _CUT = re.compile(r"blocked on (?:an? )?[\w-]{1,64}+(?: likely.{0,20})?$")
 
 
 @rule("hung-on-lock-owner", on=HungTask)
-def hung_on_lock_owner(event: HungTask) -> Iterator[Finding | CannotTell]:
+def hung_on_lock_owner(event: HungTask) -> Iterator[Finding]:
     """
     The hung task waits for a lock, and the kernel knows which task has it.
 
@@ -103,7 +103,7 @@ def hung_on_lock_owner(event: HungTask) -> Iterator[Finding | CannotTell]:
     """
     if event.owner is None:
         if quote(event, _CUT) is not None:
-            yield CannotTell("the line that names the lock's owner is cut")
+            raise CannotTell("the line that names the lock's owner is cut")
         return
     owner = f"{event.owner.comm}:{event.owner.pid}"
     itself = event.task is not None and event.task.pid == event.owner.pid

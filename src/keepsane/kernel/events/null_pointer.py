@@ -42,7 +42,7 @@ def fetches(event: Oops, *, limit_bytes: int = PAGE_BYTES) -> bool | None:
 
 
 @rule("null-member-access", on=Oops)
-def null_member_access(event: Oops, *, limit_bytes: int = PAGE_BYTES) -> Iterator[Finding | CannotTell]:
+def null_member_access(event: Oops, *, limit_bytes: int = PAGE_BYTES) -> Iterator[Finding]:
     """
     A member of a structure was used through a pointer that is NULL.
 
@@ -65,12 +65,11 @@ def null_member_access(event: Oops, *, limit_bytes: int = PAGE_BYTES) -> Iterato
         return
     fetch = fetches(event)
     if event.address is None and not fetch:
-        yield CannotTell("the report is cut before it says which address faulted")
+        raise CannotTell("the report is cut before it says which address faulted")
     if fetch or event.address is None:
         return
     if fetch is None and event.address == 0:
-        yield CannotTell("the report is cut before it says whether NULL was read, written or called")
-        return
+        raise CannotTell("the report is cut before it says whether NULL was read, written or called")
     certain = fetch is False and event.address % 2 == 0
     yield _member_finding(event, event.address, "high" if certain else "medium")
 
@@ -98,9 +97,7 @@ def _member_finding(event: Oops, address: int, confidence: Confidence) -> Findin
 
 
 @rule("call-through-null-pointer", on=Oops)
-def call_through_null_pointer(
-    event: Oops, *, limit_bytes: int = PAGE_BYTES
-) -> Iterator[Finding | CannotTell]:
+def call_through_null_pointer(event: Oops, *, limit_bytes: int = PAGE_BYTES) -> Iterator[Finding]:
     """
     A function pointer was NULL and was called.
 
@@ -167,7 +164,7 @@ def _call_finding(event: Oops, caller: Frame | None, confidence: Confidence) -> 
 
 
 @rule("kasan-shadow-null", on=Oops)
-def kasan_shadow_null(event: Oops, *, limit_bytes: int = PAGE_BYTES) -> Iterator[Finding | CannotTell]:
+def kasan_shadow_null(event: Oops, *, limit_bytes: int = PAGE_BYTES) -> Iterator[Finding]:
     """
     KASAN looked up a NULL pointer: the strange address is NULL plus a member's offset.
 

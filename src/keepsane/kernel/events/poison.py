@@ -62,7 +62,7 @@ def freed(value: int) -> str | None:
 
 
 @rule("use-after-free-by-poison", on=Oops)
-def use_after_free_by_poison(event: Oops) -> Iterator[Finding | CannotTell]:
+def use_after_free_by_poison(event: Oops) -> Iterator[Finding]:
     """
     A pointer was read from memory that had already been freed.
 
@@ -94,7 +94,7 @@ def use_after_free_by_poison(event: Oops) -> Iterator[Finding | CannotTell]:
     if register is not None:
         yield _freed_finding(event, freed(register.value) or "", register.value, "medium", register)
     elif not event.registers:
-        yield CannotTell("the report has neither the address that faulted nor its registers")
+        raise CannotTell("the report has neither the address that faulted nor its registers")
 
 
 def _freed_finding(
@@ -115,7 +115,7 @@ def _freed_finding(
 @rule("list-entry-used-after-deletion", on=Event)
 def list_entry_used_after_deletion(
     event: Event, *, below_bytes: int = PAGE_BYTES, above_bytes: int = 0x2FF
-) -> Iterator[Finding | CannotTell]:
+) -> Iterator[Finding]:
     """
     An entry that list_del() had already taken off its list was used as if it were on it.
 

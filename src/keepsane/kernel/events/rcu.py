@@ -130,7 +130,7 @@ _STARVED_LINE = re.compile(
 
 
 @rule("rcu-kthread-starved", on=RcuStall)
-def rcu_kthread_starved(event: RcuStall) -> Iterator[Finding | CannotTell]:
+def rcu_kthread_starved(event: RcuStall) -> Iterator[Finding]:
     """
     RCU's own thread got no CPU time, so the stall may not be the fault of the function shown.
 
@@ -153,7 +153,7 @@ def rcu_kthread_starved(event: RcuStall) -> Iterator[Finding | CannotTell]:
     if line is None or found is None:
         return
     if found["state"] is None:
-        yield CannotTell("the line that says whether RCU's thread was ready to run or asleep is cut")
+        raise CannotTell("the line that says whether RCU's thread was ready to run or asleep is cut")
     elif int(found["state"], 16) == 0:
         cpu = int(found["cpu"]) if found["cpu"] else None
         yield Finding(

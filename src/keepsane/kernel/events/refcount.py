@@ -92,7 +92,7 @@ _KASAN = Advice(
 
 
 @rule("reference-taken-after-free", on=Refcount)
-def reference_taken_after_free(event: Refcount) -> Iterator[Finding | CannotTell]:
+def reference_taken_after_free(event: Refcount) -> Iterator[Finding]:
     """
     A reference was taken on an object that was already free.
 
@@ -115,7 +115,7 @@ def reference_taken_after_free(event: Refcount) -> Iterator[Finding | CannotTell
 
 
 @rule("reference-count-underflow", on=Refcount)
-def reference_count_underflow(event: Refcount) -> Iterator[Finding | CannotTell]:
+def reference_count_underflow(event: Refcount) -> Iterator[Finding]:
     """
     A reference was dropped more often than it was taken.
 
@@ -133,10 +133,9 @@ def reference_count_underflow(event: Refcount) -> Iterator[Finding | CannotTell]
     yield from _judged(event, _UNDERFLOW, "a reference was dropped that nobody held", "drops it")
 
 
-def _judged(event: Refcount, words: re.Pattern[str], title: str, does: str) -> Iterator[Finding | CannotTell]:
+def _judged(event: Refcount, words: re.Pattern[str], title: str, does: str) -> Iterator[Finding]:
     if event.what is None:
-        yield CannotTell("the line in which refcount_t says what went wrong is missing")
-        return
+        raise CannotTell("the line in which refcount_t says what went wrong is missing")
     said = quote(event, words, "the kernel's own words")
     if said is None:
         return

@@ -24,7 +24,7 @@ class Cycle(NamedTuple):
 @rule("stack-overflow-by-recursion", on=Oops)
 def stack_overflow_by_recursion(
     event: Oops, *, min_times: int = 4, max_period: int = 32
-) -> Iterator[Finding | CannotTell]:
+) -> Iterator[Finding]:
     """
     The kernel stack was used up by functions that called themselves in a circle.
 
@@ -43,8 +43,7 @@ def stack_overflow_by_recursion(
     if event.kind != "stack-overflow":
         return
     if not event.stacks:
-        yield CannotTell("the report of the stack overflow has no call trace")
-        return
+        raise CannotTell("the report of the stack overflow has no call trace")
     cycles = [_cycle(_called(stack.frames), max_period) for stack in event.stacks]
     best = max((cycle for cycle in cycles if cycle), key=_covered, default=None)
     if best is not None and best.times >= min_times:

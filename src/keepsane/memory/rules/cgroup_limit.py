@@ -31,7 +31,7 @@ class Reached(NamedTuple):
 @rule("memcg-limit-not-host", on=MemoryState)
 def memcg_limit_not_host(
     state: MemoryState, *, host_available_percent: float = 10.0, stalled_percent: float = 5.0
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     A control group is at its memory limit; the machine has memory left.
 
@@ -49,25 +49,22 @@ def memcg_limit_not_host(
     """
     damaged = any(sample.snapshot.damage for sample in state.samples)
     if {group.path for group in state.first.cgroups} == {"/"} and not damaged:
-        yield Clear("there is no control group that could have a limit")
-        return
+        return Clear("there is no control group that could have a limit")
     if not state.first.cgroups or state.interval_seconds is None:
-        yield CannotTell("two samples of memory.events of version 2 control groups are needed")
-        return
+        raise CannotTell("two samples of memory.events of version 2 control groups are needed")
     found = _reached(state)
     if found is None:
         known = any(group.events is not None for group in state.last.cgroups)
-        none = "no control group that was looked at ran into its limit"
-        yield Clear(none) if known else CannotTell("memory.events of no control group was read")
-        return
+        if not known:
+            raise CannotTell("memory.events of no control group was read")
+        return Clear("no control group that was looked at ran into its limit")
     available = available_percent(state)
     size = said_kibibytes(found.limit_bytes / 1024)
     said = f"{found.path} ran {found.times} times into {found.limit} of {size}"
     if available is not None and available < host_available_percent:
-        yield Clear(f"{said}, but the machine is short too: {said_percent(available)} is available")
-        return
+        return Clear(f"{said}, but the machine is short too: {said_percent(available)} is available")
     waited = state.cgroup_stalled_percent(found.path)
-    yield _is_at_limit(state, found, said, waited, _severity(found, waited, stalled_percent))
+    return _is_at_limit(state, found, said, waited, _severity(found, waited, stalled_percent))
 
 
 def _is_at_limit(

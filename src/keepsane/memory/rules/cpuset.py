@@ -40,7 +40,7 @@ HARMFUL_PERCENT = 5.0
 @rule("bind-starved", on=MemoryState)
 def bind_starved(
     state: MemoryState, *, scans_per_second: float = 100.0, stalled_percent: float = 1.0
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     A control group or process may only use nodes that are full; memory is free on others.
 
@@ -59,22 +59,19 @@ def bind_starved(
     """
     why_not = _nobody_bound(state)
     if why_not is not None:
-        yield why_not
-        return
+        return why_not
     groups, scanned = bound(state), scanned_rate(state)
     if not has_zones(state) or scanned is None:
         missing = "two samples of pgscan_* are needed" if has_zones(state) else _NO_ZONES
-        yield CannotTell(f"{groups[0].name} is bound to {said_mems(groups[0])}; {missing}")
-        return
+        raise CannotTell(f"{groups[0].name} is bound to {said_mems(groups[0])}; {missing}")
     one = in_need(state, scans_per_second=scans_per_second, stalled_percent=stalled_percent)
     if one is None:
-        yield Clear(_not_starved(state, groups[0]))
-        return
-    yield _is_starved(state, one, scanned)
+        return Clear(_not_starved(state, groups[0]))
+    return _is_starved(state, one, scanned)
 
 
 @rule("movable-only-mems", on=MemoryState)
-def movable_only_mems(state: MemoryState) -> Iterator[Finding | CannotTell | Clear]:
+def movable_only_mems(state: MemoryState) -> Finding | Clear:
     """
     A control group or process may only use nodes whose memory is for movable pages.
 
@@ -90,20 +87,19 @@ def movable_only_mems(state: MemoryState) -> Iterator[Finding | CannotTell | Cle
     When it is wrong: kernels since 5.16 let such a request fail instead of killing a process.
     """
     if has_zones(state) and not any(_only_movable(state, (node,)) for node in nodes_with_memory(state)):
-        yield Clear("no node has Movable memory alone")
-        return
-    why_not = _nobody_bound(state) if has_zones(state) else CannotTell(_NO_ZONES)
+        return Clear("no node has Movable memory alone")
+    if not has_zones(state):
+        raise CannotTell(_NO_ZONES)
+    why_not = _nobody_bound(state)
     if why_not is not None:
-        yield why_not
-        return
+        return why_not
     one = next((one for one in bound(state) if _only_movable(state, one.mems)), None)
     if one is None:
-        yield Clear(
+        return Clear(
             f"{bound(state)[0].name} is bound to {said_mems(bound(state)[0])}, which is not all Movable"
         )
-        return
     killed = state.delta("oom_kill")
-    yield Finding(
+    return Finding(
         severity="warning" if killed else "info",
         confidence="high",
         title=f"{one.name} may only use nodes for movable memory",
@@ -115,14 +111,14 @@ def movable_only_mems(state: MemoryState) -> Iterator[Finding | CannotTell | Cle
     )
 
 
-def _nobody_bound(state: MemoryState) -> CannotTell | Clear | None:
+def _nobody_bound(state: MemoryState) -> Clear | None:
     if len(nodes_with_memory(state)) == 1:
         return Clear("the machine has one node with memory: all of it is near")
     if bound(state):
         return None
     if knows_bindings(state):
         return Clear("no control group or process that was looked at is bound to some of the nodes")
-    return CannotTell("no cpuset.mems.effective and no process was read")
+    raise CannotTell("no cpuset.mems.effective and no process was read")
 
 
 def _is_starved(state: MemoryState, one: Bound, scanned: float) -> Finding:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.memory.rules.amount import available_percent, free_percent, kibibytes, said_kibibytes
 from keepsane.memory.rules.harm import STALLS_PER_SECOND
@@ -32,7 +30,7 @@ FEWEST_STALLS = 5
 @rule("global-direct-reclaim", on=MemoryState)
 def global_direct_reclaim(
     state: MemoryState, *, stalls_per_second: float = 1.0, direct_percent: float = 20.0
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     Tasks free memory themselves, again and again, although there is much that kswapd could have freed.
 
@@ -50,22 +48,18 @@ def global_direct_reclaim(
     """
     stalls, direct, share = _reclaim(state)
     if stalls is None or direct is None or share is None:
-        yield CannotTell(_TWO_SAMPLES)
-        return
+        raise CannotTell(_TWO_SAMPLES)
     said = _said_direct(stalls, share)
     if stalls <= stalls_per_second or share <= direct_percent:
-        yield Clear(f"{said}: that is little" if stalls else said)
-        return
+        return Clear(f"{said}: that is little" if stalls else said)
     if _is_short_burst(state):
-        yield Clear(f"{said}: that is not sustained")
-        return
+        return Clear(f"{said}: that is not sustained")
     why_other = _other_cause(state)
     if why_other is not None:
-        yield why_other
-        return
+        return why_other
     compactions = state.rate("compact_stall") or 0.0
     large = compactions * 2 >= stalls
-    yield Finding(
+    return Finding(
         severity="note" if large else _severity(state),
         confidence="low" if large else "high",
         title="tasks must free memory themselves: kswapd starts too late",
@@ -84,9 +78,7 @@ def global_direct_reclaim(
 
 
 @rule("kswapd-too-late", on=MemoryState)
-def kswapd_too_late(
-    state: MemoryState, *, hits_per_second: float = 1.0
-) -> Iterator[Finding | CannotTell | Clear]:
+def kswapd_too_late(state: MemoryState, *, hits_per_second: float = 1.0) -> Finding | Clear:
     """
     Bursts of allocations overtake kswapd before it can fall asleep.
 
@@ -104,17 +96,14 @@ def kswapd_too_late(
     """
     hits, stalls = state.rate("kswapd_low_wmark_hit_quickly"), state.delta("allocstall")
     if hits is None or stalls is None:
-        yield CannotTell("two samples of kswapd_low_wmark_hit_quickly and allocstall are needed")
-        return
+        raise CannotTell("two samples of kswapd_low_wmark_hit_quickly and allocstall are needed")
     said = f"kswapd was overtaken {said_rate(hits)} times per second, and tasks stalled {stalls} times in all"
     if hits <= hits_per_second or not stalls:
-        yield Clear(f"{said}: bursts do not make them wait")
-        return
+        return Clear(f"{said}: bursts do not make them wait")
     why_other = _other_cause(state)
     if why_other is not None:
-        yield why_other
-        return
-    yield Finding(
+        return why_other
+    return Finding(
         severity=_severity(state),
         confidence="medium",
         title="bursts of allocations overtake kswapd",
@@ -133,7 +122,7 @@ def huge_cache_lru_spike(
     free_percent_at_most: float = 1.0,
     cpus_at_least: int = 32,
     memory_gibibytes_at_least: int = 64,
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     On a large machine that is full of page cache, many CPUs reclaim at once and get in each other's way.
 
@@ -153,21 +142,17 @@ def huge_cache_lru_spike(
     free, cached = free_percent(state), kibibytes(state, "Cached")
     stalls, direct, _ = _reclaim(state)
     if cpus is None or not total or free is None or cached is None or stalls is None or direct is None:
-        yield CannotTell(f"the number of CPUs, /proc/meminfo, and {_TWO_SAMPLES}")
-        return
+        raise CannotTell(f"the number of CPUs, /proc/meminfo, and {_TWO_SAMPLES}")
     size = f"{cpus} CPUs, {said_kibibytes(total)}, {said_percent(free)} free"
     said = f"{size}, {direct:.0f} direct scans per second"
     if cpus < cpus_at_least or total < memory_gibibytes_at_least << 20:
-        yield Clear(f"{said}: this is seen on far larger machines")
-        return
+        return Clear(f"{said}: this is seen on far larger machines")
     if free >= free_percent_at_most or direct < scans_per_second or stalls < 10 or 2 * cached < total:
-        yield Clear(f"{said}: that is no storm")
-        return
+        return Clear(f"{said}: that is no storm")
     why_other = _other_cause(state)
     if why_other is not None:
-        yield why_other
-        return
-    yield Finding(
+        return why_other
+    return Finding(
         severity="warning",
         confidence="medium",
         title="many CPUs reclaim page cache at once",
@@ -206,17 +191,17 @@ def _is_short_burst(state: MemoryState) -> bool:
     return len(rates) >= 4 and 3 * sum(one.per_second > 0 for one in rates) < len(rates)
 
 
-def _other_cause(state: MemoryState) -> CannotTell | Clear | None:
+def _other_cause(state: MemoryState) -> Clear | None:
     """What else makes tasks reclaim: memory is short, or they are bound to a node that is full."""
     available = available_percent(state)
     if available is None:
-        return CannotTell("/proc/meminfo does not say how much of the machine's memory is available")
+        raise CannotTell("/proc/meminfo does not say how much of the machine's memory is available")
     if available < SHORT_PERCENT:
         return Clear(
             f"only {said_percent(available)} of memory is available: it is short, and no watermark helps"
         )
     if len(nodes_with_memory(state)) > 1 and not has_zones(state):
-        return CannotTell("/proc/zoneinfo was not read: tasks may be kept on one node that is full")
+        raise CannotTell("/proc/zoneinfo was not read: tasks may be kept on one node that is full")
     found = latest_imbalance(state)
     if found is not None and found.free is not None:
         return Clear(

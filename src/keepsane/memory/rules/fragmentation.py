@@ -30,7 +30,7 @@ def fragmentation_high_order(
     free_percent: float = 5.0,
     unusable_percent: float = 95.0,
     fails_per_second: float = 1.0,
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     Much memory is free, and next to none of it in pieces of eight pages.
 
@@ -49,20 +49,18 @@ def fragmentation_high_order(
     """
     zones = main_zones(zones_with_blocks(state))
     if not zones:
-        yield CannotTell("/proc/buddyinfo and /proc/zoneinfo of one moment are needed")
-        return
+        raise CannotTell("/proc/buddyinfo and /proc/zoneinfo of one moment are needed")
     poor = [zone for zone in zones if _is_poor(zone, order, free_percent, unusable_percent)]
     if not poor:
         said = ", ".join(f"{_blocks_from(zone, order)} in {zone_name(zone)}" for zone in zones[:8])
-        yield Clear(f"free blocks of order {order} or more: {said}; enough, or little is free at all")
-        return
+        return Clear(f"free blocks of order {order} or more: {said}; enough, or little is free at all")
     found = failures(state) or ()
     failed = [one for one in recent(state, found) if one.order]
     in_vain = state.rate("compact_fail")
     suffers = bool(failed) or (in_vain or 0) >= fails_per_second
     most = max(poor, key=lambda zone: zone.free_pages)
     quotes = [one for zone in poor[:4] for one in _quote_blocks(state, zone)]
-    yield Finding(
+    return Finding(
         severity="warning" if suffers else "info",
         confidence="high" if len(poor) == len(zones) else "medium",
         title=f"free memory is in small pieces: hardly any of order {order} in {zone_name(most)}",
@@ -137,7 +135,7 @@ def _more_free(state: MemoryState, now_kibibytes: int) -> int:
 @rule("unmovable-pollution", on=MemoryState)
 def unmovable_pollution(
     state: MemoryState, *, unmovable_percent: float = 30.0, fails_per_second: float = 1.0
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     Memory that the kernel cannot move is spread over much of a zone.
 
@@ -156,27 +154,23 @@ def unmovable_pollution(
     types = state.newest(lambda sample: sample.pagetypeinfo if _has_blocks(sample.pagetypeinfo) else None)
     zones = main_zones(newest_zones(state))
     if types is None or not zones:
-        yield CannotTell(
+        raise CannotTell(
             "/proc/pagetypeinfo, which only root may read since 5.4, and /proc/zoneinfo are needed"
         )
-        return
     shares = {zone: share for zone in zones if (share := _unmovable_percent(types, zone)) is not None}
     if not shares:
-        yield CannotTell("/proc/pagetypeinfo does not list the main zones")
-        return
+        raise CannotTell("/proc/pagetypeinfo does not list the main zones")
     worst = max(shares, key=lambda zone: shares[zone])
     said = f"{shares[worst]:.0f} % of the pageblocks of {zone_name(worst)} are unmovable"
     in_vain = state.rate("compact_fail")
     if in_vain is None and shares[worst] > unmovable_percent:
-        yield CannotTell(f"{said}; two samples of compact_fail say whether that harms")
-        return
+        raise CannotTell(f"{said}; two samples of compact_fail say whether that harms")
     if in_vain is None or shares[worst] <= unmovable_percent or in_vain < fails_per_second:
-        yield Clear(
+        return Clear(
             said if in_vain is None else f"{said}; compaction failed {said_rate(in_vain)} times a second"
         )
-        return
     blocks = re.compile(rf"^Node {worst.node:d}, zone {{1,9}}{re.escape(worst.name)} {{1,16}}\d")
-    yield Finding(
+    return Finding(
         severity="note",
         confidence="medium",
         title=f"unmovable memory is spread over {zone_name(worst)}",

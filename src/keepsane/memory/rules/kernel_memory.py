@@ -31,7 +31,7 @@ NAMES_AND_INODES = re.compile(r"dentry|.{0,60}inode.{0,20}")
 @rule("slab-growth", on=MemoryState)
 def slab_growth(
     state: MemoryState, *, percent: float = 20.0, growth_percent: float = 0.05
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     The kernel holds much memory in slabs that it cannot give back, and holds more and more.
 
@@ -49,17 +49,15 @@ def slab_growth(
     amount = kibibytes(state, "SUnreclaim")
     share = percent_of_memory(state, amount)
     if amount is None or share is None:
-        yield CannotTell(_NO_MEMINFO)
-        return
+        raise CannotTell(_NO_MEMINFO)
     said = f"{said_kibibytes(amount)} are in slabs that cannot be given back, {said_percent(share)} of memory"
     if share <= percent:
-        yield Clear(said)
-        return
+        return Clear(said)
     grown = _grown_kibibytes(state, "SUnreclaim")
     grows = grown is not None and (percent_of_memory(state, grown) or 0) >= growth_percent
     suffering = harms(state)
     largest = _growing(state) if grows else _largest(state)
-    yield Finding(
+    return Finding(
         severity="warning" if grows or suffering else "info",
         confidence="high" if grows else "medium",
         title=f"the kernel holds {said_kibibytes(amount)} in slabs" + (" and takes more" if grows else ""),
@@ -121,7 +119,7 @@ def _said_slabs(state: MemoryState, slabs: tuple[Slab, ...]) -> str:
 @rule("dentry-inode-hoard", on=MemoryState)
 def dentry_inode_hoard(
     state: MemoryState, *, percent: float = 30.0, scans_per_second: float = 1000.0
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     Names and inodes of files that were looked at once take much of memory.
 
@@ -139,19 +137,17 @@ def dentry_inode_hoard(
     amount = kibibytes(state, "SReclaimable")
     share = percent_of_memory(state, amount)
     if amount is None or share is None:
-        yield CannotTell(_NO_MEMINFO)
-        return
+        raise CannotTell(_NO_MEMINFO)
     said = f"{said_kibibytes(amount)} are in slabs that can be given back, {said_percent(share)} of memory"
     if share <= percent:
-        yield Clear(said)
-        return
+        return Clear(said)
     names = tuple(slab for slab in _many_slabs(state) if NAMES_AND_INODES.fullmatch(slab.name))
     mostly = 2 * sum(slab.pages for slab in names) * page_kibibytes(state) > amount
     slabs = names[:3] or _largest(state)
     scanned = state.rate("slabs_scanned")
     suffering = harms(state) if scanned is not None and scanned >= scans_per_second else ()
     rate = "" if scanned is None else f" {scanned:.0f} objects were scanned per second."
-    yield Finding(
+    return Finding(
         severity=severity_of(suffering),
         confidence="high" if mostly else "medium",
         title=f"{said_kibibytes(amount)} are " + (_NAMES if mostly else _GIVEN_BACK),
@@ -193,7 +189,7 @@ def _prefer_page_cache(state: MemoryState, amount: int) -> Iterator[Advice]:
 @rule("pgtable-bloat", on=MemoryState)
 def pgtable_bloat(
     state: MemoryState, *, percent: float = 2.0, large_kibibytes: int = 1 << 20, large_percent: float = 1.0
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     Page tables take much of memory.
 
@@ -210,14 +206,12 @@ def pgtable_bloat(
     amount = kibibytes(state, "PageTables")
     share = percent_of_memory(state, amount)
     if amount is None or share is None:
-        yield CannotTell(_NO_MEMINFO)
-        return
+        raise CannotTell(_NO_MEMINFO)
     said = f"page tables take {said_kibibytes(amount)}, {said_percent(share)} of memory"
     if share <= percent and not (amount > large_kibibytes and share > large_percent):
-        yield Clear(said)
-        return
+        return Clear(said)
     suffering = harms(state)
-    yield Finding(
+    return Finding(
         severity=severity_of(suffering),
         confidence="high",
         title=said,

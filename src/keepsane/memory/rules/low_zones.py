@@ -22,7 +22,7 @@ _NO_ZONES = "/proc/zoneinfo was not read"
 
 
 @rule("dma32-exhausted", on=MemoryState)
-def dma32_exhausted(state: MemoryState) -> Iterator[Finding | CannotTell | Clear]:
+def dma32_exhausted(state: MemoryState) -> Finding | Clear:
     """
     The memory below 4 GB is used up, while higher memory is free.
 
@@ -40,19 +40,16 @@ def dma32_exhausted(state: MemoryState) -> Iterator[Finding | CannotTell | Clear
     zones = newest_zones(state)
     low, high = [zone for zone in zones if zone.name == "DMA32"], [zone for zone in zones if _is_above(zone)]
     if not zones:
-        yield CannotTell(_NO_ZONES)
-        return
+        raise CannotTell(_NO_ZONES)
     if not low or not high:
-        yield Clear("there is no DMA32 zone below another one: no memory is kept apart there")
-        return
+        return Clear("there is no DMA32 zone below another one: no memory is kept apart there")
     free, rich = max(low, key=_above_min), max(high, key=lambda zone: zone.free_pages - zone.high_pages)
     said = f"{zone_name(free)} has {said_pages(state, free.free_pages)} free, its min watermark is at "
     said += said_pages(state, free.min_pages)
     if _above_min(free) > 0 or rich.free_pages <= rich.high_pages:
-        yield Clear(f"{said}; {zone_name(rich)} has {said_pages(state, rich.free_pages)}")
-        return
+        return Clear(f"{said}; {zone_name(rich)} has {said_pages(state, rich.free_pages)}")
     failed = _failed_below(state, "DMA32")
-    yield Finding(
+    return Finding(
         severity="warning" if failed else "info",
         confidence="high" if failed else "medium",
         title="memory below 4 GB is used up",
@@ -110,7 +107,7 @@ def _reach_higher(state: MemoryState) -> Iterator[Advice]:
 
 
 @rule("dma-zone-gone", on=MemoryState)
-def dma_zone_gone(state: MemoryState) -> Iterator[Finding | CannotTell | Clear]:
+def dma_zone_gone(state: MemoryState) -> Finding | Clear:
     """
     The DMA zone is there and has no pages.
 
@@ -126,20 +123,15 @@ def dma_zone_gone(state: MemoryState) -> Iterator[Finding | CannotTell | Clear]:
     zones = newest_zones(state, empty=True)
     dma = [zone for zone in zones if zone.name == "DMA"]
     if not zones:
-        yield CannotTell(_NO_ZONES)
-        return
-    if not dma or any(zone.managed_pages is None for zone in dma):
-        yield (
-            Clear("there is no DMA zone")
-            if not dma
-            else CannotTell("zoneinfo has no managed pages (before 3.9)")
-        )
-        return
+        raise CannotTell(_NO_ZONES)
+    if not dma:
+        return Clear("there is no DMA zone")
+    if any(zone.managed_pages is None for zone in dma):
+        raise CannotTell("zoneinfo has no managed pages (before 3.9)")
     if pages := sum(map(size_pages, dma)):
-        yield Clear(f"the DMA zone is there, with {pages} pages")
-        return
+        return Clear(f"the DMA zone is there, with {pages} pages")
     failed = _failed_below(state, "DMA")
-    yield Finding(
+    return Finding(
         severity="info",
         confidence="high",
         title="the DMA zone is empty: requests for it fail, mostly without harm",
@@ -155,7 +147,7 @@ def dma_zone_gone(state: MemoryState) -> Iterator[Finding | CannotTell | Clear]:
 @rule("lowmem-32bit", on=MemoryState)
 def lowmem_32bit(
     state: MemoryState, *, stalls_per_second: float = 1.0, high_percent: float = 10.0
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     A 32-bit kernel has used up the memory it can address itself, while high memory is free.
 
@@ -174,23 +166,19 @@ def lowmem_32bit(
     high = [zone for zone in zones if zone.name == "HighMem"]
     normal = [zone for zone in zones if zone.name == "Normal"]
     if not zones:
-        yield CannotTell(_NO_ZONES)
-        return
+        raise CannotTell(_NO_ZONES)
     if not high or not normal:
-        yield Clear("there is no high memory: the kernel can address all of it")
-        return
+        return Clear("there is no high memory: the kernel can address all of it")
     low, rich = max(normal, key=_above_min), max(high, key=lambda zone: zone.free_pages)
     stalls = state.rate("allocstall")
     said = f"{zone_name(low)} has {low.free_pages} pages free, min is {low.min_pages}, low {low.low_pages}; "
     said += f"{said_pages(state, rich.free_pages)} of high memory are free"
     stalled = stalls is not None and stalls >= stalls_per_second
     if not (_above_min(low) <= 0 or (low.free_pages < low.low_pages and stalled)):
-        yield Clear(said)
-        return
+        return Clear(said)
     if 100 * rich.free_pages <= high_percent * size_pages(rich):
-        yield Clear(f"{said}: all of memory is short")
-        return
-    yield Finding(
+        return Clear(f"{said}: all of memory is short")
+    return Finding(
         severity="warning",
         confidence="high",
         title="low memory is used up on a 32-bit kernel",

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.kernel.pages.gfp import version_of
 from keepsane.kernel.pages.gfp_tables import Version
@@ -47,9 +45,7 @@ LARGE_SCALE_FACTOR = 500
 
 
 @rule("min-free-too-small", on=MemoryState)
-def min_free_too_small(
-    state: MemoryState, *, of_default: float = 0.5
-) -> Iterator[Finding | CannotTell | Clear]:
+def min_free_too_small(state: MemoryState, *, of_default: float = 0.5) -> Finding | Clear:
     """
     Too little memory is kept free for requests that cannot wait.
 
@@ -68,23 +64,20 @@ def min_free_too_small(
     """
     value, own = state.sysctl_number(MIN_FREE), _default(state)
     if value is None or own is None or not _adds_up(state, value):
-        yield CannotTell(_INCOMPLETE)
-        return
+        raise CannotTell(_INCOMPLETE)
     found = failures(state)
     failed = tuple(one for one in found or () if not one.order and not one.gfp.may_sleep)
     now = recent(state, failed)
     said = f"{MIN_FREE} is {value} kB, the kernel's own choice would be {own} kB"
     if not failed and value >= of_default * own:
         log = "the kernel log was not read" if found is None else "no request of order 0 failed in the log"
-        yield Clear(f"{said}, and {log}")
-        return
+        return Clear(f"{said}, and {log}")
     wanted = min(
         max(2 * value if failed else 0, own, _whole(state) // LEAST_PART), _whole(state) // MOST_PART
     )
     if wanted <= value:
-        yield Clear(f"{said}: {len(failed)} requests failed, but more than that should not be kept free")
-        return
-    yield Finding(
+        return Clear(f"{said}: {len(failed)} requests failed, but more than that should not be kept free")
+    return Finding(
         # Whatever tasks wait for, it is not the reserve: only a failed request shows that it is too small.
         severity="warning" if now else "note" if failed else "info",
         confidence="high" if failed else "medium",
@@ -129,7 +122,7 @@ def _raise(state: MemoryState, value: int, wanted: int) -> Advice:
 @rule("min-free-too-large", on=MemoryState)
 def min_free_too_large(
     state: MemoryState, *, high_percent: float = 5.0, min_percent: float = 2.0, of_own: float = 1.5
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     Much memory is kept free that nobody may use.
 
@@ -149,8 +142,7 @@ def min_free_too_large(
     zones = newest_zones(state)
     whole = _whole(state)
     if value is None or own is None or not _adds_up(state, value):
-        yield CannotTell(_INCOMPLETE)
-        return
+        raise CannotTell(_INCOMPLETE)
     high = sum(zone.high_pages - (zone.boost_pages or 0) for zone in zones) * page_kibibytes(state)
     factor = state.sysctl_number(SCALE_FACTOR) or 0
     said = f"{MIN_FREE} is {value} kB, {said_percent(100 * value / whole)} of memory, and the kernel's own "
@@ -160,15 +152,13 @@ def min_free_too_large(
     gap_is_large = factor > LARGE_SCALE_FACTOR
     is_large = 100 * high > high_percent * whole or 100 * value > min_percent * whole
     if not is_large or not (min_is_large or gap_is_large):
-        yield Clear(said)
-        return
+        return Clear(said)
     suffering = harms(state)
     if suffering and _has_more(state, 100 * high / whole):
-        yield Clear(
+        return Clear(
             f"{said}. Tasks wait with much memory available: with less kept free they would wait more"
         )
-        return
-    yield Finding(
+    return Finding(
         severity=severity_of(suffering) if min_is_large else "info",
         confidence="high" if min_is_large else "medium",
         title=f"{said_kibibytes(high)} are kept free, {100 * high / whole:.0f} % of memory",

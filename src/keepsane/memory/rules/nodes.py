@@ -32,7 +32,7 @@ _SCANS_PER_SECOND = 100.0
 @rule("node-imbalance", on=MemoryState)
 def node_imbalance(
     state: MemoryState, *, scans_per_second: float = _SCANS_PER_SECOND, foreign_percent: float = 5.0
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     One node is full while another has plenty, and the machine frees memory on the full one or goes without.
 
@@ -52,24 +52,20 @@ def node_imbalance(
     """
     found, why = _imbalance(state)
     if found is None:
-        yield why
-        return
+        return why
     scanned, foreign = scanned_rate(state), _foreign_percent(state, found)
     if scanned is None:
-        yield CannotTell("two samples of pgscan_* in /proc/vmstat say whether anything is reclaimed")
-        return
+        raise CannotTell("two samples of pgscan_* in /proc/vmstat say whether anything is reclaimed")
     said = f"{said_imbalance(state, found)} {_said_scanned(scanned)}"
     held = scanned >= scans_per_second
     if not held and (foreign is None or foreign < foreign_percent):
-        yield Clear(f"{said}: nothing is thrown out because of it")
-        return
+        return Clear(f"{said}: nothing is thrown out because of it")
     if held and (why_other := _by_another(state, found, said)):
-        yield why_other
-        return
+        return why_other
     moved = (
         "" if foreign is None else f"; {foreign:.0f} % of the pages asked for there came from another node"
     )
-    yield Finding(
+    return Finding(
         severity="warning" if held else "info",
         confidence="medium",
         title="memory is freed on a full node while another has plenty"
@@ -83,12 +79,12 @@ def node_imbalance(
     )
 
 
-def _imbalance(state: MemoryState) -> tuple[Imbalance | None, CannotTell | Clear]:
+def _imbalance(state: MemoryState) -> tuple[Imbalance | None, Clear]:
     """The two zones, or what to answer where there are none."""
     if len(nodes_with_memory(state)) == 1:
         return None, Clear("the machine has one node with memory: all of it is near")
     if not has_zones(state):
-        return None, CannotTell("/proc/zoneinfo was not read: which node is full is not known")
+        raise CannotTell("/proc/zoneinfo was not read: which node is full is not known")
     found = latest_imbalance(state)
     if found is None or found.free is None:
         return None, Clear(said_imbalance(state, found) if found else "no node is full")
@@ -97,10 +93,10 @@ def _imbalance(state: MemoryState) -> tuple[Imbalance | None, CannotTell | Clear
     return found, Clear("")
 
 
-def _by_another(state: MemoryState, found: Imbalance, said: str) -> CannotTell | Clear | None:
+def _by_another(state: MemoryState, found: Imbalance, said: str) -> Clear | None:
     mode = state.sysctl_number(MODE)
     if mode is None and not is_without(state, MODE):
-        return CannotTell(f"{said}; {MODE} was not read, and may be what does it")
+        raise CannotTell(f"{said}; {MODE} was not read, and may be what does it")
     if mode:
         return Clear(f"{said}, and {MODE} is {mode}: the rules of zone reclaim judge that")
     if any(map(state.delta, ("pgdemote_kswapd", "pgdemote_direct"))):
@@ -110,7 +106,7 @@ def _by_another(state: MemoryState, found: Imbalance, said: str) -> CannotTell |
     if found.full.boost_pages:
         return Clear(f"{said}, which a watermark boost of {found.full.boost_pages} pages explains")
     if state.first.cgroups and not knows_bindings(state):
-        return CannotTell(f"{said}; cpuset.mems.effective of no control group was read")
+        raise CannotTell(f"{said}; cpuset.mems.effective of no control group was read")
     return None
 
 

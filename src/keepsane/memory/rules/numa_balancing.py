@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.memory.rules.amount import count, said_pages
 from keepsane.memory.rules.quote import quote_file, quote_risen
@@ -27,7 +25,7 @@ def numa_balancing_cost(
     faults_per_second: float = 10_000.0,
     migrations_per_second: float = 1000.0,
     local_percent: float = 80.0,
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     The kernel spends much on moving pages between nodes, and does not come to an end.
 
@@ -47,26 +45,22 @@ def numa_balancing_cost(
     mode, faults = state.sysctl_number(SETTING), state.rate("numa_hint_faults")
     why_not = _cannot_be(state, mode)
     if why_not is not None:
-        yield why_not
-        return
+        return why_not
     local, moved = state.rate("numa_hint_faults_local"), state.rate("numa_pages_migrated")
     if faults is None or local is None or moved is None:
-        yield CannotTell(
+        raise CannotTell(
             "two samples of numa_hint_faults* and numa_pages_migrated in /proc/vmstat are needed"
         )
-        return
     if not faults:
-        yield Clear(
+        return Clear(
             "no page was unmapped to see who uses it: there were no hinting faults (numa_hint_faults)"
         )
-        return
     share = 100 * local / faults
     size = said_pages(state, moved)
     said = f"{faults:.0f} hinting faults per second, {share:.0f} % of them local, and {size} moved"
     if faults < faults_per_second or (share >= local_percent and moved < migrations_per_second):
-        yield Clear(said)
-        return
-    yield _moves_on(
+        return Clear(said)
+    return _moves_on(
         state, f"{said} per second: the tasks that share these pages run on several nodes.", faults
     )
 
@@ -100,11 +94,11 @@ def _moves_on(state: MemoryState, explanation: str, faults: float) -> Finding:
     )
 
 
-def _cannot_be(state: MemoryState, mode: int | None) -> CannotTell | Clear | None:
+def _cannot_be(state: MemoryState, mode: int | None) -> Clear | None:
     if all(sample.vmstat is None for sample in state.samples):
-        return CannotTell("/proc/vmstat was not read")
+        raise CannotTell("/proc/vmstat was not read")
     if count(state, "numa_hint_faults") is None and count(state, _BEHIND) is None:
-        return CannotTell("/proc/vmstat has no numa_hint_faults, and its end is missing")
+        raise CannotTell("/proc/vmstat has no numa_hint_faults, and its end is missing")
     if count(state, "numa_hint_faults") is None:
         return Clear("this kernel has no NUMA balancing: /proc/vmstat counts no numa_hint_faults")
     if len(nodes_with_memory(state)) == 1:

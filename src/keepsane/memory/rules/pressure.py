@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.kernel.pages.gfp import version_of
 from keepsane.memory.proc.machine import option
@@ -19,7 +17,7 @@ _PSI_SINCE = (4, 20)
 @rule("psi-silent-warning", on=MemoryState)
 def psi_silent_warning(
     state: MemoryState, *, scans_per_second: float = 100.0, stalled_percent: float = 0.1
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     Tasks reclaim memory, and pressure stall information says nothing of it.
 
@@ -35,21 +33,17 @@ def psi_silent_warning(
     """
     scanned = state.rate("pgscan_direct")
     if scanned is None:
-        yield CannotTell("two samples of pgscan_direct in /proc/vmstat are needed")
-        return
+        raise CannotTell("two samples of pgscan_direct in /proc/vmstat are needed")
     said = f"{scanned:.0f} pages were scanned directly per second"
     if scanned < scans_per_second:
-        yield Clear(f"{said}: there is nothing that memory pressure could hide")
-        return
+        return Clear(f"{said}: there is nothing that memory pressure could hide")
     stalled, why_none = state.stalled_percent("memory", "some"), _why_none(state)
     if stalled is None and not why_none:
-        yield CannotTell(f"{said}; two samples of /proc/pressure/memory were not read")
-        return
+        raise CannotTell(f"{said}; two samples of /proc/pressure/memory were not read")
     if stalled is not None and stalled >= stalled_percent:
-        yield Clear(f"{said}, and memory pressure shows it: {said_percent(stalled)} of the time")
-        return
+        return Clear(f"{said}, and memory pressure shows it: {said_percent(stalled)} of the time")
     how = why_none or "memory pressure did not rise; kernels such as 5.10 do not count zone reclaim there"
-    yield Finding(
+    return Finding(
         severity="info",
         confidence="high" if why_none else "medium",
         title="memory pressure (PSI) is silent about this",

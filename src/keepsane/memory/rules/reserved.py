@@ -43,7 +43,7 @@ _LEAST_CMA_KIBIBYTES = 16 * 1024
 
 
 @rule("cma-hoard", on=MemoryState)
-def cma_hoard(state: MemoryState, *, share_percent: float = 70.0) -> Iterator[Finding | CannotTell | Clear]:
+def cma_hoard(state: MemoryState, *, share_percent: float = 70.0) -> Finding | Clear:
     """
     Most of what is free belongs to CMA, which the kernel itself may not use.
 
@@ -62,20 +62,17 @@ def cma_hoard(state: MemoryState, *, share_percent: float = 70.0) -> Iterator[Fi
     meminfo = None if is_of_container(state) else state.newest(lambda sample: sample.meminfo)
     free = None if meminfo is None else meminfo.kibibytes.get("MemFree")
     if meminfo is None or free is None:
-        yield CannotTell("/proc/meminfo was not read, or is a container's own (lxcfs)")
-        return
+        raise CannotTell("/proc/meminfo was not read, or is a container's own (lxcfs)")
     total, cma = meminfo.kibibytes.get("CmaTotal"), meminfo.kibibytes.get("CmaFree")
     if not total or cma is None:
-        yield Clear("this kernel has no CMA area")
-        return
+        return Clear("this kernel has no CMA area")
     said = f"{said_kibibytes(cma)} of the {said_kibibytes(free)} free are CMA"
     if not free or 100 * cma <= share_percent * free:
-        yield Clear(said)
-        return
+        return Clear(said)
     failed = [one for one in recent(state, failures(state) or ()) if not one.gfp.movable and not one.order]
     marks = sum(zone.high_pages for zone in newest_zones(state)) * page_kibibytes(state)
     suffering = harms(state) if free - cma <= marks else ()
-    yield Finding(
+    return Finding(
         severity=severity_of((*failed, *suffering)),
         confidence="high" if failed else "medium",
         title="most of what is free is CMA, and the kernel itself may not use it",
@@ -119,7 +116,7 @@ def _shrink_cma(state: MemoryState, meminfo: Meminfo) -> Iterator[Advice]:
 
 
 @rule("highatomic-hoard", on=MemoryState)
-def highatomic_hoard(state: MemoryState) -> Iterator[Finding | CannotTell | Clear]:
+def highatomic_hoard(state: MemoryState) -> Finding | Clear:
     """
     What a zone has free is held for atomic requests of higher order, and others starve.
 
@@ -137,21 +134,19 @@ def highatomic_hoard(state: MemoryState) -> Iterator[Finding | CannotTell | Clea
     sample = state.newest(lambda one: one if one.pagetypeinfo and zones_of(one) else None)
     types = sample.pagetypeinfo if sample else None
     if sample is None or types is None or not types.free:
-        yield CannotTell(
+        raise CannotTell(
             "/proc/pagetypeinfo, which only root may read since 5.4, and /proc/zoneinfo are needed"
         )
-        return
     held = {zone: pages for zone in zones_of(sample) if (pages := highatomic_pages(types, zone)) is not None}
     starved = [zone for zone, pages in held.items() if _starves(zone, pages)]
     if not starved:
         said = sum(pages.reserved for pages in held.values())
-        yield Clear(f"{said} pages are reserved for atomic blocks, and no zone lives on them alone")
-        return
+        return Clear(f"{said} pages are reserved for atomic blocks, and no zone lives on them alone")
     worst, suffering = max(starved, key=lambda zone: held[zone].free), harms(state)
     blocks = re.compile(
         rf"^Node {{1,9}}{worst.node:d}, zone {{1,9}}{re.escape(worst.name)}, type {{1,9}}HighAtomic "
     )
-    yield Finding(
+    return Finding(
         severity=severity_of(suffering),
         confidence="high",
         title=f"what {zone_name(worst)} has free is held for atomic blocks",
@@ -176,7 +171,7 @@ def _starves(zone: Zone, held: Highatomic) -> bool:
 @rule("hugepage-hoard", on=MemoryState)
 def hugepage_hoard(
     state: MemoryState, *, unused_percent: float = 20.0, least_available_percent: float = 10.0
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     Much memory is set aside as huge pages that nobody uses.
 
@@ -192,22 +187,20 @@ def hugepage_hoard(
     """
     total, sizes = kibibytes(state, "MemTotal"), _sizes(state)
     if not total or not sizes or is_of_container(state):
-        yield CannotTell("/proc/meminfo or the counts of huge pages were not read, or are a container's own")
-        return
+        raise CannotTell("/proc/meminfo or the counts of huge pages were not read, or are a container's own")
     unused = sum(_unused(one) * one.size_kibibytes for one in sizes)
     said = (
         f"{said_kibibytes(unused)} lie in huge pages that nobody uses, {100 * unused / total:.0f} % of memory"
     )
     if 100 * unused <= unused_percent * total:
-        yield Clear(said)
-        return
+        return Clear(said)
     worst = max(sizes, key=lambda one: _unused(one) * one.size_kibibytes)
     available = available_percent(state)
     suffering = harms(state)
     if not suffering and available is not None and available < least_available_percent:
         suffering = (f"only {said_percent(available)} of memory is available",)
     path = f"{FOLDER}/hugepages-{worst.size_kibibytes}kB"
-    yield Finding(
+    return Finding(
         severity=severity_of(suffering),
         confidence="high",
         title=f"{said_kibibytes(unused)} are set aside as huge pages that nobody uses",

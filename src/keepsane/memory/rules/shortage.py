@@ -33,7 +33,7 @@ def real_shortage(
     available_percent_below: float = 5.0,
     stalled_percent_from: float = 5.0,
     refaults_per_second: float = 1000.0,
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     There is less memory than what runs needs, and tasks wait for it.
 
@@ -51,17 +51,14 @@ def real_shortage(
     """
     available = available_percent(state)
     if available is None:
-        yield CannotTell("/proc/meminfo does not say how much of the machine's memory is available")
-        return
+        raise CannotTell("/proc/meminfo does not say how much of the machine's memory is available")
     said = f"{said_percent(available)} of memory was available at the least"
     if available >= available_percent_below:
-        yield Clear(f"{said}: memory is not short as a whole")
-        return
+        return Clear(f"{said}: memory is not short as a whole")
     stalled, refaults = state.stalled_percent("memory", "some"), _refaults(state)
     freed, scanned = _freed_percent(state), scanned_rate(state)
     if stalled is None and refaults is None and scanned is None:
-        yield CannotTell(f"{said}; two samples of /proc/vmstat or PSI say whether anything suffers")
-        return
+        raise CannotTell(f"{said}; two samples of /proc/vmstat or PSI say whether anything suffers")
     harm = list(
         _harm(
             stalled if stalled is not None and stalled >= stalled_percent_from else None,
@@ -70,9 +67,8 @@ def real_shortage(
         )
     )
     if not harm:
-        yield Clear(f"{said}, and nothing waits for it")
-        return
-    yield _is_short(state, f"{said}; {', '.join(harm)}. {_holder(state)}")
+        return Clear(f"{said}, and nothing waits for it")
+    return _is_short(state, f"{said}; {', '.join(harm)}. {_holder(state)}")
 
 
 def _is_short(state: MemoryState, explanation: str) -> Finding:
@@ -95,7 +91,7 @@ def _is_short(state: MemoryState, explanation: str) -> Finding:
 
 
 @rule("oom-kill-now", on=MemoryState)
-def oom_kill_now(state: MemoryState) -> Iterator[Finding | CannotTell | Clear]:
+def oom_kill_now(state: MemoryState) -> Finding | Clear:
     """
     The kernel killed a process for want of memory while the samples were taken.
 
@@ -112,15 +108,13 @@ def oom_kill_now(state: MemoryState) -> Iterator[Finding | CannotTell | Clear]:
     """
     killed = state.delta("oom_kill")
     if killed is None:
-        yield CannotTell("two samples of oom_kill in /proc/vmstat are needed (kernels since 4.13 have it)")
-        return
+        raise CannotTell("two samples of oom_kill in /proc/vmstat are needed (kernels since 4.13 have it)")
     if not killed:
-        yield Clear("the kernel killed no process for want of memory while the samples were taken")
-        return
+        return Clear("the kernel killed no process for want of memory while the samples were taken")
     group = _group_that_killed(state, killed)
     where = f"at the limit of the control group {group}" if group else "for want of memory"
     at_limit = _killed_at_a_limit(state, killed) if group is None else ""
-    yield Finding(
+    return Finding(
         severity="error",
         confidence="high",
         title=f"the kernel killed {killed} process{'es' if killed > 1 else ''} {where}{at_limit}",

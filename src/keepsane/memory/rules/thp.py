@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.memory.proc.thp import Thp
@@ -25,7 +24,7 @@ _WAITS = ("always", "madvise", "defer+madvise")
 @rule("thp-direct-compact", on=MemoryState)
 def thp_direct_compact(
     state: MemoryState, *, stalls_per_second: float = 1.0, in_vain: float = 0.5, of_faults: float = 0.2
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     Tasks that touch new memory wait while the kernel moves pages about to make a huge page for them.
 
@@ -46,26 +45,21 @@ def thp_direct_compact(
     """
     thp = state.thp
     if thp is None or thp.enabled is None:
-        yield CannotTell(_UNREAD)
-        return
+        raise CannotTell(_UNREAD)
     if thp.enabled == "never":
-        yield Clear("transparent hugepages are switched off")
-        return
+        return Clear("transparent hugepages are switched off")
     stalls = state.rate("compact_stall")
     got, missed = state.rate("thp_fault_alloc"), state.rate("thp_fault_fallback")
     if stalls is None or got is None or missed is None:
-        yield CannotTell("two samples of compact_stall, thp_fault_alloc and thp_fault_fallback are needed")
-        return
+        raise CannotTell("two samples of compact_stall, thp_fault_alloc and thp_fault_fallback are needed")
     said = _said_stalls(stalls, got, missed)
     if stalls < stalls_per_second:
-        yield Clear(said)
-        return
+        return Clear(said)
     if got + missed < of_faults * stalls or thp.defrag not in _WAITS:
-        yield Clear(f"{said}, defrag is {thp.defrag}: others want large blocks, not page faults")
-        return
+        return Clear(f"{said}, defrag is {thp.defrag}: others want large blocks, not page faults")
     failed = min((state.rate("compact_fail") or 0) / stalls, 1)
     vain = max(failed, missed / (got + missed))
-    yield Finding(
+    return Finding(
         severity="info" if _is_harmless(state) else "warning" if vain > in_vain else "note",
         confidence="high" if thp.defrag == "always" else "medium",
         title=f"page faults wait for huge pages: defrag is {thp.defrag}",
@@ -99,7 +93,7 @@ _COUNTERS = ("compact_stall", "compact_fail", "thp_fault_alloc", "thp_fault_fall
 @rule("thp-split-storm", on=MemoryState)
 def thp_split_storm(
     state: MemoryState, *, splits_per_second: float = 10.0, scans_per_second: float = 100.0
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     Huge pages are taken apart again because memory is short.
 
@@ -118,16 +112,14 @@ def thp_split_storm(
     splits = state.rate("thp_split_page")
     scanned = [state.rate(name) for name in ("pgscan_kswapd", "pgscan_direct")]
     if splits is None or None in scanned:
-        yield CannotTell("two samples of thp_split_page, pgscan_kswapd and pgscan_direct are needed")
-        return
+        raise CannotTell("two samples of thp_split_page, pgscan_kswapd and pgscan_direct are needed")
     pages = sum(one or 0 for one in scanned)
     said = f"{said_rate(splits)} huge pages were split per second, while {pages:.0f} pages were scanned"
     if splits < splits_per_second or pages < scans_per_second:
-        yield Clear(said)
-        return
+        return Clear(said)
     thp, suffers = state.thp, bool(state.rate("pswpout") or harms(state))
     counters = ("thp_split_page", "pgscan_kswapd", "pgscan_direct")
-    yield Finding(
+    return Finding(
         severity="note" if suffers else "info",
         confidence="medium",
         title="huge pages are split for want of memory" if suffers else "huge pages are split",
@@ -143,7 +135,7 @@ def thp_split_storm(
 @rule("khugepaged-scan", on=MemoryState)
 def khugepaged_scan(
     state: MemoryState, *, failures_per_second: float = 0.1, many: float = 1.0
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     Khugepaged looks for blocks of 2 MB again and again, and finds none.
 
@@ -160,20 +152,17 @@ def khugepaged_scan(
     """
     thp = state.thp
     if thp is None or thp.enabled is None:
-        yield CannotTell(_UNREAD)
-        return
+        raise CannotTell(_UNREAD)
     failed = state.rate("thp_collapse_alloc_failed")
     if failed is None:
-        yield CannotTell("two samples of thp_collapse_alloc_failed are needed")
-        return
+        raise CannotTell("two samples of thp_collapse_alloc_failed are needed")
     said = f"thp_collapse_alloc_failed rose by {said_rate(failed)} per second"
     if failed < failures_per_second or thp.khugepaged_defrag == "no":
-        yield Clear(f"{said}; khugepaged/defrag is {thp.khugepaged_defrag or 'not known'}")
-        return
+        return Clear(f"{said}; khugepaged/defrag is {thp.khugepaged_defrag or 'not known'}")
     pages = thp.khugepaged_pages_to_scan
     round_of = "" if pages is None else f" It looks at {pages} pages in a round."
     counters = ("thp_collapse_alloc_failed", "thp_collapse_alloc")
-    yield Finding(
+    return Finding(
         severity="note" if failed >= many else "info",
         confidence="medium",
         title="khugepaged looks for huge pages in vain",

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.memory.rules.amount import free_percent, page_kibibytes, said_kibibytes
 from keepsane.memory.rules.binding import in_need, said_mems
@@ -28,7 +26,7 @@ def thrash_file(
     majfaults_per_second: float = 50.0,
     activated_percent: float = 25.0,
     stalled_percent: float = 2.0,
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     File pages are dropped and read again at once: the page cache is smaller than what is in use.
 
@@ -48,22 +46,18 @@ def thrash_file(
     refaults, read = state.rate("workingset_refault_file"), state.rate("pgpgin")
     majfaults = state.rate("pgmajfault")
     if refaults is None or read is None or majfaults is None:
-        yield CannotTell(_TWO_SAMPLES.format("workingset_refault_file, pgpgin and pgmajfault"))
-        return
+        raise CannotTell(_TWO_SAMPLES.format("workingset_refault_file, pgpgin and pgmajfault"))
     again = refaults * page_kibibytes(state)
     said = _said_again(again, read)
     if refaults < refaults_per_second or 100 * again < read_percent * read:
-        yield Clear(said)
-        return
+        return Clear(said)
     activated = state.rate("workingset_activate_file") or 0.0
     if majfaults < majfaults_per_second and 100 * activated < activated_percent * refaults:
-        yield Clear(f"{said}, but few were in use: {majfaults:.0f} major faults per second")
-        return
+        return Clear(f"{said}, but few were in use: {majfaults:.0f} major faults per second")
     why_clear = _harmless(state, stalled_percent)
     if why_clear:
-        yield Clear(f"{said}, but {why_clear}")
-        return
-    yield _files_thrash(state, f"{said}, with {majfaults:.0f} major faults per second", refaults)
+        return Clear(f"{said}, but {why_clear}")
+    return _files_thrash(state, f"{said}, with {majfaults:.0f} major faults per second", refaults)
 
 
 def _files_thrash(state: MemoryState, said: str, refaults: float) -> Finding:
@@ -91,7 +85,7 @@ def _files_thrash(state: MemoryState, said: str, refaults: float) -> Finding:
 @rule("thrash-anon", on=MemoryState)
 def thrash_anon(
     state: MemoryState, *, pages_per_second: float = 50.0, stalled_percent: float = 2.0
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     Pages go to swap and come back all the time.
 
@@ -108,18 +102,15 @@ def thrash_anon(
     """
     out, back = state.rate("pswpout"), state.rate("pswpin")
     if out is None or back is None:
-        yield CannotTell(_TWO_SAMPLES.format("pswpin and pswpout"))
-        return
+        raise CannotTell(_TWO_SAMPLES.format("pswpin and pswpout"))
     said = f"{out:.0f} pages went to swap and {back:.0f} came back per second"
     if min(out, back) < pages_per_second:
-        yield Clear(said)
-        return
+        return Clear(said)
     why_clear = _harmless(state, stalled_percent)
     if why_clear:
-        yield Clear(f"{said}, but {why_clear}")
-        return
+        return Clear(f"{said}, but {why_clear}")
     stalled, full = state.stalled_percent("memory", "some"), state.stalled_percent("memory", "full")
-    yield Finding(
+    return Finding(
         severity="error" if full is not None and full >= 20 else "warning",
         confidence="high" if stalled is not None else "medium",
         title="memory thrashes: pages go to swap and come back",
@@ -140,7 +131,7 @@ def thrash_anon(
 @rule("swap-with-free", on=MemoryState)
 def swap_with_free(
     state: MemoryState, *, pages_per_second: float = 10.0, free_percent_from: float = _MUCH_FREE_PERCENT
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     The machine swaps although much memory is free: one kind of memory is short, not all.
 
@@ -158,25 +149,20 @@ def swap_with_free(
     out, free = state.rate("pswpout"), free_percent(state)
     scanned = scanned_rate(state)
     if out is None or free is None or scanned is None:
-        yield CannotTell(_TWO_SAMPLES.format("pswpout and pgscan_*") + ", and /proc/meminfo")
-        return
+        raise CannotTell(_TWO_SAMPLES.format("pswpout and pgscan_*") + ", and /proc/meminfo")
     said = f"{out:.0f} pages went to swap per second, with {free:.0f} % of memory free at the least"
     if out < pages_per_second or free <= free_percent_from:
-        yield Clear(said)
-        return
+        return Clear(said)
     if scanned < out:
-        yield Clear(f"{said}, but not for want of it in the machine: a control group is at its limit")
-        return
+        return Clear(f"{said}, but not for want of it in the machine: a control group is at its limit")
     if (one := in_need(state)) is not None:
-        yield Clear(f"{said}; {one.name} is bound to {said_mems(one)}: bind-starved judges that")
-        return
+        return Clear(f"{said}; {one.name} is bound to {said_mems(one)}: bind-starved judges that")
     found = latest_imbalance(state)
     if found is None or found.free is None:
-        yield CannotTell(
+        raise CannotTell(
             f"{said}; no full zone was seen beside one with plenty, so which is short is not known"
         )
-        return
-    yield _swaps_for_a_node(state, found, said, out)
+    return _swaps_for_a_node(state, found, said, out)
 
 
 def _swaps_for_a_node(state: MemoryState, found: Imbalance, said: str, out: float) -> Finding:

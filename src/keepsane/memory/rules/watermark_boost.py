@@ -21,7 +21,7 @@ BOOST = "vm.watermark_boost_factor"
 @rule("boost-pressure", on=MemoryState)
 def boost_pressure(
     state: MemoryState, *, share_percent: float = 25.0, samples: int = 3, refaults_per_second: float = 100.0
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     The kernel keeps raising its watermarks for a while, because memory is fragmenting.
 
@@ -39,23 +39,20 @@ def boost_pressure(
     looked = [boosted for sample in state.samples if (boosted := _boosted(sample.zoneinfo)) is not None]
     factor = state.sysctl_number(BOOST)
     if factor == 0:
-        yield Clear(f"{BOOST} is 0")
-        return
+        return Clear(f"{BOOST} is 0")
     if len(looked) < samples:
         why = (
             f"{samples} samples of /proc/zoneinfo with a boost (printed since 5.12) are needed, as 20 s give"
         )
-        yield CannotTell(f"{why}; there are {len(looked)}")
-        return
+        raise CannotTell(f"{why}; there are {len(looked)}")
     said = f"{sum(map(bool, looked))} of {len(looked)} samples show a boost"
     if 100 * sum(map(bool, looked)) < share_percent * len(looked):
-        yield Clear(said)
-        return
+        return Clear(said)
     refaults, suffering = state.rate("workingset_refault_file"), harms(state)
     again = refaults is not None and refaults >= refaults_per_second
     zone = next((zone for zone in newest_zones(state) if zone.boost_pages), None)
     counters = ("pgscan_kswapd", "workingset_refault_file")
-    yield Finding(
+    return Finding(
         severity="note" if again or suffering else "info",
         confidence="medium",
         title="watermarks are boosted, and kswapd drops page cache for it",

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from keepsane.judge import CannotTell, Clear, rule
@@ -32,7 +31,7 @@ def dirty_writeback_stall(
     throttled_percent: float = 50.0,
     backlog_seconds: float = 5.0,
     stalled_percent: float = 10.0,
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     More is written than the disk takes, and every task that writes is made to wait.
 
@@ -52,13 +51,11 @@ def dirty_writeback_stall(
     """
     moments, written = _moments(state), state.rate("nr_written")
     if not moments or written is None:
-        yield CannotTell("two samples of nr_dirty, nr_written and the dirty thresholds are needed")
-        return
+        raise CannotTell("two samples of nr_dirty, nr_written and the dirty thresholds are needed")
     above = 100 * sum(one.pages >= one.free_run_pages for one in moments) / len(moments)
     pages = min(one.pages for one in moments)
     if not pages:
-        yield Clear("in at least one sample nothing waited to be written: the disk keeps up")
-        return
+        return Clear("in at least one sample nothing waited to be written: the disk keeps up")
     seconds = pages / written if written else float("inf")
     said = f"{said_pages(state, pages)} or more were waiting to be written, " + (
         f"{seconds:.0f} s of work at {said_pages(state, written)} per second" if written else "and none was"
@@ -66,15 +63,15 @@ def dirty_writeback_stall(
     stalled = state.stalled_percent("io", "some")
     if above < throttled_percent or seconds < backlog_seconds:
         waits = f"writers had to wait in {above:.0f} % of the samples"
-        yield Clear(
+        return Clear(
             f"{said}; {waits}" if above else "no writer was made to wait: too little is dirty for that"
         )
-        return
     if stalled is not None and stalled < stalled_percent:
-        yield Clear(f"{said}, but tasks stood still for I/O only {stalled:.0f} % of the time")
-        return
+        return Clear(f"{said}, but tasks stood still for I/O only {stalled:.0f} % of the time")
     waited = "" if stalled is None else f"; tasks stood still for I/O {stalled:.0f} % of the time"
-    yield _is_stalled(state, f"{said}; writers had to wait in {above:.0f} % of the samples{waited}.", written)
+    return _is_stalled(
+        state, f"{said}; writers had to wait in {above:.0f} % of the samples{waited}.", written
+    )
 
 
 def _is_stalled(state: MemoryState, explanation: str, written: float) -> Finding:

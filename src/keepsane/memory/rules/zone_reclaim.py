@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.memory.rules.quote import quote_file, quote_risen, quote_zone
 from keepsane.memory.rules.setting import change
@@ -27,7 +25,7 @@ SCANNED_A_STALL_USUALLY = 128
 @rule("zone-reclaim-biting", on=MemoryState)
 def zone_reclaim_biting(
     state: MemoryState, *, scans_per_second: float = 100.0, stalls_share: float = 0.01
-) -> Iterator[Finding | CannotTell | Clear]:
+) -> Finding | Clear:
     """
     Pages are thrown out of a node that is full, while another node has free memory.
 
@@ -49,22 +47,18 @@ def zone_reclaim_biting(
     scanned, stalls = state.rate("pgscan_direct"), state.rate("allocstall")
     why_not = why_not_armed(state)
     if why_not is not None:
-        yield why_not
-        return
+        return why_not
     if scanned is None or stalls is None:
-        yield CannotTell("two samples of pgscan_direct and allocstall in /proc/vmstat are needed")
-        return
+        raise CannotTell("two samples of pgscan_direct and allocstall in /proc/vmstat are needed")
     said = f"{scanned:.0f} pages were scanned directly per second, {_said_stalls(stalls)}"
     if scanned < scans_per_second:
-        yield Clear(f"{MODE} is on, but {said}: it does not bite")
-        return
+        return Clear(f"{MODE} is on, but {said}: it does not bite")
     few = stalls < stalls_share * scanned / SCANNED_A_STALL
     found = imbalance(state)
     if (why_other := _by_others(state, f"{MODE} is on, but {said}", few, found)) is not None:
-        yield why_other
-        return
+        return why_other
     counted = state.delta("zone_reclaim_failed") or state.delta("zone_reclaim_success")
-    yield Finding(
+    return Finding(
         severity="warning",
         confidence="high" if few and counted and found and found.free else "medium",
         title=f"zone reclaim bites: set {MODE} to 0",
@@ -81,7 +75,7 @@ def zone_reclaim_biting(
 
 
 @rule("zone-reclaim-armed", on=MemoryState)
-def zone_reclaim_armed(state: MemoryState) -> Iterator[Finding | CannotTell | Clear]:
+def zone_reclaim_armed(state: MemoryState) -> Finding | Clear:
     """
     Zone reclaim is switched on, and does nothing at the moment.
 
@@ -97,20 +91,16 @@ def zone_reclaim_armed(state: MemoryState) -> Iterator[Finding | CannotTell | Cl
     """
     why_not = why_not_armed(state)
     if why_not is not None:
-        yield why_not
-        return
+        return why_not
     scanned = state.rate("pgscan_direct")
     if scanned is None:
-        yield CannotTell(f"{MODE} is on; two samples of /proc/vmstat say whether it is at work")
-        return
+        raise CannotTell(f"{MODE} is on; two samples of /proc/vmstat say whether it is at work")
     if scanned >= 1:
-        yield Clear(f"pages are being scanned, {scanned:.0f} per second: the other rules judge that")
-        return
+        return Clear(f"pages are being scanned, {scanned:.0f} per second: the other rules judge that")
     failed = state.rate("zone_reclaim_failed")
     if failed and failed >= 10 and state.delta("zone_reclaim_success") is not None:
-        yield Clear(f"it is being tried, {failed:.0f} times per second: zone-reclaim-in-vain judges that")
-        return
-    yield Finding(
+        return Clear(f"it is being tried, {failed:.0f} times per second: zone-reclaim-in-vain judges that")
+    return Finding(
         severity="info",
         confidence="high",
         title=f"{MODE} is {state.sysctl(MODE)}: nothing suffers from it now",
@@ -123,9 +113,7 @@ def zone_reclaim_armed(state: MemoryState) -> Iterator[Finding | CannotTell | Cl
 
 
 @rule("zone-reclaim-in-vain", on=MemoryState)
-def zone_reclaim_in_vain(
-    state: MemoryState, *, failures_per_second: float = 10.0
-) -> Iterator[Finding | CannotTell | Clear]:
+def zone_reclaim_in_vain(state: MemoryState, *, failures_per_second: float = 10.0) -> Finding | Clear:
     """
     Zone reclaim is tried again and again, and frees nothing.
 
@@ -142,20 +130,17 @@ def zone_reclaim_in_vain(
     """
     why_not = why_not_armed(state)
     if why_not is not None:
-        yield why_not
-        return
+        return why_not
     failed, succeeded = state.rate("zone_reclaim_failed"), state.delta("zone_reclaim_success")
     scanned = state.delta("pgscan_direct")
     if failed is None or succeeded is None or scanned is None:
         missing = "zone_reclaim_success" if failed is not None and scanned is not None else "vmstat"
-        yield CannotTell(f"{missing} is not counted by this kernel, or there is one sample only")
-        return
+        raise CannotTell(f"{missing} is not counted by this kernel, or there is one sample only")
     said = f"zone_reclaim_failed rose by {failed:.0f} per second, zone_reclaim_success by {succeeded} in all"
     if failed < failures_per_second or succeeded or scanned:
-        yield Clear(f"{said}, and {scanned} pages were scanned")
-        return
+        return Clear(f"{said}, and {scanned} pages were scanned")
     names = ("zone_reclaim_failed", "zone_reclaim_success", "pgscan_direct")
-    yield Finding(
+    return Finding(
         severity="note",
         confidence="high",
         title="zone reclaim is tried in vain",
@@ -176,9 +161,7 @@ def _said_stalls(stalls: float) -> str:
     return f"with {said_rate(stalls)} allocation stalls" if stalls else "without allocation stalls"
 
 
-def _by_others(
-    state: MemoryState, said: str, few: bool, found: Imbalance | None
-) -> CannotTell | Clear | None:
+def _by_others(state: MemoryState, said: str, few: bool, found: Imbalance | None) -> Clear | None:
     """Say why the pages may be scanned for other reasons; None where zone reclaim scans them."""
     scanned, stalls = state.rate("pgscan_direct") or 0.0, state.rate("allocstall") or 0.0
     succeeded = state.rate("zone_reclaim_success")
@@ -187,11 +170,11 @@ def _by_others(
     if succeeded is not None and succeeded > stalls:
         return None
     if stalls and found is not None and found.free is None:
-        return CannotTell(f"{said}, and no node has plenty: short of memory, global reclaim scans as much")
+        raise CannotTell(f"{said}, and no node has plenty: short of memory, global reclaim scans as much")
     if few:
         return None
     if succeeded is None and scanned > SCANNED_A_STALL_USUALLY * stalls:
-        return CannotTell(f"{said}; zone_reclaim_success, which tells whether it takes part, is not counted")
+        raise CannotTell(f"{said}; zone_reclaim_success, which tells whether it takes part, is not counted")
     return Clear(f"{said}: that is reclaim of the whole machine")
 
 

@@ -34,13 +34,13 @@ def said_mode(mode: int, release: str | None) -> str:
     )
 
 
-def why_not_armed(state: MemoryState) -> Clear | CannotTell | None:
+def why_not_armed(state: MemoryState) -> Clear | None:
     """Say why zone reclaim is not the cause, or cannot be told to be one; None where it is switched on."""
     mode = state.sysctl_number(MODE)
     if mode is None:
         if is_without(state, MODE):
             return Clear(f"zone reclaim is not the cause: this kernel has no {MODE}")
-        return CannotTell(f"{MODE} was not read")
+        raise CannotTell(f"{MODE} was not read")
     if mode & 7 == 0:
         return Clear(f"zone reclaim is not the cause: {MODE} is {mode}, which is off. Do not set it")
     if len(nodes_with_memory(state)) == 1:

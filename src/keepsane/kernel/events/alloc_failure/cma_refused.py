@@ -23,7 +23,7 @@ _REFERENCES = ("mm/cma.c, cma_alloc()", "mm/page_alloc.c, alloc_contig_range()")
 
 
 @rule("cma-pages-could-not-be-moved", on=AllocFailure)
-def cma_pages_could_not_be_moved(event: AllocFailure) -> Iterator[Finding | CannotTell]:
+def cma_pages_could_not_be_moved(event: AllocFailure) -> Iterator[Finding]:
     """
     The area had room, but the pages that others keep there could not be moved away in time.
 
@@ -63,7 +63,7 @@ def cma_pages_could_not_be_moved(event: AllocFailure) -> Iterator[Finding | Cann
 
 
 @rule("cma-has-no-run", on=AllocFailure)
-def cma_has_no_run(event: AllocFailure) -> Iterator[Finding | CannotTell]:
+def cma_has_no_run(event: AllocFailure) -> Iterator[Finding]:
     """
     The area has no run of free pages that is long enough.
 
@@ -82,8 +82,7 @@ def cma_has_no_run(event: AllocFailure) -> Iterator[Finding | CannotTell]:
     if cma is None or cma.error is None or cma.error == EBUSY:
         return
     if cma.error != ENOMEM:
-        yield CannotTell(f"the area's error {cma.error} is neither -12 (ENOMEM) nor -16 (EBUSY)")
-        return
+        raise CannotTell(f"the area's error {cma.error} is neither -12 (ENOMEM) nor -16 (EBUSY)")
     yield Finding(
         severity="warning",
         confidence="high",

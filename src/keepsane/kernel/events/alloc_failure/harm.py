@@ -54,7 +54,7 @@ def allocation_harmless(event: AllocFailure) -> Iterator[Finding]:
 
 
 @rule("allocation-cost", on=AllocFailure)
-def allocation_cost(event: AllocFailure) -> Iterator[Finding | CannotTell]:
+def allocation_cost(event: AllocFailure) -> Iterator[Finding]:
     """
     What the caller loses by this failure.
 
@@ -74,7 +74,7 @@ def allocation_cost(event: AllocFailure) -> Iterator[Finding | CannotTell]:
         return
     if wanted is None:
         if event.gfp is not None:
-            yield CannotTell(f"whether it is harmless: {harm_not_known(event)}")
+            raise CannotTell(f"whether it is harmless: {harm_not_known(event)}")
         return
     yield Finding(
         severity=_SEVERITY[wanted.harm],

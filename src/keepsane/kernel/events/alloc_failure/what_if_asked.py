@@ -93,7 +93,7 @@ _MAX_ZONES = 64
 
 
 @rule("what-if", on=Supposed)
-def supposed(fact: Supposed) -> Iterator[Finding | CannotTell]:
+def supposed(fact: Supposed) -> Iterator[Finding]:
     """
     What the settings given with `--what-if` would have meant for this request.
 
@@ -111,8 +111,7 @@ def supposed(fact: Supposed) -> Iterator[Finding | CannotTell]:
     """
     event, settings = fact
     if event.memory is None:
-        yield CannotTell(f"what {settings} would have meant: the report has no memory state")
-        return
+        raise CannotTell(f"what {settings} would have meant: the report has no memory state")
     request = event.request()
     changed = what_if(
         event.memory,
@@ -121,8 +120,7 @@ def supposed(fact: Supposed) -> Iterator[Finding | CannotTell]:
         watermark_scale_factor=settings.watermark_scale_factor,
     )
     if changed.same_free is None or changed.kept_free is None:
-        yield CannotTell(f"what {settings} would have meant: {changed.why}")
-        return
+        raise CannotTell(f"what {settings} would have meant: {changed.why}")
     scales = request.version is None or request.version >= SCALED_SINCE
     marks = _marks(fact, changed)
     yield Finding(

@@ -30,7 +30,7 @@ _TOGETHER = re.compile(r"are going to be killed due to memory\.oom\.group set")
 
 
 @rule("oom-cgroup-limit", on=OomKill)
-def oom_cgroup_limit(event: OomKill) -> Iterator[Finding | CannotTell]:
+def oom_cgroup_limit(event: OomKill) -> Iterator[Finding]:
     """
     A control group reached its own limit; the machine may have had plenty.
 
@@ -50,8 +50,7 @@ def oom_cgroup_limit(event: OomKill) -> Iterator[Finding | CannotTell]:
         return
     full = next((one for one in event.cgroup_usage if _is_full(one, event)), None)
     if full is None or full.limit_kibibytes is None:
-        yield CannotTell(_below(event))
-        return
+        raise CannotTell(_below(event))
     limit = size_words(full.limit_kibibytes)
     times = f" It has hit this limit {full.failures} times since it was made." if full.failures else ""
     yield Finding(

@@ -33,7 +33,7 @@ class _Choice(NamedTuple):
 
 
 @rule("oom-victim-not-largest", on=OomKill)
-def oom_victim_not_largest(event: OomKill, *, margin: float = 0.1) -> Iterator[Finding | CannotTell]:
+def oom_victim_not_largest(event: OomKill, *, margin: float = 0.1) -> Iterator[Finding]:
     """
     Another task held more than the one that was killed.
 
@@ -55,8 +55,7 @@ def oom_victim_not_largest(event: OomKill, *, margin: float = 0.1) -> Iterator[F
         return
     lacks = _lacks(event, victim)
     if lacks:
-        yield CannotTell(lacks)
-        return
+        raise CannotTell(lacks)
     choice = _choice(event, victim)
     if choice is None:
         return
@@ -155,9 +154,7 @@ def _freed(victim: Victim) -> str:
 
 
 @rule("oom-kills-repeat", on=LogSummary)
-def oom_kills_repeat(
-    log: LogSummary, *, least: int = 3, most_quoted: int = 5
-) -> Iterator[Finding | CannotTell]:
+def oom_kills_repeat(log: LogSummary, *, least: int = 3, most_quoted: int = 5) -> Iterator[Finding]:
     """
     The OOM killer had to kill again and again.
 

@@ -25,7 +25,7 @@ _BOUNDS = {"CONSTRAINT_CPUSET": "its cpuset", "CONSTRAINT_MEMORY_POLICY": "its m
 
 
 @rule("oom-nodes-limited", on=OomKill)
-def oom_nodes_limited(event: OomKill) -> Iterator[Finding | CannotTell]:
+def oom_nodes_limited(event: OomKill) -> Iterator[Finding]:
     """
     Memory ran out on the nodes that the request was allowed, while there may be plenty elsewhere.
 
@@ -46,8 +46,7 @@ def oom_nodes_limited(event: OomKill) -> Iterator[Finding | CannotTell]:
     bound = _BOUNDS.get(event.constraint or "")
     barred = _barred(event)
     if bound is None and barred is None:
-        yield CannotTell(event.ledger.why if event.ledger else "no zone is printed")
-        return
+        raise CannotTell(event.ledger.why if event.ledger else "no zone is printed")
     allowed = f" on the nodes that {bound} allows{_nodes(event)}" if bound else ""
     title = f"no usable memory was left{allowed}" + (
         f": it may not use the {_free_in(event, barred)}" if barred else ""

@@ -68,9 +68,7 @@ _GROUP_USAGE = re.compile(r"(?<!\+)memory: usage \d")
 
 
 @rule("oom-where-it-went", on=OomKill)
-def oom_where_it_went(
-    event: OomKill, *, large: float = 0.2, most_shown: int = 8
-) -> Iterator[Finding | CannotTell]:
+def oom_where_it_went(event: OomKill, *, large: float = 0.2, most_shown: int = 8) -> Iterator[Finding]:
     """
     Where the memory was when it ran out, and who held the largest part.
 
@@ -93,12 +91,10 @@ def oom_where_it_went(
         return
     parts = _parts(event)
     if not parts or (event.memory is not None and "left out" in event.memory.lacks):
-        yield CannotTell(_missing(event))
-        return
+        raise CannotTell(_missing(event))
     printed = _printed_kibibytes(event)
     if printed is not None and sum(part.kibibytes for part in parts) > _MOST_OVER * printed:
-        yield CannotTell(f"the parts add up to more than the {size_words(printed)} that there were to use")
-        return
+        raise CannotTell(f"the parts add up to more than the {size_words(printed)} that there were to use")
     whole = sum(part.kibibytes for part in parts)
     largest = max(parts, key=lambda part: part.kibibytes)
     if largest.name == mem_usage.FREE:

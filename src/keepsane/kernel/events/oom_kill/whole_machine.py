@@ -29,7 +29,7 @@ _MEBIBYTE = 1024
 
 
 @rule("oom-global", on=OomKill)
-def oom_global(event: OomKill) -> Iterator[Finding | CannotTell]:
+def oom_global(event: OomKill) -> Iterator[Finding]:
     """
     The whole machine ran out of memory.
 
@@ -48,7 +48,7 @@ def oom_global(event: OomKill) -> Iterator[Finding | CannotTell]:
     """
     if (why := cause(event)) != "global" or event.ledger is None or event.ledger.zone is None:
         if why is None:
-            yield CannotTell(_missing(event))
+            raise CannotTell(_missing(event))
         return
     zone = event.ledger.zone
     head = quote_asked(event)
@@ -100,7 +100,7 @@ def _more_swap(event: OomKill) -> Iterator[Advice]:
 
 
 @rule("oom-by-hand", on=OomKill)
-def oom_by_hand(event: OomKill) -> Iterator[Finding | CannotTell]:
+def oom_by_hand(event: OomKill) -> Iterator[Finding]:
     """
     Somebody asked for it: SysRq f calls the OOM killer by hand.
 
@@ -116,7 +116,7 @@ def oom_by_hand(event: OomKill) -> Iterator[Finding | CannotTell]:
     """
     head = quote_asked(event, "order=-1: asked for by SysRq f")
     if event.sysrq is None and event.mode_text is not None:
-        yield CannotTell("the line that says who asked is cut before the order")
+        raise CannotTell("the line that says who asked is cut before the order")
     if event.sysrq and head:
         yield Finding(
             severity="note",
@@ -129,7 +129,7 @@ def oom_by_hand(event: OomKill) -> Iterator[Finding | CannotTell]:
 
 
 @rule("oom-memory-free-again", on=OomKill)
-def oom_memory_free_again(event: OomKill) -> Iterator[Finding | CannotTell]:
+def oom_memory_free_again(event: OomKill) -> Iterator[Finding]:
     """
     By the time the report was printed the request would have been served again.
 
@@ -150,8 +150,7 @@ def oom_memory_free_again(event: OomKill) -> Iterator[Finding | CannotTell]:
     zone = event.ledger.zone
     shown = quote_zone(event, zone)
     if shown is None:
-        yield CannotTell("the line of the zone that decides is not in the report")
-        return
+        raise CannotTell("the line of the zone that decides is not in the report")
     yield Finding(
         severity="note",
         confidence="medium",

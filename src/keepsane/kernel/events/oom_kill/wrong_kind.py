@@ -79,7 +79,7 @@ _KINDS = {
 
 
 @rule("oom-wrong-kind", on=OomKill)
-def oom_wrong_kind(event: OomKill) -> Iterator[Finding | CannotTell]:
+def oom_wrong_kind(event: OomKill) -> Iterator[Finding]:
     """
     Much was free, but nothing of the kind that was asked for.
 
@@ -101,8 +101,7 @@ def oom_wrong_kind(event: OomKill) -> Iterator[Finding | CannotTell]:
     kind = _KINDS["highmem" if highmem else event.ledger.verdict]
     shown = quote_zone(event, one) if one else None
     if one is None or shown is None:
-        yield CannotTell(f"{event.ledger.why}, but the line of no such zone is in the report")
-        return
+        raise CannotTell(f"{event.ledger.why}, but the line of no such zone is in the report")
     phantom = _phantom(one.zone) if event.ledger.verdict == "highatomic-held" else ""
     other = quote_line(event, highmem.line, "free, but out of its reach") if highmem else None
     free = highmem.free_pages if highmem else one.zone.free_pages or event.ledger.free_pages
