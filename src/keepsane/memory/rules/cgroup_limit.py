@@ -86,7 +86,7 @@ def _is_at_limit(
         evidence=(
             *quote_file(state, cgroup_file(state, found.path, found.limit)),
             *quote_file(state, cgroup_file(state, found.path, "memory.current")),
-            *(one for name in counted for one in quote_change(state, events, rf"^{name} ")),
+            *(quote for name in counted for quote in quote_change(state, events, rf"^{name} ")),
         ),
         explanation=f"{'; '.join(parts)}.{host}",
         advice=(_raise_limit(state, found),) if severity != "info" else (),

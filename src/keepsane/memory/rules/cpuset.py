@@ -16,13 +16,13 @@ from keepsane.memory.rules.binding import (
     starved,
     waited_percent,
 )
-from keepsane.memory.rules.quote import cgroup_file, quote_file, quote_zone
+from keepsane.memory.rules.quote import cgroup_file, quote_file, quote_marks
 from keepsane.memory.rules.zones import (
-    has_zones,
+    newest_zones,
     nodes_with_memory,
     said_imbalance,
     scanned_rate,
-    zones_of_nodes,
+    zones_of,
 )
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
@@ -61,8 +61,8 @@ def bind_starved(
     if why_not is not None:
         return why_not
     groups, scanned = bound(state), scanned_rate(state)
-    if not has_zones(state) or scanned is None:
-        missing = "two samples of pgscan_* are needed" if has_zones(state) else _NO_ZONES
+    if not newest_zones(state) or scanned is None:
+        missing = "two samples of pgscan_* are needed" if newest_zones(state) else _NO_ZONES
         raise CannotTell(f"{groups[0].name} is bound to {said_mems(groups[0])}; {missing}")
     one = in_need(state, scans_per_second=scans_per_second, stalled_percent=stalled_percent)
     if one is None:
@@ -86,9 +86,9 @@ def movable_only_mems(state: MemoryState) -> Finding | Clear:
 
     When it is wrong: kernels since 5.16 let such a request fail instead of killing a process.
     """
-    if has_zones(state) and not any(_only_movable(state, (node,)) for node in nodes_with_memory(state)):
+    if newest_zones(state) and not any(_only_movable(state, (node,)) for node in nodes_with_memory(state)):
         return Clear("no node has Movable memory alone")
-    if not has_zones(state):
+    if not newest_zones(state):
         raise CannotTell(_NO_ZONES)
     why_not = _nobody_bound(state)
     if why_not is not None:
@@ -123,7 +123,6 @@ def _nobody_bound(state: MemoryState) -> Clear | None:
 
 def _is_starved(state: MemoryState, one: Bound, scanned: float) -> Finding:
     found, waited = starved(state, one), waited_percent(state, one)
-    zones = (found.full, found.free) if found else ()
     how = "It may wait" if waited is None else f"It stood still for memory {waited:.0f} % of the time"
     return Finding(
         severity="info" if _is_harmless(state, waited) else "warning",
@@ -131,7 +130,7 @@ def _is_starved(state: MemoryState, one: Bound, scanned: float) -> Finding:
         title=f"{one.name} may only use {said_mems(one)}, and that is full",
         evidence=(
             *_of_bound(state, one),
-            *(said for zone in zones if found and zone for said in quote_zone(state, found.sample, zone)),
+            *(quote_marks(state, found.sample, found.full, found.free) if found else ()),
         ),
         explanation=f"{how}; {scanned:.0f} pages were scanned per second."
         + (f" {said_imbalance(state, found)}" if found else ""),
@@ -160,9 +159,8 @@ def _not_starved(state: MemoryState, one: Bound) -> str:
 
 
 def _only_movable(state: MemoryState, mems: tuple[int, ...]) -> bool:
-    sample = next((sample for sample in reversed(state.samples) if sample.zoneinfo), None)
-    zones = zones_of_nodes(sample, mems) if sample else ()
-    return bool(zones) and {zone.name for zone in zones} <= {"Movable", "Device"}
+    names = {zone.name for zone in newest_zones(state) if zone.node in mems}
+    return bool(names) and names <= {"Movable", "Device"}
 
 
 def _of_bound(state: MemoryState, one: Bound) -> Iterator[Evidence]:
@@ -171,9 +169,9 @@ def _of_bound(state: MemoryState, one: Bound) -> Iterator[Evidence]:
 
 
 def _of_zones(state: MemoryState, one: Bound) -> Iterator[Evidence]:
-    sample = next(sample for sample in reversed(state.samples) if sample.zoneinfo)
-    for zone in zones_of_nodes(sample, one.mems)[:8]:
-        yield from quote_zone(state, sample, zone)
+    sample = next(sample for sample in reversed(state.samples) if zones_of(sample))
+    zones = [zone for zone in zones_of(sample) if zone.node in one.mems]
+    yield from quote_marks(state, sample, *zones[:8])
 
 
 def _widen(state: MemoryState, one: Bound, verify: str) -> Advice:

@@ -6,9 +6,9 @@ from __future__ import annotations
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.memory.rules.amount import available_percent, free_percent, kibibytes, said_kibibytes
 from keepsane.memory.rules.harm import STALLS_PER_SECOND
-from keepsane.memory.rules.quote import MEMINFO, quote_file, quote_risen
+from keepsane.memory.rules.quote import quote_file, quote_meminfo, quote_risen
 from keepsane.memory.rules.setting import SCALE_FACTOR, start_kswapd_earlier
-from keepsane.memory.rules.zones import has_zones, latest_imbalance, nodes_with_memory, said_imbalance
+from keepsane.memory.rules.zones import latest_imbalance, newest_zones, nodes_with_memory, said_imbalance
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding, Severity
 from keepsane.words import said_percent, said_rate
@@ -63,7 +63,7 @@ def global_direct_reclaim(
         severity="note" if large else _severity(state),
         confidence="low" if large else "high",
         title="tasks must free memory themselves: kswapd starts too late",
-        evidence=_evidence(state, ("allocstall", "pgscan_direct", "pgscan_kswapd")),
+        evidence=_evidence(state, "allocstall", "pgscan_direct", "pgscan_kswapd"),
         explanation=f"{said}, while {_said_available(state)}."
         + (
             f" Compaction stalled {said_rate(compactions)} times per second: large blocks are wanted."
@@ -107,7 +107,7 @@ def kswapd_too_late(state: MemoryState, *, hits_per_second: float = 1.0) -> Find
         severity=_severity(state),
         confidence="medium",
         title="bursts of allocations overtake kswapd",
-        evidence=_evidence(state, ("kswapd_low_wmark_hit_quickly", "allocstall")),
+        evidence=_evidence(state, "kswapd_low_wmark_hit_quickly", "allocstall"),
         explanation=f"{said}, while {_said_available(state)}.",
         advice=_earlier(state, "kswapd_low_wmark_hit_quickly in /proc/vmstat rises more slowly"),
         references=(*_REFERENCES, "mm/vmscan.c, prepare_kswapd_sleep(), kswapd_try_to_sleep()"),
@@ -157,9 +157,8 @@ def huge_cache_lru_spike(
         confidence="medium",
         title="many CPUs reclaim page cache at once",
         evidence=(
-            *quote_file(state, MEMINFO, r"^MemFree:"),
-            *quote_file(state, MEMINFO, r"^Cached:"),
-            *_evidence(state, ("pgscan_direct", "allocstall")),
+            *quote_meminfo(state, "MemFree", "Cached"),
+            *_evidence(state, "pgscan_direct", "allocstall"),
         ),
         explanation=f"{said}: page cache takes {said_kibibytes(cached)} of it.",
         advice=_earlier(state, f"pgscan_direct rises by far less than {direct:.0f} per second"),
@@ -200,7 +199,7 @@ def _other_cause(state: MemoryState) -> Clear | None:
         return Clear(
             f"only {said_percent(available)} of memory is available: it is short, and no watermark helps"
         )
-    if len(nodes_with_memory(state)) > 1 and not has_zones(state):
+    if len(nodes_with_memory(state)) > 1 and not newest_zones(state):
         raise CannotTell("/proc/zoneinfo was not read: tasks may be kept on one node that is full")
     found = latest_imbalance(state)
     if found is not None and found.free is not None:
@@ -221,9 +220,9 @@ def _said_available(state: MemoryState) -> str:
     return f"{available_percent(state) or 0:.0f} % of memory was available at the least"
 
 
-def _evidence(state: MemoryState, names: tuple[str, ...]) -> tuple[Evidence, ...]:
-    said = [*quote_file(state, MEMINFO, r"^MemAvailable:"), *quote_file(state, f"proc/sys/{_SETTING}")]
-    return (*(one for name in names for one in quote_risen(state, name)), *said)
+def _evidence(state: MemoryState, *counters: str) -> tuple[Evidence, ...]:
+    setting = quote_file(state, f"proc/sys/{_SETTING}")
+    return (*quote_risen(state, *counters), *quote_meminfo(state, "MemAvailable"), *setting)
 
 
 _SETTING = SCALE_FACTOR.replace(".", "/")

@@ -10,7 +10,7 @@ from keepsane.judge import CannotTell, Clear, rule
 from keepsane.kernel.pages.zone import Zone, zone_name
 from keepsane.memory.proc.pagetypeinfo import Pagetypeinfo
 from keepsane.memory.rules.amount import kibibytes, said_pages
-from keepsane.memory.rules.harm import failures, quote_failure, recent, said_requests
+from keepsane.memory.rules.harm import failures, quote_failures, recent, said_requests
 from keepsane.memory.rules.quote import quote_file, quote_risen
 from keepsane.memory.rules.setting import MIN_FREE, change
 from keepsane.memory.rules.zones import main_zones, newest_zones, size_pages, zones_with_blocks
@@ -66,7 +66,7 @@ def fragmentation_high_order(
         title=f"free memory is in small pieces: hardly any of order {order} in {zone_name(most)}",
         evidence=(
             *quotes,
-            *(one for failure in failed[-2:] for one in quote_failure(state, failure)),
+            *quote_failures(state, failed[-2:]),
             *quote_risen(state, "compact_fail"),
         ),
         explanation=_said_pieces(state, most, order) + _said_suffering(in_vain, len(failed)),

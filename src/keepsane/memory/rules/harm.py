@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from keepsane.memory.klog_failure import FailedAllocation, failed_allocations
 from keepsane.memory.proc.klog import DMESGS, klog_of
@@ -65,14 +65,13 @@ def said_requests(number: int) -> str:
     return "1 request" if number == 1 else f"{number} requests"
 
 
-def quote_failure(state: MemoryState, failure: FailedAllocation) -> tuple[Evidence, ...]:
-    """Quote the line of the kernel log."""
-    sample = next((one for one in reversed(state.samples) if klog_of(one.snapshot) is not None), None)
+def quote_failures(state: MemoryState, failed: Iterable[FailedAllocation]) -> Iterator[Evidence]:
+    """Quote their lines of the kernel log."""
+    sample = state.newest(lambda sample: None if klog_of(sample.snapshot) is None else sample)
     if sample is None:
-        return ()
+        return
     path = next(path for path in DMESGS if sample.snapshot.text(path) is not None)
     lines = (sample.snapshot.text(path) or "").splitlines()
-    if failure.line > len(lines) or failure.text not in lines[failure.line - 1]:
-        return ()
-    name = f"t{state.samples.index(sample)}/{path}"
-    return (Evidence(failure.line, failure.text, "", name),)
+    for failure in failed:
+        if failure.line <= len(lines) and failure.text in lines[failure.line - 1]:
+            yield Evidence(failure.line, failure.text, "", f"t{state.samples.index(sample)}/{path}")

@@ -16,13 +16,13 @@ from keepsane.memory.rules.amount import (
     said_pages,
 )
 from keepsane.memory.rules.harm import harms, said_harm, severity_of
-from keepsane.memory.rules.quote import quote_file, quote_risen
+from keepsane.memory.rules.quote import quote_file, quote_meminfo, quote_risen
 from keepsane.memory.rules.setting import change
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
 from keepsane.words import said_percent
 
-_MEMINFO, _SLABINFO = "proc/meminfo", "proc/slabinfo"
+_SLABINFO = "proc/slabinfo"
 _NO_MEMINFO = "/proc/meminfo was not read, does not say it, or is a container's own (lxcfs)"
 PRESSURE = "vm.vfs_cache_pressure"
 NAMES_AND_INODES = re.compile(r"dentry|.{0,60}inode.{0,20}")
@@ -61,7 +61,7 @@ def slab_growth(
         severity="warning" if grows or suffering else "info",
         confidence="high" if grows else "medium",
         title=f"the kernel holds {said_kibibytes(amount)} in slabs" + (" and takes more" if grows else ""),
-        evidence=(*_quote(state, "MemTotal"), *_quote(state, "SUnreclaim"), *_quote_slabs(state, largest)),
+        evidence=(*quote_meminfo(state, "MemTotal", "SUnreclaim"), *_quote_slabs(state, largest)),
         explanation=f"{said}. {_said_grown(grown)} {_said_slabs(state, largest)} {said_harm(suffering)}",
         advice=(
             Advice(text="find the owner of the largest cache: its name, or who allocates, with slab_debug=U"),
@@ -69,10 +69,6 @@ def slab_growth(
         ),
         references=("Documentation/mm/slab.rst",),
     )
-
-
-def _quote(state: MemoryState, name: str) -> Iterator[Evidence]:
-    yield from quote_file(state, _MEMINFO, rf"^{name}:")
 
 
 def _quote_slabs(state: MemoryState, slabs: tuple[Slab, ...]) -> Iterator[Evidence]:
@@ -152,8 +148,7 @@ def dentry_inode_hoard(
         confidence="high" if mostly else "medium",
         title=f"{said_kibibytes(amount)} are " + (_NAMES if mostly else _GIVEN_BACK),
         evidence=(
-            *_quote(state, "MemTotal"),
-            *_quote(state, "SReclaimable"),
+            *quote_meminfo(state, "MemTotal", "SReclaimable"),
             *_quote_slabs(state, slabs),
             *quote_risen(state, "slabs_scanned"),
         ),
@@ -215,7 +210,7 @@ def pgtable_bloat(
         severity=severity_of(suffering),
         confidence="high",
         title=said,
-        evidence=tuple(one for name in ("MemTotal", "PageTables", "Shmem") for one in _quote(state, name)),
+        evidence=tuple(quote_meminfo(state, "MemTotal", "PageTables", "Shmem")),
         explanation=f"Tables are made for each process, for shared memory too. {said_harm(suffering)}",
         advice=(_share_hugepages(state),),
         references=("Documentation/admin-guide/mm/hugetlbpage.rst",),

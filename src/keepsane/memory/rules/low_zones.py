@@ -10,9 +10,9 @@ from keepsane.judge import CannotTell, Clear, rule
 from keepsane.kernel.pages.zone import ZONES, Zone, zone_name
 from keepsane.memory.klog_failure import FailedAllocation
 from keepsane.memory.rules.amount import said_pages
-from keepsane.memory.rules.harm import failures, quote_failure, recent, said_requests
-from keepsane.memory.rules.quote import quote_file, quote_risen
-from keepsane.memory.rules.zones import newest_zones, quote_zone, size_pages
+from keepsane.memory.rules.harm import failures, quote_failures, recent, said_requests
+from keepsane.memory.rules.quote import quote_meminfo, quote_risen, quote_zone
+from keepsane.memory.rules.zones import newest_zones, size_pages
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
 from keepsane.shell import command
@@ -54,9 +54,9 @@ def dma32_exhausted(state: MemoryState) -> Finding | Clear:
         confidence="high" if failed else "medium",
         title="memory below 4 GB is used up",
         evidence=(
-            *(one for name in ("free", "min") for one in quote_zone(state, free, name)),
+            *quote_zone(state, free, "free", "min"),
             *quote_zone(state, rich),
-            *(one for failure in failed[-2:] for one in quote_failure(state, failure)),
+            *quote_failures(state, failed[-2:]),
         ),
         explanation=f"{said}, while {said_pages(state, rich.free_pages)} are free in {zone_name(rich)}. "
         + _said_failed(failed),
@@ -137,7 +137,7 @@ def dma_zone_gone(state: MemoryState) -> Finding | Clear:
         title="the DMA zone is empty: requests for it fail, mostly without harm",
         evidence=(
             *quote_zone(state, dma[0], "managed"),
-            *(one for failure in failed[-2:] for one in quote_failure(state, failure)),
+            *quote_failures(state, failed[-2:]),
         ),
         explanation="No page of it is managed. " + _said_failed(failed),
         references=("mm/page_alloc.c, warn_alloc()",),
@@ -183,9 +183,9 @@ def lowmem_32bit(
         confidence="high",
         title="low memory is used up on a 32-bit kernel",
         evidence=(
-            *(one for name in ("free", "min") for one in quote_zone(state, low, name)),
+            *quote_zone(state, low, "free", "min"),
             *quote_zone(state, rich),
-            *quote_file(state, "proc/meminfo", r"^LowFree:"),
+            *quote_meminfo(state, "LowFree"),
             *quote_risen(state, "allocstall"),
         ),
         explanation=f"{said}. What the kernel itself needs cannot lie there.",

@@ -14,7 +14,7 @@ from keepsane.memory.rules.amount import available_percent, kibibytes, page_kibi
 from keepsane.memory.rules.harm import (
     failures,
     harms,
-    quote_failure,
+    quote_failures,
     recent,
     said_harm,
     said_requests,
@@ -85,7 +85,7 @@ def min_free_too_small(state: MemoryState, *, of_default: float = 0.5) -> Findin
         f"{said_kibibytes(value)}",
         evidence=(
             *quote_file(state, _PATH),
-            *(one for failure in failed[-3:] for one in quote_failure(state, failure)),
+            *quote_failures(state, failed[-3:]),
         ),
         explanation=f"{said}. {_said_failures(found, failed, now)}",
         advice=(_raise(state, value, wanted),),

@@ -3,24 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.kernel.pages.zone import zone_name
 from keepsane.memory.rules.binding import in_need, knows_bindings, said_mems
-from keepsane.memory.rules.quote import ZONEINFO, quote_change, quote_risen, quote_zone
+from keepsane.memory.rules.quote import ZONEINFO, quote_change, quote_marks, quote_risen
 from keepsane.memory.rules.setting import is_without
 from keepsane.memory.rules.zone_reclaim_mode import MODE
 from keepsane.memory.rules.zones import (
     Imbalance,
-    has_zones,
     latest_imbalance,
+    newest_zones,
     nodes_with_memory,
     said_imbalance,
     scanned_rate,
 )
 from keepsane.memory.state import MemoryState
-from keepsane.report import Advice, Evidence, Finding
+from keepsane.report import Advice, Finding
 
 _REFERENCES = (
     "Documentation/admin-guide/mm/numa_memory_policy.rst",
@@ -71,7 +69,13 @@ def node_imbalance(
         title="memory is freed on a full node while another has plenty"
         if held
         else "a node is full, and its tasks take memory from another",
-        evidence=(*_of_zones(state, found), *_of_placement(state, found)),
+        evidence=(
+            *quote_marks(state, found.sample, found.full, found.free),
+            *quote_risen(state, "pgscan_direct", "pgscan_kswapd"),
+            *quote_change(
+                state, f"sys/devices/system/node/node{found.full.node}/numastat", r"^numa_foreign "
+            ),
+        ),
         explanation=f"{said}{moved}."
         + (f" What reclaims is kept on its node, by {_what_binds(state)}." if held else ""),
         advice=(_interleave(found),) if held else (),
@@ -83,7 +87,7 @@ def _imbalance(state: MemoryState) -> tuple[Imbalance | None, Clear]:
     """The two zones, or what to answer where there are none."""
     if len(nodes_with_memory(state)) == 1:
         return None, Clear("the machine has one node with memory: all of it is near")
-    if not has_zones(state):
+    if not newest_zones(state):
         raise CannotTell("/proc/zoneinfo was not read: which node is full is not known")
     found = latest_imbalance(state)
     if found is None or found.free is None:
@@ -128,20 +132,6 @@ def _foreign_percent(state: MemoryState, found: Imbalance) -> float | None:
     if foreign is None or hits is None or foreign < _SCANS_PER_SECOND:
         return None
     return 100 * foreign / (foreign + hits)
-
-
-def _of_zones(state: MemoryState, found: Imbalance) -> Iterator[Evidence]:
-    for zone in (found.full, found.free):
-        if zone is not None:
-            yield from quote_zone(state, found.sample, zone)
-
-
-def _of_placement(state: MemoryState, found: Imbalance) -> Iterator[Evidence]:
-    for name in ("pgscan_direct", "pgscan_kswapd"):
-        yield from quote_risen(state, name)
-    yield from quote_change(
-        state, f"sys/devices/system/node/node{found.full.node}/numastat", r"^numa_foreign "
-    )
 
 
 def _interleave(found: Imbalance) -> Advice:

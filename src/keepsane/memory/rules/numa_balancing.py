@@ -73,7 +73,7 @@ def _moves_on(state: MemoryState, explanation: str, faults: float) -> Finding:
         title="NUMA balancing moves pages all the time",
         evidence=(
             *quote_file(state, _PATH),
-            *(one for name in _COUNTERS for one in quote_risen(state, name)),
+            *quote_risen(state, *_COUNTERS),
         ),
         explanation=explanation,
         advice=(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.kernel.pages.gfp import version_of
 from keepsane.memory.proc.machine import option
-from keepsane.memory.rules.quote import PRESSURE, quote_change, quote_risen
+from keepsane.memory.rules.quote import PRESSURE, quote_pressure, quote_risen
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
 from keepsane.words import said_percent
@@ -47,7 +47,7 @@ def psi_silent_warning(
         severity="info",
         confidence="high" if why_none else "medium",
         title="memory pressure (PSI) is silent about this",
-        evidence=(*quote_risen(state, "pgscan_direct"), *quote_change(state, PRESSURE, r"^some ")),
+        evidence=(*quote_risen(state, "pgscan_direct"), *quote_pressure(state)),
         explanation=f"{said}, and {how}.",
         advice=(Advice(text="watch pgscan_direct and allocstall in /proc/vmstat, not the pressure"),),
         references=("Documentation/accounting/psi.rst", "mm/vmscan.c, __node_reclaim()"),

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from keepsane.kernel.pages.zone import Zone, zone_name
 from keepsane.memory.proc.cgroup import CGROUP_ROOTS
 from keepsane.memory.proc.vmstat import spellings
-from keepsane.memory.snapshot import Snapshot
 from keepsane.memory.state import MemorySample, MemoryState
 from keepsane.report import Evidence
 
@@ -17,34 +16,48 @@ VMSTAT, ZONEINFO, MEMINFO = "proc/vmstat", "proc/zoneinfo", "proc/meminfo"
 PRESSURE = "proc/pressure/memory"
 
 
-def quote_file(
-    state: MemoryState, path: str, pattern: str | re.Pattern[str] = r".", note: str = ""
-) -> Iterator[Evidence]:
+def quote_file(state: MemoryState, path: str, pattern: str = r".", note: str = "") -> Iterator[Evidence]:
     """Quote the first line of the newest `path` in which `pattern` is found; nothing where there is none."""
-    for sample in reversed(state.samples):
-        found = _quoted(sample.snapshot, path, pattern, note, _name(state, sample))
-        if found is not None:
-            yield found
-            return
+    found = (_quoted(state, sample, path, pattern, note) for sample in reversed(state.samples))
+    yield from next((quotes for quotes in found if quotes), ())
 
 
-def quote_risen(state: MemoryState, name: str, note: str = "") -> Iterator[Evidence]:
+def quote_meminfo(state: MemoryState, *names: str) -> Iterator[Evidence]:
+    """Quote the newest lines of meminfo that are called so."""
+    for name in names:
+        yield from quote_file(state, MEMINFO, rf"^{name}:")
+
+
+def quote_change(state: MemoryState, path: str, pattern: str) -> Iterator[Evidence]:
+    """Quote the line of `path` in which `pattern` is found, of the first and of the last sample."""
+    for sample in _ends(state):
+        yield from _quoted(state, sample, path, pattern)
+
+
+def quote_pressure(state: MemoryState, path: str = PRESSURE) -> Iterator[Evidence]:
+    """Quote how long some task stood still, of the first and of the last sample."""
+    return quote_change(state, path, r"^some ")
+
+
+def quote_risen(state: MemoryState, *names: str) -> Iterator[Evidence]:
     """
-    Quote the vmstat counter `name` of the first and of the last sample.
+    Quote vmstat counters of the first and of the last sample.
 
     Of several spellings (one per zone) those that rose, and what each rose by. Where none did, the last
     sample alone is quoted, and says so.
     """
+    for name in names:
+        yield from _quote_counter(state, name)
+
+
+def _quote_counter(state: MemoryState, name: str) -> Iterator[Evidence]:
     first, last = state.first.vmstat, state.last.vmstat
     every = spellings(last, name)
     risen = [one for one in every if first is None or last is None or first.get(one) != last.get(one)]
-    for sample in (state.first, state.last) if risen and state.first is not state.last else (state.last,):
+    for sample in _ends(state) if risen else (state.last,):
         for spelling in risen or every[:1]:
-            pattern = re.compile(rf"^{re.escape(spelling)} ")
-            said = note or _said_risen(state, spelling) if sample is state.last else ""
-            found = _quoted(sample.snapshot, VMSTAT, pattern, said, _name(state, sample))
-            if found is not None:
-                yield found
+            note = _said_risen(state, spelling) if sample is state.last else ""
+            yield from _quoted(state, sample, VMSTAT, rf"^{re.escape(spelling)} ", note)
 
 
 def _said_risen(state: MemoryState, name: str) -> str:
@@ -58,22 +71,29 @@ def _said_risen(state: MemoryState, name: str) -> str:
     return f"{after - before} more{seconds}" if after > before else "did not rise"
 
 
-def quote_change(state: MemoryState, path: str, pattern: str | re.Pattern[str]) -> Iterator[Evidence]:
-    """Quote the line of `path` in which `pattern` is found, of the first and of the last sample."""
-    for sample in (state.first, state.last) if state.first is not state.last else (state.last,):
-        found = _quoted(sample.snapshot, path, pattern, "", _name(state, sample))
-        if found is not None:
-            yield found
+def quote_zone(state: MemoryState, zone: Zone, *names: str) -> Iterator[Evidence]:
+    """Quote lines of a zone in the newest zoneinfo: "min", "managed", or else what is free."""
+    sample = state.newest(lambda sample: sample if sample.zoneinfo and sample.zoneinfo.zones else None)
+    for name in names or ("free",):
+        yield from _zone_line(state, sample, zone, name, zone_name(zone)) if sample else ()
 
 
-def quote_zone(state: MemoryState, sample: MemorySample, zone: Zone) -> Iterator[Evidence]:
-    """Quote what zoneinfo says of a zone's free pages, with its watermarks in the note."""
-    head, inside = f"Node {zone.node}, zone {zone.name}".replace(" ", ""), False
+def quote_marks(state: MemoryState, sample: MemorySample, *zones: Zone | None) -> Iterator[Evidence]:
+    """Quote what is free in the zones, with their watermarks in the note."""
+    for zone in filter(None, zones):
+        note = f"{zone_name(zone)}: low {zone.low_pages}, high {zone.high_pages}"
+        yield from _zone_line(state, sample, zone, "free", note)
+
+
+def _zone_line(
+    state: MemoryState, sample: MemorySample, zone: Zone, name: str, note: str
+) -> Iterator[Evidence]:
+    head, inside = f"Node{zone.node},zone{zone.name}", False
+    wanted = re.compile(rf"\s{{1,16}}(?:pages )?{re.escape(name)}[: ].*")
     for number, line in enumerate((sample.snapshot.text(ZONEINFO) or "").splitlines(), 1):
         if line.startswith("Node "):
             inside = line.replace(" ", "") == head
-        elif inside and line.lstrip().startswith("pages free"):
-            note = f"{zone_name(zone)}: low {zone.low_pages}, high {zone.high_pages}"
+        elif inside and wanted.fullmatch(line):
             yield Evidence(number, line.strip(), note, f"{_name(state, sample)}/{ZONEINFO}")
             return
 
@@ -86,14 +106,18 @@ def cgroup_file(state: MemoryState, path: str, name: str) -> str:
     return next(known, files[-1])
 
 
+def _ends(state: MemoryState) -> tuple[MemorySample, ...]:
+    return (state.first,) if state.first is state.last else (state.first, state.last)
+
+
 def _name(state: MemoryState, sample: MemorySample) -> str:
     return f"t{state.samples.index(sample)}"
 
 
 def _quoted(
-    snapshot: Snapshot, path: str, pattern: str | re.Pattern[str], note: str, name: str
-) -> Evidence | None:
-    for number, line in enumerate((snapshot.text(path) or "").splitlines(), 1):
+    state: MemoryState, sample: MemorySample, path: str, pattern: str, note: str = ""
+) -> tuple[Evidence, ...]:
+    for number, line in enumerate((sample.snapshot.text(path) or "").splitlines(), 1):
         if line.strip() and re.search(pattern, line):
-            return Evidence(number, line.strip(), note, f"{name}/{path}")
-    return None
+            return (Evidence(number, line.strip(), note, f"{_name(state, sample)}/{path}"),)
+    return ()

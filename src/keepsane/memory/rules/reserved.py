@@ -23,21 +23,21 @@ from keepsane.memory.rules.amount import (
 from keepsane.memory.rules.harm import (
     failures,
     harms,
-    quote_failure,
+    quote_failures,
     recent,
     said_harm,
     said_requests,
     severity_of,
 )
-from keepsane.memory.rules.quote import quote_file
+from keepsane.memory.rules.quote import quote_file, quote_meminfo, quote_zone
 from keepsane.memory.rules.setting import change
-from keepsane.memory.rules.zones import newest_zones, quote_zone, zones_of
+from keepsane.memory.rules.zones import newest_zones, zones_of
 from keepsane.memory.state import MemoryState
-from keepsane.report import Advice, Evidence, Finding
+from keepsane.report import Advice, Finding
 from keepsane.shell import command
 from keepsane.words import counted, said_percent
 
-_MEMINFO, _PAGETYPEINFO = "proc/meminfo", "proc/pagetypeinfo"
+_PAGETYPEINFO = "proc/pagetypeinfo"
 _GRAIN_KIBIBYTES = 4096
 _LEAST_CMA_KIBIBYTES = 16 * 1024
 
@@ -77,8 +77,8 @@ def cma_hoard(state: MemoryState, *, share_percent: float = 70.0) -> Finding | C
         confidence="high" if failed else "medium",
         title="most of what is free is CMA, and the kernel itself may not use it",
         evidence=(
-            *(one for name in ("MemFree", "CmaTotal", "CmaFree") for one in _quote(state, name)),
-            *(one for failure in failed[-2:] for one in quote_failure(state, failure)),
+            *quote_meminfo(state, "MemFree", "CmaTotal", "CmaFree"),
+            *quote_failures(state, failed[-2:]),
         ),
         explanation=f"{said}: other requests have {said_kibibytes(max(free - cma, 0))}. "
         + (
@@ -89,10 +89,6 @@ def cma_hoard(state: MemoryState, *, share_percent: float = 70.0) -> Finding | C
         advice=tuple(_shrink_cma(state, meminfo)),
         references=("Documentation/admin-guide/kernel-parameters.txt, cma=",),
     )
-
-
-def _quote(state: MemoryState, name: str) -> Iterator[Evidence]:
-    yield from quote_file(state, _MEMINFO, rf"^{name}:")
 
 
 def _shrink_cma(state: MemoryState, meminfo: Meminfo) -> Iterator[Advice]:
@@ -152,7 +148,7 @@ def highatomic_hoard(state: MemoryState) -> Finding | Clear:
         title=f"what {zone_name(worst)} has free is held for atomic blocks",
         evidence=(
             *quote_file(state, _PAGETYPEINFO, blocks),
-            *(one for name in ("free", "min") for one in quote_zone(state, worst, name)),
+            *quote_zone(state, worst, "free", "min"),
         ),
         explanation=f"{held[worst].free} of {worst.free_pages} free pages are held; min: {worst.min_pages}. "
         + said_harm(suffering),
@@ -205,11 +201,7 @@ def hugepage_hoard(
         confidence="high",
         title=f"{said_kibibytes(unused)} are set aside as huge pages that nobody uses",
         evidence=(
-            *(
-                one
-                for name in ("MemTotal", "HugePages_Free", "HugePages_Rsvd")
-                for one in _quote(state, name)
-            ),
+            *quote_meminfo(state, "MemTotal", "HugePages_Free", "HugePages_Rsvd"),
             *quote_file(state, f"{path}/free_hugepages", note=f"free pages of {worst.size_kibibytes} kB"),
         ),
         explanation=f"{said}. {said_harm(suffering)}",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.memory.proc.klog import DMESGS
 from keepsane.memory.rules.amount import available_percent, kibibytes, percent_of_memory, said_kibibytes
-from keepsane.memory.rules.quote import MEMINFO, PRESSURE, cgroup_file, quote_change, quote_file, quote_risen
+from keepsane.memory.rules.quote import cgroup_file, quote_change, quote_meminfo, quote_pressure, quote_risen
 from keepsane.memory.rules.zones import scanned_rate
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
@@ -164,11 +164,11 @@ def _holder(state: MemoryState) -> str:
 
 
 def _evidence(state: MemoryState) -> tuple[Evidence, ...]:
-    lines = ("MemTotal", "MemFree", "MemAvailable", "AnonPages")
-    said = [one for name in lines for one in quote_file(state, MEMINFO, rf"^{name}:")]
-    names = ("workingset_refault_file", "workingset_refault_anon")
-    risen = (one for name in names for one in quote_risen(state, name))
-    return (*said, *quote_change(state, PRESSURE, r"^some "), *risen)
+    return (
+        *quote_meminfo(state, "MemTotal", "MemFree", "MemAvailable", "AnonPages"),
+        *quote_pressure(state),
+        *quote_risen(state, "workingset_refault_file", "workingset_refault_anon"),
+    )
 
 
 def _group_that_killed(state: MemoryState, killed: int) -> str | None:

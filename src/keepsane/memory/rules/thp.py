@@ -65,7 +65,7 @@ def thp_direct_compact(
         title=f"page faults wait for huge pages: defrag is {thp.defrag}",
         evidence=(
             *quote_file(state, f"{thp.folder}/defrag"),
-            *(one for name in _COUNTERS for one in quote_risen(state, name)),
+            *quote_risen(state, "compact_stall", "compact_fail", "thp_fault_alloc", "thp_fault_fallback"),
         ),
         explanation=f"{said}. {100 * failed:.0f} % of the waits were for nothing.",
         advice=(_wait_less(state, thp, stalls),),
@@ -85,9 +85,6 @@ def _said_stalls(stalls: float, got: float, missed: float) -> str:
 def _is_harmless(state: MemoryState) -> bool:
     stalled = state.stalled_percent("memory", "some")
     return stalled is not None and stalled < HARMLESS_PERCENT
-
-
-_COUNTERS = ("compact_stall", "compact_fail", "thp_fault_alloc", "thp_fault_fallback")
 
 
 @rule("thp-split-storm", on=MemoryState)
@@ -118,12 +115,11 @@ def thp_split_storm(
     if splits < splits_per_second or pages < scans_per_second:
         return Clear(said)
     thp, suffers = state.thp, bool(state.rate("pswpout") or harms(state))
-    counters = ("thp_split_page", "pgscan_kswapd", "pgscan_direct")
     return Finding(
         severity="note" if suffers else "info",
         confidence="medium",
         title="huge pages are split for want of memory" if suffers else "huge pages are split",
-        evidence=tuple(one for name in counters for one in quote_risen(state, name)),
+        evidence=tuple(quote_risen(state, "thp_split_page", "pgscan_kswapd", "pgscan_direct")),
         explanation=f"{said}: reclaim takes huge pages apart to get at their parts."
         if suffers
         else f"{said}. Nothing was swapped out: programs that give back parts of them do that too.",
@@ -161,12 +157,11 @@ def khugepaged_scan(
         return Clear(f"{said}; khugepaged/defrag is {thp.khugepaged_defrag or 'not known'}")
     pages = thp.khugepaged_pages_to_scan
     round_of = "" if pages is None else f" It looks at {pages} pages in a round."
-    counters = ("thp_collapse_alloc_failed", "thp_collapse_alloc")
     return Finding(
         severity="note" if failed >= many else "info",
         confidence="medium",
         title="khugepaged looks for huge pages in vain",
-        evidence=tuple(one for name in counters for one in quote_risen(state, name)),
+        evidence=tuple(quote_risen(state, "thp_collapse_alloc_failed", "thp_collapse_alloc")),
         explanation=f"{said}.{round_of}",
         advice=(_stop_khugepaged(state, thp),),
         references=(*_REFERENCES, "mm/khugepaged.c, alloc_charge_folio()"),

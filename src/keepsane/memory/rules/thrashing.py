@@ -6,7 +6,7 @@ from __future__ import annotations
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.memory.rules.amount import free_percent, page_kibibytes, said_kibibytes
 from keepsane.memory.rules.binding import in_need, said_mems
-from keepsane.memory.rules.quote import MEMINFO, PRESSURE, quote_change, quote_file, quote_risen, quote_zone
+from keepsane.memory.rules.quote import quote_marks, quote_meminfo, quote_pressure, quote_risen
 from keepsane.memory.rules.zones import Imbalance, latest_imbalance, said_imbalance, scanned_rate
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
@@ -67,7 +67,7 @@ def _files_thrash(state: MemoryState, said: str, refaults: float) -> Finding:
         confidence="high" if stalled is not None else "medium",
         title="the page cache thrashes: files in use are dropped and read again",
         evidence=_evidence(
-            state, ("workingset_refault_file", "workingset_activate_file", "pgmajfault", "pgpgin")
+            state, "workingset_refault_file", "workingset_activate_file", "pgmajfault", "pgpgin"
         ),
         explanation=f"{said}{_said_stalled(stalled)}.",
         advice=(
@@ -114,7 +114,7 @@ def thrash_anon(
         severity="error" if full is not None and full >= 20 else "warning",
         confidence="high" if stalled is not None else "medium",
         title="memory thrashes: pages go to swap and come back",
-        evidence=_evidence(state, ("pswpin", "pswpout", "workingset_refault_anon", "pgmajfault")),
+        evidence=_evidence(state, "pswpin", "pswpout", "workingset_refault_anon", "pgmajfault"),
         explanation=f"{said}{_said_stalled(stalled)}: processes use more than there is.",
         advice=(
             Advice(
@@ -166,16 +166,14 @@ def swap_with_free(
 
 
 def _swaps_for_a_node(state: MemoryState, found: Imbalance, said: str, out: float) -> Finding:
-    full, free = found.full, found.free or found.full
     return Finding(
         severity="warning",
         confidence="high",
         title="the machine swaps although memory is free: it is free on another node",
         evidence=(
             *quote_risen(state, "pswpout"),
-            *quote_file(state, MEMINFO, r"^MemFree:"),
-            *quote_zone(state, found.sample, full),
-            *quote_zone(state, found.sample, free),
+            *quote_meminfo(state, "MemFree"),
+            *quote_marks(state, found.sample, found.full, found.free),
         ),
         explanation=f"{said}. {said_imbalance(state, found)}",
         advice=(
@@ -214,6 +212,5 @@ def _said_stalled(stalled: float | None) -> str:
     return "" if stalled is None else f"; tasks stood still for memory {stalled:.0f} % of the time"
 
 
-def _evidence(state: MemoryState, names: tuple[str, ...]) -> tuple[Evidence, ...]:
-    risen = (one for name in names for one in quote_risen(state, name))
-    return (*risen, *quote_change(state, PRESSURE, r"^some "))
+def _evidence(state: MemoryState, *counters: str) -> tuple[Evidence, ...]:
+    return (*quote_risen(state, *counters), *quote_pressure(state))

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.memory.proc.zoneinfo import Zoneinfo
 from keepsane.memory.rules.harm import harms
-from keepsane.memory.rules.quote import quote_risen
+from keepsane.memory.rules.quote import quote_risen, quote_zone
 from keepsane.memory.rules.setting import change
-from keepsane.memory.rules.zones import newest_zones, quote_zone
+from keepsane.memory.rules.zones import newest_zones
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
 
@@ -51,14 +51,13 @@ def boost_pressure(
     refaults, suffering = state.rate("workingset_refault_file"), harms(state)
     again = refaults is not None and refaults >= refaults_per_second
     zone = next((zone for zone in newest_zones(state) if zone.boost_pages), None)
-    counters = ("pgscan_kswapd", "workingset_refault_file")
     return Finding(
         severity="note" if again or suffering else "info",
         confidence="medium",
         title="watermarks are boosted, and kswapd drops page cache for it",
         evidence=(
             *(quote_zone(state, zone, "boost") if zone else _first_boost(state)),
-            *(one for name in counters for one in quote_risen(state, name)),
+            *quote_risen(state, "pgscan_kswapd", "workingset_refault_file"),
         ),
         explanation=f"{said}"
         + ("." if refaults is None else f"; {refaults:.0f} pages of files per second are read again."),

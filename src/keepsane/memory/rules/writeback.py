@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.memory.rules.amount import page_kibibytes, said_kibibytes, said_pages
-from keepsane.memory.rules.quote import VMSTAT, quote_change, quote_file, quote_risen
+from keepsane.memory.rules.quote import VMSTAT, quote_file, quote_pressure, quote_risen
 from keepsane.memory.rules.setting import CONF
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
@@ -81,9 +81,9 @@ def _is_stalled(state: MemoryState, explanation: str, written: float) -> Finding
         confidence="high" if state.stalled_percent("io", "some") is not None else "medium",
         title="tasks that write wait for the disk: too much is dirty",
         evidence=(
-            *(one for name in names for one in quote_file(state, VMSTAT, rf"^{name} ")),
+            *(quote for name in names for quote in quote_file(state, VMSTAT, rf"^{name} ")),
             *quote_risen(state, "nr_written"),
-            *quote_change(state, "proc/pressure/io", r"^some "),
+            *quote_pressure(state, "proc/pressure/io"),
         ),
         explanation=explanation,
         advice=(_let_less_pile_up(state, written),),

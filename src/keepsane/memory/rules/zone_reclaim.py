@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from keepsane.judge import CannotTell, Clear, rule
-from keepsane.memory.rules.quote import quote_file, quote_risen, quote_zone
+from keepsane.memory.rules.quote import quote_file, quote_marks, quote_risen
 from keepsane.memory.rules.setting import change
 from keepsane.memory.rules.zone_reclaim_mode import MODE, MODE_FILE, said_mode, why_not_armed
-from keepsane.memory.rules.zones import Imbalance, has_zones, imbalance, said_imbalance
+from keepsane.memory.rules.zones import Imbalance, imbalance, newest_zones, said_imbalance
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
 from keepsane.words import said_rate
@@ -139,12 +139,11 @@ def zone_reclaim_in_vain(state: MemoryState, *, failures_per_second: float = 10.
     said = f"zone_reclaim_failed rose by {failed:.0f} per second, zone_reclaim_success by {succeeded} in all"
     if failed < failures_per_second or succeeded or scanned:
         return Clear(f"{said}, and {scanned} pages were scanned")
-    names = ("zone_reclaim_failed", "zone_reclaim_success", "pgscan_direct")
     return Finding(
         severity="note",
         confidence="high",
         title="zone reclaim is tried in vain",
-        evidence=tuple(one for name in names for one in quote_risen(state, name)),
+        evidence=tuple(quote_risen(state, "zone_reclaim_failed", "zone_reclaim_success", "pgscan_direct")),
         explanation=f"{said}, and no page was scanned: each request for memory on the full "
         "node asks, and nothing is freed. "
         f"{_said_mode(state)}",
@@ -192,7 +191,7 @@ def _said_mode(state: MemoryState) -> str:
 
 
 def _where(state: MemoryState, found: Imbalance | None) -> str:
-    if not has_zones(state):
+    if not newest_zones(state):
         return "Which node is full is not known: /proc/zoneinfo was not read."
     if found is None:
         return "No node was seen near its low watermark."
@@ -208,12 +207,10 @@ def _blind(state: MemoryState) -> str:
 
 
 def _evidence(state: MemoryState, found: Imbalance | None) -> tuple[Evidence, ...]:
-    names = ("pgscan_direct", "allocstall", "zone_reclaim_failed", "zone_reclaim_success")
-    zones = (found.full, found.free) if found else ()
     return (
         *quote_file(state, MODE_FILE),
-        *(said for zone in zones if found and zone for said in quote_zone(state, found.sample, zone)),
-        *(one for name in names for one in quote_risen(state, name)),
+        *(quote_marks(state, found.sample, found.full, found.free) if found else ()),
+        *quote_risen(state, "pgscan_direct", "allocstall", "zone_reclaim_failed", "zone_reclaim_success"),
     )
 
 

@@ -1,24 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which node is full while another is not."""
+"""The zones of memory: how large they are, and which node is full while another is not."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from keepsane.kernel.pages.zone import Zone, zone_name
+from keepsane.kernel.pages.zone import Zone
 from keepsane.memory.proc.buddyinfo import with_blocks
 from keepsane.memory.rules.amount import said_pages
 from keepsane.memory.state import MemorySample, MemoryState
-from keepsane.report import Evidence
 
 FULL = 1.2
 """A zone that holds less free memory than its high watermark times this is full: kswapd keeps it there."""
 PLENTY = 2.0
 """A zone has plenty that holds more than its high watermark times this."""
-
-ZONEINFO = "proc/zoneinfo"
 MAIN_PART = 10
 """A zone is one of the main ones that has at least this part of all pages."""
 
@@ -31,14 +27,57 @@ class Imbalance(NamedTuple):
     free: Zone | None
 
 
+def size_pages(zone: Zone) -> int:
+    """The pages that a zone has to give; kernels before 3.9 do not print "managed"."""
+    return (zone.present_pages if zone.managed_pages is None else zone.managed_pages) or 0
+
+
+def zones_of(sample: MemorySample, *, empty: bool = False) -> tuple[Zone, ...]:
+    """The zones of one sample, those without pages only where `empty` asks for them."""
+    every = sample.zoneinfo.zones if sample.zoneinfo else ()
+    return tuple(one.zone for one in every if empty or size_pages(one.zone))
+
+
+def newest_zones(state: MemoryState, *, empty: bool = False) -> tuple[Zone, ...]:
+    """The zones of the newest sample that has any."""
+    return state.newest(lambda sample: zones_of(sample, empty=empty) or None) or ()
+
+
+def zones_with_blocks(state: MemoryState) -> tuple[Zone, ...]:
+    """The zones of the newest sample that has their free blocks too: numbers of one moment."""
+    return state.newest(lambda sample: _with_blocks(sample) or None) or ()
+
+
+def _with_blocks(sample: MemorySample) -> tuple[Zone, ...]:
+    found = with_blocks(zones_of(sample), sample.buddyinfo or ())
+    return tuple(zone for zone in found if zone.blocks is not None)
+
+
+def main_zones(zones: Iterable[Zone]) -> tuple[Zone, ...]:
+    """Those that matter to the machine as a whole: DMA with its 16 MB rarely does."""
+    found = tuple(zones)
+    total = sum(map(size_pages, found))
+    return tuple(zone for zone in found if size_pages(zone) * MAIN_PART >= total > 0)
+
+
 def largest_zones(sample: MemorySample) -> tuple[Zone, ...]:
     """The largest zone of each node: what its tasks live in. The small ones are held back for devices."""
     by_node: dict[int | None, Zone] = {}
-    for one in sample.zoneinfo.zones if sample.zoneinfo else ():
-        zone, known = one.zone, by_node.get(one.zone.node)
-        if size_pages(zone) and (known is None or size_pages(zone) > size_pages(known)):
+    for zone in zones_of(sample):
+        known = by_node.get(zone.node)
+        if known is None or size_pages(zone) > size_pages(known):
             by_node[zone.node] = zone
     return tuple(by_node.values())
+
+
+def nodes_with_memory(state: MemoryState) -> tuple[int, ...]:
+    """The nodes that have memory; none where neither /sys nor zoneinfo was read."""
+    for sample in reversed(state.samples):
+        known = [node.node for node in sample.nodes if node.has_memory]
+        seen = {zone.node for zone in zones_of(sample) if zone.node is not None}
+        if known or seen:
+            return tuple(known or sorted(seen))
+    return ()
 
 
 def is_full(zone: Zone) -> bool:
@@ -49,11 +88,6 @@ def is_full(zone: Zone) -> bool:
 def has_plenty(zone: Zone) -> bool:
     """Whether the zone has far more than its high watermark free."""
     return zone.high_pages > 0 and zone.free_pages > PLENTY * zone.high_pages
-
-
-def has_zones(state: MemoryState) -> bool:
-    """Whether any sample has zoneinfo: without it, which node is full is not known."""
-    return any(sample.zoneinfo is not None for sample in state.samples)
 
 
 def scanned_rate(state: MemoryState) -> float | None:
@@ -70,7 +104,7 @@ def imbalance(state: MemoryState) -> Imbalance | None:
 
 def latest_imbalance(state: MemoryState) -> Imbalance | None:
     """What the newest sample with zones saw: what is reclaimed in the end is not for want of a free node."""
-    latest = next((sample for sample in reversed(state.samples) if sample.zoneinfo is not None), None)
+    latest = state.newest(lambda sample: sample if sample.zoneinfo is not None else None)
     return next(_imbalances(latest), None) if latest is not None else None
 
 
@@ -92,74 +126,3 @@ def said_imbalance(state: MemoryState, found: Imbalance) -> str:
     if found.free is None:
         return f"{said[0].upper()}{said[1:]}; no other node has plenty."
     return f"{said_pages(state, found.free.free_pages)} are free on node {found.free.node}, while {said}."
-
-
-def nodes_with_memory(state: MemoryState) -> tuple[int, ...]:
-    """The nodes that have memory; none where neither /sys nor zoneinfo was read."""
-    for sample in reversed(state.samples):
-        known = [node.node for node in sample.nodes if node.has_memory]
-        seen = {
-            one.zone.node
-            for one in (sample.zoneinfo.zones if sample.zoneinfo else ())
-            if size_pages(one.zone)
-        }
-        if known or seen:
-            return tuple(known or sorted(node for node in seen if node is not None))
-    return ()
-
-
-def zones_of_nodes(sample: MemorySample, nodes: Iterable[int]) -> tuple[Zone, ...]:
-    """Every zone with pages of those nodes."""
-    wanted = frozenset(nodes)
-    every = sample.zoneinfo.zones if sample.zoneinfo else ()
-    return tuple(one.zone for one in every if one.zone.node in wanted and size_pages(one.zone))
-
-
-def size_pages(zone: Zone) -> int:
-    """The pages that a zone has to give; kernels before 3.9 do not print "managed"."""
-    return (zone.present_pages if zone.managed_pages is None else zone.managed_pages) or 0
-
-
-def newest_zones(state: MemoryState, *, empty: bool = False) -> tuple[Zone, ...]:
-    """The zones of the newest sample that has any, those without pages only where `empty` asks for them."""
-    return state.newest(lambda sample: zones_of(sample, empty=empty) or None) or ()
-
-
-def zones_of(sample: MemorySample, *, empty: bool = False) -> tuple[Zone, ...]:
-    """The zones of one sample."""
-    every = sample.zoneinfo.zones if sample.zoneinfo else ()
-    return tuple(one.zone for one in every if empty or size_pages(one.zone))
-
-
-def zones_with_blocks(state: MemoryState) -> tuple[Zone, ...]:
-    """The zones of the newest sample that has their free blocks too: numbers of one moment."""
-    return state.newest(lambda sample: _with_blocks(sample) or None) or ()
-
-
-def _with_blocks(sample: MemorySample) -> tuple[Zone, ...]:
-    found = with_blocks(zones_of(sample), sample.buddyinfo or ())
-    return tuple(zone for zone in found if zone.blocks is not None)
-
-
-def main_zones(zones: Iterable[Zone]) -> tuple[Zone, ...]:
-    """Those that matter to the machine as a whole: DMA with its 16 MB rarely does."""
-    found = tuple(zones)
-    total = sum(map(size_pages, found))
-    return tuple(zone for zone in found if size_pages(zone) * MAIN_PART >= total > 0)
-
-
-def quote_zone(state: MemoryState, zone: Zone, name: str = "free") -> Iterator[Evidence]:
-    """Quote the line `name` of a zone in the newest zoneinfo."""
-    sample = next((one for one in reversed(state.samples) if zones_of(one, empty=True)), None)
-    if sample is None:
-        return
-    head = re.compile(rf"Node {zone.node:d}, zone {{1,16}}{re.escape(zone.name)}\s*")
-    line_of = re.compile(rf"\s{{1,16}}(?:pages )?{re.escape(name)}[: ].*")
-    inside = False
-    for number, line in enumerate((sample.snapshot.text(ZONEINFO) or "").splitlines(), 1):
-        if line.startswith("Node "):
-            inside = head.fullmatch(line) is not None
-        elif inside and line_of.fullmatch(line):
-            name_of_sample = f"t{state.samples.index(sample)}"
-            yield Evidence(number, line.strip(), zone_name(zone), f"{name_of_sample}/{ZONEINFO}")
-            return
