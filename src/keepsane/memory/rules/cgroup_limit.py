@@ -54,8 +54,7 @@ def memcg_limit_not_host(
         raise CannotTell("two samples of memory.events of version 2 control groups are needed")
     found = _reached(state)
     if found is None:
-        known = any(group.events is not None for group in state.last.cgroups)
-        if not known:
+        if all(group.events is None for group in state.last.cgroups):
             raise CannotTell("memory.events of no control group was read")
         return Clear("no control group that was looked at ran into its limit")
     available = available_percent(state)

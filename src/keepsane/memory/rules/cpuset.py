@@ -16,12 +16,12 @@ from keepsane.memory.rules.binding import (
     starved,
     waited_percent,
 )
+from keepsane.memory.rules.needs import need_scanned, need_zones
 from keepsane.memory.rules.quote import cgroup_file, quote_file, quote_marks
 from keepsane.memory.rules.zones import (
     newest_zones,
     nodes_with_memory,
     said_imbalance,
-    scanned_rate,
     zones_of,
 )
 from keepsane.memory.state import MemoryState
@@ -31,7 +31,6 @@ from keepsane.words import said_percent
 
 _REFERENCES = ("Documentation/admin-guide/cgroup-v2.rst, cpuset.mems",)
 _ALLOWED, _ANY = re.compile(r"^Mems_allowed_list:"), re.compile(r".")
-_NO_ZONES = "/proc/zoneinfo was not read: which zones are full is not known"
 
 HARMFUL_PERCENT = 5.0
 """Who stands still for memory a smaller share of the time than this may well be meant to stay on its node."""
@@ -57,16 +56,13 @@ def bind_starved(
 
     When it is wrong: a policy set by numactl or mbind() is not seen here; node-imbalance then speaks of it.
     """
-    why_not = _nobody_bound(state)
-    if why_not is not None:
-        return why_not
-    groups, scanned = bound(state), scanned_rate(state)
-    if not newest_zones(state) or scanned is None:
-        missing = "two samples of pgscan_* are needed" if newest_zones(state) else _NO_ZONES
-        raise CannotTell(f"{groups[0].name} is bound to {said_mems(groups[0])}; {missing}")
+    if clear := _nobody_bound(state):
+        return clear
+    need_zones(state)
+    scanned = need_scanned(state)
     one = in_need(state, scans_per_second=scans_per_second, stalled_percent=stalled_percent)
     if one is None:
-        return Clear(_not_starved(state, groups[0]))
+        return Clear(_not_starved(state, bound(state)[0]))
     return _is_starved(state, one, scanned)
 
 
@@ -86,13 +82,11 @@ def movable_only_mems(state: MemoryState) -> Finding | Clear:
 
     When it is wrong: kernels since 5.16 let such a request fail instead of killing a process.
     """
-    if newest_zones(state) and not any(_only_movable(state, (node,)) for node in nodes_with_memory(state)):
+    need_zones(state)
+    if not any(_only_movable(state, (node,)) for node in nodes_with_memory(state)):
         return Clear("no node has Movable memory alone")
-    if not newest_zones(state):
-        raise CannotTell(_NO_ZONES)
-    why_not = _nobody_bound(state)
-    if why_not is not None:
-        return why_not
+    if clear := _nobody_bound(state):
+        return clear
     one = next((one for one in bound(state) if _only_movable(state, one.mems)), None)
     if one is None:
         return Clear(

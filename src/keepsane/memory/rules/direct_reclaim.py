@@ -3,12 +3,21 @@
 
 from __future__ import annotations
 
-from keepsane.judge import CannotTell, Clear, rule
-from keepsane.memory.rules.amount import available_percent, free_percent, kibibytes, said_kibibytes
+from keepsane.judge import Clear, need, rule
+from keepsane.memory.rules.amount import available_percent, said_kibibytes
 from keepsane.memory.rules.harm import STALLS_PER_SECOND
+from keepsane.memory.rules.needs import (
+    need_available,
+    need_free,
+    need_part,
+    need_rate,
+    need_rates,
+    need_rise,
+    need_zones,
+)
 from keepsane.memory.rules.quote import quote_file, quote_meminfo, quote_risen
 from keepsane.memory.rules.setting import SCALE_FACTOR, start_kswapd_earlier
-from keepsane.memory.rules.zones import latest_imbalance, newest_zones, nodes_with_memory, said_imbalance
+from keepsane.memory.rules.zones import latest_imbalance, nodes_with_memory, said_imbalance
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding, Severity
 from keepsane.words import said_percent, said_rate
@@ -17,7 +26,6 @@ _REFERENCES = (
     "Documentation/admin-guide/sysctl/vm.rst, watermark_scale_factor",
     "mm/vmscan.c, do_try_to_free_pages(), balance_pgdat()",
 )
-_TWO_SAMPLES = "two samples of allocstall and pgscan_* in /proc/vmstat are needed"
 SHORT_PERCENT = 10.0
 """With less memory available than this share, memory is short, and no watermark helps."""
 
@@ -46,17 +54,15 @@ def global_direct_reclaim(
     When it is wrong: a task that is bound to a full node stalls too; where another node has plenty this rule
     stands back. Where compaction stalls as often (compact_stall), the tasks want large blocks instead.
     """
-    stalls, direct, share = _reclaim(state)
-    if stalls is None or direct is None or share is None:
-        raise CannotTell(_TWO_SAMPLES)
+    stalls, direct, kswapd = need_rates(state, "allocstall", "pgscan_direct", "pgscan_kswapd")
+    share = 100 * direct / (direct + kswapd) if direct + kswapd else 0.0
     said = _said_direct(stalls, share)
     if stalls <= stalls_per_second or share <= direct_percent:
         return Clear(f"{said}: that is little" if stalls else said)
     if _is_short_burst(state):
         return Clear(f"{said}: that is not sustained")
-    why_other = _other_cause(state)
-    if why_other is not None:
-        return why_other
+    if clear := _other_cause(state):
+        return clear
     compactions = state.rate("compact_stall") or 0.0
     large = compactions * 2 >= stalls
     return Finding(
@@ -94,15 +100,12 @@ def kswapd_too_late(state: MemoryState, *, hits_per_second: float = 1.0) -> Find
 
     When it is wrong: with memory really short every distance is used up as quickly.
     """
-    hits, stalls = state.rate("kswapd_low_wmark_hit_quickly"), state.delta("allocstall")
-    if hits is None or stalls is None:
-        raise CannotTell("two samples of kswapd_low_wmark_hit_quickly and allocstall are needed")
+    hits, stalls = need_rate(state, "kswapd_low_wmark_hit_quickly"), need_rise(state, "allocstall")
     said = f"kswapd was overtaken {said_rate(hits)} times per second, and tasks stalled {stalls} times in all"
     if hits <= hits_per_second or not stalls:
         return Clear(f"{said}: bursts do not make them wait")
-    why_other = _other_cause(state)
-    if why_other is not None:
-        return why_other
+    if clear := _other_cause(state):
+        return clear
     return Finding(
         severity=_severity(state),
         confidence="medium",
@@ -138,20 +141,17 @@ def huge_cache_lru_spike(
     When it is wrong: that the locks are contended is not seen in these counters; `perf top` shows it. Raising
     min_free_kbytes alone did not cure every machine.
     """
-    cpus, total = state.machine.cpus, kibibytes(state, "MemTotal")
-    free, cached = free_percent(state), kibibytes(state, "Cached")
-    stalls, direct, _ = _reclaim(state)
-    if cpus is None or not total or free is None or cached is None or stalls is None or direct is None:
-        raise CannotTell(f"the number of CPUs, /proc/meminfo, and {_TWO_SAMPLES}")
+    cpus = need(state.machine.cpus, "the number of CPUs is not known")
+    (total, _), (cached, _), free = need_part(state, "MemTotal"), need_part(state, "Cached"), need_free(state)
+    stalls, direct = need_rates(state, "allocstall", "pgscan_direct")
     size = f"{cpus} CPUs, {said_kibibytes(total)}, {said_percent(free)} free"
     said = f"{size}, {direct:.0f} direct scans per second"
     if cpus < cpus_at_least or total < memory_gibibytes_at_least << 20:
         return Clear(f"{said}: this is seen on far larger machines")
     if free >= free_percent_at_most or direct < scans_per_second or stalls < 10 or 2 * cached < total:
         return Clear(f"{said}: that is no storm")
-    why_other = _other_cause(state)
-    if why_other is not None:
-        return why_other
+    if clear := _other_cause(state):
+        return clear
     return Finding(
         severity="warning",
         confidence="medium",
@@ -164,14 +164,6 @@ def huge_cache_lru_spike(
         advice=_earlier(state, f"pgscan_direct rises by far less than {direct:.0f} per second"),
         references=_REFERENCES,
     )
-
-
-def _reclaim(state: MemoryState) -> tuple[float | None, float | None, float | None]:
-    """Stalls and pages scanned directly per second, and the latter's share of all scanned, in percent."""
-    stalls, direct, kswapd = (state.rate(name) for name in ("allocstall", "pgscan_direct", "pgscan_kswapd"))
-    if direct is None or kswapd is None:
-        return stalls, direct, None
-    return stalls, direct, 100 * direct / (direct + kswapd) if direct + kswapd else 0.0
 
 
 def _said_direct(stalls: float, share: float) -> str:
@@ -192,15 +184,13 @@ def _is_short_burst(state: MemoryState) -> bool:
 
 def _other_cause(state: MemoryState) -> Clear | None:
     """What else makes tasks reclaim: memory is short, or they are bound to a node that is full."""
-    available = available_percent(state)
-    if available is None:
-        raise CannotTell("/proc/meminfo does not say how much of the machine's memory is available")
+    available = need_available(state)
     if available < SHORT_PERCENT:
         return Clear(
             f"only {said_percent(available)} of memory is available: it is short, and no watermark helps"
         )
-    if len(nodes_with_memory(state)) > 1 and not newest_zones(state):
-        raise CannotTell("/proc/zoneinfo was not read: tasks may be kept on one node that is full")
+    if len(nodes_with_memory(state)) > 1:
+        need_zones(state)  # else tasks may be kept on one node that is full, unseen
     found = latest_imbalance(state)
     if found is not None and found.free is not None:
         return Clear(

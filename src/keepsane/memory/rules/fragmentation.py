@@ -6,14 +6,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from keepsane.judge import CannotTell, Clear, rule
+from keepsane.judge import CannotTell, Clear, need, rule
 from keepsane.kernel.pages.zone import Zone, zone_name
-from keepsane.memory.proc.pagetypeinfo import Pagetypeinfo
+from keepsane.memory.proc.pagetypeinfo import Pageblocks
 from keepsane.memory.rules.amount import kibibytes, said_pages
 from keepsane.memory.rules.harm import failures, quote_failures, recent, said_requests
+from keepsane.memory.rules.needs import NO_TYPES, need_zones
 from keepsane.memory.rules.quote import quote_file, quote_risen
 from keepsane.memory.rules.setting import MIN_FREE, change
-from keepsane.memory.rules.zones import main_zones, newest_zones, size_pages, zones_with_blocks
+from keepsane.memory.rules.zones import main_zones, size_pages, zones_with_blocks
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
 from keepsane.words import said_percent, said_rate
@@ -47,15 +48,13 @@ def fragmentation_high_order(
     When it is wrong: blocks come and go within a second. If unmovable pages lie between the free ones
     (unmovable-pollution), compaction cannot help.
     """
-    zones = main_zones(zones_with_blocks(state))
-    if not zones:
-        raise CannotTell("/proc/buddyinfo and /proc/zoneinfo of one moment are needed")
+    zones = main_zones(zones_with_blocks(state)) or None
+    zones = need(zones, "/proc/buddyinfo and /proc/zoneinfo of one moment are needed")
     poor = [zone for zone in zones if _is_poor(zone, order, free_percent, unusable_percent)]
     if not poor:
         said = ", ".join(f"{_blocks_from(zone, order)} in {zone_name(zone)}" for zone in zones[:8])
         return Clear(f"free blocks of order {order} or more: {said}; enough, or little is free at all")
-    found = failures(state) or ()
-    failed = [one for one in recent(state, found) if one.order]
+    failed = [one for one in recent(state, failures(state) or ()) if one.order]
     in_vain = state.rate("compact_fail")
     suffers = bool(failed) or (in_vain or 0) >= fails_per_second
     most = max(poor, key=lambda zone: zone.free_pages)
@@ -151,12 +150,8 @@ def unmovable_pollution(
     When it is wrong: a file server's or a router's memory is the kernel's for good reason, and the page cache
     of a disk without a file system counts as unmovable too.
     """
-    types = state.newest(lambda sample: sample.pagetypeinfo if _has_blocks(sample.pagetypeinfo) else None)
-    zones = main_zones(newest_zones(state))
-    if types is None or not zones:
-        raise CannotTell(
-            "/proc/pagetypeinfo, which only root may read since 5.4, and /proc/zoneinfo are needed"
-        )
+    blocks = state.newest(lambda sample: (sample.pagetypeinfo and sample.pagetypeinfo.pageblocks) or None)
+    types, zones = need(blocks, NO_TYPES), main_zones(need_zones(state))
     shares = {zone: share for zone in zones if (share := _unmovable_percent(types, zone)) is not None}
     if not shares:
         raise CannotTell("/proc/pagetypeinfo does not list the main zones")
@@ -169,14 +164,14 @@ def unmovable_pollution(
         return Clear(
             said if in_vain is None else f"{said}; compaction failed {said_rate(in_vain)} times a second"
         )
-    blocks = re.compile(rf"^Node {worst.node:d}, zone {{1,9}}{re.escape(worst.name)} {{1,16}}\d")
+    counts = re.compile(rf"^Node {worst.node:d}, zone {{1,9}}{re.escape(worst.name)} {{1,16}}\d")
     return Finding(
         severity="note",
         confidence="medium",
         title=f"unmovable memory is spread over {zone_name(worst)}",
         evidence=(
             *quote_file(state, _PAGETYPEINFO, r"^Number of blocks type"),
-            *quote_file(state, _PAGETYPEINFO, blocks, "pageblocks by type"),
+            *quote_file(state, _PAGETYPEINFO, counts, "pageblocks by type"),
             *quote_risen(state, "compact_fail"),
         ),
         explanation=f"{said}. " + _said_suffering(in_vain, 0),
@@ -185,13 +180,7 @@ def unmovable_pollution(
     )
 
 
-def _has_blocks(types: Pagetypeinfo | None) -> bool:
-    return types is not None and bool(types.pageblocks)
-
-
-def _unmovable_percent(types: Pagetypeinfo, zone: Zone) -> float | None:
-    own = [
-        one for one in types.pageblocks if (one.node, one.zone) == (zone.node, zone.name) and not one.mixed
-    ]
+def _unmovable_percent(types: tuple[Pageblocks, ...], zone: Zone) -> float | None:
+    own = [one for one in types if (one.node, one.zone) == (zone.node, zone.name) and not one.mixed]
     total = sum(one.count for one in own)
     return 100 * sum(one.count for one in own if one.type == "Unmovable") / total if total else None

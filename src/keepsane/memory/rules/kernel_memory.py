@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from keepsane.judge import CannotTell, Clear, rule
+from keepsane.judge import Clear, rule
 from keepsane.memory.proc.slabinfo import Slab
 from keepsane.memory.rules.amount import (
     kibibytes,
@@ -16,6 +16,7 @@ from keepsane.memory.rules.amount import (
     said_pages,
 )
 from keepsane.memory.rules.harm import harms, said_harm, severity_of
+from keepsane.memory.rules.needs import need_part
 from keepsane.memory.rules.quote import quote_file, quote_meminfo, quote_risen
 from keepsane.memory.rules.setting import change
 from keepsane.memory.state import MemoryState
@@ -23,7 +24,6 @@ from keepsane.report import Advice, Evidence, Finding
 from keepsane.words import said_percent
 
 _SLABINFO = "proc/slabinfo"
-_NO_MEMINFO = "/proc/meminfo was not read, does not say it, or is a container's own (lxcfs)"
 PRESSURE = "vm.vfs_cache_pressure"
 NAMES_AND_INODES = re.compile(r"dentry|.{0,60}inode.{0,20}")
 
@@ -46,10 +46,7 @@ def slab_growth(
 
     When it is wrong: a router or storage server may need that much. Half a minute shows no slow leak.
     """
-    amount = kibibytes(state, "SUnreclaim")
-    share = percent_of_memory(state, amount)
-    if amount is None or share is None:
-        raise CannotTell(_NO_MEMINFO)
+    amount, share = need_part(state, "SUnreclaim")
     said = f"{said_kibibytes(amount)} are in slabs that cannot be given back, {said_percent(share)} of memory"
     if share <= percent:
         return Clear(said)
@@ -130,10 +127,7 @@ def dentry_inode_hoard(
 
     When it is wrong: a file server wants them. SReclaimable has other caches too: see /proc/slabinfo.
     """
-    amount = kibibytes(state, "SReclaimable")
-    share = percent_of_memory(state, amount)
-    if amount is None or share is None:
-        raise CannotTell(_NO_MEMINFO)
+    amount, share = need_part(state, "SReclaimable")
     said = f"{said_kibibytes(amount)} are in slabs that can be given back, {said_percent(share)} of memory"
     if share <= percent:
         return Clear(said)
@@ -198,10 +192,7 @@ def pgtable_bloat(
 
     When it is wrong: many processes with much memory of their own need the tables: one page in 512.
     """
-    amount = kibibytes(state, "PageTables")
-    share = percent_of_memory(state, amount)
-    if amount is None or share is None:
-        raise CannotTell(_NO_MEMINFO)
+    amount, share = need_part(state, "PageTables")
     said = f"page tables take {said_kibibytes(amount)}, {said_percent(share)} of memory"
     if share <= percent and not (amount > large_kibibytes and share > large_percent):
         return Clear(said)

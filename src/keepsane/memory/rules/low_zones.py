@@ -11,6 +11,7 @@ from keepsane.kernel.pages.zone import ZONES, Zone, zone_name
 from keepsane.memory.klog_failure import FailedAllocation
 from keepsane.memory.rules.amount import said_pages
 from keepsane.memory.rules.harm import failures, quote_failures, recent, said_requests
+from keepsane.memory.rules.needs import need_zones
 from keepsane.memory.rules.quote import quote_meminfo, quote_risen, quote_zone
 from keepsane.memory.rules.zones import newest_zones, size_pages
 from keepsane.memory.state import MemoryState
@@ -18,7 +19,6 @@ from keepsane.report import Advice, Finding
 from keepsane.shell import command
 
 RATIO = "vm.lowmem_reserve_ratio"
-_NO_ZONES = "/proc/zoneinfo was not read"
 
 
 @rule("dma32-exhausted", on=MemoryState)
@@ -37,10 +37,8 @@ def dma32_exhausted(state: MemoryState) -> Finding | Clear:
 
     When it is wrong: where no device needs it, it harms nobody.
     """
-    zones = newest_zones(state)
+    zones = need_zones(state)
     low, high = [zone for zone in zones if zone.name == "DMA32"], [zone for zone in zones if _is_above(zone)]
-    if not zones:
-        raise CannotTell(_NO_ZONES)
     if not low or not high:
         return Clear("there is no DMA32 zone below another one: no memory is kept apart there")
     free, rich = max(low, key=_above_min), max(high, key=lambda zone: zone.free_pages - zone.high_pages)
@@ -120,10 +118,7 @@ def dma_zone_gone(state: MemoryState) -> Finding | Clear:
 
     When it is wrong: a device of the ISA kind, or of a board with a narrow bus, does need it.
     """
-    zones = newest_zones(state, empty=True)
-    dma = [zone for zone in zones if zone.name == "DMA"]
-    if not zones:
-        raise CannotTell(_NO_ZONES)
+    dma = [zone for zone in need_zones(state, empty=True) if zone.name == "DMA"]
     if not dma:
         return Clear("there is no DMA zone")
     if any(zone.managed_pages is None for zone in dma):
@@ -162,11 +157,9 @@ def lowmem_32bit(
 
     When it is wrong: for a moment low memory may be that short before kswapd has caught up.
     """
-    zones = newest_zones(state)
+    zones = need_zones(state)
     high = [zone for zone in zones if zone.name == "HighMem"]
     normal = [zone for zone in zones if zone.name == "Normal"]
-    if not zones:
-        raise CannotTell(_NO_ZONES)
     if not high or not normal:
         return Clear("there is no high memory: the kernel can address all of it")
     low, rich = max(normal, key=_above_min), max(high, key=lambda zone: zone.free_pages)

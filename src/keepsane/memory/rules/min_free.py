@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from keepsane.judge import CannotTell, Clear, rule
+from keepsane.judge import CannotTell, Clear, need, rule
 from keepsane.kernel.pages.gfp import version_of
 from keepsane.kernel.pages.gfp_tables import Version
 from keepsane.kernel.pages.min_free import default_kibibytes, lowmem_pages, thp_pages
@@ -62,9 +62,7 @@ def min_free_too_small(state: MemoryState, *, of_default: float = 0.5) -> Findin
     When it is wrong: a burst that is larger than any reserve empties that one too; a driver that retries
     loses nothing.
     """
-    value, own = state.sysctl_number(MIN_FREE), _default(state)
-    if value is None or own is None or not _adds_up(state, value):
-        raise CannotTell(_INCOMPLETE)
+    value, own = _need_value(state), need(_default(state), _INCOMPLETE)
     found = failures(state)
     failed = tuple(one for one in found or () if not one.order and not one.gfp.may_sleep)
     now = recent(state, failed)
@@ -138,11 +136,8 @@ def min_free_too_large(
     When it is wrong: somebody may have raised it against failures of atomic requests. See the log first.
     Where tasks wait although more than that, and 10 % of memory, is available, this is not the cause.
     """
-    value, own = state.sysctl_number(MIN_FREE), _own(state)
-    zones = newest_zones(state)
-    whole = _whole(state)
-    if value is None or own is None or not _adds_up(state, value):
-        raise CannotTell(_INCOMPLETE)
+    value, own = _need_value(state), need(_own(state), _INCOMPLETE)
+    zones, whole = newest_zones(state), _whole(state)
     high = sum(zone.high_pages - (zone.boost_pages or 0) for zone in zones) * page_kibibytes(state)
     factor = state.sysctl_number(SCALE_FACTOR) or 0
     said = f"{MIN_FREE} is {value} kB, {said_percent(100 * value / whole)} of memory, and the kernel's own "
@@ -201,16 +196,18 @@ def _lower_gap(state: MemoryState, factor: int) -> Advice:
     )
 
 
-def _adds_up(state: MemoryState, value: int) -> bool:
+def _need_value(state: MemoryState) -> int:
     """
-    Tell whether the zones share out all of min_free_kbytes, each rounded down: none is missing then.
+    Give min_free_kbytes where the zones share out all of it, each rounded down: none is missing then.
 
     Movable has its share on older kernels; HighMem never has.
     """
-    zones = newest_zones(state)
+    value, zones = need(state.sysctl_number(MIN_FREE), _INCOMPLETE), newest_zones(state)
     wanted = value // page_kibibytes(state)
     found = [_min_of(zones, LOWMEM), _min_of(zones, (*LOWMEM, "Movable"))]
-    return any(0 <= wanted - pages <= len(zones) for pages in found)
+    if not any(0 <= wanted - pages <= len(zones) for pages in found):
+        raise CannotTell(_INCOMPLETE)
+    return value
 
 
 def _min_of(zones: tuple[Zone, ...], names: tuple[str, ...]) -> int:

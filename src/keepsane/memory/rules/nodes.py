@@ -6,16 +6,15 @@ from __future__ import annotations
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.kernel.pages.zone import zone_name
 from keepsane.memory.rules.binding import in_need, knows_bindings, said_mems
+from keepsane.memory.rules.needs import need_scanned, need_zones
 from keepsane.memory.rules.quote import ZONEINFO, quote_change, quote_marks, quote_risen
 from keepsane.memory.rules.setting import is_without
 from keepsane.memory.rules.zone_reclaim_mode import MODE
 from keepsane.memory.rules.zones import (
     Imbalance,
     latest_imbalance,
-    newest_zones,
     nodes_with_memory,
     said_imbalance,
-    scanned_rate,
 )
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
@@ -48,12 +47,10 @@ def node_imbalance(
     When it is wrong: with vm.numa_stat=0 the counters of placement stand still. A task that is bound on
     purpose may be meant to stay on its node.
     """
-    found, why = _imbalance(state)
-    if found is None:
-        return why
-    scanned, foreign = scanned_rate(state), _foreign_percent(state, found)
-    if scanned is None:
-        raise CannotTell("two samples of pgscan_* in /proc/vmstat say whether anything is reclaimed")
+    found = _imbalance(state)
+    if isinstance(found, Clear):
+        return found
+    scanned, foreign = need_scanned(state), _foreign_percent(state, found)
     said = f"{said_imbalance(state, found)} {_said_scanned(scanned)}"
     held = scanned >= scans_per_second
     if not held and (foreign is None or foreign < foreign_percent):
@@ -83,18 +80,17 @@ def node_imbalance(
     )
 
 
-def _imbalance(state: MemoryState) -> tuple[Imbalance | None, Clear]:
+def _imbalance(state: MemoryState) -> Imbalance | Clear:
     """The two zones, or what to answer where there are none."""
     if len(nodes_with_memory(state)) == 1:
-        return None, Clear("the machine has one node with memory: all of it is near")
-    if not newest_zones(state):
-        raise CannotTell("/proc/zoneinfo was not read: which node is full is not known")
+        return Clear("the machine has one node with memory: all of it is near")
+    need_zones(state)
     found = latest_imbalance(state)
     if found is None or found.free is None:
-        return None, Clear(said_imbalance(state, found) if found else "no node is full")
-    if (one := in_need(state)) is not None:
-        return None, Clear(f"{one.name} is bound to {said_mems(one)}: bind-starved judges that")
-    return found, Clear("")
+        return Clear(said_imbalance(state, found) if found else "no node is full")
+    if one := in_need(state):
+        return Clear(f"{one.name} is bound to {said_mems(one)}: bind-starved judges that")
+    return found
 
 
 def _by_another(state: MemoryState, found: Imbalance, said: str) -> Clear | None:

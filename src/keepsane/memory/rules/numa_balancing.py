@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from keepsane.judge import CannotTell, Clear, rule
+from keepsane.judge import Clear, need, rule
 from keepsane.memory.rules.amount import count, said_pages
+from keepsane.memory.rules.needs import need_rates
 from keepsane.memory.rules.quote import quote_file, quote_risen
 from keepsane.memory.rules.setting import change
 from keepsane.memory.rules.zones import nodes_with_memory
@@ -42,15 +43,9 @@ def numa_balancing_cost(
     When it is wrong: after a start, or when tasks have moved, this pays off. With mode 2 (tiering) the moves
     are what keeps hot pages in fast memory.
     """
-    mode, faults = state.sysctl_number(SETTING), state.rate("numa_hint_faults")
-    why_not = _cannot_be(state, mode)
-    if why_not is not None:
-        return why_not
-    local, moved = state.rate("numa_hint_faults_local"), state.rate("numa_pages_migrated")
-    if faults is None or local is None or moved is None:
-        raise CannotTell(
-            "two samples of numa_hint_faults* and numa_pages_migrated in /proc/vmstat are needed"
-        )
+    if clear := _cannot_be(state, state.sysctl_number(SETTING)):
+        return clear
+    faults, local, moved = need_rates(state, *_COUNTERS)
     if not faults:
         return Clear(
             "no page was unmapped to see who uses it: there were no hinting faults (numa_hint_faults)"
@@ -95,17 +90,13 @@ def _moves_on(state: MemoryState, explanation: str, faults: float) -> Finding:
 
 
 def _cannot_be(state: MemoryState, mode: int | None) -> Clear | None:
-    if all(sample.vmstat is None for sample in state.samples):
-        raise CannotTell("/proc/vmstat was not read")
-    if count(state, "numa_hint_faults") is None and count(state, _BEHIND) is None:
-        raise CannotTell("/proc/vmstat has no numa_hint_faults, and its end is missing")
+    need(state.newest(lambda sample: sample.vmstat), "/proc/vmstat was not read")
     if count(state, "numa_hint_faults") is None:
+        need(count(state, _BEHIND), "/proc/vmstat has no numa_hint_faults, and its end is missing")
         return Clear("this kernel has no NUMA balancing: /proc/vmstat counts no numa_hint_faults")
     if len(nodes_with_memory(state)) == 1:
         return Clear("the machine has one node with memory: there is nothing to balance")
-    if mode is None:
-        return None
-    if mode & 1 == 0:
+    if mode is not None and mode & 1 == 0:
         what = "is 0: NUMA balancing is off" if mode == 0 else f"is {mode}: pages move between tiers only"
         return Clear(f"{SETTING} {what}")
     return None

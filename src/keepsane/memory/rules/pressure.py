@@ -6,6 +6,7 @@ from __future__ import annotations
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.kernel.pages.gfp import version_of
 from keepsane.memory.proc.machine import option
+from keepsane.memory.rules.needs import need_rate
 from keepsane.memory.rules.quote import PRESSURE, quote_pressure, quote_risen
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
@@ -31,9 +32,7 @@ def psi_silent_warning(
 
     When it is wrong: reclaim that is very short leaves no trace in the total either.
     """
-    scanned = state.rate("pgscan_direct")
-    if scanned is None:
-        raise CannotTell("two samples of pgscan_direct in /proc/vmstat are needed")
+    scanned = need_rate(state, "pgscan_direct")
     said = f"{scanned:.0f} pages were scanned directly per second"
     if scanned < scans_per_second:
         return Clear(f"{said}: there is nothing that memory pressure could hide")

@@ -16,7 +16,7 @@ VMSTAT, ZONEINFO, MEMINFO = "proc/vmstat", "proc/zoneinfo", "proc/meminfo"
 PRESSURE = "proc/pressure/memory"
 
 
-def quote_file(state: MemoryState, path: str, pattern: str = r".", note: str = "") -> Iterator[Evidence]:
+def quote_file(state: MemoryState, path: str, pattern: str | re.Pattern[str] = r".", note: str = "") -> Iterator[Evidence]:
     """Quote the first line of the newest `path` in which `pattern` is found; nothing where there is none."""
     found = (_quoted(state, sample, path, pattern, note) for sample in reversed(state.samples))
     yield from next((quotes for quotes in found if quotes), ())
@@ -28,7 +28,7 @@ def quote_meminfo(state: MemoryState, *names: str) -> Iterator[Evidence]:
         yield from quote_file(state, MEMINFO, rf"^{name}:")
 
 
-def quote_change(state: MemoryState, path: str, pattern: str) -> Iterator[Evidence]:
+def quote_change(state: MemoryState, path: str, pattern: str | re.Pattern[str]) -> Iterator[Evidence]:
     """Quote the line of `path` in which `pattern` is found, of the first and of the last sample."""
     for sample in _ends(state):
         yield from _quoted(state, sample, path, pattern)
@@ -115,7 +115,7 @@ def _name(state: MemoryState, sample: MemorySample) -> str:
 
 
 def _quoted(
-    state: MemoryState, sample: MemorySample, path: str, pattern: str, note: str = ""
+    state: MemoryState, sample: MemorySample, path: str, pattern: str | re.Pattern[str], note: str = ""
 ) -> tuple[Evidence, ...]:
     for number, line in enumerate((sample.snapshot.text(path) or "").splitlines(), 1):
         if line.strip() and re.search(pattern, line):

@@ -6,12 +6,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from keepsane.judge import CannotTell, Clear, rule
+from keepsane.judge import CannotTell, Clear, need, rule
 from keepsane.kernel.pages.zone import Zone, zone_name
 from keepsane.memory.proc.highatomic import Highatomic, highatomic_pages
 from keepsane.memory.proc.hugepages import FOLDER, Hugepages
 from keepsane.memory.proc.machine import option
 from keepsane.memory.proc.meminfo import Meminfo
+from keepsane.memory.proc.pagetypeinfo import Pagetypeinfo
 from keepsane.memory.rules.amount import (
     available_percent,
     is_of_container,
@@ -29,10 +30,11 @@ from keepsane.memory.rules.harm import (
     said_requests,
     severity_of,
 )
+from keepsane.memory.rules.needs import NO_MEMINFO, NO_TYPES, need_part
 from keepsane.memory.rules.quote import quote_file, quote_meminfo, quote_zone
 from keepsane.memory.rules.setting import change
 from keepsane.memory.rules.zones import newest_zones, zones_of
-from keepsane.memory.state import MemoryState
+from keepsane.memory.state import MemorySample, MemoryState
 from keepsane.report import Advice, Finding
 from keepsane.shell import command
 from keepsane.words import counted, said_percent
@@ -59,10 +61,9 @@ def cma_hoard(state: MemoryState, *, share_percent: float = 70.0) -> Finding | C
 
     When it is wrong: a machine that needs the area for a camera or display has it for a reason.
     """
-    meminfo = None if is_of_container(state) else state.newest(lambda sample: sample.meminfo)
-    free = None if meminfo is None else meminfo.kibibytes.get("MemFree")
-    if meminfo is None or free is None:
-        raise CannotTell("/proc/meminfo was not read, or is a container's own (lxcfs)")
+    newest = None if is_of_container(state) else state.newest(lambda sample: sample.meminfo)
+    meminfo = need(newest, NO_MEMINFO)
+    free = need(meminfo.kibibytes.get("MemFree"), NO_MEMINFO)
     total, cma = meminfo.kibibytes.get("CmaTotal"), meminfo.kibibytes.get("CmaFree")
     if not total or cma is None:
         return Clear("this kernel has no CMA area")
@@ -127,13 +128,10 @@ def highatomic_hoard(state: MemoryState) -> Finding | Clear:
 
     When it is wrong: for a moment before kswapd has caught up it is nothing.
     """
-    sample = state.newest(lambda one: one if one.pagetypeinfo and zones_of(one) else None)
-    types = sample.pagetypeinfo if sample else None
-    if sample is None or types is None or not types.free:
-        raise CannotTell(
-            "/proc/pagetypeinfo, which only root may read since 5.4, and /proc/zoneinfo are needed"
-        )
-    held = {zone: pages for zone in zones_of(sample) if (pages := highatomic_pages(types, zone)) is not None}
+    types, zones = need(state.newest(_types_and_zones), NO_TYPES)
+    if not types.free:
+        raise CannotTell(NO_TYPES)
+    held = {zone: pages for zone in zones if (pages := highatomic_pages(types, zone)) is not None}
     starved = [zone for zone, pages in held.items() if _starves(zone, pages)]
     if not starved:
         said = sum(pages.reserved for pages in held.values())
@@ -160,6 +158,11 @@ def highatomic_hoard(state: MemoryState) -> Finding | Clear:
     )
 
 
+def _types_and_zones(sample: MemorySample) -> tuple[Pagetypeinfo, tuple[Zone, ...]] | None:
+    zones = zones_of(sample)
+    return (sample.pagetypeinfo, zones) if sample.pagetypeinfo and zones else None
+
+
 def _starves(zone: Zone, held: Highatomic) -> bool:
     return zone.free_pages > zone.min_pages >= zone.free_pages - held.free
 
@@ -181,9 +184,8 @@ def hugepage_hoard(
 
     When it is wrong: a database that has not started yet will want them.
     """
-    total, sizes = kibibytes(state, "MemTotal"), _sizes(state)
-    if not total or not sizes or is_of_container(state):
-        raise CannotTell("/proc/meminfo or the counts of huge pages were not read, or are a container's own")
+    total, _ = need_part(state, "MemTotal")
+    sizes = need(_sizes(state) or None, "the counts of huge pages were not read")
     unused = sum(_unused(one) * one.size_kibibytes for one in sizes)
     said = (
         f"{said_kibibytes(unused)} lie in huge pages that nobody uses, {100 * unused / total:.0f} % of memory"

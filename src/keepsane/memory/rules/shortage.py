@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.memory.proc.klog import DMESGS
-from keepsane.memory.rules.amount import available_percent, kibibytes, percent_of_memory, said_kibibytes
+from keepsane.memory.rules.amount import kibibytes, percent_of_memory, said_kibibytes
+from keepsane.memory.rules.needs import need_available, need_rise
 from keepsane.memory.rules.quote import cgroup_file, quote_change, quote_meminfo, quote_pressure, quote_risen
 from keepsane.memory.rules.zones import scanned_rate
 from keepsane.memory.state import MemoryState
@@ -49,9 +50,7 @@ def real_shortage(
     When it is wrong: MemAvailable does not know that tmpfs pages can be swapped; with swap on fast storage a
     machine may live with it.
     """
-    available = available_percent(state)
-    if available is None:
-        raise CannotTell("/proc/meminfo does not say how much of the machine's memory is available")
+    available = need_available(state)
     said = f"{said_percent(available)} of memory was available at the least"
     if available >= available_percent_below:
         return Clear(f"{said}: memory is not short as a whole")
@@ -106,9 +105,7 @@ def oom_kill_now(state: MemoryState) -> Finding | Clear:
 
     When it is wrong: it is not; but a user-space killer (systemd-oomd, earlyoom) is not counted here.
     """
-    killed = state.delta("oom_kill")
-    if killed is None:
-        raise CannotTell("two samples of oom_kill in /proc/vmstat are needed (kernels since 4.13 have it)")
+    killed = need_rise(state, "oom_kill")
     if not killed:
         return Clear("the kernel killed no process for want of memory while the samples were taken")
     group = _group_that_killed(state, killed)

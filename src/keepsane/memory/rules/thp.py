@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import re
 
-from keepsane.judge import CannotTell, Clear, rule
+from keepsane.judge import Clear, need, rule
 from keepsane.memory.proc.thp import Thp
 from keepsane.memory.rules.harm import harms
+from keepsane.memory.rules.needs import need_rate, need_rates
 from keepsane.memory.rules.quote import quote_file, quote_risen
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
@@ -15,7 +16,6 @@ from keepsane.shell import command
 from keepsane.words import said_rate
 
 _REFERENCES = ("Documentation/admin-guide/mm/transhuge.rst",)
-_UNREAD = "the settings of transparent hugepages were not read, or this kernel has none"
 HARMLESS_PERCENT = 1.0
 """Tasks that stand still for memory a smaller share of the time than this hardly wait for huge pages."""
 _WAITS = ("always", "madvise", "defer+madvise")
@@ -43,15 +43,10 @@ def thp_direct_compact(
     When it is wrong: khugepaged waits too and is counted with the others. A program that asks for huge pages
     itself may prefer to wait.
     """
-    thp = state.thp
-    if thp is None or thp.enabled is None:
-        raise CannotTell(_UNREAD)
+    thp = _need_settings(state)
     if thp.enabled == "never":
         return Clear("transparent hugepages are switched off")
-    stalls = state.rate("compact_stall")
-    got, missed = state.rate("thp_fault_alloc"), state.rate("thp_fault_fallback")
-    if stalls is None or got is None or missed is None:
-        raise CannotTell("two samples of compact_stall, thp_fault_alloc and thp_fault_fallback are needed")
+    stalls, got, missed = need_rates(state, "compact_stall", "thp_fault_alloc", "thp_fault_fallback")
     said = _said_stalls(stalls, got, missed)
     if stalls < stalls_per_second:
         return Clear(said)
@@ -71,6 +66,11 @@ def thp_direct_compact(
         advice=(_wait_less(state, thp, stalls),),
         references=(*_REFERENCES, "mm/page_alloc.c, __alloc_pages_direct_compact()"),
     )
+
+
+def _need_settings(state: MemoryState) -> Thp:
+    thp = state.thp if state.thp and state.thp.enabled else None
+    return need(thp, "the settings of transparent hugepages were not read, or this kernel has none")
 
 
 def _said_stalls(stalls: float, got: float, missed: float) -> str:
@@ -106,11 +106,8 @@ def thp_split_storm(
     When it is wrong: programs that give back parts of huge pages make the kernel split them too, and that
     may fall together with unrelated reclaim.
     """
-    splits = state.rate("thp_split_page")
-    scanned = [state.rate(name) for name in ("pgscan_kswapd", "pgscan_direct")]
-    if splits is None or None in scanned:
-        raise CannotTell("two samples of thp_split_page, pgscan_kswapd and pgscan_direct are needed")
-    pages = sum(one or 0 for one in scanned)
+    splits, *scanned = need_rates(state, "thp_split_page", "pgscan_kswapd", "pgscan_direct")
+    pages = sum(scanned)
     said = f"{said_rate(splits)} huge pages were split per second, while {pages:.0f} pages were scanned"
     if splits < splits_per_second or pages < scans_per_second:
         return Clear(said)
@@ -146,12 +143,8 @@ def khugepaged_scan(
     When it is wrong: right after much memory was freed the attempts soon succeed. Kernels that count
     MADV_COLLAPSE here too (6.1 and later) may mean a program that asks for it.
     """
-    thp = state.thp
-    if thp is None or thp.enabled is None:
-        raise CannotTell(_UNREAD)
-    failed = state.rate("thp_collapse_alloc_failed")
-    if failed is None:
-        raise CannotTell("two samples of thp_collapse_alloc_failed are needed")
+    thp = _need_settings(state)
+    failed = need_rate(state, "thp_collapse_alloc_failed")
     said = f"thp_collapse_alloc_failed rose by {said_rate(failed)} per second"
     if failed < failures_per_second or thp.khugepaged_defrag == "no":
         return Clear(f"{said}; khugepaged/defrag is {thp.khugepaged_defrag or 'not known'}")

@@ -6,15 +6,15 @@ from __future__ import annotations
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.memory.rules.amount import free_percent, page_kibibytes, said_kibibytes
 from keepsane.memory.rules.binding import in_need, said_mems
+from keepsane.memory.rules.needs import need_free, need_rate, need_rates, need_scanned
 from keepsane.memory.rules.quote import quote_marks, quote_meminfo, quote_pressure, quote_risen
-from keepsane.memory.rules.zones import Imbalance, latest_imbalance, said_imbalance, scanned_rate
+from keepsane.memory.rules.zones import Imbalance, latest_imbalance, said_imbalance
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
 from keepsane.words import said_percent
 
 _REFERENCES = ("mm/workingset.c, Double CLOCK lists", "Documentation/accounting/psi.rst")
 _MUCH_FREE_PERCENT = 10.0
-_TWO_SAMPLES = "two samples of {} in /proc/vmstat are needed"
 
 
 @rule("thrash-file", on=MemoryState)
@@ -43,10 +43,7 @@ def thrash_file(
     When it is wrong: at the limit of one control group only that group thrashes; memory-limit names it. Where
     much memory is free as a whole, this rule stands back.
     """
-    refaults, read = state.rate("workingset_refault_file"), state.rate("pgpgin")
-    majfaults = state.rate("pgmajfault")
-    if refaults is None or read is None or majfaults is None:
-        raise CannotTell(_TWO_SAMPLES.format("workingset_refault_file, pgpgin and pgmajfault"))
+    refaults, read, majfaults = need_rates(state, "workingset_refault_file", "pgpgin", "pgmajfault")
     again = refaults * page_kibibytes(state)
     said = _said_again(again, read)
     if refaults < refaults_per_second or 100 * again < read_percent * read:
@@ -100,9 +97,7 @@ def thrash_anon(
 
     When it is wrong: one large process that goes out while another comes in does the same for a while.
     """
-    out, back = state.rate("pswpout"), state.rate("pswpin")
-    if out is None or back is None:
-        raise CannotTell(_TWO_SAMPLES.format("pswpin and pswpout"))
+    out, back = need_rates(state, "pswpout", "pswpin")
     said = f"{out:.0f} pages went to swap and {back:.0f} came back per second"
     if min(out, back) < pages_per_second:
         return Clear(said)
@@ -146,10 +141,7 @@ def swap_with_free(
     When it is wrong: a control group at its limit swaps with memory free, and rightly so; since the counts of
     scanned pages leave it out, it is not taken for this.
     """
-    out, free = state.rate("pswpout"), free_percent(state)
-    scanned = scanned_rate(state)
-    if out is None or free is None or scanned is None:
-        raise CannotTell(_TWO_SAMPLES.format("pswpout and pgscan_*") + ", and /proc/meminfo")
+    out, free, scanned = need_rate(state, "pswpout"), need_free(state), need_scanned(state)
     said = f"{out:.0f} pages went to swap per second, with {free:.0f} % of memory free at the least"
     if out < pages_per_second or free <= free_percent_from:
         return Clear(said)

@@ -41,10 +41,8 @@ def boost_pressure(
     if factor == 0:
         return Clear(f"{BOOST} is 0")
     if len(looked) < samples:
-        why = (
-            f"{samples} samples of /proc/zoneinfo with a boost (printed since 5.12) are needed, as 20 s give"
-        )
-        raise CannotTell(f"{why}; there are {len(looked)}")
+        wanted = f"{samples} samples of /proc/zoneinfo that print a boost (since 5.12)"
+        raise CannotTell(f"{wanted} are needed, as 20 s give; there are {len(looked)}")
     said = f"{sum(map(bool, looked))} of {len(looked)} samples show a boost"
     if 100 * sum(map(bool, looked)) < share_percent * len(looked):
         return Clear(said)

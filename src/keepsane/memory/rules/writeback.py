@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from keepsane.judge import CannotTell, Clear, rule
+from keepsane.judge import Clear, need, rule
 from keepsane.memory.rules.amount import page_kibibytes, said_kibibytes, said_pages
+from keepsane.memory.rules.needs import need_rate
 from keepsane.memory.rules.quote import VMSTAT, quote_file, quote_pressure, quote_risen
 from keepsane.memory.rules.setting import CONF
 from keepsane.memory.state import MemoryState
@@ -49,9 +50,10 @@ def dirty_writeback_stall(
     When it is wrong: a copy of a large file does this and hurts nobody else if nobody else writes. A slow
     device, a USB stick or a network share, is limited on its own.
     """
-    moments, written = _moments(state), state.rate("nr_written")
-    if not moments or written is None:
-        raise CannotTell("two samples of nr_dirty, nr_written and the dirty thresholds are needed")
+    moments = need(
+        _moments(state) or None, "/proc/vmstat counts no dirty pages, or has no thresholds of them"
+    )
+    written = need_rate(state, "nr_written")
     above = 100 * sum(one.pages >= one.free_run_pages for one in moments) / len(moments)
     pages = min(one.pages for one in moments)
     if not pages:

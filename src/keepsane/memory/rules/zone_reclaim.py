@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from keepsane.judge import CannotTell, Clear, rule
+from keepsane.memory.rules.needs import need_rate, need_rates, need_rise
 from keepsane.memory.rules.quote import quote_file, quote_marks, quote_risen
 from keepsane.memory.rules.setting import change
 from keepsane.memory.rules.zone_reclaim_mode import MODE, MODE_FILE, said_mode, why_not_armed
@@ -44,19 +45,16 @@ def zone_reclaim_biting(
     When it is wrong: a workload that is split by node and fits into each may want it. Reclaim at the limit
     of a control group is not counted here on kernels since 4.19.
     """
-    scanned, stalls = state.rate("pgscan_direct"), state.rate("allocstall")
-    why_not = why_not_armed(state)
-    if why_not is not None:
-        return why_not
-    if scanned is None or stalls is None:
-        raise CannotTell("two samples of pgscan_direct and allocstall in /proc/vmstat are needed")
+    if clear := why_not_armed(state):
+        return clear
+    scanned, stalls = need_rates(state, "pgscan_direct", "allocstall")
     said = f"{scanned:.0f} pages were scanned directly per second, {_said_stalls(stalls)}"
     if scanned < scans_per_second:
         return Clear(f"{MODE} is on, but {said}: it does not bite")
     few = stalls < stalls_share * scanned / SCANNED_A_STALL
     found = imbalance(state)
-    if (why_other := _by_others(state, f"{MODE} is on, but {said}", few, found)) is not None:
-        return why_other
+    if clear := _by_others(state, f"{MODE} is on, but {said}", few, found):
+        return clear
     counted = state.delta("zone_reclaim_failed") or state.delta("zone_reclaim_success")
     return Finding(
         severity="warning",
@@ -89,12 +87,9 @@ def zone_reclaim_armed(state: MemoryState) -> Finding | Clear:
 
     When it is wrong: on a machine whose workload is bound to nodes it is what somebody wanted.
     """
-    why_not = why_not_armed(state)
-    if why_not is not None:
-        return why_not
-    scanned = state.rate("pgscan_direct")
-    if scanned is None:
-        raise CannotTell(f"{MODE} is on; two samples of /proc/vmstat say whether it is at work")
+    if clear := why_not_armed(state):
+        return clear
+    scanned = need_rate(state, "pgscan_direct")
     if scanned >= 1:
         return Clear(f"pages are being scanned, {scanned:.0f} per second: the other rules judge that")
     failed = state.rate("zone_reclaim_failed")
@@ -128,14 +123,10 @@ def zone_reclaim_in_vain(state: MemoryState, *, failures_per_second: float = 10.
 
     When it is wrong: kernels without zone_reclaim_success (6.1) cannot be told apart this way.
     """
-    why_not = why_not_armed(state)
-    if why_not is not None:
-        return why_not
-    failed, succeeded = state.rate("zone_reclaim_failed"), state.delta("zone_reclaim_success")
-    scanned = state.delta("pgscan_direct")
-    if failed is None or succeeded is None or scanned is None:
-        missing = "zone_reclaim_success" if failed is not None and scanned is not None else "vmstat"
-        raise CannotTell(f"{missing} is not counted by this kernel, or there is one sample only")
+    if clear := why_not_armed(state):
+        return clear
+    failed, succeeded = need_rate(state, "zone_reclaim_failed"), need_rise(state, "zone_reclaim_success")
+    scanned = need_rise(state, "pgscan_direct")
     said = f"zone_reclaim_failed rose by {failed:.0f} per second, zone_reclaim_success by {succeeded} in all"
     if failed < failures_per_second or succeeded or scanned:
         return Clear(f"{said}, and {scanned} pages were scanned")
@@ -162,7 +153,7 @@ def _said_stalls(stalls: float) -> str:
 
 def _by_others(state: MemoryState, said: str, few: bool, found: Imbalance | None) -> Clear | None:
     """Say why the pages may be scanned for other reasons; None where zone reclaim scans them."""
-    scanned, stalls = state.rate("pgscan_direct") or 0.0, state.rate("allocstall") or 0.0
+    scanned, stalls = need_rates(state, "pgscan_direct", "allocstall")
     succeeded = state.rate("zone_reclaim_success")
     if succeeded == 0 and state.delta("zone_reclaim_failed") == 0:
         return Clear(f"{said}; zone_reclaim_success and zone_reclaim_failed stand still: it was not at work")

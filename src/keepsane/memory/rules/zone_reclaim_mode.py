@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from keepsane.judge import CannotTell, Clear
+from keepsane.judge import Clear, need
 from keepsane.kernel.pages.gfp import version_of
 from keepsane.memory.rules.setting import is_without
 from keepsane.memory.rules.zones import nodes_with_memory
@@ -35,12 +35,11 @@ def said_mode(mode: int, release: str | None) -> str:
 
 
 def why_not_armed(state: MemoryState) -> Clear | None:
-    """Say why zone reclaim is not the cause, or cannot be told to be one; None where it is switched on."""
+    """Say why zone reclaim is not the cause; None where it is switched on."""
     mode = state.sysctl_number(MODE)
-    if mode is None:
-        if is_without(state, MODE):
-            return Clear(f"zone reclaim is not the cause: this kernel has no {MODE}")
-        raise CannotTell(f"{MODE} was not read")
+    if mode is None and is_without(state, MODE):
+        return Clear(f"zone reclaim is not the cause: this kernel has no {MODE}")
+    mode = need(mode, f"{MODE} was not read")
     if mode & 7 == 0:
         return Clear(f"zone reclaim is not the cause: {MODE} is {mode}, which is off. Do not set it")
     if len(nodes_with_memory(state)) == 1:
