@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,7 +60,7 @@ def test_one_sentence(
 def test_too_little_memory_for_a_rule_is_no_fault_of_the_rule(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def judge(_: object) -> Iterator[object]:
+    def judge(_: object) -> None:
         raise MemoryError
 
     log = tmp_path / "log"

@@ -16,7 +16,9 @@ VMSTAT, ZONEINFO, MEMINFO = "proc/vmstat", "proc/zoneinfo", "proc/meminfo"
 PRESSURE = "proc/pressure/memory"
 
 
-def quote_file(state: MemoryState, path: str, pattern: str | re.Pattern[str] = r".", note: str = "") -> Iterator[Evidence]:
+def quote_file(
+    state: MemoryState, path: str, pattern: str | re.Pattern[str] = r".", note: str = ""
+) -> Iterator[Evidence]:
     """Quote the first line of the newest `path` in which `pattern` is found; nothing where there is none."""
     found = (_quoted(state, sample, path, pattern, note) for sample in reversed(state.samples))
     yield from next((quotes for quotes in found if quotes), ())
