@@ -19,7 +19,8 @@ from keepsane.symbols.binary.cache import Cache, open_cache
 from keepsane.symbols.binary.dwarf import Chain
 from keepsane.symbols.binary.image import Image, open_image
 from keepsane.symbols.binary.modules import ModuleIndex, index_modules
-from keepsane.symbols.calls.paths import Edges, Hop, Reach, Way, joined, reach
+from keepsane.symbols.calls.graph import Graph, Hop
+from keepsane.symbols.calls.paths import Reach, Way, joined, reach
 from keepsane.symbols.calls.site import Call, Site, calls_at, functions_of, parse_site
 from keepsane.symbols.code.text import Function, Place, Text, function_at, instructions
 
@@ -72,12 +73,12 @@ def _answer(arguments: argparse.Namespace, cache: Cache) -> tuple[_Answer, Text]
     answer = _Answer(said_site, said_goal)
     starts, goals = _functions(text, site, answer), _functions(text, goal, answer, clones=True)
     if site.offset_bytes is None:
-        _search(Edges(text), starts, goals, {}, answer)
+        _search(Graph(text), starts, goals, {}, answer)
     else:
         calls = _calls(text, starts, site.offset_bytes)
         first = _first_hops(text, calls, answer)
         if first:
-            _search(Edges(text), list(first), goals, first, answer)
+            _search(Graph(text), list(first), goals, first, answer)
     return answer, text
 
 
@@ -160,7 +161,7 @@ def _first_hops(text: Text, calls: Iterable[Call], answer: _Answer) -> dict[Func
     for call in calls:
         target = function_at(text, call.branch.target) if call.branch.target is not None else None
         if target is not None:
-            first[target] = Hop(call.caller, call.caller, call.branch.insn, call.branch.kind, target)
+            first[target] = Hop(call.caller, call.caller, call.branch, target)
         elif call.branch.target is not None:
             answer.notes.append(f"{answer.site} calls {call.branch.target.name or 'an address'}, not at hand")
         else:
@@ -173,13 +174,13 @@ def _first_hops(text: Text, calls: Iterable[Call], answer: _Answer) -> dict[Func
 
 
 def _search(
-    edges: Edges,
+    graph: Graph,
     starts: Sequence[Function],
     goals: Sequence[Function],
     first: Mapping[Function, Hop],
     answer: _Answer,
 ) -> None:
-    found = reach(edges, starts, goals)
+    found = reach(graph, starts, goals)
     answer.ways = [_whole(way, first, goals) for way in found.paths]
     answer.notes += _remarks(found)
 
@@ -286,8 +287,8 @@ def _hop(hop: Hop, chain: Sequence[SourceLine]) -> dict[str, Any]:
         "kind": hop.kind,
         "callee": hop.callee.name,
         "callee_module": hop.callee.module,
-        "instruction": hop.insn.text,
-        "offset_bytes": hop.insn.address - hop.inside.address,
+        "instruction": hop.branch.insn.text,
+        "offset_bytes": hop.branch.insn.address - hop.inside.address,
         "inside": hop.inside.name,
         "locations": [
             {

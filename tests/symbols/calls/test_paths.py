@@ -12,7 +12,8 @@ import pytest
 from keepsane.commands.path import run_path
 from keepsane.errors import InputError, SymbolError
 from keepsane.symbols.binary.image import Image
-from keepsane.symbols.calls.paths import Edges, Reach, hops_from, likely_targets, reach
+from keepsane.symbols.calls.graph import Graph, exits_of, leads_of
+from keepsane.symbols.calls.paths import Reach, reach
 from keepsane.symbols.calls.site import Site, calls_at, functions_of, parse_site
 from keepsane.symbols.code.text import Function, Text, functions_named
 from tests.symbols.calling import build, returns
@@ -27,60 +28,60 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
 
 
 @pytest.fixture(scope="module")
-def edges(images: Images) -> Edges:
-    return Edges(Text(images))
+def graph(images: Images) -> Graph:
+    return Graph(Text(images))
 
 
-def _function(edges: Edges, name: str) -> Function:
-    (found,) = functions_named(edges.text, name)
+def _function(graph: Graph, name: str) -> Function:
+    (found,) = functions_named(graph.text, name)
     return found
 
 
-def _reach(edges: Edges, start: str, goal: str, max_depth: int = 12) -> Reach:
-    return reach(edges, [_function(edges, start)], [_function(edges, goal)], max_depth=max_depth)
+def _reach(graph: Graph, start: str, goal: str, max_depth: int = 12) -> Reach:
+    return reach(graph, [_function(graph, start)], [_function(graph, goal)], max_depth=max_depth)
 
 
 def _ways(found: Reach) -> set[tuple[str, ...]]:
     return {tuple(f"{hop.kind} {hop.callee.name}" for hop in way) for way in found.paths}
 
 
-def test_a_way_goes_through_calls_and_jumps(edges: Edges) -> None:
-    assert _ways(_reach(edges, "tail_two", "end")) == {("call two", "jump one", "jump end")}
+def test_a_way_goes_through_calls_and_jumps(graph: Graph) -> None:
+    assert _ways(_reach(graph, "tail_two", "end")) == {("call two", "jump one", "jump end")}
 
 
-def test_every_shortest_way_is_given(edges: Edges) -> None:
-    found = _reach(edges, "forked", "end")
+def test_every_shortest_way_is_given(graph: Graph) -> None:
+    found = _reach(graph, "forked", "end")
     assert {way[1].split()[-1] for way in _ways(found)} == {"one", "other"}
     assert not found.more and not found.gave_up
 
 
-def test_an_inlined_body_is_no_hop(edges: Edges) -> None:
-    assert _ways(_reach(edges, "holder", "end")) == {("call end",)}
+def test_an_inlined_body_is_no_hop(graph: Graph) -> None:
+    assert _ways(_reach(graph, "holder", "end")) == {("call end",)}
 
 
-def test_a_module_leads_into_the_kernel(edges: Edges) -> None:
-    assert _ways(_reach(edges, "to_kernel", "end")) == {("call one", "jump end")}
+def test_a_module_leads_into_the_kernel(graph: Graph) -> None:
+    assert _ways(_reach(graph, "to_kernel", "end")) == {("call one", "jump end")}
 
 
-def test_pointers_are_counted_and_not_followed(edges: Edges) -> None:
-    found = _reach(edges, "member", "run")
+def test_pointers_are_counted_and_not_followed(graph: Graph) -> None:
+    found = _reach(graph, "member", "run")
     assert not found.paths and not found.gave_up
     assert (found.pointers.total, found.pointers.is_exact, found.functions) == (1, True, 1)
 
 
-def test_a_search_that_ends_early_says_so(edges: Edges) -> None:
-    found = _reach(edges, "tail_two", "end", max_depth=2)
+def test_a_search_that_ends_early_says_so(graph: Graph) -> None:
+    found = _reach(graph, "tail_two", "end", max_depth=2)
     assert not found.paths and found.gave_up == "after 2 calls and jumps in a row"
-    limited = reach(edges, [_function(edges, "start")], [_function(edges, "end")], max_functions=3)
+    limited = reach(graph, [_function(graph, "start")], [_function(graph, "end")], max_functions=3)
     assert not limited.paths and limited.gave_up.startswith("after")
 
 
-def test_bytes_suggest_no_fewer_functions_than_the_instructions_lead_to(edges: Edges) -> None:
+def test_bytes_suggest_no_fewer_functions_than_the_instructions_lead_to(graph: Graph) -> None:
     for name in ("start", "forked", "either", "two", "gives", "init"):
-        function = _function(edges, name)
-        read = {hop.callee.name for hop in hops_from(edges, function)}
-        suggested = {one.name for one in likely_targets(edges, function)}
-        assert {one for one in read if "thunk" not in one} <= suggested
+        function = _function(graph, name)
+        read = {hop.callee.name for hop in exits_of(graph, function).hops}
+        suggested = {target.name for target in leads_of(graph, function).targets}
+        assert {name for name in read if "thunk" not in name} <= suggested
 
 
 @pytest.mark.parametrize(
@@ -102,13 +103,13 @@ def test_what_is_no_site_is_refused(said: str) -> None:
         parse_site(said)
 
 
-def test_only_a_return_address_has_a_call(images: Images, edges: Edges) -> None:
+def test_only_a_return_address_has_a_call(images: Images, graph: Graph) -> None:
     (offset_bytes,) = returns(images, "tail_one")
-    (function,) = functions_of(edges.text, parse_site("tail_one"))
-    (call,) = calls_at(edges.text, function, offset_bytes)
+    (function,) = functions_of(graph.text, parse_site("tail_one"))
+    (call,) = calls_at(graph.text, function, offset_bytes)
     assert call.branch.kind == "call"
-    assert not list(calls_at(edges.text, function, offset_bytes + 1))
-    assert not list(calls_at(edges.text, function, 0x7FFFFFFF))
+    assert not list(calls_at(graph.text, function, offset_bytes + 1))
+    assert not list(calls_at(graph.text, function, 0x7FFFFFFF))
 
 
 def _arguments(

@@ -16,10 +16,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from keepsane.symbols.binary.elf import EM_X86_64
-from keepsane.symbols.calls.jumps import body_of
 from keepsane.symbols.calls.pointer import UNKNOWN, Pointer, load_on_arm64, written_on_arm64
 from keepsane.symbols.code.insn import Insn
-from keepsane.symbols.code.text import Function, Place, Text, instructions, refers_to
+from keepsane.symbols.code.text import Function, Place, Text, body_of, instructions, refers_to
 
 _MAX_STEPS = 1500
 _ENDBR_BYTES = 4

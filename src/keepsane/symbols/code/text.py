@@ -149,6 +149,24 @@ def start_of(function: Function) -> Place:
     return Place(function.module, function.address)
 
 
+def body_of(text: Text, function: Function) -> Function:
+    """Give the function that a `.cold` part belongs to, else the function itself."""
+    name, cold, _ = function.name.partition(".cold")
+    if not cold:
+        return function
+    owners = [owner for owner in functions_named(text, name) if owner.module == function.module]
+    return owners[0] if len(owners) == 1 else function
+
+
+def is_same(text: Text, function: Function, other: Function) -> bool:
+    """Say whether two functions are one: the same start under any name, or one the cold part of the other."""
+    if start_of(function) == start_of(other):
+        return True
+    if ".cold" not in function.name + other.name:
+        return False
+    return start_of(body_of(text, function)) == start_of(body_of(text, other))
+
+
 def instructions(text: Text, function: Function) -> tuple[Insn, ...]:
     """
     Disassemble a function as it stands in its file; what a relocation fills refers to its symbol.

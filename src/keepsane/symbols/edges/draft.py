@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from keepsane.symbols.calls.calls import Branch
-from keepsane.symbols.calls.jumps import Jumps, Step
+from keepsane.symbols.calls.graph import Graph, Hop
 from keepsane.symbols.calls.tables import Holder, Tables, open_tables
 from keepsane.symbols.code.text import Function, Place, Text
 
@@ -57,26 +57,21 @@ class Reader:
     """What was read of the images so far."""
 
     text: Text
-    jumps: Jumps
+    graph: Graph
     tables: Tables
     judged: dict[tuple[Function, int, Function | None], Draft | None] = field(default_factory=dict)
 
 
 def open_reader(text: Text) -> Reader:
     """Prepare to judge calls in these images."""
-    return Reader(text, Jumps(text), open_tables(text))
+    return Reader(text, Graph(text), open_tables(text))
 
 
-def hops_of(kind: str, start: Function, chain: Sequence[Step], at: Place) -> tuple[DraftHop, ...]:
+def hops_of(kind: str, start: Function, chain: Sequence[Hop], at: Place) -> tuple[DraftHop, ...]:
     """Give the call and each jump; the trampoline of a static call is no hop, what it leads to is."""
-    raw = [DraftHop(kind, start.name, None, at)]
-    raw += [
-        DraftHop(step.kind, step.function.name if step.function else None, None, place_of(step))
-        for step in chain
-    ]
     hops: list[DraftHop] = []
     trampoline: DraftHop | None = None
-    for hop in raw:
+    for hop in (DraftHop(kind, start.name, None, at), *steps_of(chain)):
         if (hop.function or "").startswith("__SCT__"):
             trampoline = hop
         elif trampoline is not None:
@@ -89,9 +84,12 @@ def hops_of(kind: str, start: Function, chain: Sequence[Step], at: Place) -> tup
     return (*hops, trampoline) if trampoline is not None else tuple(hops)
 
 
-def place_of(step: Step) -> Place:
-    """Say where a jump stands."""
-    return Place(step.inside.module, step.branch.insn.address)
+def steps_of(chain: Sequence[Hop]) -> tuple[DraftHop, ...]:
+    """Give each jump of a chain."""
+    return tuple(
+        DraftHop("static call" if hop.is_to_trampoline else hop.kind, hop.callee.name, None, hop.place)
+        for hop in chain
+    )
 
 
 def said_of(possible: Sequence[Holder]) -> str:

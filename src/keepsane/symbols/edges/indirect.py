@@ -15,7 +15,7 @@ from typing import NamedTuple
 from keepsane.symbols.binary.elf import EM_AARCH64
 from keepsane.symbols.calls.calls import Branch
 from keepsane.symbols.calls.jumpers import jumpers
-from keepsane.symbols.calls.jumps import Chain, Chains, chains, may_reach
+from keepsane.symbols.calls.jumps import Chains, chains, may_reach
 from keepsane.symbols.calls.members import expression_of
 from keepsane.symbols.calls.objects import variable_at
 from keepsane.symbols.calls.pointer import Pointer
@@ -29,8 +29,8 @@ from keepsane.symbols.edges.draft import (
     Reader,
     any_of,
     not_listed,
-    place_of,
     said_of,
+    steps_of,
 )
 
 _MAX_JUMPS_BACK = 4
@@ -144,7 +144,7 @@ def _jumped(
     found: list[_Jumped] = []
     before, is_cut = _before(reader, callee, thorough=thorough)
     for function in before:
-        ways = chains(reader.jumps, function, callee)
+        ways = chains(reader.graph, function, callee)
         is_cut |= ways.gave_up
         if ways.closed:
             found += _jumped_by(reader, site, function, ways)
@@ -152,8 +152,8 @@ def _jumped(
 
 
 def _jumped_by(reader: Reader, site: Site, function: Function, ways: Chains) -> Iterator[_Jumped]:
-    is_only = len({tuple(step.function for step in chain) for chain in ways.closed}) == 1
-    jumps = _steps(ways.closed[0])
+    is_only = len({tuple(hop.callee for hop in chain) for chain in ways.closed}) == 1
+    jumps = steps_of(ways.closed[0])
     read = tables_read(reader.tables, function, site)
     holders = (read.used,) if read.used else read.possible
     kind = "table" if read.used else "possible table"
@@ -167,19 +167,12 @@ def _jumped_by(reader: Reader, site: Site, function: Function, ways: Chains) -> 
         yield _Jumped(is_only, function.name, Draft("tail-call", (hop, *jumps), why))
 
 
-def _steps(chain: Chain) -> tuple[DraftHop, ...]:
-    return tuple(
-        DraftHop(step.kind, step.function.name if step.function else None, None, place_of(step))
-        for step in chain
-    )
-
-
 def _before(reader: Reader, callee: Function, *, thorough: bool) -> tuple[list[Function], bool]:
     """List the functions that lead to one by a few jumps, and say whether there may be more."""
     found: list[Function] = []
     wave, is_cut = [callee], False
     for _ in range(_MAX_JUMPS_BACK):
-        jumping = [jumpers(reader.jumps, function, thorough=thorough) for function in wave]
+        jumping = [jumpers(reader.graph, function, thorough=thorough) for function in wave]
         is_cut |= None in jumping
         seen = {callee, *found}
         wave = list(dict.fromkeys(one for some in jumping for one in some or () if one not in seen))
@@ -198,8 +191,8 @@ def _loaded(pointer: Pointer) -> str:
 def _entry_that_jumps(reader: Reader, pointer: Pointer, callee: Function) -> Draft | None:
     ways: dict[Function, tuple[Holder, Chains]] = {}
     for holder, function in entries(reader.tables, pointer):
-        if function not in ways and may_reach(reader.jumps, function, callee):
-            found = chains(reader.jumps, function, callee)
+        if function not in ways and may_reach(reader.graph, function, callee):
+            found = chains(reader.graph, function, callee)
             if found.closed or found.gave_up:
                 ways[function] = (holder, found)
     if len(ways) != 1:
@@ -207,7 +200,7 @@ def _entry_that_jumps(reader: Reader, pointer: Pointer, callee: Function) -> Dra
     ((function, (holder, found)),) = ways.items()
     if len(found.closed) != 1 or found.gave_up:
         return None
-    hops = (DraftHop("table", function.name, holder.name, None), *_steps(found.closed[0]))
+    hops = (DraftHop("table", function.name, holder.name, None), *steps_of(found.closed[0]))
     return Draft(
         "tail-call", hops, f"a call through {holder.name}, {function.name}, which jumps on and left no frame"
     )

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from keepsane.kernel.log.machinery import REPORTING
 from keepsane.model import Frame
-from keepsane.symbols.calls.jumps import callees, is_same
-from keepsane.symbols.code.text import Function, Place, function_at
+from keepsane.symbols.calls.jumps import callees
+from keepsane.symbols.code.text import Function, Place, function_at, is_same
 from keepsane.symbols.edges.draft import Draft, Reader
 from keepsane.symbols.edges.one_call import judge_call
 from keepsane.symbols.lines.names import padded_function
@@ -193,7 +193,7 @@ def _may_have_called(reader: Reader, outer: Marked, inner: Marked) -> bool:
     return any(
         is_same(reader.text, called, callee)
         for caller in outer.functions
-        for called in callees(reader.jumps, caller)
+        for called in callees(reader.graph, caller)
         for callee in inner.functions
     )
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from keepsane.symbols.calls.calls import THUNK, Branch, CallSite, call_site, is_mcount, replacing_calls
-from keepsane.symbols.calls.jumps import Chain, body_of, chains, open_ends
+from keepsane.symbols.calls.graph import Hop
+from keepsane.symbols.calls.jumps import Chain, End, chains, open_ends
 from keepsane.symbols.calls.objects import variable_at
 from keepsane.symbols.calls.pointer_origin import pointer_of
 from keepsane.symbols.calls.tables import Site, holders, tables_read, taken_in
-from keepsane.symbols.code.text import Function, Place, function_at
-from keepsane.symbols.edges.draft import SHOWN, Draft, DraftHop, Reader, all_of, hops_of, place_of, said_of
+from keepsane.symbols.code.text import Function, Place, body_of, function_at
+from keepsane.symbols.edges.draft import SHOWN, Draft, DraftHop, Reader, all_of, hops_of, said_of
 from keepsane.symbols.edges.indirect import judge_indirect
 
 _TRACERS = ("ftrace_", "arch_ftrace_")
@@ -97,8 +98,8 @@ def _hooked(callee: Function | None, at: Place) -> Draft:
 
 
 def _through_jumps(reader: Reader, start: Function, branch: Branch, callee: Function, at: Place) -> Draft:
-    found = chains(reader.jumps, start, callee)
-    ways = {tuple(step.function for step in chain): chain for chain in found.closed}
+    found = chains(reader.graph, start, callee)
+    ways = {tuple(hop.callee for hop in chain): chain for chain in found.closed}
     if len(ways) == 1 and not found.gave_up:
         (chain,) = ways.values()
         # Of several names for one place the log's is the one to say.
@@ -118,7 +119,7 @@ def _through_jumps(reader: Reader, start: Function, branch: Branch, callee: Func
 
 
 def _names(start: Function, chain: Chain) -> str:
-    return " -> ".join([start.name, *(step.function.name for step in chain if step.function)])
+    return " -> ".join([start.name, *(hop.callee.name for hop in chain)])
 
 
 def _through_pointer(reader: Reader, start: Function, branch: Branch, callee: Function, at: Place) -> Draft:
@@ -127,13 +128,13 @@ def _through_pointer(reader: Reader, start: Function, branch: Branch, callee: Fu
         return _static_call(reader, start.name.removeprefix("__SCT__"), callee, at)
     certain: list[Draft] = []
     possible: list[Draft] = []
-    ends = open_ends(reader.jumps, start)
-    for chain in ends.closed:
-        draft = _through_end(reader, start, branch, callee, chain, at)
+    ends = open_ends(reader.graph, start)
+    for end in ends.found:
+        draft = _through_end(reader, start, branch, callee, end, at)
         if draft is not None:
             (possible if draft.verdict == "unknown" else certain).append(draft)
     # Of several jumps to anywhere, the one that is known to may not be the one that was taken.
-    if certain and (len(ends.closed) > 1 or ends.gave_up):
+    if certain and (len(ends.found) > 1 or ends.gave_up):
         certain = [
             draft._replace(verdict="unknown", via=(), why=f"{draft.why}, or elsewhere") for draft in certain
         ]
@@ -156,27 +157,28 @@ def _static_call(reader: Reader, name: str, callee: Function, at: Place) -> Draf
 
 
 def _through_end(
-    reader: Reader, start: Function, branch: Branch, callee: Function, chain: Chain, at: Place
+    reader: Reader, start: Function, branch: Branch, callee: Function, end: End, at: Place
 ) -> Draft | None:
     """A chain whose last jump goes through a pointer or a static call; None where it cannot lead there."""
-    last = chain[-1]
-    hops = hops_of(branch.kind, start, chain[:-1], at)
-    if last.function is not None:
+    last = end.last
+    place = Place(last.inside.module, last.branch.insn.address)
+    hops = hops_of(branch.kind, start, end.chain, at)
+    if isinstance(last, Hop):
         if not taken_in(reader.tables, callee):
             return None
-        name = last.function.name.removeprefix("__SCT__")
-        jump = DraftHop("static call", callee.name, name, place_of(last))
+        name = last.callee.name.removeprefix("__SCT__")
+        jump = DraftHop("static call", callee.name, name, place)
         why = f"it calls {start.name}, which jumps through the static call {name}, "
         return Draft("indirect", (*hops, jump), f"{why}which could be set to {callee.name}")
     pointer = pointer_of(reader.text, last.inside, last.branch.insn, last.branch.register)
     if pointer.fixed is not None and taken_in(reader.tables, callee):
         variable = variable_at(reader.tables.data, pointer.fixed)
-        jump = DraftHop("indirect jump", callee.name, variable.name if variable else None, place_of(last))
+        jump = DraftHop("indirect jump", callee.name, variable.name if variable else None, place)
         why = f"it calls {start.name}, which jumps through {variable.name if variable else 'a pointer'}, "
         return Draft("indirect", (*hops, jump), f"{why}which could be set to {callee.name}")
     found = tables_read(reader.tables, callee, Site(last.inside, last.branch.insn.address, pointer))
     if found.used:
-        jump = DraftHop("indirect jump", callee.name, found.used.name, place_of(last))
+        jump = DraftHop("indirect jump", callee.name, found.used.name, place)
         return Draft("tail-call", (*hops, jump), f"{last.inside.name} jumps through {found.used.name}")
     if found.possible:
         said = said_of(found.possible)
