@@ -10,12 +10,11 @@ function and its `.cold` part are one.
 from __future__ import annotations
 
 import re
+import struct
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
-from operator import add
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from keepsane.symbols.binary.elf import EM_AARCH64
 from keepsane.symbols.calls.calls import RETURN_THUNKS, THUNK, Branch, branch_of
@@ -34,6 +33,7 @@ from keepsane.symbols.code.text import (
 )
 
 _MAX_FUNCTION_BYTES = 1 << 17
+_CALL = 0xE8
 NEAR_BYTES = 130
 """A jump of one byte leaves a function only so near its ends."""
 
@@ -42,24 +42,24 @@ _POINTER = re.compile(rb"\xff(?:[\x10-\x13\x15-\x17\x50-\x57\x90-\x97\xd0-\xd7\x
 
 
 class Form(NamedTuple):
-    """The bytes of a branch up to its distance, and the type of array that the distance is read with."""
+    """The bytes of a branch up to its distance, and how that is written."""
 
     pattern: re.Pattern[bytes]
-    typecode: Literal["i", "b"]
+    distance: struct.Struct
 
 
 def _far(opcode: bytes) -> Form:
     # No text is longer than 256 MiB. A lookahead, since a branch may stand inside what looks like another.
-    return Form(re.compile(opcode + rb"(?=...[\x00-\x0f\xf0-\xff])", re.DOTALL), "i")
+    return Form(re.compile(opcode + rb"(?=...[\x00-\x0f\xf0-\xff])", re.DOTALL), struct.Struct("<i"))
 
 
-# A pattern for each, since one that begins with a fixed byte is looked for four times as fast.
-_CALL = _far(rb"\xe8")
+_BRANCH = _far(rb"(?:[\xe8\xe9]|\x0f[\x80-\x8f])")
+# For much code a pattern for each: one that begins with a fixed byte is looked for four times as fast.
 JUMP = _far(rb"\xe9")
 CONDITIONAL_JUMP = _far(rb"\x0f[\x80-\x8f]")
 FAR_CONDITIONAL_JUMP = _far(rb"\x0f[\x80-\x8f](?!..(?:\x00\x00|\xff\xff))")
 """Over 64 KiB and more: shorter ones are nearly always inside of their function, and the most of all."""
-SHORT_JUMP = Form(re.compile(rb"[\xeb\x70-\x7f](?=.)", re.DOTALL), "b")
+SHORT_JUMP = Form(re.compile(rb"[\xeb\x70-\x7f](?=.)", re.DOTALL), struct.Struct("<b"))
 
 
 class Hop(NamedTuple):
@@ -231,9 +231,9 @@ def _suggested(text: Text, part: Function) -> tuple[Sequence[tuple[Place, bool]]
         # A kernel with thunks calls them instead, but for what is patched anyway, as paravirt calls are.
         pattern = _FIXED_POINTER if functions_named(text, f"{THUNK}rax") else _POINTER
         targets, pointers = _scan_x86(code), len(pattern.findall(code))
-    start, size_bytes = part.address, part.size_bytes
-    away = ((target, is_jump) for target, is_jump in targets if not 0 <= target < size_bytes)
-    return [(Place(None, start + target), is_jump) for target, is_jump in away], pointers
+    start, end = part.address, part.size_bytes
+    away = [(Place(None, start + to), is_jump) for to, is_jump in targets if not 0 <= to < end]
+    return away, pointers
 
 
 def code_at(text: Text, address: int, size_bytes: int) -> bytes:
@@ -242,23 +242,19 @@ def code_at(text: Text, address: int, size_bytes: int) -> bytes:
     return bytes_at(image.elf, symbols_of(image), address, size_bytes)
 
 
-def scan(code: bytes, form: Form) -> tuple[list[int], array[int]]:
+def scan(code: bytes, form: Form) -> tuple[list[int], list[int]]:
     """Find where bytes that look like a branch end, and where each leads: both from the first byte on."""
-    distances = array(form.typecode)
-    size = distances.itemsize
+    size, distance_at = form.distance.size, form.distance.unpack_from
     ends = [found.end() + size for found in form.pattern.finditer(code)]
-    distances.frombytes(b"".join([code[end - size : end] for end in ends]))
-    return ends, array("q", map(add, ends, distances))
+    return ends, [end + distance_at(code, end - size)[0] for end in ends]
 
 
 def _scan_x86(code: bytes) -> list[tuple[int, bool]]:
-    found: list[tuple[int, int, bool]] = []
-    for form in (_CALL, JUMP, CONDITIONAL_JUMP):
-        found += zip(*scan(code, form), repeat(form is not _CALL))
+    ends, targets = scan(code, _BRANCH)
+    found = [(target, code[end - 5] != _CALL) for end, target in zip(ends, targets, strict=True)]
     for base in {0, max(0, len(code) - NEAR_BYTES)}:
-        ends, targets = scan(code[base : base + NEAR_BYTES], SHORT_JUMP)
-        found += ((base + end, base + target, True) for end, target in zip(ends, targets, strict=True))
-    return [(target, is_jump) for _, target, is_jump in sorted(found)]
+        found += [(base + target, True) for target in scan(code[base : base + NEAR_BYTES], SHORT_JUMP)[1]]
+    return found
 
 
 def _scan_arm64(code: bytes) -> tuple[list[tuple[int, bool]], int]:

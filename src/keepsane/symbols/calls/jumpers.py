@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 
 from keepsane.symbols.calls.graph import (
@@ -91,7 +92,7 @@ def _sources(text: Text) -> Iterator[Sources]:
             content = image.elf.content(section)
             for form in (JUMP, FAR_CONDITIONAL_JUMP):
                 ends, targets = scan(content, form)
-                yield Sources(section.address, ends, targets.tobytes())
+                yield Sources(section.address, ends, array("q", targets).tobytes())
 
 
 def _near_jumps_to(text: Text, goal: Function, form: Form, reach_bytes: int) -> Iterator[int]:
