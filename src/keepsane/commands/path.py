@@ -73,12 +73,12 @@ def _answer(arguments: argparse.Namespace, cache: Cache) -> tuple[_Answer, Text]
     answer = _Answer(said_site, said_goal)
     starts, goals = _functions(text, site, answer), _functions(text, goal, answer, clones=True)
     if site.offset_bytes is None:
-        _search(Graph(text), starts, goals, {}, answer)
+        _search(Graph(text, with_calls=True), starts, goals, {}, answer)
     else:
         calls = _calls(text, starts, site.offset_bytes)
         first = _first_hops(text, calls, answer)
         if first:
-            _search(Graph(text), list(first), goals, first, answer)
+            _search(Graph(text, with_calls=True), list(first), goals, first, answer)
     return answer, text
 
 

@@ -29,7 +29,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
 
 @pytest.fixture(scope="module")
 def graph(images: Images) -> Graph:
-    return Graph(Text(images))
+    return Graph(Text(images), with_calls=True)
 
 
 def _function(graph: Graph, name: str) -> Function:

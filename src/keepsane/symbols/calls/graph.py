@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import struct
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -33,7 +33,8 @@ from keepsane.symbols.code.text import (
 )
 
 _MAX_FUNCTION_BYTES = 1 << 17
-_CALL = 0xE8
+_NO_BRANCH = frozenset({"", "return", "stop"})
+_NO_JUMP = _NO_BRANCH | {"call", "indirect call"}
 NEAR_BYTES = 130
 """A jump of one byte leaves a function only so near its ends."""
 
@@ -54,6 +55,7 @@ def _far(opcode: bytes) -> Form:
 
 
 _BRANCH = _far(rb"(?:[\xe8\xe9]|\x0f[\x80-\x8f])")
+_ANY_JUMP = _far(rb"(?:\xe9|\x0f[\x80-\x8f])")
 # For much code a pattern for each: one that begins with a fixed byte is looked for four times as fast.
 JUMP = _far(rb"\xe9")
 CONDITIONAL_JUMP = _far(rb"\x0f[\x80-\x8f]")
@@ -101,10 +103,9 @@ class Exits(NamedTuple):
 
 
 class Leads(NamedTuple):
-    """Where the bytes of a function may lead; `jumps` are those of `targets` that a jump may lead to."""
+    """Where the bytes of a function may lead, and how many calls and jumps through pointers they have."""
 
     targets: tuple[Function, ...]
-    jumps: frozenset[Function]
     pointers: int
 
 
@@ -122,9 +123,14 @@ class Sources(NamedTuple):
 
 @dataclass(slots=True)
 class Graph:
-    """What was read of it so far; `missing` names functions that a module calls and no file at hand has."""
+    """
+    What was read of it so far: of the jumps alone, or `with_calls` of these too.
+
+    `missing` names functions that a module leads to and no file at hand has.
+    """
 
     text: Text
+    with_calls: bool = False
     exits: dict[Function, Exits] = field(default_factory=dict)
     leads: dict[Function, Leads] = field(default_factory=dict)
     jumps: dict[Function, frozenset[Function]] = field(default_factory=dict)
@@ -132,21 +138,22 @@ class Graph:
     called: dict[Function, frozenset[Function]] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
     sources: list[Sources] | None = None
+    pointer: re.Pattern[bytes] | None = None
 
 
 def exits_of(graph: Graph, function: Function) -> Exits:
     """Read where a function leads; raises MissingExtraError without capstone."""
     if function not in graph.exits:
-        read = tuple(_exits(graph.text, function))
+        read = tuple(_exits(graph, function))
         hops = tuple(found for found in read if isinstance(found, Hop))
         graph.exits[function] = Exits(hops, tuple(found for found in read if isinstance(found, Open)))
     return graph.exits[function]
 
 
-def _exits(text: Text, function: Function) -> Iterator[Hop | Open]:
-    parts, seen = [function], {start_of(function)}
+def _exits(graph: Graph, function: Function) -> Iterator[Hop | Open]:
+    text, parts, seen = graph.text, [function], {start_of(function)}
     for part in parts:
-        for branch in _leaving(text, part):
+        for branch in _leaving(graph, part):
             callee = function_at(text, branch.target) if branch.target is not None else None
             if branch.target is None:
                 yield Open(part, branch)
@@ -160,12 +167,13 @@ def _exits(text: Text, function: Function) -> Iterator[Hop | Open]:
             yield following._replace(caller=function)
 
 
-def _leaving(text: Text, part: Function) -> Iterator[Branch]:
+def _leaving(graph: Graph, part: Function) -> Iterator[Branch]:
     """List the branches that leave a part of a function; not those through a table of its own places."""
-    for insn in instructions(text, part):
-        if insn.flow in ("", "return", "stop") or (part.module is None and _stays(part, insn)):
+    ignored = _NO_BRANCH if graph.with_calls else _NO_JUMP
+    for insn in instructions(graph.text, part):
+        if insn.flow in ignored or (part.module is None and _stays(part, insn)):
             continue
-        branch = branch_of(text, part.module, insn)
+        branch = branch_of(graph.text, part.module, insn)
         if branch is None or branch.kind == "return" or (branch.target is None and "*8" in insn.operands):
             continue
         target = branch.target
@@ -199,12 +207,12 @@ def leads_of(graph: Graph, function: Function) -> Leads:
 
 
 def _leads(graph: Graph, function: Function) -> Leads:
-    targets: dict[Function, bool] = {}
+    targets: dict[Function, None] = {}
     parts, pointers = [function], 0
     for part in parts:
-        suggested, through_pointers = _suggested(graph.text, part)
+        places, through_pointers = _suggested(graph, part)
         pointers += through_pointers
-        for place, is_jump in suggested:
+        for place in places:
             there = function_at(graph.text, place)
             if there is None:
                 graph.missing |= {place.name} - {""}
@@ -213,27 +221,31 @@ def _leads(graph: Graph, function: Function) -> Leads:
             elif there.name.startswith(THUNK):
                 pointers += 1
             elif place.address in (None, there.address) and there.name not in RETURN_THUNKS:
-                targets[there] = is_jump or targets.get(there, False)
-    jumps = frozenset(target for target, is_jump in targets.items() if is_jump)
-    return Leads(tuple(targets), jumps, pointers)
+                targets[there] = None
+    return Leads(tuple(targets), pointers)
 
 
-def _suggested(text: Text, part: Function) -> tuple[Sequence[tuple[Place, bool]], int]:
-    """Where a part may lead, and whether by a jump; and its calls through pointers that are no thunk's."""
+def _suggested(graph: Graph, part: Function) -> tuple[list[Place], int]:
+    """Where a part may lead, and how many calls and jumps through pointers it has but for those of thunks."""
     if part.module is not None:
-        branches = list(_leaving(text, part))
-        known = [(branch.target, branch.insn.flow != "call") for branch in branches if branch.target]
+        branches = list(_leaving(graph, part))
+        known = [branch.target for branch in branches if branch.target is not None]
         return known, len(branches) - len(known)
-    code = code_at(text, part.address, min(part.size_bytes, _MAX_FUNCTION_BYTES))
-    if text.machine == EM_AARCH64:
+    code = code_at(graph.text, part.address, min(part.size_bytes, _MAX_FUNCTION_BYTES))
+    if graph.text.machine == EM_AARCH64:
         targets, pointers = _scan_arm64(code)
     else:
-        # A kernel with thunks calls them instead, but for what is patched anyway, as paravirt calls are.
-        pattern = _FIXED_POINTER if functions_named(text, f"{THUNK}rax") else _POINTER
-        targets, pointers = _scan_x86(code), len(pattern.findall(code))
+        targets = _scan_x86(code, _BRANCH if graph.with_calls else _ANY_JUMP)
+        pointers = len(_pointer(graph).findall(code)) if graph.with_calls else 0
     start, end = part.address, part.size_bytes
-    away = [(Place(None, start + to), is_jump) for to, is_jump in targets if not 0 <= to < end]
-    return away, pointers
+    return [Place(None, start + target) for target in targets if not 0 <= target < end], pointers
+
+
+def _pointer(graph: Graph) -> re.Pattern[bytes]:
+    # A kernel with thunks calls them instead, but for what is patched anyway, as paravirt calls are.
+    if graph.pointer is None:
+        graph.pointer = _FIXED_POINTER if functions_named(graph.text, f"{THUNK}rax") else _POINTER
+    return graph.pointer
 
 
 def code_at(text: Text, address: int, size_bytes: int) -> bytes:
@@ -249,22 +261,21 @@ def scan(code: bytes, form: Form) -> tuple[list[int], list[int]]:
     return ends, [end + distance_at(code, end - size)[0] for end in ends]
 
 
-def _scan_x86(code: bytes) -> list[tuple[int, bool]]:
-    ends, targets = scan(code, _BRANCH)
-    found = [(target, code[end - 5] != _CALL) for end, target in zip(ends, targets, strict=True)]
+def _scan_x86(code: bytes, form: Form) -> list[int]:
+    targets = scan(code, form)[1]
     for base in {0, max(0, len(code) - NEAR_BYTES)}:
-        found += [(base + target, True) for target in scan(code[base : base + NEAR_BYTES], SHORT_JUMP)[1]]
-    return found
+        targets += [base + target for target in scan(code[base : base + NEAR_BYTES], SHORT_JUMP)[1]]
+    return targets
 
 
-def _scan_arm64(code: bytes) -> tuple[list[tuple[int, bool]], int]:
+def _scan_arm64(code: bytes) -> tuple[list[int], int]:
     words = array("I")
     words.frombytes(code[: len(code) // 4 * 4])
     found, pointers = [], 0
     for index, word in enumerate(words):
         if word & 0x7C000000 == 0x14000000:  # b, bl
             distance = ((word & 0x3FFFFFF) ^ 0x2000000) - 0x2000000
-            found.append((4 * (index + distance), word < 1 << 31))
+            found.append(4 * (index + distance))
         elif word & 0xFFFFFC1F == 0xD63F0000:  # blr; a br is nearly always a switch
             pointers += 1
     return found, pointers

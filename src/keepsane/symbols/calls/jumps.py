@@ -90,8 +90,7 @@ def open_ends(graph: Graph, start: Function) -> Ends:
         if not ways:
             break
         way = ways.pop(0)
-        opens = exits_of(graph, way.inside).opens
-        ends += [End(way.chain, last) for last in opens if last.branch.kind == "indirect jump"]
+        ends += [End(way.chain, last) for last in exits_of(graph, way.inside).opens]
         hops = jumps_from(graph, way.inside)
         ends += [End(way.chain, hop) for hop in hops if hop.is_to_trampoline]
         longer, is_cut = _longer(way, start, (hop for hop in hops if not hop.is_to_trampoline))
@@ -111,8 +110,7 @@ def jumps_from(graph: Graph, function: Function) -> tuple[Hop, ...]:
     """List the jumps that leave a function and its `.cold` part, one for each function they lead to."""
     jumps: dict[Function, Hop] = {}
     for hop in exits_of(graph, function).hops:
-        if hop.branch.insn.flow != "call":
-            jumps.setdefault(hop.callee, hop)
+        jumps.setdefault(hop.callee, hop)
     return tuple(jumps.values())
 
 
@@ -170,7 +168,8 @@ def likely_jumps(graph: Graph, function: Function) -> frozenset[Function]:
         else:
             code = code_at(graph.text, function.address, function.size_bytes)
             step = None if _is_closed(code) else fall_through(graph.text, function)
-            graph.jumps[function] = leads_of(graph, function).jumps | ({step.callee} if step else set())
+            targets = leads_of(graph, function).targets
+            graph.jumps[function] = frozenset((*targets, step.callee) if step else targets)
     return graph.jumps[function]
 
 
