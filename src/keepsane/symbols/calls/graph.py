@@ -45,21 +45,20 @@ _POINTER = re.compile(rb"\xff(?:[\x10-\x13\x15-\x17\x50-\x57\x90-\x97\xd0-\xd7\x
 class Form(NamedTuple):
     """The bytes of a branch up to its distance, and how that is written."""
 
-    pattern: re.Pattern[bytes]
+    opcode: re.Pattern[bytes]
     distance: struct.Struct
 
 
-def _far(opcode: bytes) -> Form:
-    # No text is longer than 256 MiB. A lookahead, since a branch may stand inside what looks like another.
-    return Form(re.compile(opcode + rb"(?=...[\x00-\x0f\xf0-\xff])", re.DOTALL), struct.Struct("<i"))
-
-
-_BRANCH = _far(rb"(?:[\xe8\xe9]|\x0f[\x80-\x8f])")
-_ANY_JUMP = _far(rb"(?:\xe9|\x0f[\x80-\x8f])")
+# No text is longer than 256 MiB. A lookahead, since a branch may stand inside what looks like another.
+_FAR = struct.Struct("<i")
+_BRANCH = Form(re.compile(rb"(?:[\xe8\xe9]|\x0f[\x80-\x8f])(?=...[\x00-\x0f\xf0-\xff])", re.DOTALL), _FAR)
+_ANY_JUMP = Form(re.compile(rb"(?:\xe9|\x0f[\x80-\x8f])(?=...[\x00-\x0f\xf0-\xff])", re.DOTALL), _FAR)
 # For much code a pattern for each: one that begins with a fixed byte is looked for four times as fast.
-JUMP = _far(rb"\xe9")
-CONDITIONAL_JUMP = _far(rb"\x0f[\x80-\x8f]")
-FAR_CONDITIONAL_JUMP = _far(rb"\x0f[\x80-\x8f](?!..(?:\x00\x00|\xff\xff))")
+JUMP = Form(re.compile(rb"\xe9(?=...[\x00-\x0f\xf0-\xff])", re.DOTALL), _FAR)
+CONDITIONAL_JUMP = Form(re.compile(rb"\x0f[\x80-\x8f](?=...[\x00-\x0f\xf0-\xff])", re.DOTALL), _FAR)
+FAR_CONDITIONAL_JUMP = Form(
+    re.compile(rb"\x0f[\x80-\x8f](?!..(?:\x00\x00|\xff\xff))(?=...[\x00-\x0f\xf0-\xff])", re.DOTALL), _FAR
+)
 """Over 64 KiB and more: shorter ones are nearly always inside of their function, and the most of all."""
 SHORT_JUMP = Form(re.compile(rb"[\xeb\x70-\x7f](?=.)", re.DOTALL), struct.Struct("<b"))
 
@@ -257,7 +256,7 @@ def code_at(text: Text, address: int, size_bytes: int) -> bytes:
 def scan(code: bytes, form: Form) -> tuple[list[int], list[int]]:
     """Find where bytes that look like a branch end, and where each leads: both from the first byte on."""
     size, distance_at = form.distance.size, form.distance.unpack_from
-    ends = [found.end() + size for found in form.pattern.finditer(code)]
+    ends = [found.end() + size for found in form.opcode.finditer(code)]
     return ends, [end + distance_at(code, end - size)[0] for end in ends]
 
 
