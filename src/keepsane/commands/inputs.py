@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from keepsane.errors import InputError
-from keepsane.kernel.log.unpack import MAGICS
+from keepsane.unpack import MAGICS
 
 _MAGICS = (b"\x7fELF", *chain.from_iterable(MAGICS.values()))
 _READ_BY_NAME = re.compile(r".*\.(?:ko|debug|[chSs]|rs|inc|lds)(?:\.(?:xz|gz|zst))?", re.DOTALL)

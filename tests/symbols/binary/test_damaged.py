@@ -128,7 +128,7 @@ def test_a_device_is_refused() -> None:
 def test_a_truncated_zst_is_called_truncated(build: Path, tmp_path: Path, kept: int) -> None:
     path = tmp_path / "tiny.ko.zst"
     path.write_bytes(zstandard.compress((build / "tiny.ko").read_bytes())[:kept])
-    with pytest.raises(SymbolError, match="cannot be unpacked: it is truncated; copy it again"):
+    with pytest.raises(SymbolError, match="cannot be unpacked: it ends inside a zstd frame; copy it again"):
         open_image(path)
 
 

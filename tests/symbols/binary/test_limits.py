@@ -19,7 +19,7 @@ from keepsane.symbols.binary import elf
 from keepsane.symbols.binary.elf import read_elf
 from keepsane.symbols.binary.image import open_image
 from keepsane.symbols.binary.limits import MAX_SYMTAB_BYTES
-from keepsane.symbols.binary.unpack import Room, unpacked
+from keepsane.symbols.binary.unnamed import Room, unpacked
 from keepsane.symbols.calls.members import source_name
 from keepsane.symbols.identity.binaries import Binaries
 from tests.symbols.binary.test_damaged import SECTION

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from keepsane.errors import InputError
-from keepsane.kernel.log.unpack import unpacker
+from keepsane.unpack import unpacker
 
 MAX_LINE_BYTES = 1 << 20
 """What a line has beyond it is passed over: printk itself never writes more than about 1,000 bytes."""

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from keepsane.errors import InputError
-from keepsane.kernel.log.unpack import unpacker
 from keepsane.memory.capture.plain_file import open_plain
 from keepsane.memory.capture.tar import TarError, tar_entries
 from keepsane.memory.snapshot import Reason
+from keepsane.unpack import unpacker
 
 MAX_FILE_BYTES = 4 << 20
 """One file of /proc: zoneinfo of 8 nodes and 512 CPUs has about 2 MB."""

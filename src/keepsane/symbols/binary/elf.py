@@ -31,7 +31,8 @@ from keepsane.symbols.binary.limits import (
     MAX_SECTION_NAMES_BYTES,
     MAX_SECTIONS,
 )
-from keepsane.symbols.binary.unpack import ELF_MAGIC, Room, unpacked, unpacking
+from keepsane.symbols.binary.unnamed import ELF_MAGIC, Room, unpacked
+from keepsane.unpack import unpacking
 
 ET_REL = 1
 SHT_SYMTAB, SHT_NOTE, SHT_NOBITS = 2, 7, 8
@@ -225,10 +226,9 @@ def _opened(path: Path, room: Room) -> tuple[FileIdentity, int]:
     try:
         with open_regular(path) as file:
             identity = identity_of(os.fstat(file.fileno()))
-            magic = file.read(6)
+            unpack = unpacking(file.read(6))
             file.seek(0)
-            pieces = unpacking(file, magic)
-            return identity, os.dup(file.fileno()) if pieces is None else unpacked(path, pieces, room)
+            return identity, os.dup(file.fileno()) if unpack is None else unpacked(path, unpack(file), room)
     except (OSError, ValueError) as problem:
         raise SymbolError(
             f"{path} cannot be read: {getattr(problem, 'strerror', None) or problem}; give another copy"

@@ -28,7 +28,7 @@ from keepsane.symbols.binary.symtab import (
     symbol_containing,
     symbols_named,
 )
-from keepsane.symbols.binary.unpack import Room
+from keepsane.symbols.binary.unnamed import Room
 
 if TYPE_CHECKING:
     from keepsane.symbols.binary.dwarf import Chain

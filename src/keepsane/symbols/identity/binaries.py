@@ -14,7 +14,7 @@ from keepsane.symbols.binary.cache import Cache, open_cache
 from keepsane.symbols.binary.elf import identity_of
 from keepsane.symbols.binary.image import Image, open_image
 from keepsane.symbols.binary.modules import ModuleIndex, index_modules
-from keepsane.symbols.binary.unpack import Room
+from keepsane.symbols.binary.unnamed import Room
 from keepsane.symbols.lines.source import SourceTree, tree_of
 
 _MAX_OPEN = 200

@@ -102,7 +102,7 @@ def test_frames_to_be_skipped_stand_anywhere(tmp_path: Path) -> None:
 def test_a_dictionary_beyond_the_limit_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr("keepsane.kernel.log.unpack.MAX_DICTIONARY_BYTES", 1 << 20)
+    monkeypatch.setattr("keepsane.unpack.MAX_DICTIONARY_BYTES", 1 << 20)
 
     assert "emory" in read(tmp_path, PACK[name](LOG))[1]
 

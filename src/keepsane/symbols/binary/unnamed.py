@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Compressed binaries, `.xz`, `.gz` and `.zst`, unpacked to a file without a name.
+Compressed binaries, unpacked to a file without a name.
 
 Such a file is nobody else's, and is gone with the process, however that ends.
 """
@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO, cast
 
 from keepsane.errors import SymbolError
 from keepsane.symbols.binary.limits import (
@@ -22,10 +21,6 @@ from keepsane.symbols.binary.limits import (
 )
 
 ELF_MAGIC = b"\x7fELF"
-_CHUNK_BYTES = 1 << 20
-_ZSTD_CHUNK_BYTES = 1 << 10  # four bytes become 128 KiB at most: 32 MiB at a time
-_MAX_WINDOW_BYTES = 1 << 27
-_MAX_XZ_BYTES = 256 << 20
 
 
 @dataclass(slots=True)
@@ -33,58 +28,6 @@ class Room:
     """How much one run may still unpack."""
 
     left_bytes: int = MAX_UNPACKED_TOTAL_BYTES
-
-
-def unpacking(file: BinaryIO, magic: bytes) -> Iterator[bytes] | None:
-    """Give what a compressed file holds in pieces, None where it is not compressed."""
-    # Imported here: most files are not compressed, and each of these costs milliseconds.
-    if magic[:2] == b"\x1f\x8b":
-        import gzip
-
-        return _pieces(cast("IO[bytes]", gzip.GzipFile(fileobj=file)))
-    if magic == b"\xfd7zXZ\0":
-        return _xz_pieces(file)
-    if magic[:4] == b"\x28\xb5\x2f\xfd":
-        return _zstd_pieces(file)
-    return None
-
-
-def _pieces(source: IO[bytes]) -> Iterator[bytes]:
-    while piece := source.read(_CHUNK_BYTES):
-        yield piece
-
-
-def _xz_pieces(file: BinaryIO) -> Iterator[bytes]:
-    import lzma
-
-    # Not LZMAFile: it has no limit for the dictionary, which may take 4 GiB.
-    unpacker = None
-    while piece := file.read(_CHUNK_BYTES):
-        while piece:
-            unpacker = unpacker or lzma.LZMADecompressor(memlimit=_MAX_XZ_BYTES)
-            yield unpacker.decompress(piece, _CHUNK_BYTES)
-            while not unpacker.eof and not unpacker.needs_input:
-                yield unpacker.decompress(b"", _CHUNK_BYTES)
-            piece = unpacker.unused_data.lstrip(b"\0") if unpacker.eof else b""
-            unpacker = None if unpacker.eof else unpacker
-    if unpacker is not None:
-        raise EOFError("it is truncated")
-
-
-def _zstd_pieces(file: BinaryIO) -> Iterator[bytes]:
-    # Not stream_reader(): it ends without a word where the file is cut off.
-    import zstandard
-
-    unpacker = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_BYTES)
-    frame = unpacker.decompressobj()
-    while piece := file.read(_ZSTD_CHUNK_BYTES):
-        while piece:
-            if frame.eof:
-                frame = unpacker.decompressobj()
-            yield frame.decompress(piece)
-            piece = frame.unused_data if frame.eof else b""
-    if not frame.eof:
-        raise EOFError("it is truncated")
 
 
 def unpacked(path: Path, pieces: Iterator[bytes], room: Room) -> int:
@@ -125,7 +68,7 @@ def _refuse_bomb(path: Path, begun: bytes, done_bytes: int, room: Room) -> None:
 
 def _refuse_full_disk(path: Path, target: int) -> None:
     disk = os.fstatvfs(target)
-    if disk.f_bavail * disk.f_frsize < LEFT_FREE_BYTES + _CHUNK_BYTES:
+    if disk.f_bavail * disk.f_frsize < LEFT_FREE_BYTES:
         raise SymbolError(f"{path} unpacks to more than the temporary directory has room for; set TMPDIR")
 
 

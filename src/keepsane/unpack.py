@@ -58,17 +58,19 @@ class Unpacked(io.RawIOBase):
 
 
 def unpacker(head: bytes) -> Callable[[BinaryIO], BinaryIO] | None:
-    """Give what unpacks a file that begins with `head`; None for one that is not packed."""
-    if _is_skippable(head):
-        return _reader(_zstd)
-    for name, pieces in (("gzip", _gzip), ("xz", _xz), ("zstd", _zstd)):
-        if head.startswith(MAGICS[name]):
-            return _reader(pieces)
-    return None
+    """Give what makes a stream of a file that begins with `head`; None for one that is not packed."""
+    unpack = unpacking(head)
+    if unpack is None:
+        return None
+    return lambda packed: cast(BinaryIO, io.BufferedReader(Unpacked(unpack(packed)), PIECE_BYTES))
 
 
-def _reader(pieces: Callable[[_Source], Iterator[bytes]]) -> Callable[[BinaryIO], BinaryIO]:
-    return lambda packed: cast(BinaryIO, io.BufferedReader(Unpacked(pieces(_Source(packed))), PIECE_BYTES))
+def unpacking(head: bytes) -> Callable[[BinaryIO], Iterator[bytes]] | None:
+    """Give what unpacks a file that begins with `head` into pieces; None for one that is not packed."""
+    pieces = _zstd if _is_skippable(head) else None
+    for name, of_this_name in (("gzip", _gzip), ("xz", _xz), ("zstd", _zstd)):
+        pieces = of_this_name if head.startswith(MAGICS[name]) else pieces
+    return None if pieces is None else lambda packed: pieces(_Source(packed))
 
 
 class _Source:
