@@ -262,21 +262,29 @@ def diagnose(state: MemoryState, *, name: str = "-", before: MemoryState | None 
     """
     # Imported here: a log needs neither.
     from keepsane.memory.facts import facts_of
+    from keepsane.memory.rules.harm import recent_reports
     from keepsane.memory.rules.order import in_order
     from keepsane.memory.rules.verify import doubts, verified
 
-    answers = tuple(run((state,)))
+    answers = tuple(run((state, *recent_reports(state))))
+    file = state.log.file if state.log else ""
     return Report(
         source=name,
         kernel=Kernel(release=state.machine.release),
         events=(),
-        findings=in_order(answer for answer in answers if isinstance(answer, Finding)),
+        findings=in_order(_in_file(answer, file) for answer in answers if isinstance(answer, Finding)),
         ruled_out=tuple(answer for answer in answers if isinstance(answer, RuledOut)),
         verified=verified(before, state) if before is not None else (),
         facts=facts_of(state),
         notes=(*state.notes, *(doubts(before, state) if before is not None else ())),
         failures=(*_unmeasured(state), *(answer for answer in answers if isinstance(answer, Failure))),
     )
+
+
+def _in_file(finding: Finding, log: str) -> Finding:
+    """Name the file of evidence from the kernel log: a rule about a log knows of one only."""
+    quotes = (quote if quote.file else quote._replace(file=log) for quote in finding.evidence)
+    return replace(finding, evidence=tuple(quotes))
 
 
 def _unmeasured(state: MemoryState) -> Iterator[Failure]:

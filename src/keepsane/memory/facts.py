@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from keepsane.memory.kernel_log import seconds_of
 from keepsane.memory.state import MemoryState
+from keepsane.model import Kind
 from keepsane.report import Fact
 from keepsane.words import counted, said_percent, said_rate
 
@@ -22,6 +24,11 @@ _RATES = (
     ("major faults", "pgmajfault"),
     ("pages swapped in", "pswpin"),
     ("out", "pswpout"),
+)
+
+_REPORTED: tuple[tuple[Kind, str], ...] = (
+    ("oom-kill", "the OOM killer ran"),
+    ("alloc-failure", "requests failed"),
 )
 
 _NAMED = 6
@@ -40,6 +47,7 @@ def _facts(state: MemoryState) -> Iterator[tuple[str, str]]:
     yield "sampled", _sampled(state)
     yield "per second", _rates(state)
     yield "stalled", _stalled(state)
+    yield "kernel log", "; ".join(_log(state))
     yield "whose", _whose(state)
     yield "for root", _for_root(state)
 
@@ -118,6 +126,16 @@ def _stalled(state: MemoryState) -> str:
     if some is None or full is None:
         return ""
     return f"for memory, some task {said_percent(some)} of the time, all of them {said_percent(full)}"
+
+
+def _log(state: MemoryState) -> Iterator[str]:
+    """Say what the kernel log reports of memory: the last kill and the last failure, and of how many."""
+    for kind, what in _REPORTED:
+        if found := state.log.of(kind) if state.log else ():
+            seconds = seconds_of(found[-1])
+            when = "" if seconds is None else f", {seconds:.0f} s after boot"
+            last = "" if len(found) == 1 else f"{what} {len(found)} times, the last: "
+            yield f"{last}{found[-1].title}{when}"
 
 
 def _kibibytes(state: MemoryState, name: str) -> int | None:

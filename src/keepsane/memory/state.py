@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeVar
 
+from keepsane.memory.kernel_log import KernelLog, kernel_log_of
 from keepsane.memory.proc.buddyinfo import BuddyZone, parse_buddyinfo
 from keepsane.memory.proc.cgroup import Cgroup, cgroups_of
 from keepsane.memory.proc.container import Container, container_of
 from keepsane.memory.proc.counters import Counters
 from keepsane.memory.proc.hugepages import Hugepages, hugepages_of
-from keepsane.memory.proc.klog import klog_of
 from keepsane.memory.proc.machine import Machine, Process, machine_of, process_of, uptime_of
 from keepsane.memory.proc.meminfo import Meminfo, parse_meminfo
 from keepsane.memory.proc.numa import Node, nodes_of
@@ -77,8 +77,8 @@ class MemoryState:
     A machine, and its memory from `first` to `last`; both are the same sample where there is only one.
 
     `interval_seconds` is None for a single sample: those from before a restart are left out. `between` are
-    the samples in between, most of them with the cheap files only. `klog` is the kernel log.
-    `notes` say in words what a reader of the numbers must know.
+    the samples in between, most of them with the cheap files only. `log` is what the kernel log reports,
+    None where it was not read. `notes` say in words what a reader of the numbers must know.
     """
 
     machine: Machine
@@ -87,7 +87,7 @@ class MemoryState:
     thp: Thp | None
     hugepages: tuple[Hugepages, ...]
     lru_gen: int | None
-    klog: str | None
+    log: KernelLog | None
     first: MemorySample
     last: MemorySample
     between: tuple[MemorySample, ...] = ()
@@ -214,7 +214,7 @@ def state_of(snapshots: Iterable[Snapshot]) -> MemoryState | None:
         thp=thp_of(first.snapshot),
         hugepages=hugepages_of(last.snapshot) or hugepages_of(first.snapshot),
         lru_gen=lru_gen_of(first.snapshot),
-        klog=klog_of(last.snapshot) or klog_of(first.snapshot),
+        log=kernel_log_of([sample.snapshot for sample in samples], machine.release),
         first=first,
         last=last,
         between=samples[1:-1],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The kernel log of the machine itself, or of a capture."""
+"""The kernel log of the machine itself."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from keepsane.memory.proc.klog import klog_of, read_klog
-from keepsane.memory.snapshot import Missing, Snapshot
+from keepsane.memory.proc.klog import read_klog
+from keepsane.memory.snapshot import Missing
 
 
 @pytest.mark.skipif(shutil.which("dmesg") is None, reason="dmesg is not installed")
@@ -23,9 +23,3 @@ def test_it_says_what_dmesg_says_or_is_as_little_permitted() -> None:
         # dmesg reads /dev/kmsg, and escapes what is not printable: the last words of both must be the same.
         assert run.returncode == 0
         assert said.splitlines()[-1:] == [] or said.splitlines()[-1].split("] ", 1)[-1] in run.stdout
-
-
-def test_a_capture_and_a_sosreport_keep_it_in_different_places() -> None:
-    assert klog_of(Snapshot(files={"dmesg": "[ 1.000000] a\n"})) == "[ 1.000000] a\n"
-    assert klog_of(Snapshot(files={"sos_commands/kernel/dmesg": "[ 1.000000] b\n"})) == "[ 1.000000] b\n"
-    assert klog_of(Snapshot(files={})) is None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ctypes
 import errno
 
-from keepsane.memory.snapshot import DMESG, Missing, Snapshot
+from keepsane.memory.snapshot import DMESG, Missing
 
 MAX_BYTES = 4 << 20
 DMESGS = (DMESG, "sos_commands/kernel/dmesg")
@@ -37,8 +37,3 @@ def read_klog() -> str | Missing:
         denied = ctypes.get_errno() in (errno.EPERM, errno.EACCES)
         return Missing(path=DMESG, reason="not permitted" if denied else "unreadable")
     return buffer.raw[:length].decode("utf-8", "replace")
-
-
-def klog_of(snapshot: Snapshot) -> str | None:
-    """The kernel log that a snapshot holds, in the form of dmesg(1); None where it has none."""
-    return next((text for path in DMESGS if (text := snapshot.text(path)) is not None), None)

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from keepsane.memory.klog_failure import FailedAllocation, failed_allocations
-from keepsane.memory.proc.klog import DMESGS, klog_of
+from keepsane.kernel.log.quote import quote_head
+from keepsane.kernel.pages.failed_request import FailedRequest
+from keepsane.memory.kernel_log import seconds_of
 from keepsane.memory.rules.amount import available_percent
 from keepsane.memory.state import MemoryState
 from keepsane.report import Evidence, Severity
@@ -47,17 +48,26 @@ def said_harm(found: tuple[str, ...]) -> str:
     return f"At the same time {', and '.join(found)}." if found else "Nothing is seen to suffer from it now."
 
 
-def failures(state: MemoryState) -> tuple[FailedAllocation, ...] | None:
+def failures(state: MemoryState) -> tuple[FailedRequest, ...] | None:
     """The failed allocations that the kernel log still has; None where it was not read."""
-    return None if state.klog is None else failed_allocations(state.klog, state.machine.release)
+    return None if state.log is None else state.log.of("alloc-failure")
 
 
-def recent(state: MemoryState, found: tuple[FailedAllocation, ...]) -> tuple[FailedAllocation, ...]:
+def recent(state: MemoryState, found: Iterable[FailedRequest]) -> tuple[FailedRequest, ...]:
     """Those of them that are of now; one without a time is not."""
     began = state.first.uptime_seconds
     if began is None:
         return ()
-    return tuple(one for one in found if one.seconds is not None and one.seconds > began - RECENT_SECONDS)
+    times = ((request, seconds_of(request)) for request in found)
+    return tuple(
+        request for request, seconds in times if seconds is not None and seconds > began - RECENT_SECONDS
+    )
+
+
+def recent_reports(state: MemoryState) -> tuple[FailedRequest, ...]:
+    """The last failure and the last kill of the kernel log, where they are of now and nothing is missing."""
+    whole = () if state.log is None else state.log.whole
+    return tuple(request for request in recent(state, whole) if not request.damage)
 
 
 def said_requests(number: int) -> str:
@@ -65,13 +75,9 @@ def said_requests(number: int) -> str:
     return "1 request" if number == 1 else f"{number} requests"
 
 
-def quote_failures(state: MemoryState, failed: Iterable[FailedAllocation]) -> Iterator[Evidence]:
-    """Quote their lines of the kernel log."""
-    sample = state.newest(lambda sample: None if klog_of(sample.snapshot) is None else sample)
-    if sample is None:
-        return
-    path = next(path for path in DMESGS if sample.snapshot.text(path) is not None)
-    lines = (sample.snapshot.text(path) or "").splitlines()
-    for failure in failed:
-        if failure.line <= len(lines) and failure.text in lines[failure.line - 1]:
-            yield Evidence(failure.line, failure.text, "", f"t{state.samples.index(sample)}/{path}")
+def quote_failures(state: MemoryState, failed: Iterable[FailedRequest]) -> Iterator[Evidence]:
+    """Quote their headlines in the kernel log."""
+    for request in failed if state.log else ():
+        seconds = seconds_of(request)
+        note = "" if seconds is None else f"{seconds:.0f} s after boot"
+        yield quote_head(request, note)._replace(file=state.log.file if state.log else "")

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, Clear, rule
+from keepsane.kernel.pages.failed_request import FailedRequest
 from keepsane.kernel.pages.zone import ZONES, Zone, zone_name
-from keepsane.memory.klog_failure import FailedAllocation
 from keepsane.memory.rules.amount import said_pages
 from keepsane.memory.rules.harm import failures, quote_failures, recent, said_requests
 from keepsane.memory.rules.needs import need_zones
@@ -71,12 +71,13 @@ def _above_min(zone: Zone) -> int:
     return zone.free_pages - (zone.min_pages - min(zone.boost_pages or 0, zone.min_pages))
 
 
-def _failed_below(state: MemoryState, highest: str) -> list[FailedAllocation]:
+def _failed_below(state: MemoryState, highest: str) -> list[FailedRequest]:
     names = ZONES[: ZONES.index(highest) + 1]
-    return [one for one in recent(state, failures(state) or ()) if one.gfp.highest_zone in names]
+    failed = recent(state, failures(state) or ())
+    return [request for request in failed if request.gfp and request.gfp.highest_zone in names]
 
 
-def _said_failed(failed: list[FailedAllocation]) -> str:
+def _said_failed(failed: list[FailedRequest]) -> str:
     if not failed:
         return "No request for it is seen to fail."
     return f"By the log {said_requests(len(failed))} for it failed lately."

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from keepsane.judge import CannotTell, Clear, need, rule
+from keepsane.kernel.pages.failed_request import FailedRequest
 from keepsane.kernel.pages.gfp import version_of
 from keepsane.kernel.pages.gfp_tables import Version
 from keepsane.kernel.pages.min_free import default_kibibytes, lowmem_pages, thp_pages
 from keepsane.kernel.pages.zone import Zone
 from keepsane.kernel.pages.zone_state import LOWMEM
-from keepsane.memory.klog_failure import FailedAllocation
+from keepsane.memory.kernel_log import seconds_of
 from keepsane.memory.rules.amount import available_percent, kibibytes, page_kibibytes, said_kibibytes
 from keepsane.memory.rules.harm import (
     failures,
@@ -64,7 +65,9 @@ def min_free_too_small(state: MemoryState, *, of_default: float = 0.5) -> Findin
     """
     value, own = _need_value(state), need(_default(state), _INCOMPLETE)
     found = failures(state)
-    failed = tuple(one for one in found or () if not one.order and not one.gfp.may_sleep)
+    failed = tuple(
+        request for request in found or () if request.order == 0 and request.gfp and not request.gfp.may_sleep
+    )
     now = recent(state, failed)
     said = f"{MIN_FREE} is {value} kB, the kernel's own choice would be {own} kB"
     if not failed and value >= of_default * own:
@@ -92,15 +95,15 @@ def min_free_too_small(state: MemoryState, *, of_default: float = 0.5) -> Findin
 
 
 def _said_failures(
-    log: tuple[FailedAllocation, ...] | None,
-    failed: tuple[FailedAllocation, ...],
-    now: tuple[FailedAllocation, ...],
+    log: tuple[FailedRequest, ...] | None,
+    failed: tuple[FailedRequest, ...],
+    now: tuple[FailedRequest, ...],
 ) -> str:
     if log is None:
         return "The kernel log was not read: whether requests failed is not known."
     if not failed:
         return "No request of order 0 failed by the kernel log."
-    last = failed[-1].seconds
+    last = seconds_of(failed[-1])
     when = "" if last is None else f", the last at {last:.0f} s after boot"
     said = f"By the log {said_requests(len(failed))} of order 0 failed that could not wait{when}"
     return f"{said}; {len(now) or 'none'} of them lately."

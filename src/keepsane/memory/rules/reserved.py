@@ -70,7 +70,11 @@ def cma_hoard(state: MemoryState, *, share_percent: float = 70.0) -> Finding | C
     said = f"{said_kibibytes(cma)} of the {said_kibibytes(free)} free are CMA"
     if not free or 100 * cma <= share_percent * free:
         return Clear(said)
-    failed = [one for one in recent(state, failures(state) or ()) if not one.gfp.movable and not one.order]
+    failed = [
+        request
+        for request in recent(state, failures(state) or ())
+        if request.order == 0 and request.gfp and not request.gfp.movable
+    ]
     marks = sum(zone.high_pages for zone in newest_zones(state)) * page_kibibytes(state)
     suffering = harms(state) if free - cma <= marks else ()
     return Finding(

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, Clear, rule
-from keepsane.memory.proc.klog import DMESGS
+from keepsane.kernel.pages.failed_request import FailedRequest
+from keepsane.memory.kernel_log import seconds_of
 from keepsane.memory.rules.amount import kibibytes, percent_of_memory, said_kibibytes
+from keepsane.memory.rules.harm import quote_failures
 from keepsane.memory.rules.needs import need_available, need_rise
 from keepsane.memory.rules.quote import cgroup_file, quote_change, quote_meminfo, quote_pressure, quote_risen
 from keepsane.memory.rules.zones import scanned_rate
@@ -24,7 +25,6 @@ _HOLDERS = (
     ("Hugetlb", "hugepages, used or not"),
     ("Mlocked", "memory that is locked"),
 )
-_KILLED = re.compile(r"^.{0,16}?\[ {0,8}+(?P<seconds>\d{1,9}+\.\d{1,9}+)\].{0,80}[Oo]ut of memory: Kill")
 
 
 @rule("real-shortage", on=MemoryState)
@@ -100,8 +100,9 @@ def oom_kill_now(state: MemoryState) -> Finding | Clear:
     How we know: oom_kill in /proc/vmstat rose (since 4.13). It counts kills at the limit of a control group
     too; oom and oom_kill in memory.events of the group then rise with it.
 
-    What to do: run keepsane explain on the kernel log: the report says which zone, node or control group had
-    no memory, and who held it.
+    What to do: read the report in the kernel log, which says which zone, node or control group had no memory,
+    and who held it. Where the log was read and has all of it, it is judged too: its findings stand beside
+    this one. Otherwise run keepsane explain on the log.
 
     When it is wrong: it is not; but a user-space killer (systemd-oomd, earlyoom) is not counted here.
     """
@@ -111,15 +112,16 @@ def oom_kill_now(state: MemoryState) -> Finding | Clear:
     group = _group_that_killed(state, killed)
     where = f"at the limit of the control group {group}" if group else "for want of memory"
     at_limit = _killed_at_a_limit(state, killed) if group is None else ""
+    logged = _logged(state)[-1:]
     return Finding(
         severity="error",
         confidence="high",
         title=f"the kernel killed {killed} process{'es' if killed > 1 else ''} {where}{at_limit}",
-        evidence=(*quote_risen(state, "oom_kill"), *_of_group(state, group), *_logged(state)),
+        evidence=(*quote_risen(state, "oom_kill"), *_of_group(state, group), *quote_failures(state, logged)),
         explanation="The kernel log has a report for each: who asked, what was short, who was killed.",
         advice=(
             Advice(
-                text="read the report: `dmesg | keepsane explain -`",
+                text=_where_to_read(state, logged),
                 verify="oom_kill in /proc/vmstat stands still",
             ),
         ),
@@ -194,13 +196,17 @@ def _of_group(state: MemoryState, path: str | None) -> Iterator[Evidence]:
         yield from quote_change(state, cgroup_file(state, path, "memory.events"), r"^oom_kill ")
 
 
-def _logged(state: MemoryState) -> Iterator[Evidence]:
-    """Quote the last kill of the kernel log that lies between the samples."""
+def _logged(state: MemoryState) -> list[FailedRequest]:
+    """Give the kills of the kernel log that lie between the samples."""
     begin, end = state.first.uptime_seconds, state.last.uptime_seconds
-    for path in DMESGS if begin is not None and end is not None else ():
-        lines = (state.last.snapshot.text(path) or "").splitlines()
-        for number, line in reversed(list(enumerate(lines, 1))):
-            found = _KILLED.search(line)
-            if found and begin is not None and end is not None and begin <= float(found["seconds"]) <= end:
-                yield Evidence(number, line.strip(), "", f"t{len(state.samples) - 1}/{path}")
-                return
+    if state.log is None or begin is None or end is None:
+        return []
+    times = [(kill, seconds_of(kill)) for kill in state.log.of("oom-kill")]
+    return [kill for kill, seconds in times if seconds is not None and begin <= seconds <= end]
+
+
+def _where_to_read(state: MemoryState, logged: list[FailedRequest]) -> str:
+    if state.log is None or not logged:
+        return "read the report: `dmesg | keepsane explain -`"
+    where = f"{state.log.file} from line {logged[-1].line} on"
+    return f"read the report in {where}; where nothing of it is missing, it is judged here too"
