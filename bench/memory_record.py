@@ -7,6 +7,8 @@ Usage: python -m bench.memory_record [SAMPLES]
 The samples are this machine's own, with a second node beside the first; its counters go on by themselves:
 those that ever counted rise at their pace since boot, in bursts, and sizes walk up and down. Counted are
 whole processes that open the record, judge the minute around its worst moment, and write the page of plots.
+
+The peer of the record's own columns is zstd alone, in long-window mode, over the same texts file by file.
 """
 
 from __future__ import annotations
@@ -17,12 +19,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import zstandard
+
 from keepsane.memory.capture.sample import SLOW_EVERY, read_sample
-from keepsane.memory.record.record import open_record
+from keepsane.memory.record.chunk import THOROUGH, pack_chunk, unpack_chunk
+from keepsane.memory.record.record import SAMPLES_IN_CHUNK, open_record
+from keepsane.memory.record.series import numbers_in
 from keepsane.memory.snapshot import TIME, Snapshot
 
 DAY = 86_400
@@ -42,6 +48,8 @@ COUNTER = re.compile(
     r"\b(?:pg|allocstall|numa_|interleave|local_|other_|drop|kswapd|compact|thp_|workingset)\w* $|total=$"
 )
 RECLAIM = re.compile(r"pgscan_direct\w* $|pgsteal_direct\w* $|zone_reclaim_failed $|some .*total=$")
+VMSTAT, COUNTED = "proc/vmstat", "pgfault"
+ONE_COUNTER = re.compile(rb"\n" + COUNTED.encode() + rb" (\d+)")
 READ = """
 import sys
 from pathlib import Path
@@ -73,6 +81,30 @@ def main() -> None:
         for what in (("judge",), ("plot",), ("judge", "plot")):
             print(f"{' and '.join(what)}: {read_seconds(record, page, samples, what):.2f} s")
         print(f"the page has {page.stat().st_size / 1e3:.0f} kB")
+    against_zstd(list(made_up(min(samples, SAMPLES_IN_CHUNK), whole=None)))
+
+
+def against_zstd(snapshots: list[Snapshot]) -> None:
+    """Print how large ten minutes are, and how long one counter takes to read, by columns and without."""
+    paths = sorted({path for snapshot in snapshots for path in snapshot.files})
+    texts = "".join(f"\0{snapshot.files.get(path, '')}" for path in paths for snapshot in snapshots).encode()
+    whole = zstandard.ZstdCompressionParameters.from_level(THOROUGH, window_log=27, enable_ldm=True)
+    columns, plain = pack_chunk(snapshots), zstandard.ZstdCompressor(compression_params=whole).compress(texts)
+    unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+    read_columns = best_milliseconds(lambda: numbers_in(unpack_chunk(columns).tracks[VMSTAT], COUNTED))
+    read_plain = best_milliseconds(lambda: list(map(int, ONE_COUNTER.findall(unpacker.decompress(plain)))))
+    print(f"{len(snapshots)} samples by columns: {len(columns)} bytes, one counter in {read_columns:.1f} ms")
+    print(f"by zstd alone: {len(plain)} bytes, one counter in {read_plain:.1f} ms")
+
+
+def best_milliseconds(read: Callable[[], list[int] | list[int | None]]) -> float:
+    """The least of five: what others on the machine do only adds to it."""
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        assert len(read()) > 1
+        times.append(time.perf_counter() - began)
+    return min(times) * 1000
 
 
 def written(record: Path, samples: int) -> float:

@@ -166,7 +166,7 @@ def _follow(followed: _Followed, chunk: Chunk, began: float, ended: float) -> No
         numbers = followed.numbers.setdefault(wanted, [])
         if (track := chunk.tracks.get(wanted.path)) is not None:
             numbers += [None] * (before - len(numbers))
-            numbers += _numbers(track, wanted.name)
+            numbers += numbers_in(track, wanted.name)
 
 
 def _find_restarts(
@@ -194,7 +194,7 @@ def _free(chunk: Chunk) -> list[_Wanted]:
     ]
 
 
-def _numbers(track: Track, name: str) -> list[int | None]:
+def numbers_in(track: Track, name: str) -> list[int | None]:
     """The number in each sample; a counter that this kernel splits by zone is added up."""
     return track.spread(shape.sums(_columns(shape.skeleton, name)) for shape in track.shapes)
 
