@@ -49,14 +49,10 @@ def test_zone_reclaim_shows_as_direct_scans_without_allocation_stalls(state: Mem
     assert (state.rate("pgscan_direct") or 0) > 100
     assert state.delta("allocstall") == 0
     assert state.sysctl_number("vm.zone_reclaim_mode") == 1
-    assert state.lru_gen == 0
 
 
 def test_the_guests_two_nodes(state: MemoryState) -> None:
-    assert [(node.node, node.cpus, node.distances) for node in state.last.nodes] == [
-        (0, (0,), (10, 20)),
-        (1, (1,), (20, 10)),
-    ]
+    assert [node.node for node in state.last.nodes] == [0, 1]
     meminfo, zoneinfo = state.last.meminfo, state.last.zoneinfo
     assert meminfo is not None and zoneinfo is not None
     total = meminfo.kibibytes.get("MemTotal")

@@ -18,15 +18,14 @@ from keepsane.memory.proc.buddyinfo import BuddyZone, parse_buddyinfo
 from keepsane.memory.proc.cgroup import Cgroup, cgroups_of
 from keepsane.memory.proc.container import Container, container_of
 from keepsane.memory.proc.counters import Counters
-from keepsane.memory.proc.hugepages import Hugepages, hugepages_of
+from keepsane.memory.proc.hugepages import Hugepages, Thp, hugepages_of, thp_of
 from keepsane.memory.proc.machine import Machine, Process, machine_of, process_of, uptime_of
 from keepsane.memory.proc.meminfo import Meminfo, parse_meminfo
 from keepsane.memory.proc.numa import Node, nodes_of
 from keepsane.memory.proc.pagetypeinfo import Pagetypeinfo, parse_pagetypeinfo
-from keepsane.memory.proc.psi import Pressure, Stall, parse_pressure, stalled_percent
+from keepsane.memory.proc.psi import Pressure, parse_pressure, stalled_percent
 from keepsane.memory.proc.slabinfo import Slab, parse_slabinfo
 from keepsane.memory.proc.sysctl import sysctl, whole_number
-from keepsane.memory.proc.thp import Thp, lru_gen_of, thp_of
 from keepsane.memory.proc.vmstat import parse_vmstat, vmstat
 from keepsane.memory.proc.zoneinfo import Zoneinfo, parse_zoneinfo
 from keepsane.memory.snapshot import TIME, Missing, Snapshot
@@ -66,7 +65,6 @@ class MemorySample:
     cgroups: tuple[Cgroup, ...]
     memory_pressure: Pressure | None
     io_pressure: Pressure | None
-    cpu_pressure: Pressure | None
     missing: tuple[Missing, ...]
     snapshot: Snapshot = field(repr=False, compare=False)
 
@@ -86,7 +84,6 @@ class MemoryState:
     process: Process | None
     thp: Thp | None
     hugepages: tuple[Hugepages, ...]
-    lru_gen: int | None
     log: KernelLog | None
     first: MemorySample
     last: MemorySample
@@ -150,7 +147,7 @@ class MemoryState:
         return tuple(found)
 
     def stalled_percent(
-        self, resource: Literal["memory", "io", "cpu"], who: Literal["some", "full"]
+        self, resource: Literal["memory", "io"], who: Literal["some", "full"]
     ) -> float | None:
         """The share of the interval in which some task, or all, stood still for the resource."""
         first, last = (_stall(sample, resource, who) for sample in (self.first, self.last))
@@ -186,7 +183,6 @@ def sample_of(snapshot: Snapshot) -> MemorySample:
         cgroups=cgroups_of(snapshot),
         memory_pressure=parsed("proc/pressure/memory", parse_pressure),
         io_pressure=parsed("proc/pressure/io", parse_pressure),
-        cpu_pressure=parsed("proc/pressure/cpu", parse_pressure),
         missing=snapshot.missing,
         snapshot=snapshot,
     )
@@ -213,7 +209,6 @@ def state_of(snapshots: Iterable[Snapshot]) -> MemoryState | None:
         process=process_of(first.snapshot),
         thp=thp_of(first.snapshot),
         hugepages=hugepages_of(last.snapshot) or hugepages_of(first.snapshot),
-        lru_gen=lru_gen_of(first.snapshot),
         log=kernel_log_of([sample.snapshot for sample in samples], machine.release),
         first=first,
         last=last,
@@ -295,14 +290,13 @@ def _cgroup_event(sample: MemorySample, path: str, name: str) -> int | None:
     return None if events is None else events.get(name)
 
 
-def _cgroup_stall(sample: MemorySample, path: str) -> Stall | None:
+def _cgroup_stall(sample: MemorySample, path: str) -> int | None:
     pressure = next((group.pressure for group in sample.cgroups if group.path == path), None)
-    return None if pressure is None else pressure.some
+    return None if pressure is None else pressure.some_microseconds
 
 
-def _stall(sample: MemorySample, resource: str, who: str) -> Stall | None:
-    of = {"memory": sample.memory_pressure, "io": sample.io_pressure, "cpu": sample.cpu_pressure}
-    pressure = of[resource]
+def _stall(sample: MemorySample, resource: str, who: str) -> int | None:
+    pressure = sample.memory_pressure if resource == "memory" else sample.io_pressure
     if pressure is None:
         return None
-    return pressure.some if who == "some" else pressure.full
+    return pressure.some_microseconds if who == "some" else pressure.full_microseconds

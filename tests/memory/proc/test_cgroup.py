@@ -25,10 +25,8 @@ def test_a_group_with_a_limit() -> None:
     top, group = cgroups_of(Snapshot(files=FILES))
 
     assert (top.path, group.path) == ("/", "/db.slice")
-    assert group.memory_current_bytes == 4831838208
     assert group.memory_max_bytes == 5368709120
     assert group.memory_high_bytes == "max"
-    assert group.memory_low_bytes is None
     assert group.events is not None and group.events.get("oom_kill") == 1
     assert group.mems == (1,)
 
@@ -37,7 +35,7 @@ def test_the_root_has_no_limit_which_is_not_the_word_max() -> None:
     top = cgroups_of(Snapshot(files=FILES))[0]
 
     assert top.memory_max_bytes is None
-    assert top.pressure is not None and top.pressure.some is not None
+    assert top.pressure is not None and top.pressure.some_microseconds == 7
 
 
 def test_version_one_is_no_group_of_version_two() -> None:

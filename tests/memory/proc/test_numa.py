@@ -31,14 +31,12 @@ def test_a_list_has_a_limit() -> None:
     assert len(parse_list("0-99999," * 1000)) == MAX_NUMBERS
 
 
-def test_a_node_of_memory_only_has_no_cpus_and_one_without_files_is_not_known() -> None:
+def test_a_node_without_pages_has_no_memory_and_a_file_that_was_not_read_is_not_known() -> None:
     nodes = nodes_of(
         Snapshot(
             files={
                 f"{NODES}/has_memory": "0-1\n",
                 f"{NODES}/node0/cpulist": "0-7\n",
-                f"{NODES}/node0/distance": "10 21\n",
-                f"{NODES}/node1/cpulist": "\n",
                 f"{NODES}/node1/numastat": "numa_hit 5\nnuma_foreign 6\n",
                 f"{NODES}/node2/meminfo": "Node 2 MemTotal:       0 kB\n",
             }
@@ -46,9 +44,7 @@ def test_a_node_of_memory_only_has_no_cpus_and_one_without_files_is_not_known() 
     )
 
     assert [node.node for node in nodes] == [0, 1, 2]
-    assert nodes[0].distances == (10, 21)
     assert nodes[0].numastat is None
-    assert nodes[1].cpus == ()
     assert nodes[1].numastat is not None and nodes[1].numastat.get("numa_foreign") == 6
     assert [node.has_memory for node in nodes] == [True, True, False]
 
@@ -68,6 +64,6 @@ def test_any_text_is_a_list(text: str) -> None:
     parse_list(text)
 
 
-@given(st.dictionaries(st.sampled_from(["meminfo", "vmstat", "numastat", "distance", "cpulist"]), st.text()))
+@given(st.dictionaries(st.sampled_from(["meminfo", "vmstat", "numastat"]), st.text()))
 def test_any_files_are_a_node(files: dict[str, str]) -> None:
     nodes_of(Snapshot(files={f"{NODES}/node0/{name}": text for name, text in files.items()}))

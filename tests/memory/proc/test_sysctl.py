@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepsane.memory.proc.sysctl import profile_of, setter_of, settings_of, sysctl, sysctl_number
+from keepsane.memory.proc.sysctl import profile_of, setter_of, settings_of, sysctl, whole_number
 from keepsane.memory.snapshot import Snapshot
 
 MODE = "vm.zone_reclaim_mode"
@@ -14,21 +14,21 @@ PROC = "proc/sys/vm/zone_reclaim_mode"
 
 
 def test_a_setting_this_kernel_does_not_have_is_none() -> None:
-    assert sysctl_number(Snapshot(files={}), MODE) is None
-    assert sysctl_number(Snapshot(files={PROC: "1\n"}), MODE) == 1
+    assert sysctl(Snapshot(files={}), MODE) is None
+    assert sysctl(Snapshot(files={PROC: "1\n"}), MODE) == "1"
 
 
 def test_a_setting_of_several_numbers_is_no_number() -> None:
     snapshot = Snapshot(files={"proc/sys/vm/lowmem_reserve_ratio": "256\t256\t32\t0\t0\n"})
 
     assert sysctl(snapshot, "vm.lowmem_reserve_ratio") == "256\t256\t32\t0\t0"
-    assert sysctl_number(snapshot, "vm.lowmem_reserve_ratio") is None
+    assert whole_number("256\t256\t32\t0\t0") is None
 
 
 def test_a_sosreport_has_them_in_one_file() -> None:
     files = {"sos_commands/kernel/sysctl_-a": "vm.swappiness = 60\nvm.zone_reclaim_mode = 1\n"}
 
-    assert sysctl_number(Snapshot(files=files), MODE) == 1
+    assert sysctl(Snapshot(files=files), MODE) == "1"
 
 
 def test_the_file_with_the_later_name_wins_wherever_it_lies() -> None:
@@ -114,4 +114,4 @@ def test_a_value_that_no_file_gives_was_set_by_something_else() -> None:
 def test_any_text_is_read(text: str) -> None:
     names = ("proc/cmdline", "etc/sysctl.conf", "etc/tuned/active_profile", "etc/tuned/a/tuned.conf", PROC)
     settings_of(Snapshot(files=dict.fromkeys(names, text)), MODE)
-    sysctl_number(Snapshot(files=dict.fromkeys(names, text)), MODE)
+    sysctl(Snapshot(files=dict.fromkeys(names, text)), MODE)

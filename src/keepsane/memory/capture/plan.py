@@ -18,10 +18,10 @@ from keepsane.memory.proc.cgroup import CGROUP_ROOTS, CHEAP_FILES, COSTLY_FILES,
 from keepsane.memory.proc.container import MANAGER, MARKS
 from keepsane.memory.proc.hugepages import FOLDER as HUGEPAGES_FOLDER
 from keepsane.memory.proc.hugepages import NAMES as HUGEPAGES
+from keepsane.memory.proc.hugepages import THP_FOLDERS
 from keepsane.memory.proc.machine import BOOT_ID, ONLINE_CPUS
 from keepsane.memory.proc.numa import NODES
 from keepsane.memory.proc.sysctl import ACTIVE_PROFILE, PROFILE_FOLDERS, SYSCTL_CONF, SYSCTL_FOLDERS
-from keepsane.memory.proc.thp import LRU_GEN, THP_FOLDERS
 
 CHEAP = ("proc/uptime", "proc/vmstat", "proc/pressure/memory", "proc/pressure/io", "proc/pressure/cpu")
 SLOW = ("proc/meminfo", "proc/zoneinfo", "proc/buddyinfo")
@@ -32,7 +32,7 @@ ENDS = (
     "proc/swaps",
     "proc/slabinfo",
     "proc/pagetypeinfo",
-    LRU_GEN,
+    "sys/kernel/mm/lru_gen/enabled",
     *(f"{NODES}/{name}" for name in ("online", "has_memory")),
 )
 ONCE = ("proc/version", "proc/cmdline", "proc/mounts", "proc/1/cgroup", ONLINE_CPUS)

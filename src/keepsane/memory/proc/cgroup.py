@@ -2,7 +2,6 @@
 """
 Memory of control groups, version 2.
 
-    memory.current   4831838208
     memory.max       max
     memory.events    low 0 / high 12 / max 3 / oom 0 / oom_kill 0
     0::/system.slice/postgresql.service            /proc/PID/cgroup
@@ -47,11 +46,8 @@ class Cgroup:
     """
 
     path: str
-    memory_current_bytes: int | None
     memory_max_bytes: Limit
     memory_high_bytes: Limit
-    memory_low_bytes: Limit
-    swap_current_bytes: int | None
     events: Counters | None
     stat: Counters | None
     pressure: Pressure | None
@@ -100,19 +96,12 @@ def _cgroup(snapshot: Snapshot, root: str, path: str) -> Cgroup:
     def text(name: str) -> str | None:
         return snapshot.text(f"{folder}/{name}")
 
-    def limit(name: str) -> Limit:
-        return parse_limit(text(name) or "")
-
-    current, swap = limit("memory.current"), limit("memory.swap.current")
     events, stat, pressure = text("memory.events"), text("memory.stat"), text("memory.pressure")
     mems = text("cpuset.mems.effective")
     return Cgroup(
         path="/" + path,
-        memory_current_bytes=None if current == "max" else current,
-        memory_max_bytes=limit("memory.max"),
-        memory_high_bytes=limit("memory.high"),
-        memory_low_bytes=limit("memory.low"),
-        swap_current_bytes=None if swap == "max" else swap,
+        memory_max_bytes=parse_limit(text("memory.max") or ""),
+        memory_high_bytes=parse_limit(text("memory.high") or ""),
         events=None if events is None else parse_counters(events),
         stat=None if stat is None else parse_counters(stat),
         pressure=None if pressure is None else parse_pressure(pressure),

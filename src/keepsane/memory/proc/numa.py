@@ -2,8 +2,6 @@
 """
 The nodes of the machine, from /sys/devices/system/node.
 
-    node0/distance   10 21
-    node0/cpulist    0-7,16-23
     node0/numastat   numa_hit 8969243
     has_memory       0-1
 """
@@ -31,14 +29,11 @@ class Node:
     """
     One node; what was not read is None.
 
-    `cpus` is empty for a node of memory only. `distances` has one number per online node, in their order; 10
-    is the node itself. `has_memory` follows from meminfo where the kernel has no such list (before 2.6.25).
+    `has_memory` follows from meminfo where the kernel has no such list (before 2.6.25).
     `numastat` has numa_hit, numa_miss, numa_foreign, interleave_hit, local_node and other_node.
     """
 
     node: int
-    cpus: tuple[int, ...] | None
-    distances: tuple[int, ...] | None
     has_memory: bool | None
     meminfo: Meminfo | None
     vmstat: Counters | None
@@ -73,23 +68,16 @@ def nodes_of(snapshot: Snapshot) -> tuple[Node, ...]:
 
 def _node(snapshot: Snapshot, number: int, with_memory: frozenset[int] | None) -> Node:
     folder = f"{NODES}/node{number}"
-    cpus, distances = snapshot.text(f"{folder}/cpulist"), snapshot.text(f"{folder}/distance")
     meminfo, vmstat = snapshot.text(f"{folder}/meminfo"), snapshot.text(f"{folder}/vmstat")
     numastat = snapshot.text(f"{folder}/numastat")
     parsed = None if meminfo is None else parse_meminfo(meminfo)
     return Node(
         node=number,
-        cpus=None if cpus is None else parse_list(cpus),
-        distances=None if distances is None else _distances(distances),
         has_memory=_has_memory(parsed) if with_memory is None else number in with_memory,
         meminfo=parsed,
         vmstat=None if vmstat is None else parse_vmstat(vmstat),
         numastat=None if numastat is None else parse_counters(numastat),
     )
-
-
-def _distances(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split()[:1024] if part.isdecimal() and len(part) <= 3)
 
 
 def _has_memory(meminfo: Meminfo | None) -> bool | None:

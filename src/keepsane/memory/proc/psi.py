@@ -17,32 +17,16 @@ from dataclasses import dataclass
 from keepsane.memory.proc.counters import whole_lines
 
 _LINE = re.compile(
-    r"(?P<who>some|full) avg10=(?P<avg10>\d{1,3}\.\d\d) avg60=(?P<avg60>\d{1,3}\.\d\d)"
-    r" avg300=(?P<avg300>\d{1,3}\.\d\d) total=(?P<total>\d{1,20})\r?",
-    re.ASCII,
+    r"(?P<who>some|full)(?: avg\d{2,3}=\d{1,3}\.\d\d){3} total=(?P<total>\d{1,20})\r?", re.ASCII
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stall:
-    """How long tasks stood still: shares of the last 10, 60 and 300 s, and the sum since boot."""
-
-    avg10_percent: float
-    avg60_percent: float
-    avg300_percent: float
-    total_microseconds: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Pressure:
-    """
-    `some`: at least one task stood still. `full`: all that had work did.
+    """How long at least one task stood still since boot, and how long all did that had work."""
 
-    `full` is None for the CPU before 5.13, which did not print it.
-    """
-
-    some: Stall | None
-    full: Stall | None
+    some_microseconds: int | None
+    full_microseconds: int | None
 
 
 def parse_pressure(text: str) -> Pressure | None:
@@ -52,26 +36,18 @@ def parse_pressure(text: str) -> Pressure | None:
     Source: kernel/sched/psi.c, psi_show().
     """
     lines = (_LINE.fullmatch(line) for line in whole_lines(text))
-    found = {line["who"]: _stall(line) for line in lines if line}
-    return Pressure(some=found.get("some"), full=found.get("full")) if found else None
+    found = {line["who"]: int(line["total"]) for line in lines if line}
+    if not found:
+        return None
+    return Pressure(some_microseconds=found.get("some"), full_microseconds=found.get("full"))
 
 
-def _stall(line: re.Match[str]) -> Stall:
-    return Stall(
-        avg10_percent=float(line["avg10"]),
-        avg60_percent=float(line["avg60"]),
-        avg300_percent=float(line["avg300"]),
-        total_microseconds=int(line["total"]),
-    )
-
-
-def stalled_percent(before: Stall | None, after: Stall | None, seconds: float | None) -> float | None:
+def stalled_percent(before: int | None, after: int | None, seconds: float | None) -> float | None:
     """
-    The share of the time between two samples, exactly, where the averages only fade.
+    The share of the time between two samples, of microseconds since boot: exact, where the averages fade.
 
     None where a sample is missing, no time passed, or the machine was restarted between.
     """
     if before is None or after is None or not seconds or seconds < 0:
         return None
-    microseconds = after.total_microseconds - before.total_microseconds
-    return None if microseconds < 0 else min(microseconds / seconds / 10_000, 100.0)
+    return None if after < before else min((after - before) / seconds / 10_000, 100.0)

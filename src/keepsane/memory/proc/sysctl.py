@@ -68,11 +68,6 @@ def sysctl(snapshot: Snapshot, name: str) -> str | None:
     return next((found["value"].strip() for found in listed if found and found["name"] == name), None)
 
 
-def sysctl_number(snapshot: Snapshot, name: str) -> int | None:
-    """The value where it is one whole number, else None."""
-    return whole_number(sysctl(snapshot, name) or "")
-
-
 def whole_number(value: str) -> int | None:
     """Read a value that is one whole number and nothing else; None for any other."""
     return int(value) if re.fullmatch(r"-?\d{1,20}", value, re.ASCII) else None

@@ -20,7 +20,7 @@ from pathlib import Path
 from keepsane.errors import InputError
 from keepsane.memory.capture.sample import LIVE, read_samples
 from keepsane.memory.proc.machine import BOOT_ID, uptime_of
-from keepsane.memory.proc.psi import Stall, parse_pressure, stalled_percent
+from keepsane.memory.proc.psi import parse_pressure, stalled_percent
 from keepsane.memory.proc.vmstat import parse_vmstat, vmstat
 from keepsane.memory.record.chunk import MAX_SAMPLES, MAX_TEXT_BYTES, pack_chunk, pack_sample, unpack_sample
 from keepsane.memory.record.record_file import (
@@ -140,9 +140,9 @@ def is_sharp(before: Snapshot, after: Snapshot) -> bool:
     return one is not None and other is not None and other - one >= SHARP_PAGES
 
 
-def _stall(snapshot: Snapshot) -> Stall | None:
+def _stall(snapshot: Snapshot) -> int | None:
     pressure = parse_pressure(snapshot.text("proc/pressure/memory") or "")
-    return None if pressure is None else pressure.some
+    return None if pressure is None else pressure.some_microseconds
 
 
 def _scanned(snapshot: Snapshot) -> int | None:

@@ -225,11 +225,11 @@ def _sizes(state: MemoryState) -> tuple[Hugepages, ...]:
     size = None if meminfo is None else meminfo.kibibytes.get("Hugepagesize")
     if meminfo is None or not size:
         return ()
-    names = ("Total", "Free", "Rsvd", "Surp")
-    total, free, reserved, surplus = (meminfo.counts.get(f"HugePages_{name}") for name in names)
+    names = ("Total", "Free", "Rsvd")
+    total, free, reserved = (meminfo.counts.get(f"HugePages_{name}") for name in names)
     if free is None or reserved is None:
         return ()
-    return (Hugepages(size_kibibytes=size, total=total, free=free, reserved=reserved, surplus=surplus),)
+    return (Hugepages(size_kibibytes=size, total=total, free=free, reserved=reserved),)
 
 
 def _unused(pages: Hugepages) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from keepsane.judge import Clear, need, rule
-from keepsane.memory.proc.thp import Thp
+from keepsane.memory.proc.hugepages import Thp
 from keepsane.memory.rules.harm import harms
 from keepsane.memory.rules.needs import need_rate, need_rates
 from keepsane.memory.rules.quote import quote_file, quote_risen
