@@ -56,7 +56,7 @@ def test_the_guests_two_nodes(state: MemoryState) -> None:
     meminfo, zoneinfo = state.last.meminfo, state.last.zoneinfo
     assert meminfo is not None and zoneinfo is not None
     total = meminfo.kibibytes.get("MemTotal")
-    assert sum(found.zone.managed_pages or 0 for found in zoneinfo.zones) * 4 == total
+    assert sum(zone.managed_pages or 0 for zone in zoneinfo) * 4 == total
     assert (
         sum(node.meminfo.kibibytes.get("MemTotal") or 0 for node in state.last.nodes if node.meminfo) == total
     )

@@ -20,8 +20,7 @@ from keepsane.kernel.pages.watermark_form import Request
 from keepsane.kernel.pages.zone import FreeBlocks, Zone
 from keepsane.kernel.pages.zone_state import MAX_ORDER, blocks_for
 from keepsane.memory.proc.buddyinfo import with_blocks
-from keepsane.memory.proc.highatomic import PRINTS_SINCE, TYPE_LETTERS, highatomic_pages
-from keepsane.memory.proc.pagetypeinfo import Pagetypeinfo
+from keepsane.memory.proc.pagetypeinfo import PRINTS_SINCE, TYPE_LETTERS, Pagetypeinfo
 from keepsane.memory.state import MemorySample, MemoryState
 
 ZONE_FLAGS = {
@@ -77,11 +76,11 @@ def preflight(
         raise ValueError(f"an order goes from 0 to {MAX_ORDER}, not {order}")
     if zone is not None and zone not in ZONE_FLAGS:
         raise ValueError(f"no request can ask for zone {zone}: there are {', '.join(ZONE_FLAGS)}")
-    sample = state.newest(lambda sample: sample if sample.zoneinfo and sample.zoneinfo.zones else None)
-    if sample is None or sample.zoneinfo is None:
+    sample = state.newest(lambda sample: sample if sample.zoneinfo else None)
+    if sample is None:
         return Preflight(request=None, outcome="unknown", why="/proc/zoneinfo was not read")
     request = _request(state, order, node, zone or "Normal", atomic=atomic)
-    orders = max((len(one.blocks) for one in sample.buddyinfo or ()), default=MAX_ORDER + 1)
+    orders = max(map(len, (sample.buddyinfo or {}).values()), default=MAX_ORDER + 1)
     if order >= orders:
         why = f"this kernel has no blocks of order {order}: the largest is {orders - 1}"
         return Preflight(request=request, outcome="fails", why=why)
@@ -106,17 +105,17 @@ def _request(state: MemoryState, order: int, node: int | None, zone: str, *, ato
 
 def _zones(sample: MemorySample, request: Request, node: int | None) -> tuple[Zone, ...]:
     """The zones with pages, on the node that was asked about, with their blocks and what is held back."""
-    every = (stat.zone for stat in sample.zoneinfo.zones) if sample.zoneinfo else ()
-    mine = (one for one in every if one.managed_pages != 0 and node in (None, one.node))
-    zones = with_blocks(mine, sample.buddyinfo or ())
+    every = sample.zoneinfo or ()
+    mine = (zone for zone in every if zone.managed_pages != 0 and node in (None, zone.node))
+    zones = with_blocks(mine, sample.buddyinfo or {})
     if sample.pagetypeinfo is None:
         return zones
-    return tuple(_with_types(one, sample.pagetypeinfo, request) for one in zones)
+    return tuple(_with_types(zone, sample.pagetypeinfo, request) for zone in zones)
 
 
 def _with_types(zone: Zone, types: Pagetypeinfo, request: Request) -> Zone:
     """Add what /proc/pagetypeinfo knows: the types in which blocks lie, and the highatomic reserve."""
-    reserve = highatomic_pages(types, zone)
+    reserve = types.highatomic_pages(zone)
     prints_free = request.version is None or request.version >= PRINTS_SINCE
     return replace(
         zone,
@@ -127,20 +126,13 @@ def _with_types(zone: Zone, types: Pagetypeinfo, request: Request) -> Zone:
 
 
 def _lettered(blocks: Iterable[FreeBlocks], zone: Zone, types: Pagetypeinfo) -> tuple[FreeBlocks, ...]:
-    own = [one for one in types.free if (one.node, one.zone) == (zone.node, zone.name)]
-    if not own:
-        return tuple(blocks)
-    return tuple(
-        replace(
-            block,
-            types="".join(
-                TYPE_LETTERS.get(one.type, "")
-                for one in own
-                if block.order < len(one.counts) and one.counts[block.order].blocks
-            ),
-        )
-        for block in blocks
-    )
+    own = [free for free in types.free if (free.node, free.zone) == (zone.node, zone.name)]
+
+    def letters(order: int) -> str:
+        there = (free.type for free in own if order < len(free.counts) and free.counts[order])
+        return "".join(TYPE_LETTERS.get(kind, "") for kind in there)
+
+    return tuple(replace(block, types=letters(block.order)) if own else block for block in blocks)
 
 
 def _checked(

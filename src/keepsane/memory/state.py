@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeVar
 
+from keepsane.kernel.pages.zone import Zone
 from keepsane.memory.kernel_log import KernelLog, kernel_log_of
-from keepsane.memory.proc.buddyinfo import BuddyZone, parse_buddyinfo
+from keepsane.memory.proc.buddyinfo import Blocks, parse_buddyinfo
 from keepsane.memory.proc.cgroup import Cgroup, cgroups_of
 from keepsane.memory.proc.container import Container, container_of
 from keepsane.memory.proc.counters import Counters
@@ -27,7 +28,7 @@ from keepsane.memory.proc.psi import Pressure, parse_pressure, stalled_percent
 from keepsane.memory.proc.slabinfo import Slab, parse_slabinfo
 from keepsane.memory.proc.sysctl import sysctl, whole_number
 from keepsane.memory.proc.vmstat import parse_vmstat, vmstat
-from keepsane.memory.proc.zoneinfo import Zoneinfo, parse_zoneinfo
+from keepsane.memory.proc.zoneinfo import parse_zoneinfo
 from keepsane.memory.snapshot import TIME, Missing, Snapshot
 
 T = TypeVar("T")
@@ -57,8 +58,8 @@ class MemorySample:
     epoch_seconds: float | None
     meminfo: Meminfo | None
     vmstat: Counters | None
-    zoneinfo: Zoneinfo | None
-    buddyinfo: tuple[BuddyZone, ...] | None
+    zoneinfo: tuple[Zone, ...] | None
+    buddyinfo: Blocks | None
     pagetypeinfo: Pagetypeinfo | None
     slabs: tuple[Slab, ...] | None
     nodes: tuple[Node, ...]

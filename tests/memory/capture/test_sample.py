@@ -196,8 +196,8 @@ def test_this_machine_agrees_with_itself() -> None:
     sample = state.last
     assert sample.vmstat is not None and sample.zoneinfo is not None and sample.uptime_seconds is not None
 
-    free = sum(found.zone.free_pages for found in sample.zoneinfo.zones)
-    managed = sum(found.zone.managed_pages or 0 for found in sample.zoneinfo.zones)
+    free = sum(zone.free_pages for zone in sample.zoneinfo)
+    managed = sum(zone.managed_pages or 0 for zone in sample.zoneinfo)
     assert abs((sample.vmstat.get("nr_free_pages") or 0) - free) < max(65536, free // 4)
     totals = [node.meminfo.kibibytes.get("MemTotal") for node in sample.nodes if node.meminfo]
     if totals and managed and state.machine.page_kibibytes:

@@ -8,8 +8,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from keepsane.kernel.pages.zone import FreeBlocks, Zone
 from keepsane.memory.proc.counters import whole_lines
@@ -23,40 +23,24 @@ _LINE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuddyZone:
-    """The free blocks of one zone, order 0 first."""
-
-    node: int
-    name: str
-    blocks: tuple[FreeBlocks, ...]
-
-    @property
-    def free_pages(self) -> int:
-        """The pages in all these blocks."""
-        return sum(block.count << block.order for block in self.blocks)
+Blocks = Mapping[tuple[int | None, str], tuple[FreeBlocks, ...]]
+"""The free blocks of each zone, by node and name, order 0 first."""
 
 
-def parse_buddyinfo(text: str) -> tuple[BuddyZone, ...]:
+def parse_buddyinfo(text: str) -> Blocks:
     """
     Read /proc/buddyinfo; unpopulated zones are not in it.
 
     Source: mm/vmstat.c, frag_show_print().
     """
     found = [found for line in whole_lines(text)[:MAX_ZONES] if (found := _LINE.fullmatch(line))]
-    return tuple(
-        BuddyZone(node=int(line["node"]), name=line["name"], blocks=_blocks(line["counts"].split()))
-        for line in found
-    )
+    return {(int(line["node"]), line["name"]): _blocks(line["counts"].split()) for line in found}
 
 
 def _blocks(counts: list[str]) -> tuple[FreeBlocks, ...]:
     return tuple(FreeBlocks(order=order, count=int(count)) for order, count in enumerate(counts[:MAX_ORDERS]))
 
 
-def with_blocks(zones: Iterable[Zone], buddyinfo: Iterable[BuddyZone]) -> tuple[Zone, ...]:
+def with_blocks(zones: Iterable[Zone], buddyinfo: Blocks) -> tuple[Zone, ...]:
     """The zones, each with its free blocks; `blocks` stays None for a zone that buddyinfo does not list."""
-    known: dict[tuple[int | None, str], tuple[FreeBlocks, ...]] = {
-        (zone.node, zone.name): zone.blocks for zone in buddyinfo
-    }
-    return tuple(replace(zone, blocks=known.get((zone.node, zone.name))) for zone in zones)
+    return tuple(replace(zone, blocks=buddyinfo.get((zone.node, zone.name))) for zone in zones)

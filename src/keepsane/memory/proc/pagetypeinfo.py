@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-/proc/pagetypeinfo: free blocks by migrate type, and how many pageblocks belong to each type.
+/proc/pagetypeinfo: free blocks by migrate type, how many pageblocks belong to each, and what that reserves.
 
     Page block order: 9
     Node    0, zone   Normal, type    Unmovable      0      0    284    355    116     67     26
     Node 0, zone   Normal           84         2860          128            0            0
 
-Root only since 5.4. Source: mm/vmstat.c, pagetypeinfo_show().
+Root only since 5.4. The type HighAtomic is the reserve for atomic requests of higher order (since 4.4).
+Source: mm/vmstat.c, pagetypeinfo_show(); mm/page_alloc.c, reserve_highatomic_pageblock().
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from keepsane.kernel.pages.zone import Zone
 from keepsane.memory.proc.buddyinfo import MAX_ORDERS
 from keepsane.memory.proc.counters import whole_lines
 
@@ -34,36 +36,47 @@ _BLOCKS = re.compile(
 )
 
 
-class AtLeast(NamedTuple):
-    """A number of blocks; `more`: the kernel stopped counting there (">100000"), since 5.5."""
+TYPE_LETTERS = {
+    "Unmovable": "U",
+    "Movable": "M",
+    "Reclaimable": "E",
+    "HighAtomic": "H",
+    "CMA": "C",
+    "Isolate": "I",
+    "Reserve": "R",
+}
+"""How a failed allocation's report writes the migrate types (mm/show_mem.c, show_migration_types())."""
+PRINTS_SINCE = (6, 12)
+"""Since "mm/page_alloc: keep track of free highatomic" the check counts what is free of the reserve."""
 
+
+class FreeOfType(NamedTuple):
+    """
+    Free blocks of one zone that lie in pageblocks of one migrate type, order 0 first.
+
+    Since 5.5 the kernel stops counting at 100,000: there are at least as many.
+    """
+
+    node: int
+    zone: str
+    type: str
+    counts: tuple[int, ...]
+
+
+class Pageblocks(NamedTuple):
+    """How many pageblocks of a zone belong to a migrate type."""
+
+    node: int
+    zone: str
+    type: str
     blocks: int
-    more: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FreeOfType:
-    """Free blocks of one zone that lie in pageblocks of one migrate type, order 0 first."""
+class Highatomic(NamedTuple):
+    """Pages of one zone in pageblocks of the reserve, and how many of them are free."""
 
-    node: int
-    zone: str
-    type: str
-    counts: tuple[AtLeast, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pageblocks:
-    """
-    How many pageblocks of a zone belong to a migrate type.
-
-    `mixed`: instead, how many of them hold pages of other types, which needs page_owner.
-    """
-
-    node: int
-    zone: str
-    type: str
-    count: int
-    mixed: bool = False
+    reserved: int
+    free: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +86,16 @@ class Pagetypeinfo:
     pageblock_order: int | None
     free: tuple[FreeOfType, ...]
     pageblocks: tuple[Pageblocks, ...]
+
+    def highatomic_pages(self, zone: Zone) -> Highatomic | None:
+        """A zone's reserve; None where the zone or the size of a pageblock is not listed."""
+        place = zone.node, zone.name, "HighAtomic"
+        held = next((own.blocks for own in self.pageblocks if own[:3] == place), None)
+        free = next((own.counts for own in self.free if own[:3] == place), None)
+        if self.pageblock_order is None or held is None or free is None:
+            return None
+        pages = sum(count << order for order, count in enumerate(free))
+        return Highatomic(reserved=held << self.pageblock_order, free=pages)
 
 
 def parse_pagetypeinfo(text: str) -> Pagetypeinfo:
@@ -96,20 +119,16 @@ def _free(found: re.Match[str]) -> FreeOfType:
         node=int(found["node"]),
         zone=found["zone"],
         type=found["type"],
-        counts=tuple(
-            AtLeast(int(count.strip(">")), count[0] == ">") for count in counts if count.strip(">").isdigit()
-        ),
+        counts=tuple(int(number) for count in counts if (number := count.strip(">")).isdigit()),
     )
 
 
 def _pageblocks(lines: list[str]) -> Iterator[Pageblocks]:
     types: list[str] = []
-    mixed = False
     for line in lines:
         if head := _TYPES.fullmatch(line):
-            types, mixed = head["types"].split()[:MAX_TYPES], bool(head["mixed"])
+            # With page_owner a second table counts pageblocks that hold pages of other types.
+            types = [] if head["mixed"] else head["types"].split()[:MAX_TYPES]
         elif found := _BLOCKS.fullmatch(line):
             for kind, count in zip(types, found["counts"].split(), strict=False):
-                yield Pageblocks(
-                    node=int(found["node"]), zone=found["zone"], type=kind, count=int(count), mixed=mixed
-                )
+                yield Pageblocks(int(found["node"]), found["zone"], kind, int(count))

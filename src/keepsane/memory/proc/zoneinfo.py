@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-/proc/zoneinfo: every zone with its watermarks, what is on its lists, and each node's own counters.
+/proc/zoneinfo: every zone with its watermarks, and what is on its lists.
 
     Node 0, zone   Normal
       pages free     665822
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from keepsane.kernel.pages.zone import Zone
 from keepsane.memory.proc.counters import Counters, counters, whole_lines
@@ -31,56 +30,15 @@ _PROTECTION = re.compile(r"[ \t]{1,16}protection: \((?P<pages>[\d, ]{1,200})\)",
 _WATERMARKS = ("free", "min", "low", "high")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ZoneStat:
+def parse_zoneinfo(text: str) -> tuple[Zone, ...]:
     """
-    One zone: `zone` as a failed allocation's report would show it, and what only zoneinfo says.
+    Read /proc/zoneinfo of 2.6.24 and later: all zones in the kernel's order.
 
-    `spanned_pages` counts holes too. `counters` are the zone's own lines (nr_zone_inactive_file, numa_hit).
+    A zone whose watermarks are cut off is left out. An unpopulated zone has no lines after its protection.
+    Source: mm/vmstat.c, zoneinfo_show_print().
     """
-
-    zone: Zone
-    spanned_pages: int | None
-    counters: Counters
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeStat:
-    """The "per-node stats" of one node, which kernels since 4.8 print with its first zone."""
-
-    node: int
-    counters: Counters
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Zoneinfo:
-    """All zones in the kernel's order; `damage` says what the file lacks, "" when it is whole."""
-
-    zones: tuple[ZoneStat, ...]
-    nodes: tuple[NodeStat, ...]
-    damage: str = ""
-
-
-def parse_zoneinfo(text: str) -> Zoneinfo:
-    """
-    Read /proc/zoneinfo of 2.6.24 and later.
-
-    A zone whose watermarks are cut off is left out and named in `damage`. An unpopulated zone has no lines
-    after its protection, which is no damage. Source: mm/vmstat.c, zoneinfo_show_print().
-    """
-    zones: list[ZoneStat] = []
-    nodes: list[NodeStat] = []
-    cut: list[str] = []
-    for name, node, lines in _blocks(whole_lines(text)):
-        own, node_lines = _parted(lines)
-        if node_lines:
-            nodes.append(NodeStat(node=node, counters=_numbers(node_lines)))
-        if (zone := _zone(name, node, own)) is not None:
-            zones.append(zone)
-        else:
-            cut.append(f"node {node} zone {name}")
-    damage = f"the watermarks are missing of {', '.join(cut[:4])}" if cut else ""
-    return Zoneinfo(zones=tuple(zones), nodes=tuple(nodes), damage=damage)
+    zones = (_zone(name, node, _own(lines)) for name, node, lines in _blocks(whole_lines(text)))
+    return tuple(zone for zone in zones if zone is not None)
 
 
 def _blocks(lines: Iterable[str]) -> list[tuple[str, int, list[str]]]:
@@ -95,20 +53,19 @@ def _blocks(lines: Iterable[str]) -> list[tuple[str, int, list[str]]]:
     return blocks
 
 
-def _parted(lines: list[str]) -> tuple[list[str], list[str]]:
-    """The zone's own lines, and the node's, which stand before "pages free" where there are any."""
+def _own(lines: list[str]) -> list[str]:
+    """The zone's own lines: before them, with a node's first zone, kernels since 4.8 print the node's."""
     if not lines or lines[0].strip() != "per-node stats":
-        return lines, []
-    ends = (at for at, line in enumerate(lines) if line.lstrip().startswith("pages free"))
-    end = next(ends, len(lines))
-    return lines[end:], lines[1:end]
+        return lines
+    begins = (at for at, line in enumerate(lines) if line.lstrip().startswith("pages free"))
+    return lines[next(begins, len(lines)) :]
 
 
 def _numbers(lines: Iterable[str]) -> Counters:
     return counters((found["name"], int(found["number"])) for line in lines if (found := _NUMBER.match(line)))
 
 
-def _zone(name: str, node: int, lines: list[str]) -> ZoneStat | None:
+def _zone(name: str, node: int, lines: list[str]) -> Zone | None:
     at = next((at for at, line in enumerate(lines) if line.strip() == "pagesets"), len(lines))
     # "high" and "count" mean something else in the pagesets; the lines after them repeat no name.
     own, sets = _numbers(lines[:at]), lines[at:]
@@ -116,7 +73,7 @@ def _zone(name: str, node: int, lines: list[str]) -> ZoneStat | None:
     if free is None or None in low_to_high:
         return None
     minimum, low, high = (mark or 0 for mark in low_to_high)
-    zone = Zone(
+    return Zone(
         name=name,
         node=node,
         free_pages=free,
@@ -136,7 +93,6 @@ def _zone(name: str, node: int, lines: list[str]) -> ZoneStat | None:
         all_unreclaimable=_unreclaimable(_numbers(sets)),
         lowmem_reserve_pages=_protection(lines),
     )
-    return ZoneStat(zone=zone, spanned_pages=own.get("spanned"), counters=own)
 
 
 def _on_list(own: Counters, name: str) -> int | None:

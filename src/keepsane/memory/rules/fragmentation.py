@@ -181,6 +181,6 @@ def unmovable_pollution(
 
 
 def _unmovable_percent(types: tuple[Pageblocks, ...], zone: Zone) -> float | None:
-    own = [one for one in types if (one.node, one.zone) == (zone.node, zone.name) and not one.mixed]
-    total = sum(one.count for one in own)
-    return 100 * sum(one.count for one in own if one.type == "Unmovable") / total if total else None
+    own = [one for one in types if (one.node, one.zone) == (zone.node, zone.name)]
+    total = sum(one.blocks for one in own)
+    return 100 * sum(one.blocks for one in own if one.type == "Unmovable") / total if total else None

@@ -75,7 +75,7 @@ def _said_risen(state: MemoryState, name: str) -> str:
 
 def quote_zone(state: MemoryState, zone: Zone, *names: str) -> Iterator[Evidence]:
     """Quote lines of a zone in the newest zoneinfo: "min", "managed", or else what is free."""
-    sample = state.newest(lambda sample: sample if sample.zoneinfo and sample.zoneinfo.zones else None)
+    sample = state.newest(lambda sample: sample if sample.zoneinfo else None)
     for name in names or ("free",):
         yield from _zone_line(state, sample, zone, name, zone_name(zone)) if sample else ()
 

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, Clear, need, rule
 from keepsane.kernel.pages.zone import Zone, zone_name
-from keepsane.memory.proc.highatomic import Highatomic, highatomic_pages
 from keepsane.memory.proc.hugepages import FOLDER, Hugepages
 from keepsane.memory.proc.machine import option
 from keepsane.memory.proc.meminfo import Meminfo
-from keepsane.memory.proc.pagetypeinfo import Pagetypeinfo
+from keepsane.memory.proc.pagetypeinfo import Highatomic, Pagetypeinfo
 from keepsane.memory.rules.amount import (
     available_percent,
     is_of_container,
@@ -135,7 +134,7 @@ def highatomic_hoard(state: MemoryState) -> Finding | Clear:
     types, zones = need(state.newest(_types_and_zones), NO_TYPES)
     if not types.free:
         raise CannotTell(NO_TYPES)
-    held = {zone: pages for zone in zones if (pages := highatomic_pages(types, zone)) is not None}
+    held = {zone: pages for zone in zones if (pages := types.highatomic_pages(zone)) is not None}
     starved = [zone for zone, pages in held.items() if _starves(zone, pages)]
     if not starved:
         said = sum(pages.reserved for pages in held.values())

@@ -7,12 +7,11 @@ import re
 from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, Clear, rule
-from keepsane.memory.proc.zoneinfo import Zoneinfo
 from keepsane.memory.rules.harm import harms
 from keepsane.memory.rules.quote import quote_risen, quote_zone
 from keepsane.memory.rules.setting import change
 from keepsane.memory.rules.zones import newest_zones
-from keepsane.memory.state import MemoryState
+from keepsane.memory.state import MemorySample, MemoryState
 from keepsane.report import Advice, Evidence, Finding
 
 BOOST = "vm.watermark_boost_factor"
@@ -36,7 +35,7 @@ def boost_pressure(
     When it is wrong: the boost keeps blocks whole in the long run; without it requests of higher order may
     fail after days.
     """
-    looked = [boosted for sample in state.samples if (boosted := _boosted(sample.zoneinfo)) is not None]
+    looked = [boosted for sample in state.samples if (boosted := _boosted(sample)) is not None]
     factor = state.sysctl_number(BOOST)
     if factor == 0:
         return Clear(f"{BOOST} is 0")
@@ -64,9 +63,8 @@ def boost_pressure(
     )
 
 
-def _boosted(zoneinfo: Zoneinfo | None) -> bool | None:
-    boosts = [one.zone.boost_pages for one in zoneinfo.zones] if zoneinfo else []
-    known = [boost for boost in boosts if boost is not None]
+def _boosted(sample: MemorySample) -> bool | None:
+    known = [zone.boost_pages for zone in sample.zoneinfo or () if zone.boost_pages is not None]
     return any(known) if known else None
 
 

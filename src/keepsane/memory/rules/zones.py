@@ -34,8 +34,7 @@ def size_pages(zone: Zone) -> int:
 
 def zones_of(sample: MemorySample, *, empty: bool = False) -> tuple[Zone, ...]:
     """The zones of one sample, those without pages only where `empty` asks for them."""
-    every = sample.zoneinfo.zones if sample.zoneinfo else ()
-    return tuple(one.zone for one in every if empty or size_pages(one.zone))
+    return tuple(zone for zone in sample.zoneinfo or () if empty or size_pages(zone))
 
 
 def newest_zones(state: MemoryState, *, empty: bool = False) -> tuple[Zone, ...]:
@@ -49,7 +48,7 @@ def zones_with_blocks(state: MemoryState) -> tuple[Zone, ...]:
 
 
 def _with_blocks(sample: MemorySample) -> tuple[Zone, ...]:
-    found = with_blocks(zones_of(sample), sample.buddyinfo or ())
+    found = with_blocks(zones_of(sample), sample.buddyinfo or {})
     return tuple(zone for zone in found if zone.blocks is not None)
 
 
