@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from keepsane.memory.record.latency import Latency
 from keepsane.memory.record.series import Curves, Point, Series, series_of
-from keepsane.render.html.plot import render_plots
+from keepsane.render.html.page import page as page_of
+from keepsane.render.html.plot import plots_element
+from keepsane.render.html.style import PLOT_STYLE, STYLE
 
 BEGAN = 1_764_028_800.0  # 2025-11-25 00:00:00 UTC, as `date -u -d @1764028800` says
 
@@ -29,12 +31,10 @@ def curves(*found: Series, restarts: tuple[float, ...] = ()) -> Curves:
     )
 
 
-def page(
-    *found: Series, asked: tuple[float, ...] = (), latency: Latency | None = None, source: str = "r"
-) -> str:
-    return render_plots(
-        curves(*found, restarts=(BEGAN + 900,)), source=source, asked=asked, latency=latency, zone=UTC
-    )
+def page(*found: Series, asked: tuple[float, ...] = (), latency: Latency | None = None) -> str:
+    whole = curves(*found, restarts=(BEGAN + 900,))
+    plots = plots_element(whole, asked=asked, latency=latency, zone=UTC)
+    return page_of("r", (plots,), STYLE + PLOT_STYLE)
 
 
 def pictures(html: str) -> list[ElementTree.Element]:
@@ -130,8 +130,8 @@ def test_what_a_file_says_is_escaped() -> None:
     own = Latency(
         label="<b>&\x1b[31m", points=(Point(BEGAN, 5),), bad_lines=0, first_bad_line=None, outside=0
     )
-    html = page(latency=own, source="<i>")
-    assert "<b>" not in html and "&lt;b&gt;&amp;" in html and "<i>" not in html and "\x1b" not in html
+    html = page(latency=own)
+    assert "<b>" not in html and "&lt;b&gt;&amp;" in html and "\x1b" not in html
 
 
 @pytest.mark.parametrize(
@@ -148,10 +148,10 @@ def test_the_times_below_a_plot_are_round_ones(seconds: float, labels: list[str]
     ended = BEGAN + seconds
     found = series_of([BEGAN, ended], [1, 2], BEGAN, ended, 1e9, name="", label="", unit="")
     span = Curves(began_seconds=BEGAN, ended_seconds=ended, samples=2, series=(found,), restarts=())
-    html = render_plots(span, source="r", zone=UTC)
+    html = plots_element(span, zone=UTC)
     assert re.findall(r'<span style="left:[\d.]+%">(.*?)</span>', html) == labels
 
 
 def test_the_times_are_those_of_the_zone() -> None:
-    html = render_plots(curves(series("a", 1, 2)), source="r", zone=timezone(timedelta(hours=5, minutes=30)))
-    assert "r: memory from 2025-11-25 05:30:00 to 2025-11-25 06:30:00" in html and "UTC+0530" in html
+    html = plots_element(curves(series("a", 1, 2)), zone=timezone(timedelta(hours=5, minutes=30)))
+    assert "at 2025-11-25 05:31:00" in html and "UTC+0530" in html

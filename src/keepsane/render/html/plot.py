@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-The series of a record as a page of plots, one below the other over the same time, without scripts.
+The series of a record as plots, one below the other over the same time, without scripts.
 
 What the user measured is laid over the same time as a plot of its own. That two plots rise at once is left to
 the reader: no cause is guessed from it.
@@ -14,34 +14,11 @@ from datetime import UTC, datetime, tzinfo
 from keepsane.memory.record.latency import Latency
 from keepsane.memory.record.series import GAP_STEPS, Curves, Series, series_of, usual_step_seconds
 from keepsane.render.html.element import Markup, details, element, joined, rows, say, span
-from keepsane.render.html.page import page
-from keepsane.render.html.style import PLOT_STYLE, STYLE
 from keepsane.render.html.svg_line import Axis, Moment, svg_line
 
 MAX_TICKS = 6
 _STEPS_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 _WORDS = {"asked": "the time asked for", "restart": "the machine came up"}
-
-
-def render_plots(
-    curves: Curves,
-    *,
-    source: str,
-    asked: Sequence[float] = (),
-    latency: Latency | None = None,
-    zone: tzinfo | None = None,
-) -> str:
-    """
-    Write the series of a record as a page that is complete in itself.
-
-    `asked` are times to mark, in seconds since 1970; `zone` is the time zone to tell times in, by default
-    this machine's.
-    """
-    span_words = f"{_clock(curves.began_seconds, zone)} to {_clock(curves.ended_seconds, zone)}"
-    title = f"{source}: memory from {span_words}"
-    header = element("header", element("h1", say(title)))
-    plots = plots_element(curves, asked=asked, latency=latency, zone=zone)
-    return page(title, (header, plots), STYLE + PLOT_STYLE)
 
 
 def plots_element(
@@ -51,7 +28,12 @@ def plots_element(
     latency: Latency | None = None,
     zone: tzinfo | None = None,
 ) -> Markup:
-    """Give the plots as a part of a page; it needs PLOT_STYLE."""
+    """
+    Give the plots as a part of a page; it needs PLOT_STYLE.
+
+    `asked` are times to mark, in seconds since 1970; `zone` is the time zone to tell times in, by default
+    this machine's.
+    """
     axis = _axis(curves, zone)
     moments = (
         *(Moment(time, "asked") for time in asked),
