@@ -18,16 +18,16 @@ from keepsane.memory.kernel_log import KernelLog, kernel_log_of
 from keepsane.memory.proc.buddyinfo import Blocks, parse_buddyinfo
 from keepsane.memory.proc.cgroup import Cgroup, cgroups_of
 from keepsane.memory.proc.container import Container, container_of
-from keepsane.memory.proc.counters import Counters
+from keepsane.memory.proc.counters import Counters, parse_counters
 from keepsane.memory.proc.hugepages import Hugepages, Thp, hugepages_of, thp_of
 from keepsane.memory.proc.machine import Machine, Process, machine_of, process_of, uptime_of
 from keepsane.memory.proc.meminfo import Meminfo, parse_meminfo
 from keepsane.memory.proc.numa import Node, nodes_of
 from keepsane.memory.proc.pagetypeinfo import Pagetypeinfo, parse_pagetypeinfo
-from keepsane.memory.proc.psi import Pressure, parse_pressure, stalled_percent
+from keepsane.memory.proc.psi import parse_pressure, stalled_percent
 from keepsane.memory.proc.slabinfo import Slab, parse_slabinfo
 from keepsane.memory.proc.sysctl import sysctl, whole_number
-from keepsane.memory.proc.vmstat import parse_vmstat, vmstat
+from keepsane.memory.proc.vmstat import vmstat
 from keepsane.memory.proc.zoneinfo import parse_zoneinfo
 from keepsane.memory.snapshot import TIME, Missing, Snapshot
 
@@ -64,8 +64,8 @@ class MemorySample:
     slabs: tuple[Slab, ...] | None
     nodes: tuple[Node, ...]
     cgroups: tuple[Cgroup, ...]
-    memory_pressure: Pressure | None
-    io_pressure: Pressure | None
+    memory_pressure: Counters | None
+    io_pressure: Counters | None
     missing: tuple[Missing, ...]
     snapshot: Snapshot = field(repr=False, compare=False)
 
@@ -175,7 +175,7 @@ def sample_of(snapshot: Snapshot) -> MemorySample:
         uptime_seconds=uptime_of(snapshot),
         epoch_seconds=_seconds(snapshot.line(TIME)),
         meminfo=parsed("proc/meminfo", parse_meminfo),
-        vmstat=parsed("proc/vmstat", parse_vmstat),
+        vmstat=parsed("proc/vmstat", parse_counters),
         zoneinfo=parsed("proc/zoneinfo", parse_zoneinfo),
         buddyinfo=parsed("proc/buddyinfo", parse_buddyinfo),
         pagetypeinfo=parsed("proc/pagetypeinfo", parse_pagetypeinfo),
@@ -293,11 +293,9 @@ def _cgroup_event(sample: MemorySample, path: str, name: str) -> int | None:
 
 def _cgroup_stall(sample: MemorySample, path: str) -> int | None:
     pressure = next((group.pressure for group in sample.cgroups if group.path == path), None)
-    return None if pressure is None else pressure.some_microseconds
+    return None if pressure is None else pressure.get("some")
 
 
 def _stall(sample: MemorySample, resource: str, who: str) -> int | None:
     pressure = sample.memory_pressure if resource == "memory" else sample.io_pressure
-    if pressure is None:
-        return None
-    return pressure.some_microseconds if who == "some" else pressure.full_microseconds
+    return None if pressure is None else pressure.get(who)

@@ -19,13 +19,13 @@ def test_both_lines_are_read() -> None:
     pressure = parse_pressure(TEXT)
 
     assert pressure is not None
-    assert (pressure.some_microseconds, pressure.full_microseconds) == (4672522, 3323470)
+    assert (pressure.get("some"), pressure.get("full")) == (4672522, 3323470)
 
 
 def test_the_cpu_of_an_older_kernel_has_no_full_line() -> None:
     pressure = parse_pressure(TEXT.splitlines(keepends=True)[0])
 
-    assert pressure is not None and pressure.full_microseconds is None
+    assert pressure is not None and pressure.get("full") is None
 
 
 def test_no_line_is_no_pressure_and_not_none_of_it() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from keepsane.memory.proc.vmstat import parse_vmstat, vmstat
+from keepsane.memory.proc.counters import parse_counters
+from keepsane.memory.proc.vmstat import vmstat
 
 KERNEL_2_6_32 = """\
 nr_free_pages 1000
@@ -90,12 +91,12 @@ allocstall_device 10
     ],
 )
 def test_a_counter_is_found_under_its_older_names(text: str, name: str, number: int | None) -> None:
-    assert vmstat(parse_vmstat(text), name) == number
+    assert vmstat(parse_counters(text), name) == number
 
 
 @pytest.mark.skipif(not Path("/proc/vmstat").exists(), reason="this machine has no /proc/vmstat")
 def test_every_line_of_this_machine_is_read() -> None:
     text = Path("/proc/vmstat").read_text()
 
-    assert len(parse_vmstat(text)) == len({line.split()[0] for line in text.splitlines()})
-    assert vmstat(parse_vmstat(text), "pgscan_direct") is not None
+    assert len(parse_counters(text)) == len({line.split()[0] for line in text.splitlines()})
+    assert vmstat(parse_counters(text), "pgscan_direct") is not None

@@ -17,7 +17,7 @@ from typing import Literal
 
 from keepsane.memory.proc.counters import Counters, parse_counters
 from keepsane.memory.proc.numa import parse_list
-from keepsane.memory.proc.psi import Pressure, parse_pressure
+from keepsane.memory.proc.psi import parse_pressure
 from keepsane.memory.snapshot import Snapshot
 
 CGROUP_ROOTS = ("sys/fs/cgroup/unified", "sys/fs/cgroup")
@@ -50,7 +50,7 @@ class Cgroup:
     memory_high_bytes: Limit
     events: Counters | None
     stat: Counters | None
-    pressure: Pressure | None
+    pressure: Counters | None
     mems: tuple[int, ...] | None
 
 

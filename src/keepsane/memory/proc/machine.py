@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass
 
 from keepsane.memory.proc.cgroup import parse_own_cgroup
+from keepsane.memory.proc.counters import parse_counters
 from keepsane.memory.proc.meminfo import parse_meminfo
 from keepsane.memory.proc.numa import NODES, parse_list
-from keepsane.memory.proc.vmstat import parse_vmstat
 from keepsane.memory.snapshot import Snapshot
 
 PAGE_SIZES_KIBIBYTES = (4, 8, 16, 64)
@@ -138,7 +138,7 @@ def _cpus(snapshot: Snapshot) -> int | None:
 
 def _page_kibibytes(snapshot: Snapshot) -> int | None:
     kibibytes = parse_meminfo(snapshot.text("proc/meminfo") or "").kibibytes.get("SUnreclaim")
-    pages = parse_vmstat(snapshot.text("proc/vmstat") or "").get("nr_slab_unreclaimable")
+    pages = parse_counters(snapshot.text("proc/vmstat") or "").get("nr_slab_unreclaimable")
     if not kibibytes or not pages or pages < 0:
         return None
     size = min(PAGE_SIZES_KIBIBYTES, key=lambda size: abs(size - kibibytes / pages))

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from keepsane.memory.proc.counters import Counters, parse_counters
 from keepsane.memory.proc.meminfo import Meminfo, parse_meminfo
-from keepsane.memory.proc.vmstat import parse_vmstat
 from keepsane.memory.snapshot import Snapshot
 
 NODES = "sys/devices/system/node"
@@ -75,7 +74,7 @@ def _node(snapshot: Snapshot, number: int, with_memory: frozenset[int] | None) -
         node=number,
         has_memory=_has_memory(parsed) if with_memory is None else number in with_memory,
         meminfo=parsed,
-        vmstat=None if vmstat is None else parse_vmstat(vmstat),
+        vmstat=None if vmstat is None else parse_counters(vmstat),
         numastat=None if numastat is None else parse_counters(numastat),
     )
 

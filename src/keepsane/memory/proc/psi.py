@@ -12,34 +12,24 @@ nothing is known about stalls. Source: kernel/sched/psi.c, psi_show().
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-from keepsane.memory.proc.counters import whole_lines
+from keepsane.memory.proc.counters import Counters, counters, whole_lines
 
 _LINE = re.compile(
     r"(?P<who>some|full)(?: avg\d{2,3}=\d{1,3}\.\d\d){3} total=(?P<total>\d{1,20})\r?", re.ASCII
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pressure:
-    """How long at least one task stood still since boot, and how long all did that had work."""
-
-    some_microseconds: int | None
-    full_microseconds: int | None
-
-
-def parse_pressure(text: str) -> Pressure | None:
+def parse_pressure(text: str) -> Counters | None:
     """
     Read a pressure file; None where neither line is there.
 
-    Source: kernel/sched/psi.c, psi_show().
+    Microseconds since boot: "some" counts while at least one task stood still, "full" while all did that had
+    work. Source: kernel/sched/psi.c, psi_show().
     """
     lines = (_LINE.fullmatch(line) for line in whole_lines(text))
-    found = {line["who"]: int(line["total"]) for line in lines if line}
-    if not found:
-        return None
-    return Pressure(some_microseconds=found.get("some"), full_microseconds=found.get("full"))
+    found = counters((line["who"], int(line["total"])) for line in lines if line)
+    return found if len(found) else None
 
 
 def stalled_percent(before: int | None, after: int | None, seconds: float | None) -> float | None:

@@ -11,7 +11,7 @@ Source: mm/vmstat.c, vmstat_text[] of 2.6.24 to 6.18; include/linux/vm_event_ite
 
 from __future__ import annotations
 
-from keepsane.memory.proc.counters import Counters, parse_counters
+from keepsane.memory.proc.counters import Counters
 
 ZONE_SUFFIXES = ("dma", "dma32", "normal", "high", "movable", "device")
 """How vmstat spells the zones. No prefix is searched for: pgscan_direct_throttle is no zone."""
@@ -39,11 +39,6 @@ OLDER_NAMES = {
     "pgsteal_kswapd": "kswapd_steal",  # until 3.4
 }
 """What a counter was called before."""
-
-
-def parse_vmstat(text: str) -> Counters:
-    """Read /proc/vmstat or a node's vmstat; the names stay the kernel's, `vmstat()` finds them again."""
-    return parse_counters(text)
 
 
 def vmstat(found: Counters, name: str) -> int | None:

@@ -6,7 +6,7 @@ A user's own measurements, to be laid over a record: lines of a time and a value
     03:14:07,12.5
     2026-11-25T03:14:08+01:00,840
 
-Commas, semicolons or tabs part them; further columns are passed over. moment.py says what a time looks like.
+Commas, semicolons or tabs part them; further columns are passed over. What a time is: time_said.py.
 """
 
 from __future__ import annotations

@@ -19,9 +19,10 @@ from pathlib import Path
 
 from keepsane.errors import InputError
 from keepsane.memory.capture.sample import LIVE, read_samples
+from keepsane.memory.proc.counters import parse_counters
 from keepsane.memory.proc.machine import BOOT_ID, uptime_of
 from keepsane.memory.proc.psi import parse_pressure, stalled_percent
-from keepsane.memory.proc.vmstat import parse_vmstat, vmstat
+from keepsane.memory.proc.vmstat import vmstat
 from keepsane.memory.record.chunk import MAX_SAMPLES, MAX_TEXT_BYTES, pack_chunk, pack_sample, unpack_sample
 from keepsane.memory.record.record_file import (
     HEAD_BYTES,
@@ -142,11 +143,11 @@ def is_sharp(before: Snapshot, after: Snapshot) -> bool:
 
 def _stall(snapshot: Snapshot) -> int | None:
     pressure = parse_pressure(snapshot.text("proc/pressure/memory") or "")
-    return None if pressure is None else pressure.some_microseconds
+    return None if pressure is None else pressure.get("some")
 
 
 def _scanned(snapshot: Snapshot) -> int | None:
-    return vmstat(parse_vmstat(snapshot.text("proc/vmstat") or ""), "pgscan_direct")
+    return vmstat(parse_counters(snapshot.text("proc/vmstat") or ""), "pgscan_direct")
 
 
 def record(

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import compress, pairwise
-from math import inf
 from operator import sub, truediv
 from pathlib import Path
 from statistics import median
@@ -110,22 +109,20 @@ _WANTED = (
 )
 
 
-def read_curves(path: Path, began_seconds: float = -inf, ended_seconds: float = inf) -> Curves | None:
+def read_curves(path: Path) -> Curves | None:
     """
-    Read the series of a record, or of a part of it; None where nothing was recorded then.
+    Read the series of a record; None where nothing was recorded.
 
     Raises InputError where the record cannot be read or is damaged.
     """
-    return curves_of(read_chunks(path, began_seconds, ended_seconds), began_seconds, ended_seconds)
+    return curves_of(read_chunks(path))
 
 
-def curves_of(
-    chunks: Iterable[Chunk], began_seconds: float = -inf, ended_seconds: float = inf
-) -> Curves | None:
-    """Follow the numbers through the chunks, as far as they lie between the two times."""
+def curves_of(chunks: Iterable[Chunk]) -> Curves | None:
+    """Follow the numbers through the chunks."""
     followed = _Followed()
     for chunk in chunks:
-        _follow(followed, chunk, began_seconds, ended_seconds)
+        _follow(followed, chunk)
         if len(followed.epochs) > MAX_SAMPLES:
             raise InputError(f"more than {MAX_SAMPLES:,} samples are not drawn at once; name a shorter time")
     epochs = [epoch for epoch in followed.epochs if epoch is not None]
@@ -153,12 +150,12 @@ class _Followed:
     boot: str | None = None
 
 
-def _follow(followed: _Followed, chunk: Chunk, began: float, ended: float) -> None:
+def _follow(followed: _Followed, chunk: Chunk) -> None:
     before = len(followed.epochs)
     epochs = [parse_epoch(text) for text in chunk.texts(TIME)]
     uptimes = [parse_uptime(text or "") for text in chunk.texts("proc/uptime")]
     _find_restarts(followed, epochs, uptimes, chunk.texts(BOOT_ID))
-    followed.epochs += [epoch if epoch is not None and began <= epoch <= ended else None for epoch in epochs]
+    followed.epochs += epochs
     followed.uptimes += uptimes
     if followed.page_kibibytes is None and len(chunk):
         followed.page_kibibytes = machine_of(chunk.snapshots((0,))[0]).page_kibibytes
