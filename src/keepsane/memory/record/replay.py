@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from math import inf
@@ -56,10 +56,10 @@ class _Moment(NamedTuple):
 def read_span(path: Path) -> Span:
     """From when to when a record reaches. Raises InputError where it is empty or cannot be read."""
     missing = said_log_missing(path)
-    with closing(_opened(path)) as connection:
+    with _damage_said(path), closing(_opened(path)) as connection:
         said = "SELECT min(began_seconds), max(ended_seconds) FROM chunk"
-        times = [time for time in next(_rows(path, connection, said)) if _is_time(time)]
-        times += [time for each in _left(path, connection, ends=True) if (time := epoch_of(each)) is not None]
+        times = [time for time in next(connection.execute(said)) if _is_time(time)]
+        times += [time for each in left_over(connection, ends=True) if (time := epoch_of(each)) is not None]
     if not times:
         raise InputError(missing or f"{path} has no samples yet")
     return Span(min(times), max(times))
@@ -71,11 +71,11 @@ def read_chunks(path: Path, began_seconds: float = -inf, ended_seconds: float = 
 
     Raises InputError where the record cannot be read or is damaged.
     """
-    with closing(_opened(path)) as connection:
+    with _damage_said(path), closing(_opened(path)) as connection:
         said = "SELECT body FROM chunk WHERE ended_seconds >= ? AND began_seconds <= ? ORDER BY number"
-        for (body,) in _rows(path, connection, said, began_seconds, ended_seconds):
-            yield _unpacked(path, body)
-        left = _left(path, connection)
+        for (body,) in connection.execute(said, (began_seconds, ended_seconds)):
+            yield unpack_chunk(body if isinstance(body, bytes) else b"")
+        left = left_over(connection)
     if left:
         yield chunk_of(left)
 
@@ -99,10 +99,8 @@ def read_record(path: Path, *, around: float | None = None, seconds: float = SEC
     if not moments:
         times = " to ".join(map(_spoken, span))
         raise InputError(f"{path} has no sample from {_spoken(began)} to {_spoken(end)}; it has {times}")
-    try:
+    with _damage_said(path):
         found = _carried(moments, _snapshots(moments))
-    except ValueError as error:
-        raise InputError(f"{path} is damaged: {error}") from error
     return (*found[:-1], replace(found[-1], damage=missing)) if missing and around is None else found
 
 
@@ -197,26 +195,11 @@ def _connected(path: Path, how: str) -> sqlite3.Connection:
     return connection
 
 
-def _rows(
-    path: Path, connection: sqlite3.Connection, said: str, *values: float
-) -> Iterator[tuple[object, ...]]:
+@contextmanager
+def _damage_said(path: Path) -> Iterator[None]:
     try:
-        yield from connection.execute(said, values)
-    except (sqlite3.Error, UnicodeDecodeError) as error:  # the second where a message quotes damaged text
-        raise InputError(f"{path} is damaged: {error}") from error
-
-
-def _left(path: Path, connection: sqlite3.Connection, *, ends: bool = False) -> tuple[Snapshot, ...]:
-    try:
-        return left_over(connection, ends=ends)
-    except (sqlite3.Error, ValueError) as error:
-        raise InputError(f"{path} is damaged: {error}") from error
-
-
-def _unpacked(path: Path, body: object) -> Chunk:
-    try:
-        return unpack_chunk(body if isinstance(body, bytes) else b"")
-    except ValueError as error:
+        yield
+    except (sqlite3.Error, ValueError) as error:  # UnicodeDecodeError where a message quotes damaged text
         raise InputError(f"{path} is damaged: {error}") from error
 
 
