@@ -65,9 +65,10 @@ def _whose(state: MemoryState) -> str:
 
 def _for_root(state: MemoryState) -> str:
     """Name what only root may read, and would have said more."""
-    missing = [one.path for sample in (state.first, state.last) for one in sample.missing]
-    barred = {one.path for sample in state.samples for one in sample.missing if one.reason == "not permitted"}
-    named = [path for path in dict.fromkeys(missing) if path in barred]
+    ends = [file.path for sample in (state.first, state.last) for file in sample.missing]
+    every = (file for sample in state.samples for file in sample.missing)
+    barred = {file.path for file in every if file.reason == "not permitted"}
+    named = [path for path in dict.fromkeys(ends) if path in barred]
     if not named:
         return ""
     more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""

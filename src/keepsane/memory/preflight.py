@@ -86,7 +86,7 @@ def preflight(
         return Preflight(request=request, outcome="fails", why=why)
     zones = _zones(sample, request, node)
     page_bytes = (state.machine.page_kibibytes or 4) * 1024
-    checked = tuple(_checked(one, zones, request, state.machine.cpus, page_bytes) for one in zones)
+    checked = tuple(_checked(mine, zones, request, state.machine.cpus, page_bytes) for mine in zones)
     return replace(_answer(checked, request, node), zones=checked, request=request)
 
 
@@ -138,16 +138,17 @@ def _lettered(blocks: Iterable[FreeBlocks], zone: Zone, types: Pagetypeinfo) -> 
 def _checked(
     zone: Zone, zones: tuple[Zone, ...], request: Request, cpus: int | None, page_bytes: int
 ) -> ZonePreflight:
-    names = tuple(one.name for one in zones if one.node == zone.node)
+    names = tuple(other.name for other in zones if other.node == zone.node)
     ledgers = tuple(
-        check_zone(one, request, names=names, cpus=cpus, page_bytes=page_bytes)
-        for one in _with_reserve(zone, request)
+        check_zone(supposed, request, names=names, cpus=cpus, page_bytes=page_bytes)
+        for supposed in _with_reserve(zone, request)
     )
-    fitting = None if zone.blocks is None else [one for one in zone.blocks if one.order >= request.order]
+    order = request.order
+    fitting = None if zone.blocks is None else [block for block in zone.blocks if block.order >= order]
     return ZonePreflight(
         ledger=_unless_hidden(_agreed(ledgers), request),
-        blocks=None if fitting is None else sum(one.count for one in fitting),
-        requests=None if fitting is None else sum(one.count << one.order - request.order for one in fitting),
+        blocks=None if fitting is None else sum(block.count for block in fitting),
+        requests=None if fitting is None else sum(block.count << block.order - order for block in fitting),
     )
 
 
@@ -195,7 +196,7 @@ def _at_least(ledger: ZoneLedger) -> ZoneLedger:
 def _unless_hidden(ledger: ZoneLedger, request: Request) -> ZoneLedger:
     """Doubt a pass where all blocks large enough may lie in CMA or the highatomic reserve."""
     zone, gfp = ledger.zone, request.gfp
-    known = zone.blocks is None or any(one.types is not None for one in zone.blocks)
+    known = zone.blocks is None or any(block.types is not None for block in zone.blocks)
     if ledger.outcome != "passes" or known or not request.order or gfp is None or zone.blocks is None:
         return ledger
     if blocks_for(zone.blocks, request.order, "") > _out_of_bounds(zone, request, gfp):
@@ -210,18 +211,19 @@ def _out_of_bounds(zone: Zone, request: Request, gfp: Gfp) -> int:
 
 
 def _answer(checked: tuple[ZonePreflight, ...], request: Request, node: int | None) -> Preflight:
-    ledgers = [one.ledger for one in checked if one.ledger.outcome not in ("out-of-reach", "zone-empty")]
-    passing = [one for one in ledgers if one.outcome == "passes"]
+    every = (zone.ledger for zone in checked)
+    ledgers = [ledger for ledger in every if ledger.outcome not in ("out-of-reach", "zone-empty")]
+    passing = [ledger for ledger in ledgers if ledger.outcome == "passes"]
     if passing:
-        best = max(passing, key=lambda one: one.margin_pages or 0)
+        best = max(passing, key=lambda ledger: ledger.margin_pages or 0)
         return Preflight(request=request, outcome="passes", why=f"{_place(best)}: {best.why}")
-    doubtful = next((one for one in ledgers if one.outcome == "unknown"), None)
+    doubtful = next((ledger for ledger in ledgers if ledger.outcome == "unknown"), None)
     if doubtful is not None:
         return Preflight(request=request, outcome="unknown", why=f"{_place(doubtful)}: {doubtful.why}")
     if not ledgers:
         where = "this machine" if node is None else f"node {node}"
         return Preflight(request=request, outcome="fails", why=f"{where} has no zone that it may use")
-    said = "; ".join(f"{_place(one)}: {one.why}" for one in ledgers[:8])
+    said = "; ".join(f"{_place(ledger)}: {ledger.why}" for ledger in ledgers[:8])
     then = " (it would reclaim and compact first)" if request.gfp and request.gfp.may_sleep else ""
     return Preflight(request=request, outcome="fails", why=said + then)
 

@@ -227,14 +227,14 @@ def _of_one_boot(samples: tuple[MemorySample, ...]) -> tuple[MemorySample, ...]:
     return samples[max(first, 0) :]
 
 
-def _is_before(one: MemorySample, other: MemorySample) -> bool:
+def _is_before(first: MemorySample, last: MemorySample) -> bool:
     """Tell whether a sample may be an earlier one of the same boot."""
-    mine, theirs = machine_of(one.snapshot), machine_of(other.snapshot)
+    before, after = machine_of(first.snapshot), machine_of(last.snapshot)
     # A sosreport has no boot id, and no machine changes its kernel without a restart.
-    if _differ(mine.boot_id, theirs.boot_id) or _differ(mine.release, theirs.release):
+    if _differ(before.boot_id, after.boot_id) or _differ(before.release, after.release):
         return False
-    known = one.uptime_seconds is not None and other.uptime_seconds is not None
-    return not known or (one.uptime_seconds or 0) <= (other.uptime_seconds or 0)
+    known = first.uptime_seconds is not None and last.uptime_seconds is not None
+    return not known or (first.uptime_seconds or 0) <= (last.uptime_seconds or 0)
 
 
 def _notes(
@@ -258,8 +258,8 @@ def _notes(
     return notes
 
 
-def _differ(one: str | None, other: str | None) -> bool:
-    return one is not None and other is not None and one != other
+def _differ(before: str | None, after: str | None) -> bool:
+    return None not in (before, after) and before != after
 
 
 def _interval(first: MemorySample, last: MemorySample) -> float | None:

@@ -67,7 +67,7 @@ def spellings(found: Counters | None, name: str) -> tuple[str, ...]:
     """The names under which this kernel's vmstat has the counter, as the file spells them."""
     per_zone = tuple(f"{name}_{zone}" for zone in ZONE_SUFFIXES) if name in PER_ZONE else ()
     for spelt in ((name,), per_zone, (OLDER_NAMES.get(name, name),)):
-        there = tuple(one for one in spelt if found is not None and found.get(one) is not None)
+        there = tuple(name for name in spelt if found is not None and found.get(name) is not None)
         if there:
             return there
     return ()

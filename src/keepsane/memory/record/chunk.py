@@ -163,7 +163,7 @@ def unpack_sample(body: bytes) -> Snapshot:
     try:
         files, missing, damage = _loaded(_unpacked(body))
         texts = {str(path): str(text) for path, text in files.items()}
-        gone = tuple(_missing(*one) for one in missing)
+        gone = tuple(_missing(*row) for row in missing)
     except _DAMAGE as error:
         raise ValueError(f"a sample cannot be read: {error}") from error
     return Snapshot(files=texts, missing=gone, damage=str(damage))
@@ -252,7 +252,7 @@ def _chunk(missing: Any, damage: Any, heads: Any, data: memoryview) -> Chunk:
         # A skeleton that is kept once may come back thousands of times.
         if texts_bytes > MAX_TEXT_BYTES or numbers > MAX_NUMBERS:
             raise ValueError("the samples are too large")
-    gone = tuple(tuple(_missing(*one) for one in each) for each in missing)
+    gone = tuple(tuple(_missing(*row) for row in each) for each in missing)
     size = CHUNK_BYTES + len(data)
     size += sum(len(shape.skeleton) for track in tracks.values() for shape in track.shapes)
     return Chunk(missing=gone, damage=tuple(map(str, damage)), tracks=tracks, unpacked_bytes=size)
@@ -286,7 +286,7 @@ def _unpacked(body: bytes) -> bytes:
 
 
 def _missing_rows(snapshot: Snapshot) -> list[tuple[str, Reason, float | None]]:
-    return [(one.path, one.reason, one.milliseconds) for one in snapshot.missing]
+    return [(gone.path, gone.reason, gone.milliseconds) for gone in snapshot.missing]
 
 
 def _missing(path: Any, reason: Any, milliseconds: Any) -> Missing:

@@ -137,8 +137,8 @@ def is_sharp(before: Snapshot, after: Snapshot) -> bool:
     stalled = stalled_percent(_stall(before), _stall(after), seconds)
     if stalled is not None and stalled >= SHARP_PERCENT:
         return True
-    one, other = _scanned(before), _scanned(after)
-    return one is not None and other is not None and other - one >= SHARP_PAGES
+    first, last = _scanned(before), _scanned(after)
+    return first is not None and last is not None and last - first >= SHARP_PAGES
 
 
 def _stall(snapshot: Snapshot) -> int | None:
@@ -229,8 +229,8 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def _restarted(before: Snapshot, after: Snapshot) -> bool:
-    one, other = uptime_of(before), uptime_of(after)
-    return one is not None and other is not None and other < one
+    first, last = uptime_of(before), uptime_of(after)
+    return first is not None and last is not None and last < first
 
 
 def _insert(connection: sqlite3.Connection, snapshots: list[Snapshot]) -> None:

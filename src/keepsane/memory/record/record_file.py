@@ -147,7 +147,9 @@ def require_ours_beside(path: Path) -> None:
 def require_opened(path: Path, file: int) -> None:
     """Raise InputError where SQLite has opened another file than that one: the name leads elsewhere."""
     mine = os.fstat(file)
-    others = (int(one.name) for one in Path("/proc/self/fd").iterdir() if one.name != str(file))
+    others = (
+        int(open_file.name) for open_file in Path("/proc/self/fd").iterdir() if open_file.name != str(file)
+    )
     if not any(_is_same(number, mine) for number in others):
         raise InputError(f"{path} was replaced by another file meanwhile; name another one")
 

@@ -142,7 +142,9 @@ def curves_of(chunks: Iterable[Chunk]) -> Curves | None:
 class _Followed:
     """What was gathered from the chunks so far; a number is None where its file or its line was not there."""
 
-    numbers: dict[_Wanted, list[int | None]] = field(default_factory=lambda: {one: [] for one in _WANTED})
+    numbers: dict[_Wanted, list[int | None]] = field(
+        default_factory=lambda: {number: [] for number in _WANTED}
+    )
     epochs: list[float | None] = field(default_factory=list)
     uptimes: list[float | None] = field(default_factory=list)
     restarts: list[float] = field(default_factory=list)
@@ -290,7 +292,8 @@ def _rates(
 def _runs(
     epochs: Sequence[float], values: Sequence[float], began: float, width: float, gap: float
 ) -> Iterator[list[Point]]:
-    broken = (at for at, (one, other) in enumerate(pairwise(epochs), 1) if not 0 <= other - one <= gap)
+    steps = enumerate(map(sub, epochs[1:], epochs), 1)
+    broken = (at for at, seconds in steps if not 0 <= seconds <= gap)
     for first, last in pairwise([0, *broken, len(epochs)]):
         if first < last:
             kept = range(first, last) if len(epochs) <= 2 * BUCKETS else ()
