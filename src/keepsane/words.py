@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How often something happens, and what share of the time it takes, as a reader would say it."""
+"""
+Numbers as a reader would say them: how much, how often, what share, how many. The only place that does.
+
+    1034240 kB      said as "1010 MB" wherever it stands
+"""
 
 from __future__ import annotations
 
@@ -22,36 +26,40 @@ def said_percent(share: float) -> str:
     """
     Say a share in percent: one digit behind the point where that tells something.
 
-    >>> said_percent(0.0), said_percent(0.02), said_percent(4.6), said_percent(100.0)
-    ('0 %', 'less than 0.1 %', '4.6 %', '100 %')
+    >>> said_percent(0.0), said_percent(0.02), said_percent(4.6), said_percent(27.8), said_percent(100.0)
+    ('0 %', 'less than 0.1 %', '4.6 %', '28 %', '100 %')
     """
     if 0 < share < 0.1:
         return "less than 0.1 %"
-    return f"{share:.1f}".removesuffix(".0") + " %"
+    return f"{share:.{1 if share < 10 else 0}f}".removesuffix(".0") + " %"
 
 
-def counted(number: int, one: str, many: str) -> str:
+def counted(number: int, thing: str, things: str = "") -> str:
     """
-    Put a number before its noun.
+    Put a number before its noun; `things` where more of them do not end in s.
 
-    >>> counted(1, "node", "nodes"), counted(0, "page", "pages")
-    ('1 node', '0 pages')
+    >>> counted(1, "node"), counted(0, "page"), counted(2, "process was", "processes were")
+    ('1 node', '0 pages', '2 processes were')
     """
-    return f"{number} {one if number == 1 else many}"
+    return f"{number} {thing if number == 1 else things or thing + 's'}"
 
 
 _EXACT_KIBIBYTES = 10 * 1024
 _STEP = 1024
 
 
-def size_words(kibibytes: int) -> str:
+def size_words(kibibytes: float) -> str:
     """
-    Say a size: "1544 kB", "97 MB", "29.8 GB"; each unit is 1024 of the one before, as in the kernel's words.
+    Say a size; each unit is 1024 of the one before, as in the kernel's words.
 
-    Below 10 MB nothing is rounded.
+    Below 10 MB nothing is rounded, so that what adds up in the log adds up here. Above, a unit begins where
+    ten of it are reached: two digits at the least stand before anything is left out.
+
+    >>> size_words(1544), size_words(1_034_240), size_words(31_211_520), size_words(3 << 34)
+    ('1544 kB', '1010 MB', '29.8 GB', '48.0 TB')
     """
     if abs(kibibytes) < _EXACT_KIBIBYTES:
-        return f"{kibibytes} kB"
+        return f"{kibibytes:.0f} kB"
     if abs(kibibytes) < _EXACT_KIBIBYTES * _STEP:
         return f"{kibibytes / _STEP:.0f} MB"
     if abs(kibibytes) < _EXACT_KIBIBYTES * _STEP * _STEP:

@@ -2,7 +2,7 @@
 """
 What a machine's memory looks like, in words: how much there is, where it is free, and what moves.
 
-    memory        1.0 GB on 2 nodes, 2 CPUs
+    memory        993 MB on 2 nodes, 2 CPUs
     free          493 MB: node 0 12 MB, node 1 481 MB
     per second    pages scanned directly 4779, by kswapd 0; allocation stalls 0
 """
@@ -15,7 +15,7 @@ from keepsane.memory.kernel_log import seconds_of
 from keepsane.memory.state import MemoryState
 from keepsane.model import Kind
 from keepsane.report import Fact
-from keepsane.words import counted, said_percent, said_rate
+from keepsane.words import counted, said_percent, said_rate, size_words
 
 _RATES = (
     ("pages scanned directly", "pgscan_direct"),
@@ -78,10 +78,10 @@ def _for_root(state: MemoryState) -> str:
 def _memory(state: MemoryState) -> str:
     total = _kibibytes(state, "MemTotal")
     nodes = [node for node in state.last.nodes if node.has_memory]
-    parts = [size_in_words(total)] if total is not None else []
+    parts = [size_words(total)] if total is not None else []
     parts += [f"on {len(nodes)} nodes"] if len(nodes) > 1 else []
     said = " ".join(parts)
-    return f"{said}, {counted(state.machine.cpus, 'CPU', 'CPUs')}" if said and state.machine.cpus else said
+    return f"{said}, {counted(state.machine.cpus, 'CPU')}" if said and state.machine.cpus else said
 
 
 def _free(state: MemoryState) -> str:
@@ -90,16 +90,16 @@ def _free(state: MemoryState) -> str:
         return ""
     nodes = [node for node in state.last.nodes if node.has_memory and node.meminfo]
     each = [
-        f"node {node.node} {size_in_words(kibibytes)}"
+        f"node {node.node} {size_words(kibibytes)}"
         for node in nodes
         if node.meminfo and (kibibytes := node.meminfo.kibibytes.get("MemFree")) is not None
     ]
-    return size_in_words(free) + (f": {', '.join(each)}" if len(each) > 1 else "")
+    return size_words(free) + (f": {', '.join(each)}" if len(each) > 1 else "")
 
 
 def _available(state: MemoryState) -> str:
     available = _kibibytes(state, "MemAvailable")
-    return "" if available is None else f"{size_in_words(available)} without swapping"
+    return "" if available is None else f"{size_words(available)} without swapping"
 
 
 def _process(state: MemoryState) -> str:
@@ -141,11 +141,3 @@ def _log(state: MemoryState) -> Iterator[str]:
 
 def _kibibytes(state: MemoryState, name: str) -> int | None:
     return state.newest(lambda sample: sample.meminfo.kibibytes.get(name) if sample.meminfo else None)
-
-
-def size_in_words(kibibytes: int) -> str:
-    """Say an amount: `964 kB`, `481 MB`, `3.1 GB`."""
-    if kibibytes < 10 * 1024:
-        return f"{kibibytes} kB"
-    mebibytes = kibibytes / 1024
-    return f"{mebibytes:.0f} MB" if mebibytes < 1000 else f"{mebibytes / 1024:.1f} GB"

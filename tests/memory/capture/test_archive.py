@@ -102,7 +102,7 @@ def test_a_name_in_a_header_counts_for_what_is_kept(tmp_path: Path, monkeypatch:
         b"".join(header(b"L", b"%04d" % at + b"x" * 2000) + file("a", b"") for at in range(900)) + END
     )
 
-    with pytest.raises(InputError, match="holds more than 1 MB"):
+    with pytest.raises(InputError, match="holds more than 1024 kB"):
         list(read_members(out, lambda name: True))
 
 
@@ -113,7 +113,7 @@ def test_a_letter_that_makes_a_text_four_times_as_large_counts_as_much(
     out = tmp_path / "capture.tar"
     out.write_bytes(file("a", b"x" * 400_000 + "\U0001f600".encode()) + END)
 
-    with pytest.raises(InputError, match="holds more than 1 MB"):
+    with pytest.raises(InputError, match="holds more than 1024 kB"):
         list(read_members(out, lambda name: True))
 
 

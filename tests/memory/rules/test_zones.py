@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from keepsane.memory.rules.amount import available_percent, said_kibibytes, said_pages
+from keepsane.memory.rules.amount import available_percent, said_pages
 from keepsane.memory.rules.binding import bound, in_need
 from keepsane.memory.rules.zones import imbalance, largest_zones, latest_imbalance, nodes_with_memory
 from keepsane.memory.snapshot import Snapshot
@@ -83,12 +83,7 @@ def test_what_is_available_before_meminfo_said_so_is_what_it_can_be_at_the_most(
     assert available_percent(state("", proc__meminfo="MemTotal: 640000 kB\nMemFree: 10000 kB\n")) is None
 
 
-def test_sizes_are_said_in_the_unit_that_a_reader_would_take() -> None:
-    assert [said_kibibytes(size) for size in (640, 37 * 1024, 3.1 * 1024 * 1024)] == [
-        "640 kB",
-        "37 MB",
-        "3.1 GB",
-    ]
+def test_the_size_of_a_page_is_taken_from_the_files() -> None:
     # 64 kB pages, as meminfo and vmstat together say: 6400 kB of slabs in 100 pages.
     large = {"proc__meminfo": "SUnreclaim: 6400 kB\n", "proc__vmstat": "nr_slab_unreclaimable 100\n"}
     assert said_pages(state("", **large), 1600) == "100 MB"

@@ -12,6 +12,7 @@ from typing import BinaryIO, cast
 
 from keepsane.errors import InputError
 from keepsane.unpack import unpacker
+from keepsane.words import size_words
 
 MAX_LINE_BYTES = 1 << 20
 """What a line has beyond it is passed over: printk itself never writes more than about 1,000 bytes."""
@@ -42,7 +43,7 @@ def _skip_zeros(stream: io.BufferedReader, path: str) -> bytes:
         zeros = len(head) - len(head.lstrip(b"\0"))
         skipped += len(stream.read(zeros))
         if skipped > MAX_ZERO_BYTES:
-            raise InputError(f"{path} is no log: its first {MAX_ZERO_BYTES >> 20} MB are zeros")
+            raise InputError(f"{path} is no log: its first {size_words(MAX_ZERO_BYTES >> 10)} are zeros")
     return head
 
 

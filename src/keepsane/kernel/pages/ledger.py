@@ -15,10 +15,11 @@ from typing import Literal, NamedTuple
 
 from keepsane.kernel.pages.gfp import COSTLY_ORDER, Gfp
 from keepsane.kernel.pages.mem_info import MemInfo
-from keepsane.kernel.pages.watermark import ZoneLedger, check_zone, count_pages
+from keepsane.kernel.pages.watermark import ZoneLedger, check_zone
 from keepsane.kernel.pages.watermark_form import Request, forms_of, rights_of
 from keepsane.kernel.pages.zone import Zone
 from keepsane.kernel.pages.zone_state import MAX_ORDER, hides_free_memory, is_within_reach, lacks_zones
+from keepsane.words import counted
 
 Verdict = Literal[
     "shortage",
@@ -118,7 +119,11 @@ def _sized(said: _Said, checked: tuple[ZoneLedger, ...], page_bytes: int, reques
         return said
     asked, usable = -(-size // page_bytes), sum(one.usable_pages for one in checked)
     if asked > usable:
-        return _Said("shortage", f"{count_pages(asked)} were asked for, and {usable} are usable", said.zone)
+        return _Said(
+            "shortage",
+            f"{counted(asked, 'page')} were asked for, and {usable} are usable",
+            said.zone,
+        )
     why = "there is memory enough; whether vmalloc() had room for the addresses is not printed"
     return _Said("incomplete", why, said.zone)
 
@@ -242,7 +247,7 @@ def _passed(passing: list[ZoneLedger], real: list[ZoneLedger], request: Request)
     close = (
         "barely: by less than the counters may lag"
         if best.borderline
-        else f"by {count_pages(best.margin_pages or 0)}"
+        else f"by {counted(best.margin_pages or 0, 'page')}"
     )
     why = f"when this was printed the request would have been served from {best.zone.name}, {close}"
     return _Said("race", why + "; what it lacked before is not in this report", best)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from keepsane.kernel.pages.ledger import Ledger
 from keepsane.kernel.pages.watermark import ZoneLedger
 from keepsane.kernel.pages.zone import zone_name
+from keepsane.words import size_words
 
 _COLUMNS = ("free", "block", "unaccepted", "cma", "highatomic", "lowmem_reserve", "watermark")
 _TITLES = {"cma": "CMA"}
@@ -53,16 +54,14 @@ def loss_words(ledger: Ledger, page_bytes: int) -> str:
     """Say in a sentence where the free memory went that the request could not use."""
     if not ledger.zones or not ledger.free_pages:
         return ""
-    lost = [
-        f"{size_words(loss.pages, page_bytes)} {_REASONS[loss.reason]}"
-        for loss in ledger.losses
-        if loss.pages
-    ]
-    usable = (
-        size_words(ledger.usable_total_pages, page_bytes) if ledger.usable_total_pages > 0 else "none of it"
-    )
-    free = size_words(ledger.free_pages, page_bytes)
-    return f"{free} free, and this request could use {usable}" + (f": {', '.join(lost)}" if lost else "")
+
+    def size(pages: int) -> str:
+        return size_words(pages * page_bytes / 1024)
+
+    lost = [f"{size(loss.pages)} {_REASONS[loss.reason]}" for loss in ledger.losses if loss.pages]
+    usable = size(ledger.usable_total_pages) if ledger.usable_total_pages > 0 else "none of it"
+    said = f"{size(ledger.free_pages)} free, and this request could use {usable}"
+    return said + (f": {', '.join(lost)}" if lost else "")
 
 
 _REASONS = {
@@ -83,9 +82,3 @@ def losses_in_words(ledger: Ledger) -> tuple[tuple[str, int], ...]:
     usable = max(ledger.usable_total_pages, 0)
     first = (("could be used", usable),) if usable else ()
     return (*first, *((_REASONS[loss.reason], loss.pages) for loss in ledger.losses if loss.pages > 0))
-
-
-def size_words(pages: int, page_bytes: int) -> str:
-    """Give a number of pages in kB or MB."""
-    kibibytes = pages * page_bytes // 1024
-    return f"{kibibytes / 1024:.0f} MB" if kibibytes >= 10240 else f"{kibibytes} kB"

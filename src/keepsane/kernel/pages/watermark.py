@@ -30,6 +30,7 @@ from keepsane.kernel.pages.zone_state import (
     is_within_reach,
     reserve_pages,
 )
+from keepsane.words import counted
 
 Outcome = Literal[
     "passes",
@@ -330,18 +331,13 @@ def _judge(case: _Case, steps: tuple[Step, ...]) -> tuple[Outcome, str]:
             kept = -step.pages if step.name == "lowmem_reserve" else 0
             left, needed = max(rest + kept, 0), mark + kept + 1
             free = "free" if left == steps[0].pages else f"left of {steps[0].pages}"
-            return outcome, f"{why}: {count_pages(left)} {free}, {needed} needed"
+            return outcome, f"{why}: {counted(left, 'page')} {free}, {needed} needed"
     return _judge_blocks(case, rest, mark)
-
-
-def count_pages(pages: int) -> str:
-    """Write a number of pages out."""
-    return "1 page" if pages == 1 else f"{pages} pages"
 
 
 def _judge_blocks(case: _Case, rest: int, mark: int) -> tuple[Outcome, str]:
     order, blocks = case.request.order, case.zone.blocks
-    above = f"{count_pages(rest - mark)} above the watermark"
+    above = f"{counted(rest - mark, 'page')} above the watermark"
     if blocks is None:
         return "passes", above
     if not order:

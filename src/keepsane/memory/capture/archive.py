@@ -22,6 +22,7 @@ from keepsane.memory.capture.plain_file import open_plain
 from keepsane.memory.capture.tar import TarError, tar_entries
 from keepsane.memory.snapshot import Reason
 from keepsane.unpack import unpacker
+from keepsane.words import size_words
 
 MAX_FILE_BYTES = 4 << 20
 """One file of /proc: zoneinfo of 8 nodes and 512 CPUs has about 2 MB."""
@@ -59,7 +60,9 @@ def read_members(path: Path, wanted: Wanted) -> Iterator[Member]:
     for member in members:
         kept += MEMBER_BYTES + len(member.path) + sys.getsizeof(member.text or "")
         if kept > MAX_KEPT_BYTES:
-            raise InputError(f"{path} holds more than {MAX_KEPT_BYTES >> 20} MB of samples; cut it in parts")
+            raise InputError(
+                f"{path} holds more than {size_words(MAX_KEPT_BYTES >> 10)} of samples; cut it in parts"
+            )
         yield member
 
 
@@ -135,7 +138,7 @@ class _Counted(io.RawIOBase):
         data = self._stream.read(size)
         self._left -= len(data)
         if self._left < 0:
-            raise TarError(f"it holds more than {MAX_ARCHIVE_BYTES >> 30} GB")
+            raise TarError(f"it holds more than {size_words(MAX_ARCHIVE_BYTES >> 10)}")
         return data
 
 

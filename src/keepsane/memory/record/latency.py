@@ -20,6 +20,7 @@ from keepsane.errors import InputError
 from keepsane.memory.capture.plain_file import open_plain
 from keepsane.memory.record.series import Point
 from keepsane.memory.record.time_said import parse_moment
+from keepsane.words import size_words
 
 MAX_FILE_BYTES = 64 << 20
 MAX_LINES = 2_000_000
@@ -56,7 +57,9 @@ def read_latency(path: Path, *, began: float, ended: float, zone: tzinfo | None 
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     if len(data) > MAX_FILE_BYTES:
-        raise InputError(f"{path} has more than {MAX_FILE_BYTES >> 20} MB; cut it to the time of the record")
+        raise InputError(
+            f"{path} has more than {size_words(MAX_FILE_BYTES >> 10)}; cut it to the time of the record"
+        )
     found = parse_latency(data.decode("utf-8-sig", "replace"), began=began, ended=ended, zone=zone)
     if not found.points and not found.outside:
         raise InputError(f"no line of {path} is a time and a value, as 03:14:07,12.5 is")

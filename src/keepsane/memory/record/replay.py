@@ -18,6 +18,7 @@ from keepsane.memory.record.chunk import MAX_TEXT_BYTES, Chunk, chunk_of, unpack
 from keepsane.memory.record.record import WAIT_SECONDS, epoch_of, left_over, parse_epoch
 from keepsane.memory.record.record_file import check_record, require_schema, said_log_missing
 from keepsane.memory.snapshot import TIME, Snapshot
+from keepsane.words import size_words
 
 SECONDS = 60.0
 MAX_SECONDS = 4 * 3600.0
@@ -109,7 +110,9 @@ def _bounded(path: Path, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     for chunk in chunks:
         size += chunk.unpacked_bytes
         if size > MAX_TEXT_BYTES:
-            raise InputError(f"{path} has over {MAX_TEXT_BYTES >> 20} MB there; ask for fewer seconds")
+            raise InputError(
+                f"{path} has over {size_words(MAX_TEXT_BYTES >> 10)} there; ask for fewer seconds"
+            )
         yield chunk
 
 

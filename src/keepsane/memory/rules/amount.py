@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How much there is: sizes and shares of a machine's memory, and how they are said."""
+"""How much there is: sizes and shares of a machine's memory."""
 
 from __future__ import annotations
 
 from keepsane.memory.proc.vmstat import vmstat
 from keepsane.memory.state import MemorySample, MemoryState
+from keepsane.words import size_words
 
 PAGE_KIBIBYTES = 4
 """What a page has where the files do not tell: right on x86, and on most other machines."""
@@ -60,16 +61,9 @@ def count(state: MemoryState, name: str) -> int | None:
     return state.newest(lambda sample: None if sample.vmstat is None else vmstat(sample.vmstat, name))
 
 
-def said_kibibytes(amount: float) -> str:
-    """Say a size as a reader would: 640 kB, 37 MB, 3.1 GB."""
-    if amount < 10 * 1024:
-        return f"{amount:.0f} kB"
-    return f"{amount / 1024:.0f} MB" if amount < 1 << 20 else f"{amount / (1 << 20):.1f} GB"
-
-
 def said_pages(state: MemoryState, pages: float) -> str:
     """Say a number of pages as a size."""
-    return said_kibibytes(pages * page_kibibytes(state))
+    return size_words(pages * page_kibibytes(state))
 
 
 def is_of_container(state: MemoryState) -> bool:

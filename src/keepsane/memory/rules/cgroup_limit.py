@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.memory.proc.cgroup import Cgroup, Limit
-from keepsane.memory.rules.amount import available_percent, least_kibibytes, said_kibibytes
+from keepsane.memory.rules.amount import available_percent, least_kibibytes
 from keepsane.memory.rules.quote import cgroup_file, quote_change, quote_file
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding, Severity
 from keepsane.shell import UNIT, command
-from keepsane.words import said_percent, said_rate
+from keepsane.words import said_percent, said_rate, size_words
 
 _MEBIBYTE = 1 << 20
 
@@ -58,7 +58,7 @@ def memcg_limit_not_host(
             raise CannotTell("memory.events of no control group was read")
         return Clear("no control group that was looked at ran into its limit")
     available = available_percent(state)
-    size = said_kibibytes(found.limit_bytes / 1024)
+    size = size_words(found.limit_bytes / 1024)
     said = f"{found.path} ran {found.times} times into {found.limit} of {size}"
     if available is not None and available < host_available_percent:
         return Clear(f"{said}, but the machine is short too: {said_percent(available)} is available")
@@ -74,8 +74,8 @@ def _is_at_limit(
     if found.killed:
         parts.append(f"{found.killed} of its processes {'were' if found.killed > 1 else 'was'} killed")
     if waited is not None:
-        parts.append(f"it stood still for memory {waited:.0f} % of the time")
-    host = "" if available is None else f" {available:.0f} % of the machine's memory is available."
+        parts.append(f"it stood still for memory {said_percent(waited)} of the time")
+    host = "" if available is None else f" {said_percent(available)} of the machine's memory is available."
     events = cgroup_file(state, found.path, "memory.events")
     counted = ("max" if found.limit == "memory.max" else "high", *(("oom_kill",) if found.killed else ()))
     return Finding(
@@ -149,7 +149,7 @@ def _raise_limit(state: MemoryState, found: Reached) -> Advice:
     file = "/" + cgroup_file(state, found.path, found.limit)
     keep = _kept(found, value) or "change it where the group is made"
     return Advice(
-        text=f"raise {found.limit} to {said_kibibytes(value / 1024)}, and again where that is not enough; to "
+        text=f"raise {found.limit} to {size_words(value / 1024)}, and again where that is not enough; to "
         f"keep it: {keep}",
         command=command("echo {} > {}", value, file),
         undo=command("echo {} > {}", found.limit_bytes, file),

@@ -117,7 +117,7 @@ def _nobody_bound(state: MemoryState) -> Clear | None:
 
 def _is_starved(state: MemoryState, one: Bound, scanned: float) -> Finding:
     found, waited = starved(state, one), waited_percent(state, one)
-    how = "It may wait" if waited is None else f"It stood still for memory {waited:.0f} % of the time"
+    how = "It may wait" if waited is None else f"It stood still for memory {said_percent(waited)} of the time"
     return Finding(
         severity="info" if _is_harmless(state, waited) else "warning",
         confidence="medium" if waited is None else "high",

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from keepsane.judge import Clear, need, rule
-from keepsane.memory.rules.amount import available_percent, said_kibibytes
+from keepsane.memory.rules.amount import available_percent
 from keepsane.memory.rules.harm import STALLS_PER_SECOND
 from keepsane.memory.rules.needs import (
     need_available,
@@ -20,7 +20,7 @@ from keepsane.memory.rules.setting import SCALE_FACTOR, start_kswapd_earlier
 from keepsane.memory.rules.zones import latest_imbalance, nodes_with_memory, said_imbalance
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding, Severity
-from keepsane.words import said_percent, said_rate
+from keepsane.words import said_percent, said_rate, size_words
 
 _REFERENCES = (
     "Documentation/admin-guide/sysctl/vm.rst, watermark_scale_factor",
@@ -144,7 +144,7 @@ def huge_cache_lru_spike(
     cpus = need(state.machine.cpus, "the number of CPUs is not known")
     (total, _), (cached, _), free = need_part(state, "MemTotal"), need_part(state, "Cached"), need_free(state)
     stalls, direct = need_rates(state, "allocstall", "pgscan_direct")
-    size = f"{cpus} CPUs, {said_kibibytes(total)}, {said_percent(free)} free"
+    size = f"{cpus} CPUs, {size_words(total)}, {said_percent(free)} free"
     said = f"{size}, {direct:.0f} direct scans per second"
     if cpus < cpus_at_least or total < memory_gibibytes_at_least << 20:
         return Clear(f"{said}: this is seen on far larger machines")
@@ -160,7 +160,7 @@ def huge_cache_lru_spike(
             *quote_meminfo(state, "MemFree", "Cached"),
             *_evidence(state, "pgscan_direct", "allocstall"),
         ),
-        explanation=f"{said}: page cache takes {said_kibibytes(cached)} of it.",
+        explanation=f"{said}: page cache takes {size_words(cached)} of it.",
         advice=_earlier(state, f"pgscan_direct rises by far less than {direct:.0f} per second"),
         references=_REFERENCES,
     )
@@ -172,7 +172,9 @@ def _said_direct(stalls: float, share: float) -> str:
             "no task entered direct reclaim for want of memory in the whole machine (allocstall stood still)"
         )
     often = said_rate(stalls)
-    return f"tasks entered direct reclaim {often} times per second and did {share:.0f} % of the scanning"
+    return (
+        f"tasks entered direct reclaim {often} times per second and did {said_percent(share)} of the scanning"
+    )
 
 
 def _is_short_burst(state: MemoryState) -> bool:
@@ -207,7 +209,7 @@ def _severity(state: MemoryState) -> Severity:
 
 
 def _said_available(state: MemoryState) -> str:
-    return f"{available_percent(state) or 0:.0f} % of memory was available at the least"
+    return f"{said_percent(available_percent(state) or 0)} of memory was available at the least"
 
 
 def _evidence(state: MemoryState, *counters: str) -> tuple[Evidence, ...]:

@@ -10,14 +10,14 @@ from keepsane.judge import CannotTell, Clear, need, rule
 from keepsane.kernel.pages.zone import Zone, zone_name
 from keepsane.memory.proc.pagetypeinfo import Pageblocks
 from keepsane.memory.rules.amount import kibibytes, said_pages
-from keepsane.memory.rules.harm import failures, quote_failures, recent, said_requests
+from keepsane.memory.rules.harm import failures, quote_failures, recent
 from keepsane.memory.rules.needs import NO_TYPES, need_zones
 from keepsane.memory.rules.quote import quote_file, quote_risen
 from keepsane.memory.rules.setting import MIN_FREE, change
 from keepsane.memory.rules.zones import main_zones, size_pages, zones_with_blocks
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
-from keepsane.words import said_percent, said_rate
+from keepsane.words import counted, said_percent, said_rate
 
 PROACTIVENESS = "vm.compaction_proactiveness"
 _PAGETYPEINFO, _BUDDYINFO = "proc/pagetypeinfo", "proc/buddyinfo"
@@ -103,7 +103,7 @@ def _quote_blocks(state: MemoryState, zone: Zone) -> Iterator[Evidence]:
 
 def _said_suffering(in_vain: float | None, failed: int) -> str:
     said = [f"compaction failed {said_rate(in_vain)} times a second"] if in_vain else []
-    said += [f"{said_requests(failed)} of higher order failed by the log"] if failed else []
+    said += [f"{counted(failed, 'request')} of higher order failed by the log"] if failed else []
     return f"Lately {' and '.join(said)}." if said else "Nobody is seen to wait for a block now."
 
 
@@ -156,7 +156,7 @@ def unmovable_pollution(
     if not shares:
         raise CannotTell("/proc/pagetypeinfo does not list the main zones")
     worst = max(shares, key=lambda zone: shares[zone])
-    said = f"{shares[worst]:.0f} % of the pageblocks of {zone_name(worst)} are unmovable"
+    said = f"{said_percent(shares[worst])} of the pageblocks of {zone_name(worst)} are unmovable"
     in_vain = state.rate("compact_fail")
     if in_vain is None and shares[worst] > unmovable_percent:
         raise CannotTell(f"{said}; two samples of compact_fail say whether that harms")

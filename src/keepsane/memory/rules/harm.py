@@ -31,7 +31,7 @@ def _harms(state: MemoryState) -> Iterator[str]:
     if stalls is not None and stalls >= STALLS_PER_SECOND:
         yield f"tasks had to reclaim memory themselves {said_rate(stalls)} times a second"
     if stalled is not None and stalled >= STALLED_PERCENT:
-        yield f"tasks waited for memory {stalled:.0f} % of the time"
+        yield f"tasks waited for memory {said_percent(stalled)} of the time"
     if killed:
         yield f"{counted(killed, 'process was', 'processes were')} killed for want of memory"
     if available is not None and available < AVAILABLE_PERCENT:
@@ -68,11 +68,6 @@ def recent_reports(state: MemoryState) -> tuple[FailedRequest, ...]:
     """The last failure and the last kill of the kernel log, where they are of now and nothing is missing."""
     whole = () if state.log is None else state.log.whole
     return tuple(request for request in recent(state, whole) if not request.damage)
-
-
-def said_requests(number: int) -> str:
-    """Say how many requests."""
-    return "1 request" if number == 1 else f"{number} requests"
 
 
 def quote_failures(state: MemoryState, failed: Iterable[FailedRequest]) -> Iterator[Evidence]:

@@ -12,7 +12,6 @@ from keepsane.memory.rules.amount import (
     kibibytes,
     page_kibibytes,
     percent_of_memory,
-    said_kibibytes,
     said_pages,
 )
 from keepsane.memory.rules.harm import harms, said_harm, severity_of
@@ -21,7 +20,7 @@ from keepsane.memory.rules.quote import quote_file, quote_meminfo, quote_risen
 from keepsane.memory.rules.setting import change
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
-from keepsane.words import said_percent
+from keepsane.words import said_percent, size_words
 
 _SLABINFO = "proc/slabinfo"
 PRESSURE = "vm.vfs_cache_pressure"
@@ -47,7 +46,7 @@ def slab_growth(
     When it is wrong: a router or storage server may need that much. Half a minute shows no slow leak.
     """
     amount, share = need_part(state, "SUnreclaim")
-    said = f"{said_kibibytes(amount)} are in slabs that cannot be given back, {said_percent(share)} of memory"
+    said = f"{size_words(amount)} are in slabs that cannot be given back, {said_percent(share)} of memory"
     if share <= percent:
         return Clear(said)
     grown = _grown_kibibytes(state, "SUnreclaim")
@@ -57,7 +56,7 @@ def slab_growth(
     return Finding(
         severity="warning" if grows or suffering else "info",
         confidence="high" if grows else "medium",
-        title=f"the kernel holds {said_kibibytes(amount)} in slabs" + (" and takes more" if grows else ""),
+        title=f"the kernel holds {size_words(amount)} in slabs" + (" and takes more" if grows else ""),
         evidence=(*quote_meminfo(state, "MemTotal", "SUnreclaim"), *_quote_slabs(state, largest)),
         explanation=f"{said}. {_said_grown(grown)} {_said_slabs(state, largest)} {said_harm(suffering)}",
         advice=(
@@ -86,7 +85,7 @@ def _grown_kibibytes(state: MemoryState, name: str) -> int | None:
 
 
 def _said_grown(grown: int | None) -> str:
-    return "It is not seen to grow." if not grown else f"It grew by {said_kibibytes(grown)} meanwhile."
+    return "It is not seen to grow." if not grown else f"It grew by {size_words(grown)} meanwhile."
 
 
 def _largest(state: MemoryState) -> tuple[Slab, ...]:
@@ -128,7 +127,7 @@ def dentry_inode_hoard(
     When it is wrong: a file server wants them. SReclaimable has other caches too: see /proc/slabinfo.
     """
     amount, share = need_part(state, "SReclaimable")
-    said = f"{said_kibibytes(amount)} are in slabs that can be given back, {said_percent(share)} of memory"
+    said = f"{size_words(amount)} are in slabs that can be given back, {said_percent(share)} of memory"
     if share <= percent:
         return Clear(said)
     names = tuple(slab for slab in _many_slabs(state) if NAMES_AND_INODES.fullmatch(slab.name))
@@ -140,7 +139,7 @@ def dentry_inode_hoard(
     return Finding(
         severity=severity_of(suffering),
         confidence="high" if mostly else "medium",
-        title=f"{said_kibibytes(amount)} are " + (_NAMES if mostly else _GIVEN_BACK),
+        title=f"{size_words(amount)} are " + (_NAMES if mostly else _GIVEN_BACK),
         evidence=(
             *quote_meminfo(state, "MemTotal", "SReclaimable"),
             *_quote_slabs(state, slabs),
@@ -170,7 +169,7 @@ def _prefer_page_cache(state: MemoryState, amount: int) -> Iterator[Advice]:
         PRESSURE,
         wanted,
         text=f"let the kernel drop them earlier: {PRESSURE} from {now} to {wanted}",
-        verify=f"SReclaimable in /proc/meminfo falls from {said_kibibytes(amount)} once memory is wanted",
+        verify=f"SReclaimable in /proc/meminfo falls from {size_words(amount)} once memory is wanted",
         risk="files are looked up on disk more often",
     )
 
@@ -193,7 +192,7 @@ def pgtable_bloat(
     When it is wrong: many processes with much memory of their own need the tables: one page in 512.
     """
     amount, share = need_part(state, "PageTables")
-    said = f"page tables take {said_kibibytes(amount)}, {said_percent(share)} of memory"
+    said = f"page tables take {size_words(amount)}, {said_percent(share)} of memory"
     if share <= percent and not (amount > large_kibibytes and share > large_percent):
         return Clear(said)
     suffering = harms(state)
@@ -214,7 +213,7 @@ def _share_hugepages(state: MemoryState) -> Advice:
         return Advice(text="see which processes have large VmPTE in /proc/PID/status, and run fewer of them")
     pages = -(-shared // size)
     return Advice(
-        text=f"put shared memory into huge pages: {said_kibibytes(shared)} are shared now, {pages} pages for "
+        text=f"put shared memory into huge pages: {size_words(shared)} are shared now, {pages} pages for "
         f"vm.nr_hugepages; then huge_pages=on in PostgreSQL, and restart it",
         verify="PageTables in /proc/meminfo is far smaller after the restart",
         risk="huge pages that the program does not take are lost to all others",

@@ -10,13 +10,14 @@ from keepsane.judge import CannotTell, Clear, rule
 from keepsane.kernel.pages.failed_request import FailedRequest
 from keepsane.kernel.pages.zone import ZONES, Zone, zone_name
 from keepsane.memory.rules.amount import said_pages
-from keepsane.memory.rules.harm import failures, quote_failures, recent, said_requests
+from keepsane.memory.rules.harm import failures, quote_failures, recent
 from keepsane.memory.rules.needs import need_zones
 from keepsane.memory.rules.quote import quote_meminfo, quote_risen, quote_zone
 from keepsane.memory.rules.zones import newest_zones, size_pages
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
 from keepsane.shell import command
+from keepsane.words import counted
 
 RATIO = "vm.lowmem_reserve_ratio"
 
@@ -80,7 +81,7 @@ def _failed_below(state: MemoryState, highest: str) -> list[FailedRequest]:
 def _said_failed(failed: list[FailedRequest]) -> str:
     if not failed:
         return "No request for it is seen to fail."
-    return f"By the log {said_requests(len(failed))} for it failed lately."
+    return f"By the log {counted(len(failed), 'request')} for it failed lately."
 
 
 def _reach_higher(state: MemoryState) -> Iterator[Advice]:

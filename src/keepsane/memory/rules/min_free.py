@@ -11,14 +11,13 @@ from keepsane.kernel.pages.min_free import default_kibibytes, lowmem_pages, thp_
 from keepsane.kernel.pages.zone import Zone
 from keepsane.kernel.pages.zone_state import LOWMEM
 from keepsane.memory.kernel_log import seconds_of
-from keepsane.memory.rules.amount import available_percent, kibibytes, page_kibibytes, said_kibibytes
+from keepsane.memory.rules.amount import available_percent, kibibytes, page_kibibytes
 from keepsane.memory.rules.harm import (
     failures,
     harms,
     quote_failures,
     recent,
     said_harm,
-    said_requests,
     severity_of,
 )
 from keepsane.memory.rules.quote import quote_file
@@ -26,7 +25,7 @@ from keepsane.memory.rules.setting import MIN_FREE, SCALE_FACTOR, change
 from keepsane.memory.rules.zones import newest_zones, size_pages
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
-from keepsane.words import said_percent
+from keepsane.words import counted, said_percent, size_words
 
 _PATH, _SCALE_PATH = "proc/sys/vm/min_free_kbytes", "proc/sys/vm/watermark_scale_factor"
 _REFERENCES = (
@@ -83,7 +82,7 @@ def min_free_too_small(state: MemoryState, *, of_default: float = 0.5) -> Findin
         severity="warning" if now else "note" if failed else "info",
         confidence="high" if failed else "medium",
         title=f"{'too ' if failed else ''}little is kept free for requests that cannot wait: "
-        f"{said_kibibytes(value)}",
+        f"{size_words(value)}",
         evidence=(
             *quote_file(state, _PATH),
             *quote_failures(state, failed[-3:]),
@@ -105,7 +104,7 @@ def _said_failures(
         return "No request of order 0 failed by the kernel log."
     last = seconds_of(failed[-1])
     when = "" if last is None else f", the last at {last:.0f} s after boot"
-    said = f"By the log {said_requests(len(failed))} of order 0 failed that could not wait{when}"
+    said = f"By the log {counted(len(failed), 'request')} of order 0 failed that could not wait{when}"
     return f"{said}; {len(now) or 'none'} of them lately."
 
 
@@ -116,7 +115,7 @@ def _raise(state: MemoryState, value: int, wanted: int) -> Advice:
         wanted,
         text=f"keep more memory free: {MIN_FREE} from {value} to {wanted}",
         verify="min in /proc/zoneinfo has grown, and the log has no further `page allocation failure`",
-        risk=f"{said_kibibytes(wanted - value)} less for programs and page cache",
+        risk=f"{size_words(wanted - value)} less for programs and page cache",
     )
 
 
@@ -159,7 +158,7 @@ def min_free_too_large(
     return Finding(
         severity=severity_of(suffering) if min_is_large else "info",
         confidence="high" if min_is_large else "medium",
-        title=f"{said_kibibytes(high)} are kept free, {100 * high / whole:.0f} % of memory",
+        title=f"{size_words(high)} are kept free, {said_percent(100 * high / whole)} of memory",
         evidence=(*quote_file(state, _PATH), *quote_file(state, _SCALE_PATH)),
         explanation=f"{said}. {said_harm(suffering)}",
         advice=(_lower_min(state, value, own) if min_is_large else _lower_gap(state, factor),),

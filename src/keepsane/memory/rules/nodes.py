@@ -18,6 +18,7 @@ from keepsane.memory.rules.zones import (
 )
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
+from keepsane.words import said_percent
 
 _REFERENCES = (
     "Documentation/admin-guide/mm/numa_memory_policy.rst",
@@ -58,7 +59,9 @@ def node_imbalance(
     if held and (why_other := _by_another(state, found, said)):
         return why_other
     moved = (
-        "" if foreign is None else f"; {foreign:.0f} % of the pages asked for there came from another node"
+        ""
+        if foreign is None
+        else f"; {said_percent(foreign)} of the pages asked for there came from another node"
     )
     return Finding(
         severity="warning" if held else "info",

@@ -11,6 +11,7 @@ from keepsane.memory.rules.setting import change
 from keepsane.memory.rules.zones import nodes_with_memory
 from keepsane.memory.state import MemoryState
 from keepsane.report import Finding
+from keepsane.words import said_percent
 
 SETTING = "kernel.numa_balancing"
 _PATH = "proc/sys/kernel/numa_balancing"
@@ -52,7 +53,7 @@ def numa_balancing_cost(
         )
     share = 100 * local / faults
     size = said_pages(state, moved)
-    said = f"{faults:.0f} hinting faults per second, {share:.0f} % of them local, and {size} moved"
+    said = f"{faults:.0f} hinting faults per second, {said_percent(share)} of them local, and {size} moved"
     if faults < faults_per_second or (share >= local_percent and moved < migrations_per_second):
         return Clear(said)
     return _moves_on(

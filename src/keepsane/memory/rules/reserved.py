@@ -17,7 +17,6 @@ from keepsane.memory.rules.amount import (
     is_of_container,
     kibibytes,
     page_kibibytes,
-    said_kibibytes,
     said_pages,
 )
 from keepsane.memory.rules.harm import (
@@ -26,7 +25,6 @@ from keepsane.memory.rules.harm import (
     quote_failures,
     recent,
     said_harm,
-    said_requests,
     severity_of,
 )
 from keepsane.memory.rules.needs import NO_MEMINFO, NO_TYPES, need_part
@@ -36,7 +34,7 @@ from keepsane.memory.rules.zones import newest_zones, zones_of
 from keepsane.memory.state import MemorySample, MemoryState
 from keepsane.report import Advice, Finding
 from keepsane.shell import command
-from keepsane.words import counted, said_percent
+from keepsane.words import counted, said_percent, size_words
 
 _PAGETYPEINFO = "proc/pagetypeinfo"
 _GRAIN_KIBIBYTES = 4096
@@ -66,7 +64,7 @@ def cma_hoard(state: MemoryState, *, share_percent: float = 70.0) -> Finding | C
     total, cma = meminfo.kibibytes.get("CmaTotal"), meminfo.kibibytes.get("CmaFree")
     if not total or cma is None:
         return Clear("this kernel has no CMA area")
-    said = f"{said_kibibytes(cma)} of the {said_kibibytes(free)} free are CMA"
+    said = f"{size_words(cma)} of the {size_words(free)} free are CMA"
     if not free or 100 * cma <= share_percent * free:
         return Clear(said)
     failed = [
@@ -84,9 +82,9 @@ def cma_hoard(state: MemoryState, *, share_percent: float = 70.0) -> Finding | C
             *quote_meminfo(state, "MemFree", "CmaTotal", "CmaFree"),
             *quote_failures(state, failed[-2:]),
         ),
-        explanation=f"{said}: other requests have {said_kibibytes(max(free - cma, 0))}. "
+        explanation=f"{said}: other requests have {size_words(max(free - cma, 0))}. "
         + (
-            f"By the log {said_requests(len(failed))} of that kind failed lately."
+            f"By the log {counted(len(failed), 'request')} of that kind failed lately."
             if failed
             else said_harm(suffering)
         ),
@@ -109,7 +107,7 @@ def _shrink_cma(state: MemoryState, meminfo: Meminfo) -> Iterator[Advice]:
         else "it is not on the command line: see the device tree"
     )
     yield Advice(
-        text=f"boot with cma={wanted // 1024}M instead of {said_kibibytes(total)}: twice its use now; {was}",
+        text=f"boot with cma={wanted // 1024}M instead of {size_words(total)}: twice its use now; {was}",
         verify="CmaTotal in /proc/meminfo is smaller after the restart",
         risk="a camera or display that needs more than was in use at this moment fails to start",
     )
@@ -190,9 +188,8 @@ def hugepage_hoard(
     total, _ = need_part(state, "MemTotal")
     sizes = need(_sizes(state) or None, "the counts of huge pages were not read")
     unused = sum(_unused(one) * one.size_kibibytes for one in sizes)
-    said = (
-        f"{said_kibibytes(unused)} lie in huge pages that nobody uses, {100 * unused / total:.0f} % of memory"
-    )
+    share = said_percent(100 * unused / total)
+    said = f"{size_words(unused)} lie in huge pages that nobody uses, {share} of memory"
     if 100 * unused <= unused_percent * total:
         return Clear(said)
     worst = max(sizes, key=lambda one: _unused(one) * one.size_kibibytes)
@@ -204,7 +201,7 @@ def hugepage_hoard(
     return Finding(
         severity=severity_of(suffering),
         confidence="high",
-        title=f"{said_kibibytes(unused)} are set aside as huge pages that nobody uses",
+        title=f"{size_words(unused)} are set aside as huge pages that nobody uses",
         evidence=(
             *quote_meminfo(state, "MemTotal", "HugePages_Free", "HugePages_Rsvd"),
             *quote_file(state, f"{path}/free_hugepages", note=f"free pages of {worst.size_kibibytes} kB"),
@@ -240,7 +237,7 @@ def _fewer_hugepages(state: MemoryState, pages: Hugepages, path: str) -> Advice:
     default = kibibytes(state, "Hugepagesize") == pages.size_kibibytes
     now, wanted = pages.total or 0, max((pages.total or 0) - _unused(pages), 0)
     text = (
-        f"keep the {counted(wanted, 'huge page', 'huge pages')} in use or promised, of {now}"
+        f"keep the {counted(wanted, 'huge page')} in use or promised, of {now}"
         if wanted
         else f"set no huge pages aside: none of the {now} is in use or promised"
     )

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.kernel.pages.failed_request import FailedRequest
 from keepsane.memory.kernel_log import seconds_of
-from keepsane.memory.rules.amount import kibibytes, percent_of_memory, said_kibibytes
+from keepsane.memory.rules.amount import kibibytes, percent_of_memory
 from keepsane.memory.rules.harm import quote_failures
 from keepsane.memory.rules.needs import need_available, need_rise
 from keepsane.memory.rules.quote import cgroup_file, quote_change, quote_meminfo, quote_pressure, quote_risen
 from keepsane.memory.rules.zones import scanned_rate
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
-from keepsane.words import said_percent
+from keepsane.words import said_percent, size_words
 
 _HOLDERS = (
     ("AnonPages", "the memory of processes"),
@@ -144,11 +144,11 @@ def _freed_percent(state: MemoryState) -> float | None:
 
 def _harm(stalled: float | None, refaults: float | None, freed: float | None) -> Iterator[str]:
     if stalled is not None:
-        yield f"tasks stood still for memory {stalled:.0f} % of the time"
+        yield f"tasks stood still for memory {said_percent(stalled)} of the time"
     if refaults is not None:
         yield f"{refaults:.0f} pages per second were needed again after they had been dropped"
     if freed is not None:
-        yield f"only {freed:.0f} % of the pages scanned could be freed"
+        yield f"only {said_percent(freed)} of the pages scanned could be freed"
 
 
 def _holder(state: MemoryState) -> str:
@@ -156,7 +156,7 @@ def _holder(state: MemoryState) -> str:
     size, what = max(sizes)
     share = percent_of_memory(state, size)
     return (
-        f"The largest part is {what}: {said_kibibytes(size)}, {share:.0f} % of memory."
+        f"The largest part is {what}: {size_words(size)}, {said_percent(share)} of memory."
         if size and share
         else ""
     )

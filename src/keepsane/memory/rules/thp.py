@@ -13,7 +13,7 @@ from keepsane.memory.rules.quote import quote_file, quote_risen
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
 from keepsane.shell import command
-from keepsane.words import said_rate
+from keepsane.words import said_percent, said_rate
 
 _REFERENCES = ("Documentation/admin-guide/mm/transhuge.rst",)
 HARMLESS_PERCENT = 1.0
@@ -62,7 +62,7 @@ def thp_direct_compact(
             *quote_file(state, f"{thp.folder}/defrag"),
             *quote_risen(state, "compact_stall", "compact_fail", "thp_fault_alloc", "thp_fault_fallback"),
         ),
-        explanation=f"{said}. {100 * failed:.0f} % of the waits were for nothing.",
+        explanation=f"{said}. {said_percent(100 * failed)} of the waits were for nothing.",
         advice=(_wait_less(state, thp, stalls),),
         references=(*_REFERENCES, "mm/page_alloc.c, __alloc_pages_direct_compact()"),
     )

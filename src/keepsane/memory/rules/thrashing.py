@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from keepsane.judge import CannotTell, Clear, rule
-from keepsane.memory.rules.amount import free_percent, page_kibibytes, said_kibibytes
+from keepsane.memory.rules.amount import free_percent, page_kibibytes
 from keepsane.memory.rules.binding import in_need, said_mems
 from keepsane.memory.rules.needs import need_free, need_rate, need_rates, need_scanned
 from keepsane.memory.rules.quote import quote_marks, quote_meminfo, quote_pressure, quote_risen
 from keepsane.memory.rules.zones import Imbalance, latest_imbalance, said_imbalance
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
-from keepsane.words import said_percent
+from keepsane.words import said_percent, size_words
 
 _REFERENCES = ("mm/workingset.c, Double CLOCK lists", "Documentation/accounting/psi.rst")
 _MUCH_FREE_PERCENT = 10.0
@@ -142,7 +142,7 @@ def swap_with_free(
     scanned pages leave it out, it is not taken for this.
     """
     out, free, scanned = need_rate(state, "pswpout"), need_free(state), need_scanned(state)
-    said = f"{out:.0f} pages went to swap per second, with {free:.0f} % of memory free at the least"
+    said = f"{out:.0f} pages went to swap per second, with {said_percent(free)} of memory free at the least"
     if out < pages_per_second or free <= free_percent_from:
         return Clear(said)
     if scanned < out:
@@ -185,7 +185,8 @@ def _harmless(state: MemoryState, stalled_percent: float) -> str:
     """Say why pages that come back do no harm, or are not for want of memory; "" where neither is seen."""
     free, stalled = free_percent(state), state.stalled_percent("memory", "some")
     if free is not None and free > _MUCH_FREE_PERCENT:
-        return f"{free:.0f} % of memory was free: what is short is a kind of it, or a control group's share"
+        said = f"{said_percent(free)} of memory was free"
+        return f"{said}: what is short is a kind of it, or a control group's share"
     if stalled is not None and stalled < stalled_percent:
         return f"tasks stood still for memory only {said_percent(stalled)} of the time"
     return ""
@@ -195,13 +196,13 @@ def _said_again(again_kibibytes: float, read_kibibytes: float) -> str:
     if not again_kibibytes:
         return "no page of a file was needed again after it had been dropped (workingset_refault_file)"
     return (
-        f"{said_kibibytes(again_kibibytes)} of files were needed again per second just after they had been "
-        f"dropped; {said_kibibytes(read_kibibytes)} were read from disks"
+        f"{size_words(again_kibibytes)} of files were needed again per second just after they had been "
+        f"dropped; {size_words(read_kibibytes)} were read from disks"
     )
 
 
 def _said_stalled(stalled: float | None) -> str:
-    return "" if stalled is None else f"; tasks stood still for memory {stalled:.0f} % of the time"
+    return "" if stalled is None else f"; tasks stood still for memory {said_percent(stalled)} of the time"
 
 
 def _evidence(state: MemoryState, *counters: str) -> tuple[Evidence, ...]:

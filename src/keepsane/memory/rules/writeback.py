@@ -6,13 +6,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from keepsane.judge import Clear, need, rule
-from keepsane.memory.rules.amount import page_kibibytes, said_kibibytes, said_pages
+from keepsane.memory.rules.amount import page_kibibytes, said_pages
 from keepsane.memory.rules.needs import need_rate
 from keepsane.memory.rules.quote import VMSTAT, quote_file, quote_pressure, quote_risen
 from keepsane.memory.rules.setting import CONF
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
 from keepsane.shell import command
+from keepsane.words import said_percent, size_words
 
 DIRTY, BACKGROUND = "vm.dirty_bytes", "vm.dirty_background_bytes"
 _MEBIBYTE = 1 << 20
@@ -64,15 +65,15 @@ def dirty_writeback_stall(
     )
     stalled = state.stalled_percent("io", "some")
     if above < throttled_percent or seconds < backlog_seconds:
-        waits = f"writers had to wait in {above:.0f} % of the samples"
+        waits = f"writers had to wait in {said_percent(above)} of the samples"
         return Clear(
             f"{said}; {waits}" if above else "no writer was made to wait: too little is dirty for that"
         )
     if stalled is not None and stalled < stalled_percent:
-        return Clear(f"{said}, but tasks stood still for I/O only {stalled:.0f} % of the time")
-    waited = "" if stalled is None else f"; tasks stood still for I/O {stalled:.0f} % of the time"
+        return Clear(f"{said}, but tasks stood still for I/O only {said_percent(stalled)} of the time")
+    waited = "" if stalled is None else f"; tasks stood still for I/O {said_percent(stalled)} of the time"
     return _is_stalled(
-        state, f"{said}; writers had to wait in {above:.0f} % of the samples{waited}.", written
+        state, f"{said}; writers had to wait in {said_percent(above)} of the samples{waited}.", written
     )
 
 
@@ -121,7 +122,7 @@ def _let_less_pile_up(state: MemoryState, written: float) -> Advice:
             verify="nr_written in /proc/vmstat rises faster, or nr_dirty falls",
         )
     pages = limit // 1024 // page_kibibytes(state)
-    sizes = f"{said_kibibytes(background / 1024)} and {said_kibibytes(limit / 1024)}"
+    sizes = f"{size_words(background / 1024)} and {size_words(limit / 1024)}"
     return Advice(
         text=f"begin to write earlier and let less pile up: one and four seconds of this disk are {sizes}. "
         f"To keep it, put `{BACKGROUND} = {background}` and `{DIRTY} = {limit}` into {CONF}",

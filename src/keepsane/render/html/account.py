@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from keepsane.kernel.pages.ledger import Ledger
 from keepsane.kernel.pages.ledger_table import Table, ledger_table, losses_in_words
-from keepsane.kernel.pages.watermark import count_pages
 from keepsane.model import Event
 from keepsane.render.html.element import Markup, element, joined, say, span
+from keepsane.words import counted
 
 _NOTHING = Markup("")
 _TITLE = "What each zone had for this request, in pages"
@@ -31,7 +31,7 @@ def _bar(ledger: Ledger) -> Markup:
     pieces = joined(_piece(number, name, 100 * pages / whole) for number, (name, pages) in enumerate(parts))
     said = ", ".join(f"{name} {100 * pages / whole:.0f} %" for name, pages in parts)
     legend = joined(
-        element("li", span(f"swatch part{number % 6}", ""), say(f"{name}: {count_pages(pages)}"))
+        element("li", span(f"swatch part{number % 6}", ""), say(f"{name}: {counted(pages, 'page')}"))
         for number, (name, pages) in enumerate(parts)
     )
     picture = Markup(f'<div class="bar" role="img" aria-label="{say(said)}">{pieces}</div>')

@@ -10,9 +10,10 @@ from keepsane.kernel.events.alloc_failure.failure import AllocFailure
 from keepsane.kernel.events.alloc_failure.purpose import is_harmless, purpose
 from keepsane.kernel.log.quote import quote, quote_head, quote_line
 from keepsane.kernel.pages.ledger import Ledger, Verdict
-from keepsane.kernel.pages.watermark import ZoneLedger, count_pages
+from keepsane.kernel.pages.watermark import ZoneLedger
 from keepsane.kernel.pages.zone import zone_name
 from keepsane.report import Advice, Confidence, Evidence, Finding, Severity
+from keepsane.words import counted
 
 Adviser = Callable[[AllocFailure], Advice | None]
 _SEVERITY: dict[str, Severity] = {
@@ -93,9 +94,9 @@ def _evidence(event: AllocFailure, ledger: Ledger) -> tuple[Evidence, ...]:
 
 def _note(one: ZoneLedger, event: AllocFailure) -> str:
     if event.size_bytes and one.outcome == "passes":
-        return f"{count_pages(one.usable_pages)} of it can be used"
+        return f"{counted(one.usable_pages, 'page')} of it can be used"
     if one.left_pages is None or one.needed_pages is None:
         return one.why
-    left = count_pages(one.left_pages) if one.left_pages > 0 else "nothing"
+    left = counted(one.left_pages, "page") if one.left_pages > 0 else "nothing"
     rest = f"{left} left for this request, {one.needed_pages} needed"
     return rest if one.outcome != "fragmentation" else one.why

@@ -17,11 +17,11 @@ from keepsane.kernel.events.alloc_failure.finding import MARKS
 from keepsane.kernel.log.quote import quote_head, quote_line
 from keepsane.kernel.pages.failed_request import FailedRequest
 from keepsane.kernel.pages.ledger import Ledger
-from keepsane.kernel.pages.watermark import count_pages
 from keepsane.kernel.pages.what_if import MAX_SCALE_FACTOR, SCALED_SINCE, WhatIf, what_if
 from keepsane.kernel.pages.zone import Zone, zone_name
 from keepsane.model import Event
 from keepsane.report import Evidence, Finding
+from keepsane.words import counted
 
 MAX_MIN_FREE_KIBIBYTES = (1 << 31) - 1
 """The kernel holds it in an int."""
@@ -156,7 +156,7 @@ def _why(ledger: Ledger) -> str:
     best = ledger.zone
     if not _served(ledger) or best is None or best.left_pages is None or best.needed_pages is None:
         return ledger.why
-    free = f"{count_pages(best.left_pages)} left for it, {best.needed_pages} needed"
+    free = f"{counted(best.left_pages, 'page')} left for it, {best.needed_pages} needed"
     return f"{zone_name(best.zone)} has {free}"
 
 

@@ -9,9 +9,10 @@ from keepsane.kernel.events.alloc_failure.failure import AllocFailure
 from keepsane.kernel.events.alloc_failure.purpose import harm_in_words
 from keepsane.kernel.events.oom_kill.kill import OomKill
 from keepsane.kernel.pages.gfp_words import asked_in_words
-from keepsane.kernel.pages.ledger_table import loss_words, size_words
+from keepsane.kernel.pages.ledger_table import loss_words
 from keepsane.kernel.pages.zone_state import hidden_free_pages
 from keepsane.model import Event, Frame
+from keepsane.words import counted, size_words
 
 SAID_HERE = frozenset(
     {"order", "mode", "mode_text", "gfp", "requester", "in_interrupt", "memory", "ledger", "size_bytes"}
@@ -43,9 +44,8 @@ def _could_use(event: AllocFailure | OomKill, page_bytes: int) -> str:
     if ledger is None:
         return ""
     hidden = hidden_free_pages(memory) if memory is not None and ledger.zones else 0
-    beyond = (
-        f"{size_words(hidden, page_bytes)} more are free in zones or on nodes that the report does not print"
-    )
+    size = size_words(hidden * page_bytes / 1024)
+    beyond = f"{size} more are free in zones or on nodes that the report does not print"
     reach = "" if ledger.verdict == "incomplete" else ", out of its reach"
     said = loss_words(ledger, page_bytes) or ("nothing that is printed" if hidden else "")
     return f"{said}. {beyond}{reach}" if hidden else said
@@ -55,9 +55,9 @@ def _asked(event: AllocFailure | OomKill, page_bytes: int) -> Iterator[tuple[str
     size = getattr(event, "size_bytes", None)
     parts = [f"{size} bytes"] if size else []
     if event.order is not None and not size:
-        kibibytes = (page_bytes << min(event.order, 20)) // 1024
         pages = 1 << min(event.order, 20)
-        parts.append(f"{pages} page{'' if pages == 1 else 's in one piece'} ({kibibytes} kB)")
+        said = counted(pages, "page", "pages in one piece")
+        parts.append(f"{said} ({size_words(pages * page_bytes / 1024)})")
     if event.gfp is not None and event.mode is not None:
         parts.append(f"{event.mode:#x} {event.gfp.names}: {asked_in_words(event.gfp, event.order or 0)}")
     if parts:

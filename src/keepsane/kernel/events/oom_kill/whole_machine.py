@@ -24,6 +24,7 @@ from keepsane.kernel.events.show_mem.usage import PROGRAMS, SHARED, usage
 from keepsane.kernel.log.quote import quote_head
 from keepsane.report import Advice, Finding
 from keepsane.shell import command
+from keepsane.words import size_words
 
 _MEBIBYTE = 1024
 
@@ -86,8 +87,8 @@ def _more_swap(event: OomKill) -> Iterator[Advice]:
     most = max(movable, key=lambda part: part.kibibytes)
     size = -(-most.kibibytes // _MEBIBYTE)
     yield Advice(
-        text=f"give it swap, at most for the {size} MB that are {most.name}; to keep it, put a line "
-        "'/swapfile none swap sw 0 0' into /etc/fstab",
+        text=f"give it swap, at most for the {size_words(most.kibibytes)} that are {most.name}; to keep it, "
+        "put a line '/swapfile none swap sw 0 0' into /etc/fstab",
         command=command(
             "sudo fallocate -l {}M /swapfile && sudo chmod 600 /swapfile && sudo mkswap /swapfile "
             "&& sudo swapon /swapfile",

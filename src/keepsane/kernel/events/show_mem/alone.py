@@ -23,11 +23,12 @@ from keepsane.kernel.log.block import Block, Opening, build
 from keepsane.kernel.log.quote import quote_line
 from keepsane.kernel.pages.gfp import decode
 from keepsane.kernel.pages.mem_info import MemInfo
-from keepsane.kernel.pages.watermark import ZoneLedger, check_zone, count_pages
+from keepsane.kernel.pages.watermark import ZoneLedger, check_zone
 from keepsane.kernel.pages.watermark_form import Request
 from keepsane.kernel.pages.zone_state import lacks_zones
 from keepsane.model import Event
 from keepsane.report import Evidence, Finding
+from keepsane.words import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +121,7 @@ def _finding(served: ZoneLedger, evidence: Evidence) -> Finding:
         title=f"what failed is not in the log; it was not for want of single pages ({name})",
         evidence=(evidence,),
         explanation=f"An ordinary page would have been served from {name} by "
-        f"{count_pages(served.margin_pages or 0)}. Order and mode of what failed are missing, so its cause "
-        "cannot be told.",
+        f"{counted(served.margin_pages or 0, 'page')}. Order and mode of what failed are missing, so its "
+        "cause cannot be told.",
         references=("mm/page_alloc.c, __zone_watermark_ok()",),
     )
