@@ -229,4 +229,4 @@ def test_rules_build_commands_in_one_place() -> None:
             for keyword in call.keywords if isinstance(call, ast.Call) else ():
                 if keyword.arg in ("command", "undo"):
                     built += [f"{path.name}: {ast.unparse(part)}" for part in formatted(keyword.value)]
-    assert built == ["setting.py: CONF"]
+    assert built == ["advice.py: CONF"]

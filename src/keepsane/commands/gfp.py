@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _meant(said: str, release: str | None) -> tuple[Gfp, ...]:
-    version = version_of(release) if release else None
+    version = version_of(release)
     if release and version is None:
         raise InputError(f"--kernel {release} is no version; give one as uname -r says it, such as 6.1.0")
     said = said.replace(" ", "").removeprefix("(").removesuffix(")")
@@ -66,7 +66,7 @@ def _meant(said: str, release: str | None) -> tuple[Gfp, ...]:
 
 
 def _named(names: str, release: str | None) -> tuple[Gfp, ...]:
-    version = version_of(release) if release else None
+    version = version_of(release)
     known = (table_of(version),) if version else tuple(reversed(tables()))
     meant = [gfp_in(table, mask) for table in known if (mask := mask_of(table, names)) is not None]
     if not meant:

@@ -91,7 +91,7 @@ def preflight(
 
 
 def _request(state: MemoryState, order: int, node: int | None, zone: str, *, atomic: bool) -> Request:
-    version = version_of(state.machine.release) if state.machine.release else None
+    version = version_of(state.machine.release)
     table = table_of(version or NEWEST)
     names = ("GFP_ATOMIC" if atomic else "GFP_KERNEL") + ZONE_FLAGS[zone]
     mask = mask_of(table, names + ("" if node is None else "|__GFP_THISNODE"))

@@ -62,14 +62,14 @@ def test_a_large_scale_factor_is_left_alone(now: int) -> None:
     )
 
 
-def test_an_old_kernel_is_told_to_keep_twice_as_much_free_and_a_hundredth_at_the_most() -> None:
+def test_an_old_kernel_is_told_to_keep_twice_as_much_free_and_a_fiftieth_at_the_most() -> None:
     files = {"proc__sys__vm__min_free_kbytes": "67584\n", "proc__meminfo": "MemTotal:  16000000 kB\n"}
     advice = start_kswapd_earlier(state(**files), text="x", verify="y")
     assert advice is not None and advice.command == "sysctl -w vm.min_free_kbytes=135168"
-    files["proc__meminfo"] = "MemTotal:  8000000 kB\n"
+    files["proc__meminfo"] = "MemTotal:  4000000 kB\n"
     advice = start_kswapd_earlier(state(**files), text="x", verify="y")
     assert advice is not None and advice.command == "sysctl -w vm.min_free_kbytes=80000"
-    files["proc__meminfo"] = "MemTotal:  4000000 kB\n"
+    files["proc__meminfo"] = "MemTotal:  3000000 kB\n"
     assert start_kswapd_earlier(state(**files), text="x", verify="y") is None
 
 

@@ -43,7 +43,7 @@ class FailedRequest(Event):
 
     def request(self) -> Request:
         """Give what was asked for, to account for it once more under other settings."""
-        version = version_of(self.release) if self.release else None
+        version = version_of(self.release)
         nodes = _common((self.nodemask, self.mems_allowed))
         return Request(order=self.order or 0, gfp=self.gfp, version=version, nodes=nodes)
 
@@ -77,7 +77,7 @@ def accounted(
     is taken for one page, as the kernels that print none asked for.
     """
     gfp = None if mode is None else decode(mode, names=mode_text, release=release)
-    version = version_of(release) if release else None
+    version = version_of(release)
     request = Request(
         order=order or 0, gfp=gfp, version=version, size_bytes=size_bytes, nodes=_common(nodes), oom=oom
     )

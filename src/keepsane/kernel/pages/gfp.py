@@ -80,9 +80,9 @@ class Table:
     names: tuple[tuple[str, int], ...]
 
 
-def version_of(release: str) -> Version | None:
+def version_of(release: str | None) -> Version | None:
     """Read the numbers of a release ("2.6.32-642.el6.x86_64"); None where there are none."""
-    found = _RELEASE.match(release)
+    found = _RELEASE.match(release or "")
     return tuple(int(number) for number in found.groups() if number is not None) if found else None
 
 
@@ -154,7 +154,7 @@ def decode(mask: int, *, names: str | None = None, release: str | None = None) -
     spells the mask this way is taken, and `doubt` says so where it is not the release's own: a vendor's
     kernel. With neither the likeliest of `candidates` is taken, and `doubt` says that it was a guess.
     """
-    version = version_of(release) if release else None
+    version = version_of(release)
     own = table_of(version) if version else None
     if names:
         fitting = [table for table in tables() if mask_of(table, names) == mask]

@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import LiteralString, NamedTuple
 
 from keepsane.judge import CannotTell, Clear, rule
+from keepsane.kernel.pages.advice import keep_limit, write
 from keepsane.memory.proc.cgroup import Cgroup, Limit
 from keepsane.memory.rules.amount import available_percent, least_kibibytes
 from keepsane.memory.rules.quote import cgroup_file, quote_change, quote_file
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding, Severity
-from keepsane.shell import UNIT, command
 from keepsane.words import said_percent, said_rate, size_words
 
 _MEBIBYTE = 1 << 20
@@ -147,22 +147,16 @@ def _raise_limit(state: MemoryState, found: Reached) -> Advice:
         return Advice(text="let the program use less, or move it to a larger machine", verify=verify)
     value = found.limit_bytes + more
     file = "/" + cgroup_file(state, found.path, found.limit)
-    keep = _kept(found, value) or "change it where the group is made"
-    return Advice(
+    name: LiteralString = "MemoryMax" if found.limit == "memory.max" else "MemoryHigh"
+    return write(
+        file,
+        value,
+        found.limit_bytes,
         text=f"raise {found.limit} to {size_words(value / 1024)}, and again where that is not enough; to "
-        f"keep it: {keep}",
-        command=command("echo {} > {}", value, file),
-        undo=command("echo {} > {}", found.limit_bytes, file),
+        f"keep it: {keep_limit(found.path, name, value)}",
         verify=verify,
         risk="as much less for the rest of the machine",
     )
-
-
-def _kept(found: Reached, value: int) -> str | None:
-    """Give the command that makes systemd set the limit at each start; None where no unit has the group."""
-    unit = UNIT.search(found.path)
-    setting = "MemoryMax" if found.limit == "memory.max" else "MemoryHigh"
-    return command("systemctl set-property {} {}={}", unit[0], setting, value) if unit else None
 
 
 def _is_mostly_cache(state: MemoryState, path: str) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, Clear, rule
+from keepsane.kernel.pages.advice import FARTHER, in_unit, write
 from keepsane.memory.rules.binding import (
     Bound,
     bound,
@@ -26,7 +27,6 @@ from keepsane.memory.rules.zones import (
 )
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
-from keepsane.shell import UNIT, command
 from keepsane.words import said_percent
 
 _REFERENCES = ("Documentation/admin-guide/cgroup-v2.rst, cpuset.mems",)
@@ -174,13 +174,12 @@ def _widen(state: MemoryState, one: Bound, verify: str) -> Advice:
     if one.group in (None, "/"):
         return Advice(text=text, verify=verify)
     file = "/" + cgroup_file(state, one.group or "", "cpuset.mems")
-    unit = UNIT.search(one.group or "")
-    kept = command("systemctl set-property {} AllowedMemoryNodes={}", unit[0], every) if unit else None
-    keep = f"; to keep it: {kept}" if kept else ""
-    return Advice(
-        text=text + keep,
-        command=command("echo {} > {}", every, file),
-        undo=command("echo {} > {}", ",".join(map(str, one.mems)), file),
+    kept = in_unit(one.group or "", "AllowedMemoryNodes", every)
+    return write(
+        file,
+        every,
+        ",".join(map(str, one.mems)),
+        text=text + (f"; to keep it: {kept}" if kept else ""),
         verify=verify,
-        risk="memory of another node is slower to reach; a group above it may allow fewer nodes",
+        risk=f"{FARTHER}; a group above it may allow fewer nodes",
     )

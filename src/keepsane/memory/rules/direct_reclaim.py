@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from keepsane.judge import Clear, need, rule
+from keepsane.kernel.pages.advice import SCALE_FACTOR
 from keepsane.memory.rules.amount import available_percent
 from keepsane.memory.rules.harm import STALLS_PER_SECOND
 from keepsane.memory.rules.needs import (
@@ -16,7 +17,7 @@ from keepsane.memory.rules.needs import (
     need_zones,
 )
 from keepsane.memory.rules.quote import quote_file, quote_meminfo, quote_risen
-from keepsane.memory.rules.setting import SCALE_FACTOR, start_kswapd_earlier
+from keepsane.memory.rules.setting import start_kswapd_earlier
 from keepsane.memory.rules.zones import latest_imbalance, nodes_with_memory, said_imbalance
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding, Severity

@@ -7,19 +7,19 @@ import re
 from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, Clear, need, rule
+from keepsane.kernel.pages.advice import PROACTIVENESS, compact, more_proactive
 from keepsane.kernel.pages.zone import Zone, zone_name
 from keepsane.memory.proc.pagetypeinfo import Pageblocks
-from keepsane.memory.rules.amount import kibibytes, said_pages
+from keepsane.memory.rules.amount import said_pages
 from keepsane.memory.rules.harm import failures, quote_failures, recent
 from keepsane.memory.rules.needs import NO_TYPES, need_zones
 from keepsane.memory.rules.quote import quote_file, quote_risen
-from keepsane.memory.rules.setting import MIN_FREE, change
+from keepsane.memory.rules.setting import change, double_min_free
 from keepsane.memory.rules.zones import main_zones, size_pages, zones_with_blocks
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
 from keepsane.words import counted, said_percent, said_rate
 
-PROACTIVENESS = "vm.compaction_proactiveness"
 _PAGETYPEINFO, _BUDDYINFO = "proc/pagetypeinfo", "proc/buddyinfo"
 
 
@@ -109,26 +109,15 @@ def _said_suffering(in_vain: float | None, failed: int) -> str:
 
 def _against_fragmentation(state: MemoryState, order: int) -> Iterator[Advice]:
     blocks = f"/proc/buddyinfo shows blocks of order {order} and more"
-    now, least = state.sysctl_number(PROACTIVENESS), state.sysctl_number(MIN_FREE)
-    if now is not None and now < 100:
-        value = min(max(2 * now, 20), 100)
+    now = state.sysctl_number(PROACTIVENESS)
+    if now is None:
+        more = double_min_free(state, text="help blocks to form", verify=blocks)
+        yield from (more,) if more else ()
+    elif now < 100:
+        value = more_proactive(now)
         text = f"let the kernel compact ahead of time: {PROACTIVENESS} from {now} to {value}"
         yield change(state, PROACTIVENESS, value, text=text, verify=blocks, risk="kcompactd takes some CPU")
-    elif now is None and least is not None and (value := _more_free(state, least)) > least:
-        text = f"help blocks to form: {MIN_FREE} from {least} to {value}"
-        risk = "as much less for programs and page cache"
-        yield change(state, MIN_FREE, value, text=text, verify=blocks, risk=risk)
-    yield Advice(
-        text="compact all of memory once",
-        command="sysctl -w vm.compact_memory=1",
-        undo="nothing is left behind that could be undone",
-        verify=f"{blocks}; if not, unmovable pages lie between",
-        risk="takes a CPU for seconds, and pages are locked while they are moved",
-    )
-
-
-def _more_free(state: MemoryState, now_kibibytes: int) -> int:
-    return min(2 * now_kibibytes, (kibibytes(state, "MemTotal") or 0) // 100)
+    yield compact(order)
 
 
 @rule("unmovable-pollution", on=MemoryState)

@@ -13,10 +13,10 @@ from keepsane.memory.rules.amount import said_pages
 from keepsane.memory.rules.harm import failures, quote_failures, recent
 from keepsane.memory.rules.needs import need_zones
 from keepsane.memory.rules.quote import quote_meminfo, quote_risen, quote_zone
+from keepsane.memory.rules.setting import change
 from keepsane.memory.rules.zones import newest_zones, size_pages
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
-from keepsane.shell import command
 from keepsane.words import counted
 
 RATIO = "vm.lowmem_reserve_ratio"
@@ -96,11 +96,12 @@ def _reach_higher(state: MemoryState) -> Iterator[Advice]:
         return
     ratio = int(now[at]) // 2 or 256
     value = " ".join([*now[:at], str(ratio), *now[at + 1 :]])
-    yield Advice(
-        text=f"keep more of DMA32 from other requests: a ratio of {ratio} rather than {now[at]}. To keep it, "
-        f"put `{RATIO} = {value}` into /etc/sysctl.d/90-memory.conf",
-        command=command("sysctl -w {}={}", RATIO, value),
-        undo=command("sysctl -w {}={}", RATIO, " ".join(now)),
+    yield change(
+        state,
+        RATIO,
+        value,
+        now=" ".join(now),
+        text=f"keep more of DMA32 from other requests: a ratio of {ratio} rather than {now[at]}",
         verify="the protection of DMA32 in /proc/zoneinfo has grown, and free in it rises above min",
         risk="programs can use that much less memory",
     )

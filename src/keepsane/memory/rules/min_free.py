@@ -4,6 +4,13 @@
 from __future__ import annotations
 
 from keepsane.judge import CannotTell, Clear, need, rule
+from keepsane.kernel.pages.advice import (
+    LEAST_SCALE_FACTOR,
+    MIN_FREE,
+    MOST_SCALE_FACTOR,
+    SCALE_FACTOR,
+    more_min_free,
+)
 from keepsane.kernel.pages.failed_request import FailedRequest
 from keepsane.kernel.pages.gfp import version_of
 from keepsane.kernel.pages.gfp_tables import Version
@@ -21,7 +28,7 @@ from keepsane.memory.rules.harm import (
     severity_of,
 )
 from keepsane.memory.rules.quote import quote_file
-from keepsane.memory.rules.setting import MIN_FREE, SCALE_FACTOR, change
+from keepsane.memory.rules.setting import change, keep_more_free
 from keepsane.memory.rules.zones import newest_zones, size_pages
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
@@ -33,15 +40,8 @@ _REFERENCES = (
     "mm/page_alloc.c, calculate_min_free_kbytes()",
 )
 _INCOMPLETE = f"{MIN_FREE} and a whole /proc/zoneinfo are needed, whose minima add up to it"
-MOST_PART = 50
-"""One fiftieth of memory is the most that is advised to be kept free."""
-LEAST_PART = 1000
-"""A machine whose atomic requests failed should keep a thousandth of memory free, or more."""
-MODEST_SCALE_FACTOR = 100
 SHORT_PERCENT = 10.0
 """With less of memory available than this, what is kept free may be what is missing."""
-LARGE_SCALE_FACTOR = 500
-"""A gap of a twentieth of each zone between the watermarks: more is rarely meant."""
 
 
 @rule("min-free-too-small", on=MemoryState)
@@ -72,10 +72,13 @@ def min_free_too_small(state: MemoryState, *, of_default: float = 0.5) -> Findin
     if not failed and value >= of_default * own:
         log = "the kernel log was not read" if found is None else "no request of order 0 failed in the log"
         return Clear(f"{said}, and {log}")
-    wanted = min(
-        max(2 * value if failed else 0, own, _whole(state) // LEAST_PART), _whole(state) // MOST_PART
+    advice = keep_more_free(
+        state,
+        more_min_free(value, _whole(state), own),
+        text="keep more memory free",
+        verify="min in /proc/zoneinfo has grown, and the log has no further `page allocation failure`",
     )
-    if wanted <= value:
+    if advice is None:
         return Clear(f"{said}: {len(failed)} requests failed, but more than that should not be kept free")
     return Finding(
         # Whatever tasks wait for, it is not the reserve: only a failed request shows that it is too small.
@@ -88,7 +91,7 @@ def min_free_too_small(state: MemoryState, *, of_default: float = 0.5) -> Findin
             *quote_failures(state, failed[-3:]),
         ),
         explanation=f"{said}. {_said_failures(found, failed, now)}",
-        advice=(_raise(state, value, wanted),),
+        advice=(advice,),
         references=_REFERENCES,
     )
 
@@ -106,17 +109,6 @@ def _said_failures(
     when = "" if last is None else f", the last at {last:.0f} s after boot"
     said = f"By the log {counted(len(failed), 'request')} of order 0 failed that could not wait{when}"
     return f"{said}; {len(now) or 'none'} of them lately."
-
-
-def _raise(state: MemoryState, value: int, wanted: int) -> Advice:
-    return change(
-        state,
-        MIN_FREE,
-        wanted,
-        text=f"keep more memory free: {MIN_FREE} from {value} to {wanted}",
-        verify="min in /proc/zoneinfo has grown, and the log has no further `page allocation failure`",
-        risk=f"{size_words(wanted - value)} less for programs and page cache",
-    )
 
 
 @rule("min-free-too-large", on=MemoryState)
@@ -146,7 +138,7 @@ def min_free_too_large(
     said += f"choice {_with_thp(state)}would be {own} kB; "
     said += f"with the watermarks above it, {said_percent(100 * high / whole)} of memory are kept free"
     min_is_large = value > of_own * own
-    gap_is_large = factor > LARGE_SCALE_FACTOR
+    gap_is_large = factor > MOST_SCALE_FACTOR
     is_large = 100 * high > high_percent * whole or 100 * value > min_percent * whole
     if not is_large or not (min_is_large or gap_is_large):
         return Clear(said)
@@ -191,8 +183,8 @@ def _lower_gap(state: MemoryState, factor: int) -> Advice:
     return change(
         state,
         SCALE_FACTOR,
-        MODEST_SCALE_FACTOR,
-        text=f"let kswapd stop earlier: {SCALE_FACTOR} from {factor} to {MODEST_SCALE_FACTOR}",
+        LEAST_SCALE_FACTOR,
+        text=f"let kswapd stop earlier: {SCALE_FACTOR} from {factor} to {LEAST_SCALE_FACTOR}",
         verify="high in /proc/zoneinfo has fallen, and MemAvailable in /proc/meminfo has risen",
         risk="tasks may have to reclaim themselves in bursts: allocstall in /proc/vmstat must not rise",
     )
@@ -228,7 +220,7 @@ def _whole(state: MemoryState) -> int:
 
 
 def _version(state: MemoryState) -> Version | None:
-    return version_of(state.machine.release) if state.machine.release else None
+    return version_of(state.machine.release)
 
 
 def _default(state: MemoryState) -> int | None:

@@ -59,7 +59,7 @@ def _why_none(state: MemoryState) -> str:
         return ""
     if option(state.machine, "psi") == "0":
         return "psi=0 on the kernel's command line switches memory pressure off"
-    version = version_of(state.machine.release or "")
+    version = version_of(state.machine.release)
     if version is not None and version < _PSI_SINCE:
         return f"{state.machine.release} has no /proc/pressure/memory, which came with 4.20"
     absent = any(

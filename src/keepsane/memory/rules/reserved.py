@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, Clear, need, rule
+from keepsane.kernel.pages.advice import less_cma, write
 from keepsane.kernel.pages.zone import Zone, zone_name
 from keepsane.memory.proc.hugepages import FOLDER, Hugepages
 from keepsane.memory.proc.machine import option
@@ -33,7 +34,6 @@ from keepsane.memory.rules.setting import change
 from keepsane.memory.rules.zones import newest_zones, zones_of
 from keepsane.memory.state import MemorySample, MemoryState
 from keepsane.report import Advice, Finding
-from keepsane.shell import command
 from keepsane.words import counted, said_percent, size_words
 
 _PAGETYPEINFO = "proc/pagetypeinfo"
@@ -106,10 +106,8 @@ def _shrink_cma(state: MemoryState, meminfo: Meminfo) -> Iterator[Advice]:
         if now
         else "it is not on the command line: see the device tree"
     )
-    yield Advice(
-        text=f"boot with cma={wanted // 1024}M instead of {size_words(total)}: twice its use now; {was}",
-        verify="CmaTotal in /proc/meminfo is smaller after the restart",
-        risk="a camera or display that needs more than was in use at this moment fails to start",
+    yield less_cma(
+        f"boot with cma={wanted // 1024}M instead of {size_words(total)}: twice its use now; {was}"
     )
 
 
@@ -248,10 +246,11 @@ def _fewer_hugepages(state: MemoryState, pages: Hugepages, path: str) -> Advice:
     risk = "a program that wants them later may not get them: memory in blocks of that size becomes rare"
     if default:
         return change(state, "vm.nr_hugepages", wanted, text=text, verify=verify, risk=risk)
-    return Advice(
+    return write(
+        f"/{path}/nr_hugepages",
+        wanted,
+        now,
         text=f"{text}. To keep it, change hugepages= on the kernel command line, if it is there",
-        command=command("echo {} > {}", wanted, f"/{path}/nr_hugepages"),
-        undo=command("echo {} > {}", now, f"/{path}/nr_hugepages"),
         verify=verify.replace("HugePages_Free in /proc/meminfo", f"/{path}/free_hugepages"),
         risk=risk,
     )

@@ -1,21 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Changing a setting: the command, how it stays, what undoes it, and who set the present value."""
+"""Changing a setting of this machine: from its present value, and where that is set at each start."""
 
 from __future__ import annotations
 
+from keepsane.kernel.pages import advice
+from keepsane.kernel.pages.advice import LESS_CACHE, MIN_FREE, SCALE_FACTOR
 from keepsane.memory.proc.sysctl import setter_of
 from keepsane.memory.rules.amount import kibibytes
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice
-from keepsane.shell import command
-
-CONF = "/etc/sysctl.d/90-memory.conf"
-SCALE_FACTOR, MIN_FREE = "vm.watermark_scale_factor", "vm.min_free_kbytes"
-MOST_SCALE_FACTOR = 500
-"""A twentieth of each zone is the most that is advised; the kernel took 1000 at the most until 5.18."""
-
-BURST_KIBIBYTES = 65_536
-"""How much the tasks of a machine may want at once, before kswapd has run."""
 
 
 def is_without(state: MemoryState, name: str) -> bool:
@@ -31,55 +24,59 @@ def is_without(state: MemoryState, name: str) -> bool:
     return any(True for sample in state.samples for _ in sample.snapshot.below(folder))
 
 
-def change(state: MemoryState, name: str, value: int, *, text: str, verify: str, risk: str) -> Advice:
-    """Advise to set `name` to `value`, in the file too that sets it at each boot."""
-    # Only the first sample has the files that are read once.
-    setter, now = setter_of(state.first.snapshot, name), state.sysctl_number(name)
-    keep = f"put `{name} = {value}` into {CONF}"
-    if setter is not None:
-        keep += f"; {setter.by} sets it in /{setter.path} line {setter.line}: change it there too"
-    elif now is not None:
-        keep += (
-            ". No sysctl file or TuneD profile that was read sets it: it is the kernel's own or set by hand"
-        )
-    before = None if now is None else command("sysctl -w {}={}", name, now)
-    return Advice(
-        text=f"{text}. To keep it, {keep}",
-        command=command("sysctl -w {}={}", name, value),
-        undo=before or f"remove the line from {CONF} and restart",
-        verify=verify,
-        risk=risk,
+def change(
+    state: MemoryState,
+    name: str,
+    value: int | str,
+    *,
+    text: str,
+    verify: str,
+    risk: str,
+    now: int | str | None = None,
+) -> Advice:
+    """Advise to set `name` to `value`; `now` is the present value where it is no number."""
+    now = state.sysctl_number(name) if now is None else now
+    return advice.change(
+        name, value, now, text=text, verify=verify, risk=risk, set_by=_set_by(state, name, now)
     )
+
+
+def _set_by(state: MemoryState, name: str, now: int | str | None) -> str:
+    # Only the first sample has the files that are read once.
+    setter = setter_of(state.first.snapshot, name)
+    if setter is not None:
+        return f"; {setter.by} sets it in /{setter.path} line {setter.line}: change it there too"
+    if now is None:
+        return ""
+    return ". No sysctl file or TuneD profile that was read sets it: it is the kernel's own or set by hand"
+
+
+def keep_more_free(state: MemoryState, value: int, *, text: str, verify: str) -> Advice | None:
+    """Advise a larger vm.min_free_kbytes; None where it was not read or is as large already."""
+    now = state.sysctl_number(MIN_FREE)
+    if now is None or value <= now:
+        return None
+    text, risk = f"{text}: {MIN_FREE} from {now} to {value}", advice.less_memory(value - now)
+    return change(state, MIN_FREE, value, text=text, verify=verify, risk=risk)
+
+
+def double_min_free(state: MemoryState, *, text: str, verify: str) -> Advice | None:
+    """The same, to twice its value or a thousandth of memory, within a fiftieth of it."""
+    value = advice.more_min_free(state.sysctl_number(MIN_FREE) or 0, kibibytes(state, "MemTotal") or 0)
+    return keep_more_free(state, value, text=text, verify=verify)
 
 
 def start_kswapd_earlier(state: MemoryState, *, text: str, verify: str) -> Advice | None:
     """
     Advise a larger gap between the watermarks, or a larger min_free_kbytes.
 
-    The gap becomes five times the present one, and a hundredth of each zone or BURST_KIBIBYTES at the least:
-    a burst is not smaller because the machine is, and a hundredth of 256 MB does not hold one of 4 MB.
     Kernels before 4.6 have no watermark_scale_factor. None where neither was read, or it is large already.
     """
-    factor, least = state.sysctl_number(SCALE_FACTOR), state.sysctl_number(MIN_FREE)
-    if factor is not None:
-        name, now, wanted = SCALE_FACTOR, factor, _wider_gap(state, factor)
-    elif least is not None:
-        name, now, wanted = MIN_FREE, least, _more_free(state, least)
-    else:
-        return None
+    now = state.sysctl_number(SCALE_FACTOR)
+    if now is None:
+        return double_min_free(state, text=text, verify=verify)
+    wanted = advice.wider_gap(now, kibibytes(state, "MemTotal") or 0)
     if wanted <= now:
         return None
-    said = f"{text}: raise {name} from {now} to {wanted}"
-    risk = "as much less for programs and page cache as the watermarks rise"
-    return change(state, name, wanted, text=said, verify=verify, risk=risk)
-
-
-def _wider_gap(state: MemoryState, now: int) -> int:
-    total = kibibytes(state, "MemTotal")
-    burst = -(-BURST_KIBIBYTES * 10_000 // total) if total else 0
-    return min(max(5 * now, 100, burst), MOST_SCALE_FACTOR)
-
-
-def _more_free(state: MemoryState, now_kibibytes: int) -> int:
-    # A hundredth of memory is the most that is worth keeping free for this.
-    return min(2 * now_kibibytes, (kibibytes(state, "MemTotal") or 0) // 100)
+    text = f"{text}: {SCALE_FACTOR} from {now} to {wanted}"
+    return change(state, SCALE_FACTOR, wanted, text=text, verify=verify, risk=LESS_CACHE)

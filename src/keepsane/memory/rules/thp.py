@@ -6,13 +6,13 @@ from __future__ import annotations
 import re
 
 from keepsane.judge import Clear, need, rule
+from keepsane.kernel.pages.advice import write
 from keepsane.memory.proc.hugepages import Thp
 from keepsane.memory.rules.harm import harms
 from keepsane.memory.rules.needs import need_rate, need_rates
 from keepsane.memory.rules.quote import quote_file, quote_risen
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
-from keepsane.shell import command
 from keepsane.words import said_percent, said_rate
 
 _REFERENCES = ("Documentation/admin-guide/mm/transhuge.rst",)
@@ -171,10 +171,11 @@ def _wait_less(state: MemoryState, thp: Thp, stalls: float) -> Advice:
     known = _words(state, path)
     gentler = ("defer+madvise", "madvise", "never") if thp.defrag == "always" else ("defer", "never")
     value = next((word for word in gentler if word in known), "never")
-    return Advice(
+    return write(
+        f"/{path}",
+        value,
+        thp.defrag or "",
         text=f"let page faults take small pages: defrag from {thp.defrag} to {value}. " + _keep(path, value),
-        command=command("echo {} > {}", value, f"/{path}"),
-        undo=command("echo {} > {}", thp.defrag or "", f"/{path}"),
         verify=f"compact_stall in /proc/vmstat rises by far less than {said_rate(stalls)} per second",
         risk="fewer faults get a huge page at once; khugepaged makes them later",
     )
@@ -182,10 +183,11 @@ def _wait_less(state: MemoryState, thp: Thp, stalls: float) -> Advice:
 
 def _on_request(thp: Thp, splits: float) -> Advice:
     path = f"{thp.folder}/enabled"
-    return Advice(
+    return write(
+        f"/{path}",
+        "madvise",
+        thp.enabled or "",
         text="make huge pages only for programs that ask for them. " + _keep(path, "madvise"),
-        command=command("echo madvise > {}", f"/{path}"),
-        undo=command("echo {} > {}", thp.enabled or "", f"/{path}"),
         verify=f"thp_split_page in /proc/vmstat rises by far less than {splits:.0f} per second",
         risk="programs that gain from huge pages and do not ask for them become slower; memory stays short",
     )
@@ -194,10 +196,11 @@ def _on_request(thp: Thp, splits: float) -> Advice:
 def _stop_khugepaged(state: MemoryState, thp: Thp) -> Advice:
     path = f"{thp.folder}/khugepaged/defrag"
     off, on = ("no", "yes") if "yes" in _words(state, path) else ("0", "1")
-    return Advice(
+    return write(
+        f"/{path}",
+        off,
+        on,
         text="let khugepaged take only what is free. " + _keep(path, off),
-        command=command("echo {} > {}", off, f"/{path}"),
-        undo=command("echo {} > {}", on, f"/{path}"),
         verify="compact_stall in /proc/vmstat rises more slowly, and khugepaged takes less CPU time",
         risk="long-running programs get fewer huge pages",
     )

@@ -6,13 +6,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from keepsane.judge import Clear, need, rule
+from keepsane.kernel.pages.advice import keep, set_now
 from keepsane.memory.rules.amount import page_kibibytes, said_pages
 from keepsane.memory.rules.needs import need_rate
 from keepsane.memory.rules.quote import VMSTAT, quote_file, quote_pressure, quote_risen
-from keepsane.memory.rules.setting import CONF
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
-from keepsane.shell import command
 from keepsane.words import said_percent, size_words
 
 DIRTY, BACKGROUND = "vm.dirty_bytes", "vm.dirty_background_bytes"
@@ -121,12 +120,13 @@ def _let_less_pile_up(state: MemoryState, written: float) -> Advice:
             text="find who writes so much (pidstat -d), and why the disk takes so little (iostat -x)",
             verify="nr_written in /proc/vmstat rises faster, or nr_dirty falls",
         )
+    wanted = (BACKGROUND, background), (DIRTY, limit)
     pages = limit // 1024 // page_kibibytes(state)
     sizes = f"{size_words(background / 1024)} and {size_words(limit / 1024)}"
     return Advice(
         text=f"begin to write earlier and let less pile up: one and four seconds of this disk are {sizes}. "
-        f"To keep it, put `{BACKGROUND} = {background}` and `{DIRTY} = {limit}` into {CONF}",
-        command=command("sysctl -w {}={} {}={}", BACKGROUND, background, DIRTY, limit),
+        f"{keep(*wanted)}",
+        command=set_now(*wanted),
         undo=_undo(state),
         verify=f"nr_dirty and nr_writeback in /proc/vmstat together stay below {pages}",
         risk="short bursts of writing are no longer taken up by memory",
@@ -135,14 +135,14 @@ def _let_less_pile_up(state: MemoryState, written: float) -> Advice:
 
 def _undo(state: MemoryState) -> str | None:
     # Setting the ratio is what takes the bytes away again.
-    old: list[str | int] = []
+    old: list[tuple[str, int]] = []
     for name in (BACKGROUND, DIRTY):
         ratio = name.replace("bytes", "ratio")
         in_bytes = state.sysctl_number(name)
         default = 10 if name == BACKGROUND else 20
         value = state.sysctl_number(ratio)
-        old += (name, in_bytes) if in_bytes else (ratio, default if value is None else value)
-    return command("sysctl -w {}={} {}={}", *old)
+        old.append((name, in_bytes) if in_bytes else (ratio, default if value is None else value))
+    return set_now(*old)
 
 
 def _rounded(size_bytes: int) -> int:

@@ -58,7 +58,7 @@ def _further(write: bool, unmap: bool) -> str:
 
 def _may_be_moved(release: str | None) -> bool:
     # Distributions name 5.10.46 "5.10.0-8-amd64": the correction may be in without being seen.
-    version = version_of(release or "") or ()
+    version = version_of(release) or ()
     if not _MOVED_SINCE <= version[:2] < _RESTORED:
         return False
     last = version[2] if len(version) > 2 else 0

@@ -54,14 +54,15 @@ def test_full_swap_is_said_with_its_numbers() -> None:
 
 
 def test_a_limit_is_raised_by_a_quarter_and_never_lowered() -> None:
+    # 20480 kB and a quarter more, in bytes.
     (advice,) = _found("oom-group-limit", "oom-cgroup-limit").advice
-    assert advice.command == "echo 25600K | sudo tee /sys/fs/cgroup/small/memory.max"
-    assert advice.undo == "echo 20480K | sudo tee /sys/fs/cgroup/small/memory.max"
+    assert advice.command == "echo 26214400 > /sys/fs/cgroup/small/memory.max"
+    assert advice.undo == "echo 20971520 > /sys/fs/cgroup/small/memory.max"
 
 
 def test_the_name_of_a_group_cannot_break_out_of_the_command() -> None:
     (advice,) = _found("oom-group-limit", "oom-cgroup-limit", ("/small", "/a;reboot")).advice
-    assert advice.command == "echo 25600K | sudo tee '/sys/fs/cgroup/a;reboot/memory.max'"
+    assert advice.command == "echo 26214400 > '/sys/fs/cgroup/a;reboot/memory.max'"
 
 
 def test_a_group_below_its_limit_is_not_said_to_have_reached_it() -> None:
@@ -173,8 +174,8 @@ def test_a_file_in_tmpfs_is_not_blamed_on_the_process_that_was_killed() -> None:
 @pytest.mark.parametrize(
     ("group", "command"),
     [
-        ("/a,b", "echo 25600K | sudo tee /sys/fs/cgroup/a,b/memory.max"),
-        ("/$(id) 'x", "echo 25600K | sudo tee '/sys/fs/cgroup/$(id) '\"'\"'x/memory.max'"),
+        ("/a,b", "echo 26214400 > /sys/fs/cgroup/a,b/memory.max"),
+        ("/$(id) 'x", "echo 26214400 > '/sys/fs/cgroup/$(id) '\"'\"'x/memory.max'"),
         ("/../../etc", None),
         ("/a\u202eb", None),
     ],
@@ -218,7 +219,7 @@ def test_a_limit_of_nothing_is_raised_by_something() -> None:
         "oom-cgroup-limit",
         ("memory: usage 20480kB, limit 20480kB", "memory: usage 0kB, limit 0kB"),
     )
-    assert found.advice[0].command == "echo 1024K | sudo tee /sys/fs/cgroup/small/memory.max"
+    assert found.advice[0].command == "echo 1048576 > /sys/fs/cgroup/small/memory.max"
 
 
 @pytest.mark.parametrize("free", ["-245804", "999"])

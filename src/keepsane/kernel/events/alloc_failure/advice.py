@@ -1,33 +1,35 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-What to change, sized from the numbers of the report.
+What to change after a failed allocation, sized from the numbers of the report.
 
-Advice never lowers a value that is set. What a change would have meant for this very request is replayed by
-the kernel's own arithmetic (keepsane.kernel.pages.what_if).
+What a change would have meant for this very request is replayed by the kernel's own arithmetic
+(keepsane.kernel.pages.what_if). How a setting is sized and set is keepsane.kernel.pages.advice.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from keepsane.kernel.events.alloc_failure.failure import AllocFailure
 from keepsane.kernel.events.show_mem.usage import usage
+from keepsane.kernel.pages import advice
+from keepsane.kernel.pages.advice import MIN_FREE, MOST_OF_MEMORY, ONLY_READS, SCALE_FACTOR
 from keepsane.kernel.pages.gfp import version_of
 from keepsane.kernel.pages.mem_info import MemInfo
+from keepsane.kernel.pages.min_free import default_kibibytes, lowmem_pages
 from keepsane.kernel.pages.watermark import ZoneLedger
 from keepsane.kernel.pages.what_if import DEFAULT_SCALE_FACTOR, SCALED_SINCE, min_free_kibibytes_of, what_if
+from keepsane.kernel.pages.zone import Zone
 from keepsane.kernel.pages.zone_state import MAX_THRESHOLD_PAGES, boost_pages, hidden_free_pages
 from keepsane.report import Advice
 from keepsane.shell import command
+from keepsane.words import size_words
 
-MOST_OF_MEMORY = 50
-"""One fiftieth of memory is the most that is advised to be kept free."""
-_FURTHEST_SCALE_FACTOR = 300
 _WORTH_A_CHANGE = 4
 """What would not have been enough is not advised where it is less than this part more."""
-_ONLY_READS = "nothing is changed"
-_PROACTIVE_SINCE = (5, 9)
 _LOW_ZONES = ("DMA", "DMA32")
 _FREE_PART_SINCE = (6, 12)
-_KEEP = "; to keep it, put `{name} = {value}` into /etc/sysctl.d/60-memory.conf"
+_NOT_AGAIN = "no further `page allocation failure` in the log"
 
 
 def raise_min_free(event: AllocFailure) -> Advice | None:
@@ -41,29 +43,28 @@ def raise_min_free(event: AllocFailure) -> Advice | None:
     now, whole = min_free_kibibytes_of(event.memory), _managed_kibibytes(event.memory)
     if now is None or not whole:
         return _read_first(event)
-    most = whole // MOST_OF_MEMORY
-    wanted = next((one for one in _doublings(now, most) if _would_pass(event, one)), None)
-    value = wanted or min(max(2 * now, whole // 500), most)
-    if value <= now + (0 if wanted else now // _WORTH_A_CHANGE):
+    least = advice.more_min_free(now, whole, _own_kibibytes(event, event.memory))
+    enough = next((value for value in _doublings(least, whole) if _would_pass(event, value)), None)
+    value = enough or least
+    if value <= now + (0 if enough else now // _WORTH_A_CHANGE):
         return None
-    return Advice(
-        text=f"{_when(event)}keep more memory free for requests that cannot wait: vm.min_free_kbytes from "
-        f"about {now} to {value}{_effect(event, value)}"
-        + _KEEP.format(name="vm.min_free_kbytes", value=value),
-        command=command("sysctl -w vm.min_free_kbytes={}", value),
-        undo=command("sysctl -w vm.min_free_kbytes={}  # or what sysctl vm.min_free_kbytes said before", now),
-        verify="no further `page allocation failure` in the log; `min` in /proc/zoneinfo has grown",
-        risk=f"{(value - now) / 1024:.0f} MB less for programs and page cache; far too large a value makes "
-        "the OOM killer come early",
+    return advice.change(
+        MIN_FREE,
+        value,
+        now,
+        text=f"{_why(event)}: {MIN_FREE} from about {now} to {value}{_effect(event, value)}",
+        verify=f"{_NOT_AGAIN}; min in /proc/zoneinfo has grown",
+        risk=advice.less_memory(value - now),
     )
+
+
+def _why(event: AllocFailure) -> str:
+    when = "if it comes again, " if _is_race(event) else ""
+    return f"{when}keep more memory free for requests that cannot wait"
 
 
 def _is_race(event: AllocFailure) -> bool:
     return event.ledger is not None and event.ledger.verdict == "race"
-
-
-def _when(event: AllocFailure) -> str:
-    return "if it comes again, " if _is_race(event) else ""
 
 
 def _effect(event: AllocFailure, value: int) -> str:
@@ -79,22 +80,25 @@ def _effect(event: AllocFailure, value: int) -> str:
 
 def _read_first(event: AllocFailure) -> Advice:
     return Advice(
-        text=f"{_when(event)}keep more memory free for requests that cannot wait: double vm.min_free_kbytes. "
-        "The report does not print every zone, so read the value that is set first",
-        command="sysctl vm.min_free_kbytes",
-        undo=_ONLY_READS,
-        verify="no further `page allocation failure` in the log",
+        text=f"{_why(event)}: double {MIN_FREE}. The report does not print every zone, so read the value "
+        "that is set first",
+        command=command("sysctl {}", MIN_FREE),
+        undo=ONLY_READS,
+        verify=_NOT_AGAIN,
         risk="far too large a value makes the OOM killer come early: stay below a fiftieth of memory",
     )
 
 
-def _doublings(now: int, most: int) -> list[int]:
-    found = []
-    value = 2 * now
-    while 0 < value <= most:
-        found.append(value)
-        value *= 2
-    return found
+def _own_kibibytes(event: AllocFailure, memory: MemInfo) -> int:
+    """Give what the kernel itself would keep free of the zones that are printed."""
+    lowmem_kibibytes = (lowmem_pages(memory.zones) or 0) * memory.page_bytes // 1024
+    return default_kibibytes(lowmem_kibibytes, version_of(event.release))
+
+
+def _doublings(least: int, whole: int) -> Iterator[int]:
+    while 0 < least <= whole // MOST_OF_MEMORY:
+        yield least
+        least *= 2
 
 
 def _would_pass(event: AllocFailure, min_free_kibibytes: int) -> bool:
@@ -120,42 +124,40 @@ def wake_kswapd_earlier(event: AllocFailure) -> Advice | None:
 
     A request that may sleep reclaims for itself and gains nothing.
     """
-    if event.gfp is None or event.gfp.may_sleep:
+    version, memory = version_of(event.release), event.memory
+    if memory is None or event.gfp is None or event.gfp.may_sleep or not _can_reclaim(memory):
         return None
-    version = version_of(event.release) if event.release else None
-    if event.memory is None or version is None or version < SCALED_SINCE or not _can_reclaim(event.memory):
+    if version is None or version < SCALED_SINCE:
         return None
-    now = _scale_factor(event)
-    value = min(max(5 * now, 50), _FURTHEST_SCALE_FACTOR)
-    if value <= now or not _widens(event, value):
+    zone = event.ledger.zone.zone if event.ledger and event.ledger.zone else None
+    now = _scale_factor(zone)
+    value = advice.wider_gap(now, _managed_kibibytes(memory))
+    if value <= now or not _widens(zone, value):
         return None
-    name = "vm.watermark_scale_factor"
-    return Advice(
-        text=f"wake kswapd, which frees memory in the background, earlier: there is page cache that it can "
-        f"drop. {name} from {now} to {value}. This raises the low and high watermarks, not the reserve"
-        + _KEEP.format(name=name, value=value),
-        command=command("sysctl -w {}={}", name, value),
-        undo=command("sysctl -w {}={}", name, now),
+    return advice.change(
+        SCALE_FACTOR,
+        value,
+        now,
+        text="wake kswapd, which frees memory in the background, earlier: there is page cache that it can "
+        f"drop. {SCALE_FACTOR} from {now} to {value} raises the low and high watermarks, not the reserve",
         verify="allocstall_* in /proc/vmstat rises more slowly, and the report does not come again",
-        risk="a little less page cache, a little more work for kswapd",
+        risk=advice.LESS_CACHE,
     )
 
 
-def _scale_factor(event: AllocFailure) -> int:
+def _scale_factor(zone: Zone | None) -> int:
     """Deduce the factor from the gap between min and low; where min alone set the gap, the default."""
-    decides = event.ledger.zone.zone if event.ledger and event.ledger.zone else None
-    if decides is None or not decides.managed_pages:
+    if zone is None or not zone.managed_pages:
         return DEFAULT_SCALE_FACTOR
-    gap, least = decides.low_pages - decides.min_pages, (decides.min_pages - boost_pages(decides)) // 4
-    return round(gap * 10000 / decides.managed_pages) if gap > least else DEFAULT_SCALE_FACTOR
+    gap, least = zone.low_pages - zone.min_pages, (zone.min_pages - boost_pages(zone)) // 4
+    return round(gap * 10000 / zone.managed_pages) if gap > least else DEFAULT_SCALE_FACTOR
 
 
-def _widens(event: AllocFailure, scale_factor: int) -> bool:
+def _widens(zone: Zone | None, scale_factor: int) -> bool:
     """Tell whether the marks lie further apart then: a large min alone may set them further apart still."""
-    decides = event.ledger.zone.zone if event.ledger and event.ledger.zone else None
-    if decides is None or not decides.managed_pages:
+    if zone is None or not zone.managed_pages:
         return True
-    return decides.managed_pages * scale_factor // 10000 > decides.low_pages - decides.min_pages
+    return zone.managed_pages * scale_factor // 10000 > zone.low_pages - zone.min_pages
 
 
 def _can_reclaim(memory: MemInfo) -> bool:
@@ -168,41 +170,27 @@ def ask_for_less(event: AllocFailure) -> Advice | None:
     """Advise to ask for smaller blocks."""
     if not event.order or event.memory is None:
         return None
-    size = (event.memory.page_bytes << event.order) // 1024
+    size = size_words((event.memory.page_bytes << event.order) / 1024)
     return Advice(
-        text=f"let the caller ask for less than {size} kB in one piece: a smaller MTU or no jumbo frames for "
-        "a network card, smaller rings or buffers for a device, kvmalloc() in a driver of your own",
+        text=f"let the caller ask for less than {size} in one piece: a smaller MTU or no jumbo frames for a "
+        "network card, smaller rings or buffers for a device, kvmalloc() in a driver of your own",
         verify="the headline shows a lower order, or does not come again",
     )
 
 
 def compact(event: AllocFailure) -> Advice | None:
-    """Advise compaction, which moves pages together."""
-    if not event.order:
-        return None
-    version = version_of(event.release) if event.release else None
-    proactive = version is not None and version >= _PROACTIVE_SINCE
-    keep = "; to have it done all the time, raise vm.compaction_proactiveness (20 at first) to 40"
-    return Advice(
-        text="put free pages together" + (keep if proactive else ""),
-        command="echo 1 > /proc/sys/vm/compact_memory",
-        undo="pages are only moved"
-        + ("; of the setting: sysctl -w vm.compaction_proactiveness=20" if proactive else ""),
-        verify=f"/proc/buddyinfo has blocks of order {event.order} and more (the column counts from order 0)",
-        risk="it takes a CPU for a while, and memory of drivers cannot be moved",
-    )
+    """Advise compaction where a block of several pages was wanted."""
+    return advice.compact(event.order, version_of(event.release)) if event.order else None
 
 
-def let_the_device_reach_more(event: AllocFailure) -> Advice | None:
-    """Say how the lower zones are opened, and that it has a price."""
-    return Advice(
-        text="only where the devices that need low memory are gone: larger numbers in "
-        "vm.lowmem_reserve_ratio keep less of the lower zones back",
-        command="sysctl vm.lowmem_reserve_ratio",
-        undo=_ONLY_READS,
-        verify="lowmem_reserve[] in the next report, or `protection:` in /proc/zoneinfo, is smaller",
-        risk="requests that can use nothing but low memory fail then",
-    )
+OPEN_LOW_ZONES = Advice(
+    text="only where the devices that need low memory are gone: larger numbers in vm.lowmem_reserve_ratio "
+    "keep less of the lower zones back",
+    command="sysctl vm.lowmem_reserve_ratio",
+    undo=ONLY_READS,
+    verify="lowmem_reserve[] in the next report, or `protection:` in /proc/zoneinfo, is smaller",
+    risk="requests that can use nothing but low memory fail then",
+)
 
 
 def ask_less_of_low_memory(event: AllocFailure) -> Advice | None:
@@ -214,80 +202,43 @@ def ask_less_of_low_memory(event: AllocFailure) -> Advice | None:
     elsewhere = hidden_free_pages(memory) + above
     if elsewhere <= ledger.free_pages - above + 2 * MAX_THRESHOLD_PAGES:
         return None
+    size = size_words(elsewhere * memory.page_bytes / 1024)
     return Advice(
         text=f"one kind of memory is short, {gfp.highest_zone}, to which GFP_{gfp.highest_zone} holds the "
-        f"request; {_mebibytes(memory, elsewhere)} are free elsewhere. Let fewer requests need it: a device "
+        f"request; {size} are free elsewhere. Let fewer requests need it: a device "
         "or driver with a 64-bit DMA mask, an IOMMU for a driver that uses the DMA interface, fewer or "
         "smaller buffers of such devices",
         command=command("ls /sys/class/iommu; grep -A 8 {} /proc/zoneinfo", f"zone *{gfp.highest_zone}$"),
-        undo=_ONLY_READS,
+        undo=ONLY_READS,
         verify=f"the zone {gfp.highest_zone} in /proc/zoneinfo stays above its min; an IOMMU is listed",
     )
 
 
 def shrink_cma(event: AllocFailure) -> Advice | None:
     """Say how much CMA holds."""
-    memory = event.memory
-    if memory is None:
-        return None
-    free, whole = memory.total("free_cma"), memory.cma_pages
-    held = f" of {_mebibytes(memory, whole)}" if whole else ""
-    said = f"{_mebibytes(memory, free)}{held} of CMA are free; " if free else ""
-    return Advice(
-        text=f"{said}reserve no more than the devices need: `cma=` on the kernel's command line, or the "
-        "size in the device tree",
-        command="grep -i cma /proc/meminfo /proc/cmdline",
-        undo=_ONLY_READS,
-        verify="CmaTotal in /proc/meminfo after the reboot; the devices (camera, video, display) still work",
-        risk="a device that needs one large block may not get it",
-    )
-
-
-def _mebibytes(memory: MemInfo, pages: int) -> str:
-    return f"{pages * memory.page_bytes / (1 << 20):.0f} MB"
+    return None if event.memory is None else advice.shrink_cma(event.memory)
 
 
 def update_kernel(event: AllocFailure) -> Advice | None:
     """Say which kernels count the reserve right, where this one subtracts what is not even free."""
     blocks = event.ledger.zone.zone.blocks if event.ledger and event.ledger.zone else None
-    version = version_of(event.release) if event.release else None
-    if blocks is None or any("H" in (one.types or "") for one in blocks):
+    version = version_of(event.release)
+    if blocks is None or any("H" in (block.types or "") for block in blocks):
         return None
-    if version is not None and version >= _FREE_PART_SINCE:
-        return None
-    return Advice(
-        text="nothing of the reserve is free, and this kernel subtracts it all the same: use 6.12 or later, "
-        "which subtracts the free part only",
-        command="uname -r",
-        undo=_ONLY_READS,
-        verify="the report does not come again",
-    )
+    return None if version is not None and version >= _FREE_PART_SINCE else advice.COUNT_FREE_HIGHATOMIC
 
 
 def widen_cpuset(event: AllocFailure) -> Advice | None:
     """Say where the binding is set."""
-    allowed = ",".join(map(str, event.mems_allowed or ()))
-    group = f"the cpuset {event.cpuset}" if event.cpuset else "the task's cpuset"
-    return Advice(
-        text=f"give {group} a node whose memory the request may use, one with a Normal zone"
-        + (f" (it allows node {allowed})" if allowed else ""),
-        command="cat /sys/fs/cgroup/$GROUP/cpuset.mems.effective",
-        undo=_ONLY_READS,
-        verify="mems_allowed in /proc/PID/status lists the node",
-        risk="memory of another node is slower to reach",
-    )
+    return advice.allow_more_nodes(event.mems_allowed)
 
 
-def check_the_size(event: AllocFailure) -> Advice | None:
-    """Say where the size comes from."""
-    return Advice(text="follow the size from the caller that the trace names; a missing limit there is a bug")
-
-
-def collect_more(event: AllocFailure) -> Advice | None:
-    """Say what would help next time."""
-    return Advice(
-        text="next time keep the whole report, and what memory looked like",
-        command="dmesg > report.txt; cat /proc/zoneinfo /proc/buddyinfo /proc/pagetypeinfo > memory.txt",
-        undo="rm report.txt memory.txt",
-        verify="report.txt has the report from its headline to `pages reserved` or `pages hwpoisoned`",
-    )
+CHECK_THE_SIZE = Advice(
+    text="follow the size from the caller that the trace names; a missing limit there is a bug"
+)
+COLLECT_MORE = Advice(
+    text="next time keep the whole report, and what memory looked like",
+    command="dmesg > report.txt; cat /proc/zoneinfo /proc/buddyinfo /proc/pagetypeinfo > memory.txt",
+    undo="rm report.txt memory.txt",
+    verify="report.txt has the report from its headline to `pages reserved` or `pages hwpoisoned`",
+)

@@ -15,7 +15,8 @@ from keepsane.kernel.pages.zone import zone_name
 from keepsane.report import Advice, Confidence, Evidence, Finding, Severity
 from keepsane.words import counted
 
-Adviser = Callable[[AllocFailure], Advice | None]
+Adviser = Callable[[AllocFailure], Advice | None] | Advice
+"""Advice as it stands, or sized from the numbers of the report."""
 _SEVERITY: dict[str, Severity] = {
     "none": "note",
     "retried": "warning",
@@ -38,7 +39,7 @@ def judged(event: AllocFailure, verdict: Verdict, title: str, *advisers: Adviser
     ledger = event.ledger
     if ledger is None or ledger.verdict != verdict:
         return
-    given = (adviser(event) for adviser in advisers) if not is_harmless(event) else ()
+    sized = (adviser if isinstance(adviser, Advice) else adviser(event) for adviser in advisers)
     yield Finding(
         severity=_severity(event, verdict),
         confidence=_confidence(event, ledger),
@@ -46,7 +47,7 @@ def judged(event: AllocFailure, verdict: Verdict, title: str, *advisers: Adviser
         + (f" ({zone_name(ledger.zone.zone)})" if ledger.zone and verdict != "incomplete" else ""),
         evidence=_evidence(event, ledger),
         explanation=_explanation(ledger),
-        advice=tuple(advice for advice in given if advice is not None),
+        advice=() if is_harmless(event) else tuple(advice for advice in sized if advice is not None),
         references=_REFERENCES if verdict != "incomplete" else (),
     )
 

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 
 from keepsane.judge import rule
 from keepsane.kernel.events.alloc_failure.advice import (
+    CHECK_THE_SIZE,
+    COLLECT_MORE,
+    OPEN_LOW_ZONES,
     ask_for_less,
     ask_less_of_low_memory,
-    check_the_size,
-    collect_more,
     compact,
-    let_the_device_reach_more,
     raise_min_free,
     shrink_cma,
     update_kernel,
@@ -72,7 +72,7 @@ def allocation_lowmem_reserve(event: AllocFailure) -> Iterator[Finding]:
     When it is wrong: as for every zone, the numbers are those of a moment after the failure.
     """
     title = "the free memory is kept for requests that can use nothing else"
-    yield from judged(event, "lowmem-reserve", title, raise_min_free, let_the_device_reach_more)
+    yield from judged(event, "lowmem-reserve", title, raise_min_free, OPEN_LOW_ZONES)
 
 
 @rule("allocation-fragmentation", on=AllocFailure)
@@ -229,7 +229,7 @@ def allocation_size_absurd(event: AllocFailure) -> Iterator[Finding]:
     When it is wrong: a kernel built with larger blocks (ARCH_FORCE_MAX_ORDER) has a higher largest order;
     the longest list of free blocks that was printed is respected.
     """
-    yield from judged(event, "size-absurd", "more was asked for than can ever be had", check_the_size)
+    yield from judged(event, "size-absurd", "more was asked for than can ever be had", CHECK_THE_SIZE)
 
 
 @rule("allocation-race", on=AllocFailure)
@@ -265,7 +265,7 @@ def allocation_contradiction(event: AllocFailure) -> Iterator[Finding]:
     When it is wrong: as a race, if a great deal was freed between the failure and the report.
     """
     title = "by the numbers printed this request should have been served"
-    yield from judged(event, "contradiction", title, collect_more)
+    yield from judged(event, "contradiction", title, COLLECT_MORE)
 
 
 @rule("allocation-incomplete", on=AllocFailure)
@@ -284,4 +284,4 @@ def allocation_incomplete(event: AllocFailure) -> Iterator[Finding]:
     When it is wrong: where the missing part could not change the answer, the answer is given as a part.
     """
     title = "why it failed cannot be told from this report"
-    yield from judged(event, "incomplete", title, collect_more)
+    yield from judged(event, "incomplete", title, COLLECT_MORE)

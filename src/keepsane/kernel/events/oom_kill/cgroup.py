@@ -17,10 +17,10 @@ from keepsane.kernel.events.oom_kill.cause import (
 )
 from keepsane.kernel.events.oom_kill.kill import OomKill
 from keepsane.kernel.log.quote import quote, quote_head, quote_line
+from keepsane.kernel.pages.advice import keep_limit, set_file
 from keepsane.kernel.pages.ledger import LARGEST_ORDER
 from keepsane.kernel.pages.mem_info import CgroupUsage
 from keepsane.report import Advice, Evidence, Finding
-from keepsane.shell import command
 from keepsane.words import size_words
 
 _BATCH_KIBIBYTES = 64 * 4
@@ -119,12 +119,12 @@ def _raise(event: OomKill, full: CgroupUsage, limit: int) -> Iterator[Advice]:
     both = next((one.limit_kibibytes for one in event.cgroup_usage if one.name == "memory+swap"), None)
     fits = full.name == "memory" and (both is None or limit + more <= both)
     known = (event.cgroup or "").startswith("/") and fits and (old or "swap" in names)
+    sizes = f"from {size_words(limit)} to {size_words(limit + more)}, a quarter more"
+    kept = keep_limit(event.cgroup or "", "MemoryMax", (limit + more) * 1024)
     yield Advice(
-        text=f"if its work needs more, raise the limit from {limit} kB to {limit + more} kB, a quarter more; "
-        "to keep it, set it where the group comes from: MemoryMax= of its unit, --memory of its container, "
-        "resources.limits.memory of its pod",
-        command=command("echo {}K | sudo tee {}", limit + more, file) if known else None,
-        undo=command("echo {}K | sudo tee {}", limit, file) if known else None,
+        text=f"if its work needs more, raise the limit {sizes}; to keep it: {kept}",
+        command=set_file(file, (limit + more) * 1024) if known else None,
+        undo=set_file(file, limit * 1024) if known else None,
         verify="no further report of this group; 'oom_kill' in its "
         + ("memory.oom_control" if old else "memory.events")
         + " stays as it is",

@@ -18,8 +18,9 @@ from keepsane.kernel.events.oom_kill.cause import (
 )
 from keepsane.kernel.events.oom_kill.kill import OomKill
 from keepsane.kernel.log.quote import quote_head, quote_line
+from keepsane.kernel.pages.advice import allow_more_nodes
 from keepsane.kernel.pages.watermark import ZoneLedger
-from keepsane.report import Advice, Evidence, Finding
+from keepsane.report import Evidence, Finding
 
 _BOUNDS = {"CONSTRAINT_CPUSET": "its cpuset", "CONSTRAINT_MEMORY_POLICY": "its memory policy"}
 
@@ -62,15 +63,7 @@ def oom_nodes_limited(event: OomKill) -> Iterator[Finding]:
         explanation=" ".join(
             filter(None, (who_asked(event), _why_barred(event, barred), elsewhere[0], _again(event)))
         ),
-        advice=(
-            Advice(
-                text="allow a further node: 'cpuset.mems' of its group, --cpuset-mems of its container, or "
-                "numactl --preferred in place of --membind. Of memory that is all in zone Movable (boot "
-                "option movable_node, memory put online as online_movable) some must be online_kernel",
-                verify="'Mems_allowed_list' in /proc/PID/status names the node",
-                risk="memory of a further node is slower to reach",
-            ),
-        ),
+        advice=(allow_more_nodes(event.mems_allowed),),
         references=("mm/oom_kill.c, constrained_alloc()",),
     )
 

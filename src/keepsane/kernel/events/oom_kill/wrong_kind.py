@@ -20,6 +20,8 @@ from keepsane.kernel.events.oom_kill.cause import (
 )
 from keepsane.kernel.events.oom_kill.kill import OomKill
 from keepsane.kernel.log.quote import quote_line
+from keepsane.kernel.pages.advice import COUNT_FREE_HIGHATOMIC, compact, shrink_cma
+from keepsane.kernel.pages.gfp import version_of
 from keepsane.kernel.pages.watermark import ZoneLedger
 from keepsane.kernel.pages.zone import Zone
 from keepsane.report import Advice, Evidence, Finding
@@ -28,21 +30,9 @@ from keepsane.report import Advice, Evidence, Finding
 class _Kind(NamedTuple):
     title: str
     meaning: str
-    advice: Advice
+    advice: Advice | None = None
 
 
-_COMPACT = Advice(
-    text="put free pages together once; where it comes back, find out who needs such blocks so often",
-    command="echo 1 | sudo tee /proc/sys/vm/compact_memory",
-    undo="nothing is changed",
-    verify="/proc/buddyinfo has blocks of that order in the zone",
-    risk="costs CPU time for some seconds",
-)
-_UPDATE = Advice(
-    text="update the kernel: since 6.12 it counts what is really free in that reserve "
-    '(c928807f6f6b, "mm/page_alloc: keep track of free highatomic")',
-    verify="the next report has free_highatomic, or does not come",
-)
 _KINDS = {
     "lowmem-reserve": _Kind(
         "is kept for requests that can use no higher zone",
@@ -52,12 +42,11 @@ _KINDS = {
     "cma-only": _Kind(
         "is CMA, which takes only what can be moved away",
         "CMA is set aside for devices and lends its pages to movable memory only.",
-        Advice(text="find out whether all of the CMA area is needed ('cma=' on the kernel's command line)"),
     ),
     "highatomic-held": _Kind(
         "is held for atomic blocks",
         "A part of each zone is held for large blocks that must be had at once.",
-        _UPDATE,
+        COUNT_FREE_HIGHATOMIC,
     ),
     "zone-empty": _Kind(
         "is in zones that it may not use",
@@ -65,7 +54,7 @@ _KINDS = {
         Advice(text="find out who asks for such memory: the mode names the zone"),
     ),
     "fragmentation": _Kind(
-        "is in blocks that are too small", "Free pages lie scattered: no block is large enough.", _COMPACT
+        "is in blocks that are too small", "Free pages lie scattered: no block is large enough."
     ),
     "highmem": _Kind(
         "is HighMem, which the kernel itself cannot use",
@@ -114,9 +103,16 @@ def oom_wrong_kind(event: OomKill) -> Iterator[Finding]:
         evidence=some(quote_asked(event), shown, other, *_lists(event, one)),
         explanation=f"{who_asked(event)} {kind.meaning} {zone_of(one)}: {zone_words(event, one)}. "
         f"{phantom}".strip(),
-        advice=(kind.advice,),
+        advice=(kind.advice or _sized(event),),
         references=("mm/page_alloc.c, __zone_watermark_ok()",),
     )
+
+
+def _sized(event: OomKill) -> Advice:
+    """Give the advice that the report's numbers are part of: against scattered blocks, or a large CMA."""
+    if event.ledger and event.ledger.verdict == "cma-only" and event.memory:
+        return shrink_cma(event.memory)
+    return compact(event.order or 0, version_of(event.release))
 
 
 def _phantom(zone: Zone) -> str:

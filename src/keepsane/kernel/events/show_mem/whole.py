@@ -43,7 +43,7 @@ def is_mode_cut(found: re.Match[str], release: str | None, memory: MemInfo | Non
 
 
 def _prints_names(release: str | None, memory: MemInfo | None) -> bool:
-    version = version_of(release) if release else None
+    version = version_of(release)
     if version is not None:
         return version >= NAMES_SINCE
     zones = memory.zones if memory else ()
