@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from keepsane.memory.kernel_log import seconds_of
+from keepsane.memory.rules.amount import kibibytes
 from keepsane.memory.state import MemoryState
 from keepsane.model import Kind
 from keepsane.report import Fact
@@ -76,7 +77,7 @@ def _for_root(state: MemoryState) -> str:
 
 
 def _memory(state: MemoryState) -> str:
-    total = _kibibytes(state, "MemTotal")
+    total = kibibytes(state, "MemTotal")
     nodes = [node for node in state.last.nodes if node.has_memory]
     parts = [size_words(total)] if total is not None else []
     parts += [f"on {len(nodes)} nodes"] if len(nodes) > 1 else []
@@ -85,20 +86,20 @@ def _memory(state: MemoryState) -> str:
 
 
 def _free(state: MemoryState) -> str:
-    free = _kibibytes(state, "MemFree")
+    free = kibibytes(state, "MemFree")
     if free is None:
         return ""
     nodes = [node for node in state.last.nodes if node.has_memory and node.meminfo]
     each = [
-        f"node {node.node} {size_words(kibibytes)}"
+        f"node {node.node} {size_words(free_there)}"
         for node in nodes
-        if node.meminfo and (kibibytes := node.meminfo.kibibytes.get("MemFree")) is not None
+        if node.meminfo and (free_there := node.meminfo.kibibytes.get("MemFree")) is not None
     ]
     return size_words(free) + (f": {', '.join(each)}" if len(each) > 1 else "")
 
 
 def _available(state: MemoryState) -> str:
-    available = _kibibytes(state, "MemAvailable")
+    available = kibibytes(state, "MemAvailable")
     return "" if available is None else f"{size_words(available)} without swapping"
 
 
@@ -137,7 +138,3 @@ def _log(state: MemoryState) -> Iterator[str]:
             when = "" if seconds is None else f", {seconds:.0f} s after boot"
             last = "" if len(found) == 1 else f"{what} {len(found)} times, the last: "
             yield f"{last}{found[-1].title}{when}"
-
-
-def _kibibytes(state: MemoryState, name: str) -> int | None:
-    return state.newest(lambda sample: sample.meminfo.kibibytes.get(name) if sample.meminfo else None)

@@ -184,6 +184,16 @@ def allow_more_nodes(allowed: tuple[int, ...] | None = None) -> Advice:
     )
 
 
+def interleave(why: str, verify: str) -> Advice:
+    """Advise to spread a process over the nodes; `why` says which one."""
+    return Advice(
+        text=f"{why}: start it with numactl --interleave=all, or NUMAPolicy=interleave in its systemd unit "
+        "(innodb_numa_interleave in MySQL)",
+        verify=verify,
+        risk="half of its memory is then on the other node, which is slower to reach",
+    )
+
+
 COUNT_FREE_HIGHATOMIC = Advice(
     text="use a kernel of 6.12 or later: it subtracts only what is free of the reserve for atomic blocks "
     '(c928807f6f6b, "mm/page_alloc: keep track of free highatomic")',

@@ -16,6 +16,7 @@ from keepsane.kernel.pages.ledger import Ledger, account
 from keepsane.kernel.pages.mem_info import MemInfo
 from keepsane.kernel.pages.watermark_form import Request
 from keepsane.model import Event
+from keepsane.words import size_words
 
 _NO_MEMORY = MemInfo(line=0, page_bytes=4096, lacks="the report has no Mem-Info: what was free is not known")
 
@@ -40,6 +41,15 @@ class FailedRequest(Event):
     memory: MemInfo | None = None
     gfp: Gfp | None = None
     ledger: Ledger | None = None
+
+    @property
+    def page_bytes(self) -> int:
+        """The size of a page; 4 kB where the report has no memory to tell it."""
+        return (self.memory or _NO_MEMORY).page_bytes
+
+    def size_of(self, pages: int) -> str:
+        """Say a number of this machine's pages as a size."""
+        return size_words(pages * self.page_bytes / 1024)
 
     def request(self) -> Request:
         """Give what was asked for, to account for it once more under other settings."""

@@ -73,4 +73,9 @@ class Zone:
 
 def zone_name(zone: Zone) -> str:
     """Name a zone as the log does: `Node 0 DMA32`, or `Normal` where the kernel prints no node."""
-    return zone.name if zone.node is None else f"Node {zone.node} {zone.name}"
+    return name_on_node(zone.node, zone.name)
+
+
+def name_on_node(node: int | None, name: str) -> str:
+    """Name what a zone's line or list is of, where there may be no zone for it."""
+    return name if node is None else f"Node {node} {name}"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from keepsane.judge import CannotTell, Clear, rule
+from keepsane.kernel.pages.advice import interleave
 from keepsane.kernel.pages.zone import zone_name
 from keepsane.memory.rules.binding import in_need, knows_bindings, said_mems
 from keepsane.memory.rules.needs import need_scanned, need_zones
@@ -135,9 +136,7 @@ def _foreign_percent(state: MemoryState, found: Imbalance) -> float | None:
 
 def _interleave(found: Imbalance) -> Advice:
     free = zone_name(found.free) if found.free else "the other node"
-    return Advice(
-        text="find what is bound to the full node (policies: grep -l bind: /proc/*/numa_maps) and spread it: "
-        "start it with numactl --interleave=all, or NUMAPolicy=interleave in its systemd unit",
-        verify=f"{free} has less free memory in /{ZONEINFO}, and pgscan_* rise by less",
-        risk="half of its memory is then on the other node, which is slower to reach",
+    return interleave(
+        "find what is bound to the full node (policies: grep -l bind: /proc/*/numa_maps) and spread it",
+        f"{free} has less free memory in /{ZONEINFO}, and pgscan_* rise by less",
     )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from keepsane.judge import CannotTell, Clear, rule
+from keepsane.kernel.pages.advice import interleave
 from keepsane.memory.rules.amount import free_percent, page_kibibytes
 from keepsane.memory.rules.binding import in_need, said_mems
 from keepsane.memory.rules.needs import need_free, need_rate, need_rates, need_scanned
@@ -169,12 +170,9 @@ def _swaps_for_a_node(state: MemoryState, found: Imbalance, said: str, out: floa
         ),
         explanation=f"{said}. {said_imbalance(state, found)}",
         advice=(
-            Advice(
-                text="spread the large process over the nodes: numactl --interleave=all, or "
-                "NUMAPolicy=interleave in its unit (innodb_numa_interleave in MySQL); vm.zone_reclaim_mode "
-                "must be 0",
-                verify=f"pswpout rises by far less than {out:.0f} per second",
-                risk="half of its memory is then on the other node, which is slower to reach",
+            interleave(
+                "spread the large process over the nodes, with vm.zone_reclaim_mode at 0",
+                f"pswpout rises by far less than {out:.0f} per second",
             ),
         ),
         references=("Documentation/admin-guide/mm/numa_memory_policy.rst", *_REFERENCES[:1]),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from keepsane.judge import run
 from keepsane.memory.proc.cgroup import CGROUP_ROOTS
+from keepsane.memory.rules.amount import kibibytes
 from keepsane.memory.rules.quote import VMSTAT
 from keepsane.memory.state import MemoryState
 from keepsane.report import CounterChange, Failure, Finding, RuledOut, Verified
@@ -28,7 +29,7 @@ def verified(before: MemoryState, after: MemoryState) -> tuple[Verified, ...]:
 def doubts(before: MemoryState, after: MemoryState, *, less_work: float = 0.2) -> tuple[str, ...]:
     """Say what makes the two hard to compare: another machine or kernel, or a load that went away."""
     found = []
-    sizes = [_total_kibibytes(state) for state in (before, after)]
+    sizes = [kibibytes(state, "MemTotal") for state in (before, after)]
     if None not in sizes and sizes[0] != sizes[1]:
         found.append(
             f"the capture from before is of a machine with {sizes[0]} kB of memory, this has {sizes[1]} kB"
@@ -42,10 +43,6 @@ def doubts(before: MemoryState, after: MemoryState, *, less_work: float = 0.2) -
             "what is gone may be gone with the load"
         )
     return tuple(found)
-
-
-def _total_kibibytes(state: MemoryState) -> int | None:
-    return state.newest(lambda sample: sample.meminfo.kibibytes.get("MemTotal") if sample.meminfo else None)
 
 
 def _verified(

@@ -23,7 +23,6 @@ from keepsane.kernel.pages.zone import Zone
 from keepsane.kernel.pages.zone_state import MAX_THRESHOLD_PAGES, boost_pages, hidden_free_pages
 from keepsane.report import Advice
 from keepsane.shell import command
-from keepsane.words import size_words
 
 _WORTH_A_CHANGE = 4
 """What would not have been enough is not advised where it is less than this part more."""
@@ -170,10 +169,10 @@ def ask_for_less(event: AllocFailure) -> Advice | None:
     """Advise to ask for smaller blocks."""
     if not event.order or event.memory is None:
         return None
-    size = size_words((event.memory.page_bytes << event.order) / 1024)
     return Advice(
-        text=f"let the caller ask for less than {size} in one piece: a smaller MTU or no jumbo frames for a "
-        "network card, smaller rings or buffers for a device, kvmalloc() in a driver of your own",
+        text=f"let the caller ask for less than {event.size_of(1 << event.order)} in one piece: a smaller "
+        "MTU or no jumbo frames for a network card, smaller rings or buffers for a device, kvmalloc() in a "
+        "driver of your own",
         verify="the headline shows a lower order, or does not come again",
     )
 
@@ -202,10 +201,9 @@ def ask_less_of_low_memory(event: AllocFailure) -> Advice | None:
     elsewhere = hidden_free_pages(memory) + above
     if elsewhere <= ledger.free_pages - above + 2 * MAX_THRESHOLD_PAGES:
         return None
-    size = size_words(elsewhere * memory.page_bytes / 1024)
     return Advice(
         text=f"one kind of memory is short, {gfp.highest_zone}, to which GFP_{gfp.highest_zone} holds the "
-        f"request; {size} are free elsewhere. Let fewer requests need it: a device "
+        f"request; {event.size_of(elsewhere)} are free elsewhere. Let fewer requests need it: a device "
         "or driver with a 64-bit DMA mask, an IOMMU for a driver that uses the DMA interface, fewer or "
         "smaller buffers of such devices",
         command=command("ls /sys/class/iommu; grep -A 8 {} /proc/zoneinfo", f"zone *{gfp.highest_zone}$"),

@@ -178,7 +178,7 @@ def _explanation(settings: Settings, same: Ledger, kept: Ledger, scales: bool) -
 
 def _marks(fact: Supposed, changed: WhatIf) -> list[Evidence]:
     """Quote each zone's watermarks, with the new ones beside them."""
-    page_kibibytes = fact.event.memory.page_bytes // 1024 if fact.event.memory else 4
+    page_kibibytes = fact.event.page_bytes // 1024
     quoted = (quote_line(fact.event, zone.line, _new(zone, page_kibibytes), MARKS) for zone in changed.zones)
     return [one for one in quoted if one is not None]
 

@@ -12,7 +12,7 @@ from keepsane.kernel.pages.gfp_words import asked_in_words
 from keepsane.kernel.pages.ledger_table import loss_words
 from keepsane.kernel.pages.zone_state import hidden_free_pages
 from keepsane.model import Event, Frame
-from keepsane.words import counted, size_words
+from keepsane.words import counted
 
 SAID_HERE = frozenset(
     {"order", "mode", "mode_text", "gfp", "requester", "in_interrupt", "memory", "ledger", "size_bytes"}
@@ -20,44 +20,40 @@ SAID_HERE = frozenset(
     | {"victim", "victim_pid", "constraint", "global_oom", "sysrq", "oom_score_adj"}
 )
 """Fields of such an event that these words, the account and the findings say; JSON has them all."""
-_PAGE_BYTES = 4096
 
 
 def memory_facts(event: Event) -> Iterator[tuple[str, str]]:
     """Give what was asked for, by whom, and what of the free memory could be used."""
     if not isinstance(event, AllocFailure | OomKill):
         return
-    page_bytes = event.memory.page_bytes if event.memory else _PAGE_BYTES
-    yield from _asked(event, page_bytes)
+    yield from _asked(event)
     if isinstance(event, AllocFailure) and event.requester is not None:
         yield "asked by", _who(event, event.requester)
     if isinstance(event, AllocFailure) and event.gfp is not None:
         yield "harmless", harm_in_words(event)
     if isinstance(event, AllocFailure) and event.suppressed:
         yield "not printed", f"{event.suppressed} more failures before this one"
-    if said := _could_use(event, page_bytes):
+    if said := _could_use(event):
         yield "could use", said
 
 
-def _could_use(event: AllocFailure | OomKill, page_bytes: int) -> str:
+def _could_use(event: AllocFailure | OomKill) -> str:
     ledger, memory = event.ledger, event.memory
     if ledger is None:
         return ""
     hidden = hidden_free_pages(memory) if memory is not None and ledger.zones else 0
-    size = size_words(hidden * page_bytes / 1024)
-    beyond = f"{size} more are free in zones or on nodes that the report does not print"
+    beyond = f"{event.size_of(hidden)} more are free in zones or on nodes that the report does not print"
     reach = "" if ledger.verdict == "incomplete" else ", out of its reach"
-    said = loss_words(ledger, page_bytes) or ("nothing that is printed" if hidden else "")
+    said = loss_words(ledger, event.page_bytes) or ("nothing that is printed" if hidden else "")
     return f"{said}. {beyond}{reach}" if hidden else said
 
 
-def _asked(event: AllocFailure | OomKill, page_bytes: int) -> Iterator[tuple[str, str]]:
+def _asked(event: AllocFailure | OomKill) -> Iterator[tuple[str, str]]:
     size = getattr(event, "size_bytes", None)
     parts = [f"{size} bytes"] if size else []
     if event.order is not None and not size:
         pages = 1 << min(event.order, 20)
-        said = counted(pages, "page", "pages in one piece")
-        parts.append(f"{said} ({size_words(pages * page_bytes / 1024)})")
+        parts.append(f"{counted(pages, 'page', 'pages in one piece')} ({event.size_of(pages)})")
     if event.gfp is not None and event.mode is not None:
         parts.append(f"{event.mode:#x} {event.gfp.names}: {asked_in_words(event.gfp, event.order or 0)}")
     if parts:

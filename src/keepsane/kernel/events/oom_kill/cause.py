@@ -7,7 +7,6 @@ import re
 from typing import Literal
 
 from keepsane.kernel.events.oom_kill.kill import OomKill
-from keepsane.kernel.events.show_mem.zone_line import zone_name
 from keepsane.kernel.log.quote import quote, quote_line
 from keepsane.kernel.pages.mem_info import MemInfo
 from keepsane.kernel.pages.watermark import ZoneLedger
@@ -58,16 +57,6 @@ def free_highmem(event: OomKill) -> Zone | None:
     )
 
 
-def pages_words(event: OomKill, pages: int) -> str:
-    """Say a number of pages as a size."""
-    return size_words(pages * kibibytes_of_page(event))
-
-
-def kibibytes_of_page(event: OomKill) -> int:
-    """Give the size of a page; 4 kB where the report has no list of blocks to tell it."""
-    return (event.memory.page_bytes if event.memory else 4096) // 1024
-
-
 def who_asked(event: OomKill) -> str:
     """Say in a sentence who asked for how much."""
     task = event.task
@@ -112,16 +101,11 @@ def quote_zone(event: OomKill, one: ZoneLedger) -> Evidence | None:
 
 def zone_words(event: OomKill, one: ZoneLedger) -> str:
     """Say the numbers that decide in a zone: what is left of its free pages, and what has to remain."""
-    page = kibibytes_of_page(event)
+    page = event.page_bytes // 1024
     if one.left_pages is None or one.needed_pages is None:
         return f"{one.zone.free_pages * page} kB free"
     must = max(one.needed_pages - 1, 0) * page
     return f"{one.left_pages * page} kB left, more than {must} kB are needed"
-
-
-def zone_of(one: ZoneLedger) -> str:
-    """Give a zone's name with its node."""
-    return zone_name(one.zone.node, one.zone.name)
 
 
 def some(*evidence: Evidence | None) -> tuple[Evidence, ...]:

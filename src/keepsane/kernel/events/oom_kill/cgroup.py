@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.oom_kill.cause import (
     cause,
-    kibibytes_of_page,
     quote_asked,
     quote_constraint,
     some,
@@ -70,7 +69,7 @@ def oom_cgroup_limit(event: OomKill) -> Iterator[Finding]:
 def _is_full(one: CgroupUsage, event: OomKill) -> bool:
     if one.limit_kibibytes is None or one.name == "swap":
         return False
-    asked = kibibytes_of_page(event) << min(event.order or 0, LARGEST_ORDER)
+    asked = event.page_bytes // 1024 << min(event.order or 0, LARGEST_ORDER)
     return one.usage_kibibytes + asked + _BATCH_KIBIBYTES >= one.limit_kibibytes
 
 

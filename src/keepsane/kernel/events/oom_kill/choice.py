@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from keepsane.judge import CannotTell, rule
-from keepsane.kernel.events.oom_kill.cause import cause, kibibytes_of_page, pages_words, some
+from keepsane.kernel.events.oom_kill.cause import cause, some
 from keepsane.kernel.events.oom_kill.kill import OomKill
 from keepsane.kernel.events.oom_kill.tasks import EXEMPT, badness_pages, held_pages
 from keepsane.kernel.events.oom_kill.victim import Victim
@@ -59,7 +59,7 @@ def oom_victim_not_largest(event: OomKill, *, margin: float = 0.1) -> Iterator[F
     choice = _choice(event, victim)
     if choice is None:
         return
-    page = kibibytes_of_page(event) * 1024
+    page = event.page_bytes
     held, most = held_pages(choice.victim, page), held_pages(choice.largest, page)
     if most <= held * (1 + margin):
         return
@@ -68,7 +68,7 @@ def oom_victim_not_largest(event: OomKill, *, margin: float = 0.1) -> Iterator[F
         severity="note",
         confidence="high" if why else "low",
         title=f"{victim.comm} (pid {victim.pid}) was killed, but {choice.largest.comm} "
-        f"(pid {choice.largest.pid}) held more: {pages_words(event, most)}",
+        f"(pid {choice.largest.pid}) held more: {event.size_of(most)}",
         evidence=some(
             quote_line(event, choice.largest.line, f"holds {most} pages"),
             quote_line(event, choice.victim.line, f"holds {held} pages"),
@@ -101,7 +101,7 @@ def _lacks(event: OomKill, victim: Victim) -> str:
 
 
 def _choice(event: OomKill, victim: Victim) -> _Choice | None:
-    page = kibibytes_of_page(event) * 1024
+    page = event.page_bytes
     killed = next(task for task in event.tasks if task.pid == victim.pid)
     largest = max(event.tasks, key=lambda task: held_pages(task, page))
     return None if largest is killed else _Choice(killed, largest)
@@ -120,7 +120,7 @@ def _why(event: OomKill, choice: _Choice) -> str:
 
 
 def _adjusted(event: OomKill, choice: _Choice) -> str:
-    total, page = _total_pages(event), kibibytes_of_page(event) * 1024
+    total, page = _total_pages(event), event.page_bytes
     if total is None:
         return ""
     killed, largest = (badness_pages(task, page, total) for task in choice)
@@ -135,7 +135,7 @@ def _adjusted(event: OomKill, choice: _Choice) -> str:
 
 def _total_pages(event: OomKill) -> int | None:
     """Give the pages that oom_score_adj is a part of: RAM and swap, or the group's limit; None if unknown."""
-    page = kibibytes_of_page(event)
+    page = event.page_bytes // 1024
     if cause(event) == "cgroup":
         limits = {one.name: one.limit_kibibytes for one in event.cgroup_usage}
         # How much swap a group may use depends on how much there is, which is not printed.

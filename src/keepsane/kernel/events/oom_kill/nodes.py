@@ -8,18 +8,17 @@ from collections.abc import Iterator
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.oom_kill.cause import (
     cause,
-    pages_words,
     quote_asked,
     quote_constraint,
     quote_zone,
     some,
     who_asked,
-    zone_of,
 )
 from keepsane.kernel.events.oom_kill.kill import OomKill
 from keepsane.kernel.log.quote import quote_head, quote_line
 from keepsane.kernel.pages.advice import allow_more_nodes
 from keepsane.kernel.pages.watermark import ZoneLedger
+from keepsane.kernel.pages.zone import zone_name
 from keepsane.report import Evidence, Finding
 
 _BOUNDS = {"CONSTRAINT_CPUSET": "its cpuset", "CONSTRAINT_MEMORY_POLICY": "its memory policy"}
@@ -89,18 +88,18 @@ def _again(event: OomKill) -> str:
         or event.ledger.verdict not in ("race", "contradiction")
     ):
         return ""
-    return f"By the time of printing {zone_of(event.ledger.zone)} had enough again."
+    return f"By the time of printing {zone_name(event.ledger.zone.zone)} had enough again."
 
 
 def _free_in(event: OomKill, barred: ZoneLedger) -> str:
-    return f"{pages_words(event, barred.zone.free_pages)} free in {zone_of(barred)}"
+    return f"{event.size_of(barred.zone.free_pages)} free in {zone_name(barred.zone)}"
 
 
 def _why_barred(event: OomKill, barred: ZoneLedger | None) -> str:
     if barred is None:
         return ""
     mode = event.gfp.names if event.gfp else "the request"
-    return f"{mode} cannot use {zone_of(barred)}: {barred.why}."
+    return f"{mode} cannot use {zone_name(barred.zone)}: {barred.why}."
 
 
 def _elsewhere(event: OomKill) -> tuple[str, Evidence | None]:
@@ -114,6 +113,6 @@ def _elsewhere(event: OomKill) -> tuple[str, Evidence | None]:
     if beyond < printed // 10 or beyond <= 0:
         return "", None
     shown = next((record.line for record in event.records if f"free:{free} " in record.text), None)
-    size = pages_words(event, beyond)
+    size = event.size_of(beyond)
     said = f"{size} are free elsewhere: {free} pages in all, {printed} of them in the zones printed."
     return said, quote_line(event, shown, "free in the whole machine, in pages") if shown else None

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, rule
-from keepsane.kernel.events.oom_kill.cause import cause, kibibytes_of_page, pages_words, some
+from keepsane.kernel.events.oom_kill.cause import cause, some
 from keepsane.kernel.events.oom_kill.kill import OomKill
 from keepsane.kernel.events.oom_kill.tasks import TaskGroup, groups, held_pages
 from keepsane.kernel.events.show_mem import usage as mem_usage
@@ -147,7 +147,7 @@ def _title(event: OomKill, largest: Part, whole: int, holders: tuple[TaskGroup, 
         first = holders[0]
         count = f"{len(first.tasks)} {first.comm} together" if len(first.tasks) > 1 else first.comm
         swap = ", swap included" if any(task.swapents_pages for task in first.tasks) else ""
-        return f"programs hold {share}, first of all {count}: up to {pages_words(event, first.pages)}{swap}"
+        return f"programs hold {share}, first of all {count}: up to {event.size_of(first.pages)}{swap}"
     name = {mem_usage.REST: "what no counter names", mem_usage.FIXED_SLAB: "the kernel's own objects (slab)"}
     verb = (
         "hold"
@@ -260,7 +260,7 @@ _WORTH_NAMING = 10
 
 def holders_of(event: OomKill, parts: tuple[Part, ...]) -> tuple[TaskGroup, ...]:
     """Give the programs that hold most; none where the table is not whole or does not explain the part."""
-    page = kibibytes_of_page(event)
+    page = event.page_bytes // 1024
     if not event.tasks or event.tasks_left_out or not event.victims:
         return ()
     programs = sum(part.kibibytes for part in parts if part.name == PROGRAMS)
@@ -274,7 +274,7 @@ def programs_words(event: OomKill, holders: tuple[TaskGroup, ...]) -> str:
     """Say what the programs that hold most hold, with the numbers of their rows."""
     if not holders:
         return "Which program that is, the report does not show: its table of tasks is missing or not whole."
-    first, page = holders[0], kibibytes_of_page(event) * 1024
+    first, page = holders[0], event.page_bytes
     most = max(first.tasks, key=lambda task: held_pages(task, page))
     said = (
         f"{first.comm} (pid {most.pid}) holds {held_pages(most, page)} pages: {most.rss_pages} resident, "
@@ -282,24 +282,24 @@ def programs_words(event: OomKill, holders: tuple[TaskGroup, ...]) -> str:
     )
     if len(first.tasks) > 1:
         said = f"Of these {len(first.tasks)}, the largest: {said} Pages that they share count for each."
-    others = [f"{group.comm} {pages_words(event, group.pages)}" for group in holders[1:]]
+    others = [f"{group.comm} {event.size_of(group.pages)}" for group in holders[1:]]
     return said + (f" Then comes {' and '.join(others)}." if others else "")
 
 
 def killed_words(event: OomKill, holders: tuple[TaskGroup, ...]) -> str:
     """Say whether what was killed is what held most of all `holders`, or how little it held."""
-    victim, page = next(iter(event.victims), None), kibibytes_of_page(event) * 1024
+    victim, page = next(iter(event.victims), None), event.page_bytes
     if victim is None or not victim.certain:
         return ""
     row = next((task for task in event.tasks if task.pid == victim.pid), None)
     if holders and row and max(holders[0].tasks, key=lambda task: held_pages(task, page)) is row:
         return f"It is {victim.comm} (pid {victim.pid}) that was killed."
-    size = pages_words(event, held_pages(row, page)) if row else None
+    size = event.size_of(held_pages(row, page)) if row else None
     return f"Killed was {victim.comm} (pid {victim.pid})" + (f", which held {size}." if size else ".")
 
 
 def quote_holder(event: OomKill, group: TaskGroup) -> Evidence | None:
     """Quote the row of the largest task of a group."""
-    page = kibibytes_of_page(event) * 1024
+    page = event.page_bytes
     most = max(group.tasks, key=lambda task: held_pages(task, page))
     return quote_line(event, most.line, f"in pages of {page // 1024} kB")

@@ -16,12 +16,12 @@ from keepsane.kernel.events.oom_kill.cause import (
     some,
     swap_words,
     who_asked,
-    zone_of,
     zone_words,
 )
 from keepsane.kernel.events.oom_kill.kill import OomKill
 from keepsane.kernel.events.show_mem.usage import PROGRAMS, SHARED, usage
 from keepsane.kernel.log.quote import quote_head
+from keepsane.kernel.pages.zone import zone_name
 from keepsane.report import Advice, Finding
 from keepsane.shell import command
 from keepsane.words import size_words
@@ -59,7 +59,7 @@ def oom_global(event: OomKill) -> Iterator[Finding]:
     yield Finding(
         severity="error",
         confidence="high" if event.constraint else "medium",
-        title=f"memory ran out: {zone_of(zone)} had {zone_words(event, zone)}",
+        title=f"memory ran out: {zone_name(zone.zone)} had {zone_words(event, zone)}",
         evidence=some(
             head, quote_zone(event, zone), *quote_swap(event), quote_constraint(event, "nothing limited it")
         )
@@ -155,7 +155,8 @@ def oom_memory_free_again(event: OomKill) -> Iterator[Finding]:
     yield Finding(
         severity="note",
         confidence="medium",
-        title=f"when this was printed, {zone_of(zone)} had enough free again: it does not show what ran out",
+        title=f"when this was printed, {zone_name(zone.zone)} had enough free again: it does not show what "
+        "ran out",
         evidence=some(quote_asked(event), shown, *quote_swap(event)),
         explanation=" ".join(filter(None, (who_asked(event), swap_words(event.memory)))),
         references=("mm/page_alloc.c, __alloc_pages_slowpath()",),

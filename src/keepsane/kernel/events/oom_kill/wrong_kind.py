@@ -10,12 +10,10 @@ from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.oom_kill.cause import (
     cause,
     free_highmem,
-    pages_words,
     quote_asked,
     quote_zone,
     some,
     who_asked,
-    zone_of,
     zone_words,
 )
 from keepsane.kernel.events.oom_kill.kill import OomKill
@@ -23,7 +21,7 @@ from keepsane.kernel.log.quote import quote_line
 from keepsane.kernel.pages.advice import COUNT_FREE_HIGHATOMIC, compact, shrink_cma
 from keepsane.kernel.pages.gfp import version_of
 from keepsane.kernel.pages.watermark import ZoneLedger
-from keepsane.kernel.pages.zone import Zone
+from keepsane.kernel.pages.zone import Zone, zone_name
 from keepsane.report import Advice, Evidence, Finding
 
 
@@ -97,11 +95,11 @@ def oom_wrong_kind(event: OomKill) -> Iterator[Finding]:
     yield Finding(
         severity="error",
         confidence="medium" if event.memory and event.memory.lacks else "high",
-        title=f"{pages_words(event, free)} were free, but what is free {kind.title}"
+        title=f"{event.size_of(free)} were free, but what is free {kind.title}"
         if not phantom
-        else f"the kernel took free memory of {zone_of(one)} for a reserve that is not there",
+        else f"the kernel took free memory of {zone_name(one.zone)} for a reserve that is not there",
         evidence=some(quote_asked(event), shown, other, *_lists(event, one)),
-        explanation=f"{who_asked(event)} {kind.meaning} {zone_of(one)}: {zone_words(event, one)}. "
+        explanation=f"{who_asked(event)} {kind.meaning} {zone_name(one.zone)}: {zone_words(event, one)}. "
         f"{phantom}".strip(),
         advice=(kind.advice or _sized(event),),
         references=("mm/page_alloc.c, __zone_watermark_ok()",),
@@ -134,7 +132,7 @@ def _lists(event: OomKill, one: ZoneLedger) -> Iterator[Evidence]:
     verdict = event.ledger.verdict if event.ledger else ""
     if verdict not in ("fragmentation", "highatomic-held"):
         return
-    start = f"{zone_of(one)}: "
+    start = f"{zone_name(one.zone)}: "
     for record in event.records:
         if start in record.text and "kB " in record.text:
             yield from some(quote_line(event, record.line, "its free blocks by size, with their types"))

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from keepsane.judge import rule
 from keepsane.kernel.events.show_mem.lines import QUOTED, ZONE_NAME
 from keepsane.kernel.events.show_mem.show_mem import MEM_INFO, parse_mem_info
-from keepsane.kernel.events.show_mem.zone_line import zone_name
 from keepsane.kernel.log.block import Block, Opening, build
 from keepsane.kernel.log.quote import quote_line
 from keepsane.kernel.pages.gfp import decode
 from keepsane.kernel.pages.mem_info import MemInfo
 from keepsane.kernel.pages.watermark import ZoneLedger, check_zone
 from keepsane.kernel.pages.watermark_form import Request
+from keepsane.kernel.pages.zone import zone_name
 from keepsane.kernel.pages.zone_state import lacks_zones
 from keepsane.model import Event
 from keepsane.report import Evidence, Finding
@@ -114,7 +114,7 @@ def memory_report_has_single_pages(event: MemReport) -> Iterator[Finding]:
 
 
 def _finding(served: ZoneLedger, evidence: Evidence) -> Finding:
-    name = zone_name(served.zone.node, served.zone.name)
+    name = zone_name(served.zone)
     return Finding(
         severity="info",
         confidence="medium",

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 
 from keepsane.kernel.events.show_mem.free_blocks import BlockList
 from keepsane.kernel.events.show_mem.lines import MemoryLine
-from keepsane.kernel.events.show_mem.zone_line import ZONE, is_cut, zone_name
+from keepsane.kernel.events.show_mem.zone_line import ZONE, is_cut
 from keepsane.kernel.pages.mem_info import MemInfo
+from keepsane.kernel.pages.zone import name_on_node, zone_name
 
 MOST_NAMED = 8
 """So many missing parts are named, the rest is counted."""
@@ -63,32 +64,30 @@ def _zones(info: MemInfo, lines: Sequence[MemoryLine]) -> list[str]:
     read = {zone.line for zone in info.zones}
     for line in lines:
         found = ZONE.match(line.text)
-        name = zone_name(int(found["node"]) if found["node"] else None, found["name"]) if found else ""
+        name = name_on_node(int(found["node"]) if found["node"] else None, found["name"]) if found else ""
         if line.line not in read or is_cut(line.text):
             said.append(f"the end of the line of {name}")
     said += [
-        f"no lowmem_reserve of {zone_name(zone.node, zone.name)}"
-        for zone in info.zones
-        if zone.lowmem_reserve_pages is None
+        f"no lowmem_reserve of {zone_name(zone)}" for zone in info.zones if zone.lowmem_reserve_pages is None
     ]
     longest = max((len(zone.lowmem_reserve_pages or ()) for zone in info.zones), default=0)
     said += [
-        f"the end of the lowmem_reserve of {zone_name(zone.node, zone.name)}"
+        f"the end of the lowmem_reserve of {zone_name(zone)}"
         for zone in info.zones
         if 0 < len(zone.lowmem_reserve_pages or ()) < longest
     ]
     twice = [
         name for name, count in Counter((zone.node, zone.name) for zone in info.zones).items() if count > 1
     ]
-    return said + [f"{zone_name(*name)} stands here twice: two reports are mixed" for name in twice]
+    return said + [f"{name_on_node(*name)} stands here twice: two reports are mixed" for name in twice]
 
 
 def _lists(info: MemInfo, lists: Sequence[BlockList]) -> list[str]:
     listed = {(blocks.node, blocks.name) for blocks in lists}
     zones = {(zone.node, zone.name): zone for zone in info.zones}
-    said = [f"no list of free blocks of {zone_name(*key)}" for key in zones if key not in listed]
+    said = [f"no list of free blocks of {name_on_node(*key)}" for key in zones if key not in listed]
     for blocks in lists:
-        name = zone_name(blocks.node, blocks.name)
+        name = name_on_node(blocks.node, blocks.name)
         if blocks.damage:
             said.append(f"the list of free blocks of {name} {blocks.damage}")
         if (blocks.node, blocks.name) not in zones and blocks.sizes:

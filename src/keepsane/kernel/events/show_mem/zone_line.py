@@ -47,11 +47,6 @@ _ACTIVE = re.compile(r"\bactive:\d{1,20}kB")
 _PRESENT = re.compile(r" present:\d{1,20}kB")
 
 
-def zone_name(node: int | None, name: str) -> str:
-    """Write a zone as the kernel does: `Node 0 DMA32`, or `DMA32` without NUMA."""
-    return name if node is None else f"Node {node} {name}"
-
-
 def parse_zone(text: str, line: int, page_bytes: int) -> Zone | None:
     """
     Read a zone, None where its line ends before the watermarks.
