@@ -153,6 +153,11 @@ def run(facts: Iterable[object]) -> Iterator[Finding | Failure | RuledOut]:
                 yield from _ask(known, fact)
 
 
+def ask(name: str, fact: object) -> Iterator[Finding | Failure | RuledOut]:
+    """Ask one rule about a fact."""
+    return _ask(load(every=False)[name], fact)
+
+
 def _ask(known: Rule, fact: object) -> Iterator[Finding | Failure | RuledOut]:
     try:
         for answer in _answers(known.judge(fact)):

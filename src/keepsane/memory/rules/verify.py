@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from keepsane.judge import run
+from keepsane.judge import ask, run
 from keepsane.memory.proc.cgroup import CGROUP_ROOTS
 from keepsane.memory.rules.amount import kibibytes
 from keepsane.memory.rules.quote import VMSTAT
@@ -21,9 +21,8 @@ def verified(before: MemoryState, after: MemoryState) -> tuple[Verified, ...]:
 
     A rule that cannot tell now is not called gone: a sample too few, or a file that is missing.
     """
-    answers = tuple(run((after,)))
     earlier = (one for one in run((before,)) if isinstance(one, Finding) and one.severity != "info")
-    return tuple(_verified(finding, answers, before, after) for finding in earlier)
+    return tuple(_verified(finding, before, after) for finding in earlier)
 
 
 def doubts(before: MemoryState, after: MemoryState, *, less_work: float = 0.2) -> tuple[str, ...]:
@@ -45,20 +44,15 @@ def doubts(before: MemoryState, after: MemoryState, *, less_work: float = 0.2) -
     return tuple(found)
 
 
-def _verified(
-    finding: Finding,
-    answers: Iterable[Finding | Failure | RuledOut],
-    before: MemoryState,
-    after: MemoryState,
-) -> Verified:
+def _verified(finding: Finding, before: MemoryState, after: MemoryState) -> Verified:
     counters = tuple(_changes(finding, before, after))
-    for answer in answers:
-        if isinstance(answer, Finding) and answer.rule == finding.rule and answer.severity != "info":
-            return Verified(finding.rule, "still there", answer.explanation, counters)
-        if isinstance(answer, RuledOut) and answer.rule == finding.rule:
-            return Verified(finding.rule, "gone", answer.why, counters)
-        if isinstance(answer, Failure) and answer.what == f"rule {finding.rule}":
+    for answer in ask(finding.rule, after):
+        if isinstance(answer, Failure):
             return Verified(finding.rule, "cannot tell", answer.why, counters)
+        if isinstance(answer, RuledOut):
+            return Verified(finding.rule, "gone", answer.why, counters)
+        if answer.severity != "info":
+            return Verified(finding.rule, "still there", answer.explanation, counters)
     return Verified(finding.rule, "gone", "the rule finds nothing any more", counters)
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.alloc_failure.finding import MARKS
 from keepsane.kernel.log.quote import quote_head, quote_line
+from keepsane.kernel.pages.advice import MIN_FREE, SCALE_FACTOR
 from keepsane.kernel.pages.failed_request import FailedRequest
 from keepsane.kernel.pages.ledger import Ledger
 from keepsane.kernel.pages.what_if import MAX_SCALE_FACTOR, SCALED_SINCE, WhatIf, what_if
@@ -41,10 +42,7 @@ class Settings:
 
     def __str__(self) -> str:
         """Name the settings as sysctl does: "vm.min_free_kbytes=8192"."""
-        named = (
-            ("vm.min_free_kbytes", self.min_free_kibibytes),
-            ("vm.watermark_scale_factor", self.watermark_scale_factor),
-        )
+        named = ((MIN_FREE, self.min_free_kibibytes), (SCALE_FACTOR, self.watermark_scale_factor))
         return " and ".join(f"{name}={value}" for name, value in named if value is not None)
 
 
