@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from keepsane.memory.snapshot import Snapshot
 
 FOLDER = "sys/kernel/mm/hugepages"
-NAMES = ("nr_hugepages", "free_hugepages", "resv_hugepages")
+NAMES = ("nr_hugepages", "free_hugepages", "resv_hugepages", "surplus_hugepages")
+"""What a capture holds of each size; surplus is for whoever reads it, no rule does."""
 THP_FOLDERS = ("sys/kernel/mm/transparent_hugepage", "sys/kernel/mm/redhat_transparent_hugepage")
 """Where kernels keep the settings; RHEL 6 has its own."""
 
@@ -44,7 +45,9 @@ def hugepages_of(snapshot: Snapshot) -> tuple[Hugepages, ...]:
 
 
 def _of_size(snapshot: Snapshot, size: int) -> Hugepages:
-    total, free, reserved = (_number(snapshot.text(f"{FOLDER}/hugepages-{size}kB/{name}")) for name in NAMES)
+    total, free, reserved, _ = (
+        _number(snapshot.text(f"{FOLDER}/hugepages-{size}kB/{name}")) for name in NAMES
+    )
     return Hugepages(size_kibibytes=size, total=total, free=free, reserved=reserved)
 
 
