@@ -48,7 +48,7 @@ def bound(state: MemoryState) -> tuple[Bound, ...]:
     if process is not None and process.mems:
         name = f"process {process.pid}" + (f" ({process.comm})" if process.comm else "")
         found.insert(0, Bound(name, process.cgroup, process.mems, f"proc/{process.pid}/status"))
-    return tuple(one for one in found if frozenset(one.mems) & nodes < nodes)
+    return tuple(who for who in found if frozenset(who.mems) & nodes < nodes)
 
 
 def knows_bindings(state: MemoryState) -> bool:
@@ -57,20 +57,20 @@ def knows_bindings(state: MemoryState) -> bool:
     return own or any(group.mems for group in state.first.cgroups)
 
 
-def starved(state: MemoryState, one: Bound) -> Imbalance | None:
+def starved(state: MemoryState, who: Bound) -> Imbalance | None:
     """The newest sample in which all nodes that it may use are full while another has plenty."""
     for sample in reversed(state.samples):
         zones = largest_zones(sample)
-        own = [zone for zone in zones if zone.node in one.mems]
-        others = [zone for zone in zones if zone.node not in one.mems and has_plenty(zone)]
+        own = [zone for zone in zones if zone.node in who.mems]
+        others = [zone for zone in zones if zone.node not in who.mems and has_plenty(zone)]
         if own and others and all(is_full(zone) for zone in own):
             return Imbalance(sample, own[0], max(others, key=lambda zone: zone.free_pages))
     return None
 
 
-def waited_percent(state: MemoryState, one: Bound) -> float | None:
+def waited_percent(state: MemoryState, who: Bound) -> float | None:
     """How long its tasks stood still for memory, in percent of the time; None where it is not known."""
-    return None if one.group is None else state.cgroup_stalled_percent(one.group)
+    return None if who.group is None else state.cgroup_stalled_percent(who.group)
 
 
 def in_need(
@@ -78,15 +78,15 @@ def in_need(
 ) -> Bound | None:
     """The first that waits on full nodes; where its waiting is not known, pages are scanned."""
     scanned = scanned_rate(state) or 0.0
-    for one in bound(state):
-        waited = waited_percent(state, one)
+    for who in bound(state):
+        waited = waited_percent(state, who)
         waits = scanned >= scans_per_second if waited is None else waited >= stalled_percent
-        if waits and starved(state, one) is not None:
-            return one
+        if waits and starved(state, who) is not None:
+            return who
     return None
 
 
-def said_mems(one: Bound) -> str:
+def said_mems(who: Bound) -> str:
     """Say which nodes it may use."""
-    numbers = ", ".join(map(str, one.mems[:16]))
-    return f"node {numbers}" if len(one.mems) == 1 else f"nodes {numbers}"
+    numbers = ", ".join(map(str, who.mems[:16]))
+    return f"node {numbers}" if len(who.mems) == 1 else f"nodes {numbers}"

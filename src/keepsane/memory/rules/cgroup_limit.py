@@ -98,8 +98,8 @@ def _is_at_limit(
 
 def _reached(state: MemoryState) -> Reached | None:
     """The deepest group that has a limit and ran into it; one whose processes were killed comes first."""
-    found = [one for group in state.last.cgroups for one in _limits(state, group)]
-    return max(found, key=lambda one: (one.killed > 0, one.path.count("/"), one.times), default=None)
+    found = [reached for group in state.last.cgroups for reached in _limits(state, group)]
+    return max(found, key=lambda limit: (limit.killed > 0, limit.path.count("/"), limit.times), default=None)
 
 
 def _limits(state: MemoryState, group: Cgroup) -> Iterator[Reached]:

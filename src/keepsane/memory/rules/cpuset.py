@@ -60,10 +60,10 @@ def bind_starved(
         return clear
     need_zones(state)
     scanned = need_scanned(state)
-    one = in_need(state, scans_per_second=scans_per_second, stalled_percent=stalled_percent)
-    if one is None:
+    who = in_need(state, scans_per_second=scans_per_second, stalled_percent=stalled_percent)
+    if who is None:
         return Clear(_not_starved(state, bound(state)[0]))
-    return _is_starved(state, one, scanned)
+    return _is_starved(state, who, scanned)
 
 
 @rule("movable-only-mems", on=MemoryState)
@@ -87,8 +87,8 @@ def movable_only_mems(state: MemoryState) -> Finding | Clear:
         return Clear("no node has Movable memory alone")
     if clear := _nobody_bound(state):
         return clear
-    one = next((one for one in bound(state) if _only_movable(state, one.mems)), None)
-    if one is None:
+    who = next((who for who in bound(state) if _only_movable(state, who.mems)), None)
+    if who is None:
         return Clear(
             f"{bound(state)[0].name} is bound to {said_mems(bound(state)[0])}, which is not all Movable"
         )
@@ -96,11 +96,11 @@ def movable_only_mems(state: MemoryState) -> Finding | Clear:
     return Finding(
         severity="warning" if killed else "info",
         confidence="high",
-        title=f"{one.name} may only use nodes for movable memory",
-        evidence=(*_of_bound(state, one), *_of_zones(state, one)),
-        explanation=f"On {said_mems(one)} there is no zone but Movable: page tables and the kernel's own "
+        title=f"{who.name} may only use nodes for movable memory",
+        evidence=(*_of_bound(state, who), *_of_zones(state, who)),
+        explanation=f"On {said_mems(who)} there is no zone but Movable: page tables and the kernel's own "
         "objects find no place there." + (f" {killed} processes were killed meanwhile." if killed else ""),
-        advice=(_widen(state, one, "oom_kill in /proc/vmstat stands still"),),
+        advice=(_widen(state, who, "oom_kill in /proc/vmstat stands still"),),
         references=(*_REFERENCES, "Documentation/admin-guide/mm/memory-hotplug.rst, ZONE_MOVABLE"),
     )
 
@@ -115,20 +115,20 @@ def _nobody_bound(state: MemoryState) -> Clear | None:
     raise CannotTell("no cpuset.mems.effective and no process was read")
 
 
-def _is_starved(state: MemoryState, one: Bound, scanned: float) -> Finding:
-    found, waited = starved(state, one), waited_percent(state, one)
+def _is_starved(state: MemoryState, who: Bound, scanned: float) -> Finding:
+    found, waited = starved(state, who), waited_percent(state, who)
     how = "It may wait" if waited is None else f"It stood still for memory {said_percent(waited)} of the time"
     return Finding(
         severity="info" if _is_harmless(state, waited) else "warning",
         confidence="medium" if waited is None else "high",
-        title=f"{one.name} may only use {said_mems(one)}, and that is full",
+        title=f"{who.name} may only use {said_mems(who)}, and that is full",
         evidence=(
-            *_of_bound(state, one),
+            *_of_bound(state, who),
             *(quote_marks(state, found.sample, found.full, found.free) if found else ()),
         ),
         explanation=f"{how}; {scanned:.0f} pages were scanned per second."
         + (f" {said_imbalance(state, found)}" if found else ""),
-        advice=(_widen(state, one, f"far fewer than {scanned:.0f} pages are scanned per second (pgscan_*)"),),
+        advice=(_widen(state, who, f"far fewer than {scanned:.0f} pages are scanned per second (pgscan_*)"),),
         references=_REFERENCES,
     )
 
@@ -140,9 +140,9 @@ def _is_harmless(state: MemoryState, waited: float | None) -> bool:
     return waited is not None and max(known) < HARMFUL_PERCENT
 
 
-def _not_starved(state: MemoryState, one: Bound) -> str:
-    said, waited = f"{one.name} is bound to {said_mems(one)}", waited_percent(state, one)
-    if starved(state, one) is None:
+def _not_starved(state: MemoryState, who: Bound) -> str:
+    said, waited = f"{who.name} is bound to {said_mems(who)}", waited_percent(state, who)
+    if starved(state, who) is None:
         return f"{said}, which is not full, or no other node has plenty"
     how = (
         "nothing is reclaimed"
@@ -157,28 +157,28 @@ def _only_movable(state: MemoryState, mems: tuple[int, ...]) -> bool:
     return bool(names) and names <= {"Movable", "Device"}
 
 
-def _of_bound(state: MemoryState, one: Bound) -> Iterator[Evidence]:
-    pattern = _ALLOWED if one.file.endswith("/status") else _ANY
-    yield from quote_file(state, one.file, pattern, f"the nodes that {one.name} may use")
+def _of_bound(state: MemoryState, who: Bound) -> Iterator[Evidence]:
+    pattern = _ALLOWED if who.file.endswith("/status") else _ANY
+    yield from quote_file(state, who.file, pattern, f"the nodes that {who.name} may use")
 
 
-def _of_zones(state: MemoryState, one: Bound) -> Iterator[Evidence]:
+def _of_zones(state: MemoryState, who: Bound) -> Iterator[Evidence]:
     sample = next(sample for sample in reversed(state.samples) if zones_of(sample))
-    zones = [zone for zone in zones_of(sample) if zone.node in one.mems]
+    zones = [zone for zone in zones_of(sample) if zone.node in who.mems]
     yield from quote_marks(state, sample, *zones[:8])
 
 
-def _widen(state: MemoryState, one: Bound, verify: str) -> Advice:
+def _widen(state: MemoryState, who: Bound, verify: str) -> Advice:
     every = ",".join(map(str, nodes_with_memory(state)))
     text = f"let it use the other nodes too ({every})"
-    if one.group in (None, "/"):
+    if who.group in (None, "/"):
         return Advice(text=text, verify=verify)
-    file = "/" + cgroup_file(state, one.group or "", "cpuset.mems")
-    kept = in_unit(one.group or "", "AllowedMemoryNodes", every)
+    file = "/" + cgroup_file(state, who.group or "", "cpuset.mems")
+    kept = in_unit(who.group or "", "AllowedMemoryNodes", every)
     return write(
         file,
         every,
-        ",".join(map(str, one.mems)),
+        ",".join(map(str, who.mems)),
         text=text + (f"; to keep it: {kept}" if kept else ""),
         verify=verify,
         risk=f"{FARTHER}; a group above it may allow fewer nodes",

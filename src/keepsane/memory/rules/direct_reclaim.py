@@ -182,7 +182,7 @@ def _is_short_burst(state: MemoryState) -> bool:
     rates = state.rates("allocstall")
     if (state.delta("allocstall") or 0) < FEWEST_STALLS:
         return True
-    return len(rates) >= 4 and 3 * sum(one.per_second > 0 for one in rates) < len(rates)
+    return len(rates) >= 4 and 3 * sum(rate.per_second > 0 for rate in rates) < len(rates)
 
 
 def _other_cause(state: MemoryState) -> Clear | None:

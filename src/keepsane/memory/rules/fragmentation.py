@@ -54,11 +54,11 @@ def fragmentation_high_order(
     if not poor:
         said = ", ".join(f"{_blocks_from(zone, order)} in {zone_name(zone)}" for zone in zones[:8])
         return Clear(f"free blocks of order {order} or more: {said}; enough, or little is free at all")
-    failed = [one for one in recent(state, failures(state) or ()) if one.order]
+    failed = [request for request in recent(state, failures(state) or ()) if request.order]
     in_vain = state.rate("compact_fail")
     suffers = bool(failed) or (in_vain or 0) >= fails_per_second
     most = max(poor, key=lambda zone: zone.free_pages)
-    quotes = [one for zone in poor[:4] for one in _quote_blocks(state, zone)]
+    quotes = [quote for zone in poor[:4] for quote in _quote_blocks(state, zone)]
     return Finding(
         severity="warning" if suffers else "info",
         confidence="high" if len(poor) == len(zones) else "medium",
@@ -80,14 +80,15 @@ def _is_poor(zone: Zone, order: int, free_percent: float, unusable_percent: floa
 
 
 def _blocks_from(zone: Zone, order: int) -> int:
-    return sum(one.count for one in zone.blocks or () if one.order >= order)
+    return sum(block.count for block in zone.blocks or () if block.order >= order)
 
 
 def _unusable_percent(zone: Zone, order: int) -> float:
     """Give the share of free pages in smaller blocks, as extfrag/unusable_index in debugfs does."""
     blocks = zone.blocks or ()
-    pages = sum(one.count << one.order for one in blocks)
-    return 100 * sum(one.count << one.order for one in blocks if one.order < order) / pages if pages else 0
+    pages = sum(block.count << block.order for block in blocks)
+    smaller = sum(block.count << block.order for block in blocks if block.order < order)
+    return 100 * smaller / pages if pages else 0
 
 
 def _said_pieces(state: MemoryState, zone: Zone, order: int) -> str:
@@ -170,6 +171,6 @@ def unmovable_pollution(
 
 
 def _unmovable_percent(types: tuple[Pageblocks, ...], zone: Zone) -> float | None:
-    own = [one for one in types if (one.node, one.zone) == (zone.node, zone.name)]
-    total = sum(one.blocks for one in own)
-    return 100 * sum(one.blocks for one in own if one.type == "Unmovable") / total if total else None
+    own = {kind.type: kind.blocks for kind in types if (kind.node, kind.zone) == (zone.node, zone.name)}
+    total = sum(own.values())
+    return 100 * own.get("Unmovable", 0) / total if total else None

@@ -92,8 +92,8 @@ def _imbalance(state: MemoryState) -> Imbalance | Clear:
     found = latest_imbalance(state)
     if found is None or found.free is None:
         return Clear(said_imbalance(state, found) if found else "no node is full")
-    if one := in_need(state):
-        return Clear(f"{one.name} is bound to {said_mems(one)}: bind-starved judges that")
+    if who := in_need(state):
+        return Clear(f"{who.name} is bound to {said_mems(who)}: bind-starved judges that")
     return found
 
 

@@ -54,7 +54,7 @@ CAUSES_FIRST = (
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Sort findings: by severity, then a cause before its consequences."""
-    return tuple(sorted(findings, key=lambda one: (_SEVERITIES.index(one.severity), _rank(one.rule))))
+    return tuple(sorted(findings, key=lambda found: (_SEVERITIES.index(found.severity), _rank(found.rule))))
 
 
 def _rank(rule: str) -> int:

@@ -62,7 +62,6 @@ def _why_none(state: MemoryState) -> str:
     version = version_of(state.machine.release)
     if version is not None and version < _PSI_SINCE:
         return f"{state.machine.release} has no /proc/pressure/memory, which came with 4.20"
-    absent = any(
-        one.path == PRESSURE and one.reason == "absent" for sample in state.samples for one in sample.missing
-    )
+    missing = (file for sample in state.samples for file in sample.missing)
+    absent = any(file.path == PRESSURE and file.reason == "absent" for file in missing)
     return "this kernel has no /proc/pressure/memory; psi=1 may switch it on" if absent else ""

@@ -55,7 +55,7 @@ def quote_risen(state: MemoryState, *names: str) -> Iterator[Evidence]:
 def _quote_counter(state: MemoryState, name: str) -> Iterator[Evidence]:
     first, last = state.first.vmstat, state.last.vmstat
     every = spellings(last, name)
-    risen = [one for one in every if first is None or last is None or first.get(one) != last.get(one)]
+    risen = [name for name in every if first is None or last is None or first.get(name) != last.get(name)]
     for sample in _ends(state) if risen else (state.last,):
         for spelling in risen or every[:1]:
             note = _said_risen(state, spelling) if sample is state.last else ""
@@ -104,7 +104,7 @@ def cgroup_file(state: MemoryState, path: str, name: str) -> str:
     """The file of a control group, under the root where the samples have it."""
     inner = f"{path.strip('/')}/{name}".lstrip("/")
     files = [f"{root}/{inner}" for root in CGROUP_ROOTS]
-    known = (file for file in files for one in state.samples if one.snapshot.text(file) is not None)
+    known = (file for file in files for sample in state.samples if sample.snapshot.text(file) is not None)
     return next(known, files[-1])
 
 

@@ -185,12 +185,12 @@ def hugepage_hoard(
     """
     total, _ = need_part(state, "MemTotal")
     sizes = need(_sizes(state) or None, "the counts of huge pages were not read")
-    unused = sum(_unused(one) * one.size_kibibytes for one in sizes)
+    unused = sum(_unused(pages) * pages.size_kibibytes for pages in sizes)
     share = said_percent(100 * unused / total)
     said = f"{size_words(unused)} lie in huge pages that nobody uses, {share} of memory"
     if 100 * unused <= unused_percent * total:
         return Clear(said)
-    worst = max(sizes, key=lambda one: _unused(one) * one.size_kibibytes)
+    worst = max(sizes, key=lambda pages: _unused(pages) * pages.size_kibibytes)
     available = available_percent(state)
     suffering = harms(state)
     if not suffering and available is not None and available < least_available_percent:
@@ -212,7 +212,7 @@ def hugepage_hoard(
 
 def _sizes(state: MemoryState) -> tuple[Hugepages, ...]:
     """The sizes as /sys has them, or the default size from meminfo."""
-    known = tuple(one for one in state.hugepages if one.free is not None and one.reserved is not None)
+    known = tuple(pages for pages in state.hugepages if pages.free is not None and pages.reserved is not None)
     if known:
         return known
     meminfo = state.newest(lambda sample: sample.meminfo)

@@ -18,7 +18,7 @@ def is_without(state: MemoryState, name: str) -> bool:
     for sample in state.samples:
         if sample.snapshot.damage or sample.snapshot.text(path) is not None:
             return False
-        reasons = [one.reason for one in sample.missing if one.path == path]
+        reasons = [missing.reason for missing in sample.missing if missing.path == path]
         if reasons:
             return reasons == ["absent"]
     return any(True for sample in state.samples for _ in sample.snapshot.below(folder))

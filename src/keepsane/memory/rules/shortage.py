@@ -174,18 +174,18 @@ def _group_that_killed(state: MemoryState, killed: int) -> str | None:
     # oom_kill counts kills for want of the machine's memory too, oom the group's own limit alone.
     # Events of a group count in those above it as well: the deepest one is meant.
     paths = [
-        one.path
-        for one in state.last.cgroups
-        if state.cgroup_delta(one.path, "oom") and state.cgroup_delta(one.path, "oom_kill") == killed
+        group.path
+        for group in state.last.cgroups
+        if state.cgroup_delta(group.path, "oom") and state.cgroup_delta(group.path, "oom_kill") == killed
     ]
     return max(paths, key=lambda path: path.count("/"), default=None)
 
 
 def _killed_at_a_limit(state: MemoryState, killed: int) -> str:
     """Say how many were killed in a group that ran into its limit, where that is not all of them."""
-    groups = [one.path for one in state.last.cgroups if state.cgroup_delta(one.path, "oom")]
+    groups = [group.path for group in state.last.cgroups if state.cgroup_delta(group.path, "oom")]
     inside = {path: state.cgroup_delta(path, "oom_kill") or 0 for path in groups}
-    path = max(groups, key=lambda one: (inside[one], one.count("/")), default=None)
+    path = max(groups, key=lambda path: (inside[path], path.count("/")), default=None)
     if path is None or not 0 < inside[path] < killed:
         return ""
     return f", {inside[path]} of them in the control group {path}, which ran into its limit"

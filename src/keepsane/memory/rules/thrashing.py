@@ -148,8 +148,8 @@ def swap_with_free(
         return Clear(said)
     if scanned < out:
         return Clear(f"{said}, but not for want of it in the machine: a control group is at its limit")
-    if (one := in_need(state)) is not None:
-        return Clear(f"{said}; {one.name} is bound to {said_mems(one)}: bind-starved judges that")
+    if (who := in_need(state)) is not None:
+        return Clear(f"{said}; {who.name} is bound to {said_mems(who)}: bind-starved judges that")
     found = latest_imbalance(state)
     if found is None or found.free is None:
         raise CannotTell(

@@ -21,7 +21,9 @@ def verified(before: MemoryState, after: MemoryState) -> tuple[Verified, ...]:
 
     A rule that cannot tell now is not called gone: a sample too few, or a file that is missing.
     """
-    earlier = (one for one in run((before,)) if isinstance(one, Finding) and one.severity != "info")
+    earlier = (
+        answer for answer in run((before,)) if isinstance(answer, Finding) and answer.severity != "info"
+    )
     return tuple(_verified(finding, before, after) for finding in earlier)
 
 
@@ -72,10 +74,10 @@ def _changes(finding: Finding, before: MemoryState, after: MemoryState) -> Itera
 
 def _quoted(finding: Finding) -> Iterator[tuple[str, str]]:
     """Give file and name of each counter among the evidence; a file without the number of its sample."""
-    for one in finding.evidence:
-        file = one.file.partition("/")[2]
-        if one.quote and (file == VMSTAT or _group(file) is not None):
-            yield file, one.quote.split()[0]
+    for quote in finding.evidence:
+        file = quote.file.partition("/")[2]
+        if quote.quote and (file == VMSTAT or _group(file) is not None):
+            yield file, quote.quote.split()[0]
 
 
 def _group(file: str) -> str | None:

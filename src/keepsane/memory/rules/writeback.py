@@ -54,8 +54,8 @@ def dirty_writeback_stall(
         _moments(state) or None, "/proc/vmstat counts no dirty pages, or has no thresholds of them"
     )
     written = need_rate(state, "nr_written")
-    above = 100 * sum(one.pages >= one.free_run_pages for one in moments) / len(moments)
-    pages = min(one.pages for one in moments)
+    above = 100 * sum(moment.pages >= moment.free_run_pages for moment in moments) / len(moments)
+    pages = min(moment.pages for moment in moments)
     if not pages:
         return Clear("in at least one sample nothing waited to be written: the disk keeps up")
     seconds = pages / written if written else float("inf")

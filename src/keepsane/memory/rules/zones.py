@@ -97,8 +97,8 @@ def scanned_rate(state: MemoryState) -> float | None:
 
 def imbalance(state: MemoryState) -> Imbalance | None:
     """The newest sample that saw a full node beside one with plenty, else one with a full node."""
-    found = [one for sample in reversed(state.samples) for one in _imbalances(sample)]
-    return next((one for one in found if one.free), found[0] if found else None)
+    found = [seen for sample in reversed(state.samples) for seen in _imbalances(sample)]
+    return next((seen for seen in found if seen.free), found[0] if found else None)
 
 
 def latest_imbalance(state: MemoryState) -> Imbalance | None:
@@ -109,10 +109,10 @@ def latest_imbalance(state: MemoryState) -> Imbalance | None:
 
 def _imbalances(sample: MemorySample) -> Iterator[Imbalance]:
     zones = largest_zones(sample)
-    full = min(filter(is_full, zones), key=lambda one: one.free_pages / one.high_pages, default=None)
+    full = min(filter(is_full, zones), key=lambda zone: zone.free_pages / zone.high_pages, default=None)
     if full is not None:
         rich = filter(has_plenty, zones)
-        yield Imbalance(sample, full, max(rich, key=lambda one: one.free_pages, default=None))
+        yield Imbalance(sample, full, max(rich, key=lambda zone: zone.free_pages, default=None))
 
 
 def said_imbalance(state: MemoryState, found: Imbalance) -> str:
