@@ -17,10 +17,17 @@ from keepsane.kernel.pages.zone import Zone
 from keepsane.memory.kernel_log import KernelLog, kernel_log_of
 from keepsane.memory.proc.buddyinfo import Blocks, parse_buddyinfo
 from keepsane.memory.proc.cgroup import Cgroup, cgroups_of
-from keepsane.memory.proc.container import Container, container_of
 from keepsane.memory.proc.counters import Counters, parse_counters
 from keepsane.memory.proc.hugepages import Hugepages, Thp, hugepages_of, thp_of
-from keepsane.memory.proc.machine import Machine, Process, machine_of, process_of, uptime_of
+from keepsane.memory.proc.machine import (
+    Container,
+    Machine,
+    Process,
+    container_of,
+    machine_of,
+    process_of,
+    uptime_of,
+)
 from keepsane.memory.proc.meminfo import Meminfo, parse_meminfo
 from keepsane.memory.proc.numa import Node, nodes_of
 from keepsane.memory.proc.pagetypeinfo import Pagetypeinfo, parse_pagetypeinfo

@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepsane.memory.proc.container import container_of
+from keepsane.memory.proc.machine import container_of
 from keepsane.memory.snapshot import Snapshot
 
 

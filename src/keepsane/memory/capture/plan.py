@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keepsane.memory.proc.cgroup import CGROUP_ROOTS, CHEAP_FILES, COSTLY_FILES, LIMIT_FILES, parse_own_cgroup
-from keepsane.memory.proc.container import MANAGER, MARKS
 from keepsane.memory.proc.hugepages import FOLDER as HUGEPAGES_FOLDER
 from keepsane.memory.proc.hugepages import NAMES as HUGEPAGES
 from keepsane.memory.proc.hugepages import THP_FOLDERS
-from keepsane.memory.proc.machine import BOOT_ID, ONLINE_CPUS
+from keepsane.memory.proc.machine import BOOT_ID, MANAGER, MARKS, ONLINE_CPUS
 from keepsane.memory.proc.numa import NODES
 from keepsane.memory.proc.sysctl import ACTIVE_PROFILE, PROFILE_FOLDERS, SYSCTL_CONF, SYSCTL_FOLDERS
 

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-What does not change while a machine runs: its kernel, command line, CPUs and page size.
+What does not change while a machine runs: its kernel, command line, CPUs and page size, and whose numbers
+these are. A container sees the host's /proc, unless lxcfs puts its own files over it.
 
-    187245.32 360021.44                              /proc/uptime
-    Linux version 6.1.0-56-cloud-amd64 (debian-...   /proc/version
+    187245.32 360021.44                                           /proc/uptime
+    Linux version 6.1.0-56-cloud-amd64 (debian-...                /proc/version
+    0::/docker/0123...                                            /proc/1/cgroup
+    lxcfs /proc/meminfo fuse.lxcfs rw,nosuid,nodev,relatime 0 0   /proc/mounts
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from keepsane.memory.proc.cgroup import parse_own_cgroup
@@ -23,6 +27,12 @@ BOOT_ID = "proc/sys/kernel/random/boot_id"
 UPTIMES = ("sos_commands/host/uptime", "sos_commands/general/uptime")
 """Where newer and older sosreports keep what uptime(1) said."""
 ONLINE_CPUS = "sys/devices/system/cpu/online"
+MARKS = {".dockerenv": "docker", "run/.containerenv": "podman"}
+"""Files that a container manager leaves in the root of its containers."""
+MANAGER = "run/systemd/container"
+"""Where systemd writes the manager's name, or what the manager put there."""
+MAX_CHARACTERS = 65_536
+"""Of /proc/1/cgroup, which has a line for each of a dozen controllers."""
 
 _UPTIME = re.compile(r"(\d{1,10}\.\d\d)(?: |\n)")
 _UP = re.compile(r"\bup {1,2}(?:(\d{1,6}) days?, {1,4})?(?:(\d{1,2}):(\d\d)|(\d{1,2}) min)\b")
@@ -32,6 +42,8 @@ _PROCESSOR = re.compile(r"^processor\s{0,8}:", re.MULTILINE)
 _ALLOWED = re.compile(r"^Mems_allowed_list:[ \t]{1,8}([\d,-]{1,4000})$", re.MULTILINE)
 _STATUS = re.compile(r"([1-9]\d{0,9})/status", re.ASCII)
 _NAME = re.compile(r"^Name:[ \t]{1,8}(.{1,64})$", re.MULTILINE)
+_CGROUP = re.compile(r"\b(docker|kubepods|lxc|libpod|containerd|machine-[\w.-]{1,50}nspawn)\b")
+_LXCFS = re.compile(r"^\S{1,80} /proc/(\w{1,40}) fuse\.lxcfs ", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +70,20 @@ class Process:
     comm: str | None
     mems: tuple[int, ...] | None
     cgroup: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """
+    The numbers were read inside a container; `why` says how that is known.
+
+    `replaced` are the files of /proc that lxcfs answers for the container ("meminfo"); all others are the
+    host's.
+    """
+
+    kind: str
+    why: str
+    replaced: tuple[str, ...] = ()
 
 
 def parse_uptime(text: str) -> float | None:
@@ -144,3 +170,26 @@ def _page_kibibytes(snapshot: Snapshot) -> int | None:
     size = min(PAGE_SIZES_KIBIBYTES, key=lambda size: abs(size - kibibytes / pages))
     # Slabs come and go between the two files, but not by half.
     return size if size * 0.75 < kibibytes / pages < size * 1.5 else None
+
+
+def container_of(snapshot: Snapshot) -> Container | None:
+    """The container the snapshot was taken in; None where nothing speaks of one, which is no proof."""
+    replaced = tuple(sorted(set(_LXCFS.findall(snapshot.text("proc/mounts") or ""))))[:20]
+    kind, why = next(_signs(snapshot), ("", ""))
+    if replaced and not kind:
+        kind, why = "lxc", "lxcfs is mounted over /proc"
+    return Container(kind=kind, why=why, replaced=replaced) if kind else None
+
+
+def _signs(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    for path, kind in MARKS.items():
+        if snapshot.text(path) is not None:
+            yield kind, f"/{path} exists"
+    if manager := snapshot.line(MANAGER):
+        yield manager[:40], f"/{MANAGER} says so"
+    groups = (
+        line.partition(":/")[2]
+        for line in (snapshot.text("proc/1/cgroup") or "")[:MAX_CHARACTERS].split("\n")
+    )
+    if found := next(filter(None, map(_CGROUP.search, groups)), None):
+        yield found[1], f"/proc/1/cgroup names {found[1]}"

@@ -70,12 +70,6 @@ class Shape(NamedTuple):
     codes: str
     steps: bytes | memoryview
 
-    def column(self, at: int) -> Column:
-        """The column of the number in the hole `at`, from 0 on."""
-        begin = steps_bytes(self.codes[:at], self.samples)
-        end = begin + steps_bytes(self.codes[at], self.samples)
-        return Column(self.firsts[at], self.codes[at], self.steps[begin:end])
-
     def columns(self) -> Iterator[Column]:
         """All columns."""
         end = 0
@@ -94,7 +88,8 @@ class Shape(NamedTuple):
         """For each sample the sum of those columns, None for no column."""
         if not self.codes:  # a text that holds NULs itself has what looks like holes, and no column
             return iter([None] * self.samples)
-        found = [numbers_of(self.column(at), self.samples) for at in columns]
+        every = tuple(self.columns())
+        found = [numbers_of(every[at], self.samples) for at in columns]
         return map(sum, zip(*found, strict=True)) if found else iter([None] * self.samples)
 
 

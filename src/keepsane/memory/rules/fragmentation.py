@@ -11,7 +11,7 @@ from keepsane.kernel.pages.advice import PROACTIVENESS, compact, more_proactive
 from keepsane.kernel.pages.zone import Zone, zone_name
 from keepsane.memory.proc.pagetypeinfo import Pageblocks
 from keepsane.memory.rules.amount import said_pages
-from keepsane.memory.rules.harm import failures, quote_failures, recent
+from keepsane.memory.rules.harm import quote_failures, recent_failures
 from keepsane.memory.rules.needs import NO_TYPES, need_zones
 from keepsane.memory.rules.quote import quote_file, quote_risen
 from keepsane.memory.rules.setting import change, double_min_free
@@ -54,7 +54,7 @@ def fragmentation_high_order(
     if not poor:
         said = ", ".join(f"{_blocks_from(zone, order)} in {zone_name(zone)}" for zone in zones[:8])
         return Clear(f"free blocks of order {order} or more: {said}; enough, or little is free at all")
-    failed = [request for request in recent(state, failures(state) or ()) if request.order]
+    failed = [request for request in recent_failures(state) if request.order]
     in_vain = state.rate("compact_fail")
     suffers = bool(failed) or (in_vain or 0) >= fails_per_second
     most = max(poor, key=lambda zone: zone.free_pages)

@@ -53,8 +53,13 @@ def failures(state: MemoryState) -> tuple[FailedRequest, ...] | None:
     return None if state.log is None else state.log.of("alloc-failure")
 
 
+def recent_failures(state: MemoryState) -> tuple[FailedRequest, ...]:
+    """Those that are of now."""
+    return recent(state, failures(state) or ())
+
+
 def recent(state: MemoryState, found: Iterable[FailedRequest]) -> tuple[FailedRequest, ...]:
-    """Those of them that are of now; one without a time is not."""
+    """What of these requests is of now; one without a time is not."""
     began = state.first.uptime_seconds
     if began is None:
         return ()

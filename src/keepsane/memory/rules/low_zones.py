@@ -10,7 +10,7 @@ from keepsane.judge import CannotTell, Clear, rule
 from keepsane.kernel.pages.failed_request import FailedRequest
 from keepsane.kernel.pages.zone import ZONES, Zone, zone_name
 from keepsane.memory.rules.amount import said_pages
-from keepsane.memory.rules.harm import failures, quote_failures, recent
+from keepsane.memory.rules.harm import quote_failures, recent_failures
 from keepsane.memory.rules.needs import need_zones
 from keepsane.memory.rules.quote import quote_meminfo, quote_risen, quote_zone
 from keepsane.memory.rules.setting import change
@@ -74,7 +74,7 @@ def _above_min(zone: Zone) -> int:
 
 def _failed_below(state: MemoryState, highest: str) -> list[FailedRequest]:
     names = ZONES[: ZONES.index(highest) + 1]
-    failed = recent(state, failures(state) or ())
+    failed = recent_failures(state)
     return [request for request in failed if request.gfp and request.gfp.highest_zone in names]
 
 

@@ -21,10 +21,9 @@ from keepsane.memory.rules.amount import (
     said_pages,
 )
 from keepsane.memory.rules.harm import (
-    failures,
     harms,
     quote_failures,
-    recent,
+    recent_failures,
     said_harm,
     severity_of,
 )
@@ -69,7 +68,7 @@ def cma_hoard(state: MemoryState, *, share_percent: float = 70.0) -> Finding | C
         return Clear(said)
     failed = [
         request
-        for request in recent(state, failures(state) or ())
+        for request in recent_failures(state)
         if request.order == 0 and request.gfp and not request.gfp.movable
     ]
     marks = sum(zone.high_pages for zone in newest_zones(state)) * page_kibibytes(state)
