@@ -253,23 +253,17 @@ def _gfp(table: Table, mask: int, group: list[Table]) -> Gfp:
         highest_zone=_highest_zone(has),
         may_sleep=may_sleep,
         wakes_kswapd="__GFP_NO_KSWAPD" not in has if old else "__GFP_KSWAPD_RECLAIM" in has,
-        high="__GFP_HIGH" in has,
         atomic=not may_sleep if old else "__GFP_ATOMIC" in has,
         may_do_io="__GFP_IO" in has,
         may_call_fs="__GFP_FS" in has,
-        movable="__GFP_MOVABLE" in has,
-        nofail="__GFP_NOFAIL" in has,
-        noretry="__GFP_NORETRY" in has,
         retry_mayfail=bool(has & {"__GFP_RETRY_MAYFAIL", "__GFP_REPEAT"}),
-        memalloc="__GFP_MEMALLOC" in has,
-        nomemalloc="__GFP_NOMEMALLOC" in has,
-        hardwall="__GFP_HARDWALL" in has,
-        thisnode="__GFP_THISNODE" in has,
-        nowarn="__GFP_NOWARN" in has,
         compound="__GFP_COMP" in has,
+        **{name: f"__GFP_{name.upper()}" in has for name in _ALIKE},
     )
 
 
+_ALIKE = ("high", "movable", "nofail", "noretry", "memalloc", "nomemalloc", "hardwall", "thisnode", "nowarn")
+"""Fields of Gfp that are a bit of that name."""
 _ZONE_FLAGS = ("__GFP_DMA", "__GFP_DMA32", "__GFP_HIGHMEM")
 
 

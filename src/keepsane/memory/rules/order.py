@@ -13,43 +13,16 @@ from keepsane.report import Finding
 
 _SEVERITIES = ("error", "warning", "note", "info")
 CAUSES_FIRST = (
-    "memcg-limit-not-host",
-    "oom-kill-now",
-    "zone-reclaim-biting",
-    "movable-only-mems",
-    "bind-starved",
-    "hugepage-hoard",
-    "cma-hoard",
-    "min-free-too-large",
-    "lowmem-32bit",
-    "dma32-exhausted",
-    "highatomic-hoard",
-    "slab-growth",
-    "pgtable-bloat",
-    "thrash-anon",
-    "real-shortage",
-    "thrash-file",
-    "swap-with-free",
-    "node-imbalance",
-    "thp-direct-compact",
-    "fragmentation-high-order",
-    "thp-split-storm",
-    "unmovable-pollution",
-    "huge-cache-lru-spike",
-    "global-direct-reclaim",
-    "kswapd-too-late",
-    "min-free-too-small",
-    "boost-pressure",
-    "dentry-inode-hoard",
-    "dirty-writeback-stall",
-    "numa-balancing-cost",
-    "khugepaged-scan",
-    "zone-reclaim-in-vain",
-    "zone-reclaim-armed",
-    "dma-zone-gone",
-    "psi-silent-warning",
+    *("memcg-limit-not-host", "oom-kill-now", "zone-reclaim-biting", "movable-only-mems", "bind-starved"),
+    *("hugepage-hoard", "cma-hoard", "min-free-too-large", "lowmem-32bit", "dma32-exhausted"),
+    *("highatomic-hoard", "slab-growth", "pgtable-bloat", "thrash-anon", "real-shortage", "thrash-file"),
+    *("swap-with-free", "node-imbalance", "thp-direct-compact", "fragmentation-high-order"),
+    *("thp-split-storm", "unmovable-pollution", "huge-cache-lru-spike", "global-direct-reclaim"),
+    *("kswapd-too-late", "min-free-too-small", "boost-pressure", "dentry-inode-hoard"),
+    *("dirty-writeback-stall", "numa-balancing-cost", "khugepaged-scan", "zone-reclaim-in-vain"),
+    *("zone-reclaim-armed", "dma-zone-gone", "psi-silent-warning"),
 )
-"""Rules in the order in which one of them explains those after it."""
+"""A rule stands before those that it explains: what they see comes of what it found."""
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -89,7 +89,7 @@ EXEMPT = -1000
 
 
 class TaskGroup(NamedTuple):
-    """All tasks of one name: how many, and what they hold together, shared pages counted for each."""
+    """All tasks of one name, the largest first, and what they hold; shared pages count for each."""
 
     comm: str
     tasks: tuple[OomTask, ...]
@@ -115,8 +115,8 @@ def groups(tasks: Iterable[OomTask], page_bytes: int) -> tuple[TaskGroup, ...]:
     named: dict[str, list[OomTask]] = {}
     for task in tasks:
         named.setdefault(task.comm, []).append(task)
-    made = (
-        TaskGroup(comm, tuple(some), sum(held_pages(task, page_bytes) for task in some))
-        for comm, some in named.items()
-    )
+    made = []
+    for comm, some in named.items():
+        some.sort(key=lambda task: -held_pages(task, page_bytes))
+        made.append(TaskGroup(comm, tuple(some), sum(held_pages(task, page_bytes) for task in some)))
     return tuple(sorted(made, key=lambda group: -group.pages))

@@ -275,7 +275,7 @@ def programs_words(event: OomKill, holders: tuple[TaskGroup, ...]) -> str:
     if not holders:
         return "Which program that is, the report does not show: its table of tasks is missing or not whole."
     first, page = holders[0], event.page_bytes
-    most = max(first.tasks, key=lambda task: held_pages(task, page))
+    most = first.tasks[0]
     said = (
         f"{first.comm} (pid {most.pid}) holds {held_pages(most, page)} pages: {most.rss_pages} resident, "
         f"{most.swapents_pages or 0} in swap, the rest page tables."
@@ -288,18 +288,16 @@ def programs_words(event: OomKill, holders: tuple[TaskGroup, ...]) -> str:
 
 def killed_words(event: OomKill, holders: tuple[TaskGroup, ...]) -> str:
     """Say whether what was killed is what held most of all `holders`, or how little it held."""
-    victim, page = next(iter(event.victims), None), event.page_bytes
+    victim = next(iter(event.victims), None)
     if victim is None or not victim.certain:
         return ""
     row = next((task for task in event.tasks if task.pid == victim.pid), None)
-    if holders and row and max(holders[0].tasks, key=lambda task: held_pages(task, page)) is row:
+    if holders and holders[0].tasks[0] is row:
         return f"It is {victim.comm} (pid {victim.pid}) that was killed."
-    size = event.size_of(held_pages(row, page)) if row else None
+    size = event.size_of(held_pages(row, event.page_bytes)) if row else None
     return f"Killed was {victim.comm} (pid {victim.pid})" + (f", which held {size}." if size else ".")
 
 
 def quote_holder(event: OomKill, group: TaskGroup) -> Evidence | None:
     """Quote the row of the largest task of a group."""
-    page = event.page_bytes
-    most = max(group.tasks, key=lambda task: held_pages(task, page))
-    return quote_line(event, most.line, f"in pages of {page // 1024} kB")
+    return quote_line(event, group.tasks[0].line, f"in pages of {size_words(event.page_bytes // 1024)}")
