@@ -27,8 +27,8 @@ from checks.pattern_cost import RefusedError, cost
 MAX_STEPS = 2_000_000
 """About 20 ms: a step takes 10 ns."""
 AT_ONE_PLACE = {"match", "fullmatch"}
-PASSED_TO_MATCH = {"Opening", "find"}
-"""What takes a pattern and only calls its `match`: the openings of kernel/log/kinds.py, Block.find()."""
+PASSED_TO_MATCH = {"Opening", "find", "find_all"}
+"""What takes a pattern and only calls its `match`: openings, Block.find() and Block.find_all()."""
 FIELDS = {"pattern", "own"}
 """The fields of an opening; these words mean other things too, so only calls of their methods count."""
 METHODS = {*AT_ONE_PLACE, "search", "findall", "finditer", "split", "sub", "subn", "scanner"}

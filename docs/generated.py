@@ -19,6 +19,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from keepsane import cli, judge, kernel, model, report
+from keepsane.kernel.log.kinds import KINDS
 
 PROSE = Path(__file__).parent / "reference" / "json_fields.toml"
 MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
@@ -43,7 +44,7 @@ def json_fields() -> str:
 
 def kinds() -> str:
     """The kinds of event in one line."""
-    return ", ".join(f"`{kind}`" for kind in get_args(model.Kind)) + "."
+    return ", ".join(f"`{kind}`" for row in KINDS.values() for kind in row.kinds) + "."
 
 
 def kind_fields() -> str:

@@ -18,7 +18,7 @@ from keepsane.model import Event, LogSummary
 from tests.golden import CASES, events_of, read_case
 
 LOGS = tuple(read_case(path).log for path in sorted(CASES.glob("*/*.case")))
-LITERALS = tuple(dict.fromkeys(literal for literals in KINDS.values() for literal in literals))
+LITERALS = tuple(dict.fromkeys(literal for row in KINDS.values() for literal in row.literals))
 LINES = tuple(sorted({line for log in LOGS for line in log.splitlines()}))
 SLOW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

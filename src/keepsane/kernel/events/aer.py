@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 
 from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.groups import Hex
 from keepsane.model import Event
 
 
@@ -33,8 +34,8 @@ class PcieAer(Event):
     device: str | None = None
     severity: str | None = None
     layer: str | None = None
-    status: int | None = None
-    mask: int | None = None
+    status: Hex | None = None
+    mask: Hex | None = None
     errors: tuple[str, ...] = ()
 
 
@@ -64,29 +65,23 @@ def parse_aer(block: Block) -> PcieAer | None:
     Accepted format:
         pcieport 0000:00:1c.0: AER: Corrected error received: 0000:03:00.0
     """
-    said, error, status = block.find(RECEIVED), block.find(ERROR), block.find(_STATUS)
-    severity = (said or error or block.head)["severity"]
-    device = error["device"] if error else (said["device"] if said else None)
-    port = said["port"] if said else None
+    said, error = block.find(RECEIVED), block.find(ERROR)
+    severity, device = (said or block.head)["severity"], (error or block.head)["device"]
+    where = device or (said["port"] if said else None)
     return build(
         PcieAer,
         block,
         "pcie-aer",
-        f"PCIe {severity.lower()} error" + (f" of {device or port}" if device or port else ""),
+        f"PCIe {severity.lower()} error" + (f" of {where}" if where else ""),
+        *(said, error, block.find(_STATUS)),
         damage="",
-        port=port,
         device=device,
         severity=severity,
-        layer=error["layer"] if error else None,
-        status=int(status["status"], 16) if status else None,
-        mask=int(status["mask"], 16) if status else None,
-        errors=tuple(found["name"] for record in block.records if (found := _BIT.match(record.text))),
+        errors=tuple(found["name"] for found in block.find_all(_BIT)),
     )
 
 
 OPENINGS = (
-    Opening("aer", " received", RECEIVED, parse_aer, rank=0, own=_OWN),
-    Opening(
-        "aer-error", "PCIe Bus Error: ", ERROR, parse_aer, rank=0, own=_OWN, detail_of=frozenset({"aer"})
-    ),
+    Opening("aer", RECEIVED, parse_aer, rank=0, own=_OWN),
+    Opening("aer-error", ERROR, parse_aer, rank=0, own=_OWN, detail_of=frozenset({"aer"})),
 )

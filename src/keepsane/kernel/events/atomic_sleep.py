@@ -18,16 +18,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.lockdep import HeldLock, held_locks
-from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
+from keepsane.kernel.log.groups import Groups, Hex, task_of
 from keepsane.kernel.log.machinery import REPORTING
 from keepsane.kernel.log.quote import quote, quote_head
-from keepsane.model import Event, Stack, Task
+from keepsane.model import Event, Stack
 from keepsane.report import Confidence, Evidence, Finding
 
 DISABLED_AT = "Preemption disabled at"
@@ -43,7 +44,7 @@ class AtomicSleep(Event):
     off, `locks` what the task held.
     """
 
-    preempt_count: int | None = None
+    preempt_count: Hex | None = None
     irqs_disabled: bool | None = None
     file: str | None = None
     source_line: int | None = None
@@ -52,7 +53,7 @@ class AtomicSleep(Event):
 
 
 SCHEDULING = re.compile(
-    r"BUG: scheduling while atomic: (?P<comm>.{1,40})/(?P<pid>\d{1,10})/(?P<count>0x[0-9a-f]{1,8})"
+    r"BUG: scheduling while atomic: (?P<comm>.{1,40})/(?P<pid>\d{1,10})/(?P<preempt_count>0x[0-9a-f]{1,8})"
 )
 SLEEPING = re.compile(
     r"BUG: sleeping function called from invalid context at (?P<file>[^\s:]{1,1024}):(?P<source_line>\d{1,7})"
@@ -62,7 +63,7 @@ _STATE = re.compile(
     r" \d{1,20})?, pid: "
     r"(?P<pid>\d{1,10}), name: (?P<comm>.{1,32})"
 )
-_COUNT = re.compile(r"preempt_count: (?P<count>[0-9a-f]{1,8}), expected")
+_COUNT = re.compile(r"preempt_count: (?P<preempt_count>[0-9a-f]{1,8}), expected")
 _OWN = re.compile(
     r"in_atomic\(\)|irqs_disabled\(\)|preempt_count: |RCU nest depth|Preemption disabled at"
     r"|\d locks? held|no locks held|INFO: lockdep is turned off"
@@ -75,16 +76,19 @@ def _disabled_in(stacks: tuple[Stack, ...]) -> str | None:
     return plain_name(function) if function else None
 
 
-def _task(block: Block, comm: str | None, pid: str | None) -> Task | None:
-    seen = block.body.task
-    if pid is None:
-        return seen
-    return Task(comm=comm, pid=int(pid), cpu=seen.cpu if seen else None)
-
-
-def _in(block: Block) -> str:
-    function = culprit(block.body)
-    return f" in {function}" if function else ""
+def _sleep(block: Block, what: str, who: Groups, *found: Groups, irqs_disabled: bool | None) -> AtomicSleep:
+    named, seen = task_of(who), block.body.task
+    return build(
+        AtomicSleep,
+        block,
+        "atomic-sleep",
+        titled(what, culprit(block.body)),
+        *found,
+        task=replace(named, cpu=seen.cpu if seen else None) if named else seen,
+        irqs_disabled=irqs_disabled,
+        disabled_in=_disabled_in(block.body.stacks),
+        locks=held_locks(block.records),
+    )
 
 
 def parse_scheduling(block: Block) -> AtomicSleep | None:
@@ -94,16 +98,7 @@ def parse_scheduling(block: Block) -> AtomicSleep | None:
     Accepted format:
         BUG: scheduling while atomic: init/1/0x00000002
     """
-    return build(
-        AtomicSleep,
-        block,
-        "atomic-sleep",
-        "scheduling while atomic" + _in(block),
-        task=_task(block, block.head["comm"], block.head["pid"]),
-        preempt_count=int(block.head["count"], 16),
-        disabled_in=_disabled_in(block.body.stacks),
-        locks=held_locks(block.records),
-    )
+    return _sleep(block, "scheduling while atomic", block.head, irqs_disabled=None)
 
 
 def parse_sleeping(block: Block) -> AtomicSleep | None:
@@ -114,25 +109,15 @@ def parse_sleeping(block: Block) -> AtomicSleep | None:
         BUG: sleeping function called from invalid context at mm/page_alloc.c:4711
         in_atomic(): 1, irqs_disabled(): 0, non_block: 0, pid: 1, name: init
     """
-    state, count = block.find(_STATE), block.find(_COUNT)
-    return build(
-        AtomicSleep,
-        block,
-        "atomic-sleep",
-        "sleeping function called from invalid context" + _in(block),
-        task=_task(block, state["comm"] if state else None, state["pid"] if state else None),
-        preempt_count=int(count["count"], 16) if count else None,
-        irqs_disabled=state["irqs"] != "0" if state else None,
-        file=block.head["file"],
-        source_line=int(block.head["source_line"]),
-        disabled_in=_disabled_in(block.body.stacks),
-        locks=held_locks(block.records),
-    )
+    state = block.find(_STATE)
+    off = state["irqs"] != "0" if state else None
+    what = "sleeping function called from invalid context"
+    return _sleep(block, what, state, block.find(_COUNT), irqs_disabled=off)
 
 
 OPENINGS = (
-    Opening("scheduling-while-atomic", "BUG: scheduling while", SCHEDULING, parse_scheduling, own=_OWN),
-    Opening("sleeping-function", "BUG: sleeping function", SLEEPING, parse_sleeping, own=_OWN),
+    Opening("scheduling-while-atomic", SCHEDULING, parse_scheduling, own=_OWN),
+    Opening("sleeping-function", SLEEPING, parse_sleeping, own=_OWN),
 )
 
 

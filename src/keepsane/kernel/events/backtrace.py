@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 
-from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit
 from keepsane.model import Event
 
@@ -52,11 +52,9 @@ def parse_backtrace(block: Block) -> Event | None:
     stacks = block.body.stacks
     if not stacks:
         return None
-    function = culprit(block.body, stacks=stacks)
-    what = "backtraces of several CPUs" if len(stacks) > 1 else "backtrace"
-    return build(
-        Event, block, "backtrace", what + (f" in {function}" if function and len(stacks) == 1 else "")
-    )
+    if len(stacks) > 1:
+        return build(Event, block, "backtrace", "backtraces of several CPUs")
+    return build(Event, block, "backtrace", titled("backtrace", culprit(block.body, stacks=stacks)))
 
 
 def parse_injected(block: Block) -> Event | None:
@@ -71,27 +69,16 @@ def parse_cut_here(block: Block) -> Event | None:
     return build(Event, block, "other", "a report that was cut off", damage="only its first line is left")
 
 
+_CUT_HERE = re.compile(r"-+\[ cut here \]-+")
+_INJECTED = re.compile(r"FAULT_INJECTION: forcing")
+_TASK = re.compile(r"CPU: \d{1,5} .{0,20}PID: \d{1,10} Comm: ")
+_TRACE = re.compile(r"Pid: \d{1,10}, comm: |\s*Call [Tt]race:")
+
 OPENINGS = (
-    Opening("cut-here", "[ cut here ]", re.compile(r"-+\[ cut here \]-+"), parse_cut_here, rank=9),
-    Opening(
-        "injected",
-        "FAULT_INJECTION: ",
-        re.compile(r"FAULT_INJECTION: forcing"),
-        parse_injected,
-        rank=0,
-        own=re.compile(r"name \S+, interval"),
-    ),
-    Opening("sysrq", "Show ", SYSRQ, parse_backtrace, rank=0, own=_OWN),
-    Opening("nmi-backtrace", "NMI backtrace for cpu", NMI, parse_backtrace, own=_OWN, joins=_SAMPLED_BY),
-    Opening(
-        "backtrace",
-        "Comm: ",
-        re.compile(r"CPU: \d{1,5} .{0,20}PID: \d{1,10} Comm: "),
-        parse_backtrace,
-        alone=True,
-        renews=True,
-    ),
-    Opening("backtrace", "Pid: ", re.compile(r"Pid: \d{1,10}, comm: "), parse_backtrace, alone=True),
-    Opening("backtrace", "Call Trace:", re.compile(r"\s*Call Trace:"), parse_backtrace, alone=True),
-    Opening("backtrace", "Call trace:", re.compile(r"\s*Call trace:"), parse_backtrace, alone=True),
+    Opening("cut-here", _CUT_HERE, parse_cut_here, rank=9),
+    Opening("injected", _INJECTED, parse_injected, rank=0, own=re.compile(r"name \S+, interval")),
+    Opening("sysrq", SYSRQ, parse_backtrace, rank=0, own=_OWN),
+    Opening("nmi-backtrace", NMI, parse_backtrace, own=_OWN, joins=_SAMPLED_BY),
+    Opening("backtrace", _TASK, parse_backtrace, alone=True, renews=True),
+    Opening("backtrace", _TRACE, parse_backtrace, alone=True),
 )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keepsane.kernel.log.block import Block, Opening, build, damage_of
+from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit
 from keepsane.model import Event
 
@@ -35,18 +35,8 @@ def parse_bug(block: Block) -> Bug | None:
     Accepted format:
         kernel BUG at mm/vmalloc.c:2554!
     """
-    function = culprit(block.body)
-    return build(
-        Bug,
-        block,
-        "bug",
-        f"kernel BUG in {function}"
-        if function
-        else f"kernel BUG at {block.head['file']}:{block.head['source_line']}",
-        damage=damage_of(block, needs_end=True),
-        file=block.head["file"],
-        source_line=int(block.head["source_line"]),
-    )
+    function, place = culprit(block.body), f"kernel BUG at {block.head['file']}:{block.head['source_line']}"
+    return build(Bug, block, "bug", titled("kernel BUG", function) if function else place, needs_end=True)
 
 
 def parse_said(block: Block) -> Bug | None:
@@ -58,18 +48,11 @@ def parse_said(block: Block) -> Bug | None:
     """
     if not block.body.stacks:
         return None
-    message, function = block.head["message"].strip(), culprit(block.body)
-    return build(
-        Bug, block, "bug", f"BUG: {message}" + (f" in {function}" if function else ""), message=message
-    )
+    message = block.head["message"].strip()
+    return build(Bug, block, "bug", titled(f"BUG: {message}", culprit(block.body)), message=message)
 
 
-OPENINGS = (
-    Opening(
-        "bug",
-        "ernel BUG at ",
-        re.compile(r"[Kk]ernel BUG at (?P<file>[^\s:]{1,1024}):(?P<source_line>\d{1,7})!?"),
-        parse_bug,
-    ),
-    Opening("bug-said", "BUG: ", re.compile(r"BUG: (?P<message>.{4,400})"), parse_said, rank=3),
-)
+HEAD = re.compile(r"[Kk]ernel BUG at (?P<file>[^\s:]{1,1024}):(?P<source_line>\d{1,7})!?")
+SAID = re.compile(r"BUG: (?P<message>.{4,400})")
+
+OPENINGS = (Opening("bug", HEAD, parse_bug), Opening("bug-said", SAID, parse_said, rank=3))

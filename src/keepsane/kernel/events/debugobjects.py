@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from keepsane.kernel.events.warning import HEAD as HEAD_OF_WARNING
 from keepsane.kernel.events.warning import Warning as KernelWarning
-from keepsane.kernel.log.block import Block, Opening, build, damage_of
+from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit
 
 
@@ -36,7 +36,7 @@ class ObjectWarning(KernelWarning):
 
 HEAD = re.compile(
     r"ODEBUG: (?P<operation>\w{1,40}) (?P<state>[\w ]{1,40}?) \(active state \d{1,20}\)(?: object: "
-    r"\S{1,20})? object type: (?P<type>\S{1,64})"
+    r"\S{1,20})? object type: (?P<object_type>\S{1,64})"
     r"(?: hint:\s+(?P<hint>[A-Za-z_][\w.]{1,255}))?"
 )
 WARNING = re.compile(r"(?=.{0,120}lib/debugobjects\.c:\d)" + HEAD_OF_WARNING.pattern)
@@ -49,25 +49,15 @@ def parse_odebug(block: Block) -> ObjectWarning | None:
     Accepted format:
         ODEBUG: activate active (active state 1) object type: rcu_head hint: 0x0
     """
-    head, function = block.find(HEAD), culprit(block.body)
-    if head is None:
+    said = block.find(HEAD)
+    if said is None:
         return None
-    return build(
-        ObjectWarning,
-        block,
-        "warning",
-        f"ODEBUG: {head['operation']} {head['state']} {head['type']}"
-        + (f" in {function}" if function else ""),
-        damage=damage_of(block, needs_end=True),
-        message=head[0].strip(),
-        operation=head["operation"],
-        state=head["state"],
-        object_type=head["type"],
-        hint=head["hint"],
-    )
+    what = f"ODEBUG: {said['operation']} {said['state']} {said['object_type']}"
+    title, message = titled(what, culprit(block.body)), said[0].strip()
+    return build(ObjectWarning, block, "warning", title, said, needs_end=True, message=message)
 
 
 OPENINGS = (
-    Opening("odebug", "ODEBUG: ", HEAD, parse_odebug, rank=3, detail_of=frozenset({"odebug-warning"})),
-    Opening("odebug-warning", "debugobjects.c:", WARNING, parse_odebug, own=HEAD),
+    Opening("odebug", HEAD, parse_odebug, rank=3, detail_of=frozenset({"odebug-warning"})),
+    Opening("odebug-warning", WARNING, parse_odebug, own=HEAD),
 )

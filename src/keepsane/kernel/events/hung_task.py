@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from keepsane.judge import CannotTell, rule
-from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import waits_in
+from keepsane.kernel.log.groups import read, task_of
 from keepsane.kernel.log.quote import quote, quote_head
 from keepsane.model import Event, Task
 from keepsane.report import Advice, Finding
@@ -61,22 +62,21 @@ def parse_hung_task(block: Block) -> HungTask | None:
 
     The title's function is the first frame beyond scheduling, locking and waiting.
     """
-    owner = block.find(_OWNER)
+    blocked = block.find(_OWNER)
     function = waits_in(block.body.stacks[0].frames) if block.body.stacks else None
-    task = Task(comm=block.head["comm"], pid=int(block.head["pid"]), cpu=None)
+    task = read(Task, block.head)
     return build(
         HungTask,
         block,
         "hung-task",
-        f"task {task.comm} hung" + (f" in {function}" if function else ""),
+        titled(f"task {task.comm} hung", function),
+        blocked,
         task=task,
-        seconds=int(block.head["seconds"]),
-        lock=owner["lock"] if owner else None,
-        owner=Task(comm=owner["comm"], pid=int(owner["pid"]), cpu=None) if owner and owner["pid"] else None,
+        owner=task_of(blocked),
     )
 
 
-OPENINGS = (Opening("hung-task", "INFO: task ", HEAD, parse_hung_task, own=_OWN),)
+OPENINGS = (Opening("hung-task", HEAD, parse_hung_task, own=_OWN),)
 
 
 _OWNED = re.compile(r"blocked on .{0,60} likely (?:owned|last held) by task ")

@@ -18,10 +18,11 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from keepsane.kernel.log.block import Block, Opening, build, damage_of
+from keepsane.kernel.log.block import Block, Opening, build, damage_of, titled
 from keepsane.kernel.log.culprit import accused
+from keepsane.kernel.log.groups import Hex, task_of
 from keepsane.kernel.log.trace import MODULE, SYMBOL
-from keepsane.model import Event, Stack, Task
+from keepsane.model import Event, Stack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,39 +39,43 @@ class Kasan(Event):
     bug: str
     access: str | None = None
     size_bytes: int | None = None
-    address: int | None = None
+    address: Hex | None = None
     cache: str | None = None
-    object_address: int | None = None
+    object_address: Hex | None = None
     object_bytes: int | None = None
     offset_bytes: int | None = None
     relation: str | None = None
     variable: str | None = None
-    pointer_tag: int | None = None
-    memory_tag: int | None = None
+    pointer_tag: Hex | None = None
+    memory_tag: Hex | None = None
 
 
 HEAD = re.compile(
     r"BUG: KAS[Aa][Nn]: (?P<bug>[a-z][a-z -]{2,60}?)"
     r"(?: in\s{1,8}+(?:" + SYMBOL + MODULE + r"|(?P<bare>\S{1,255}))"
-    r"| on address +(?P<at>[0-9a-f]{4,16}|\(null\))|\s*+$)"
+    r"| on address +(?P<address_>[0-9a-f]{4,16}|\(null\))|\s*+$)"
     r"(?:.{0,200} at addr (?P<address>[0-9a-f]{4,16}))?"
 )
 _ACCESS = re.compile(
-    r"(?P<access>Read|Write|Free) (?=of size|at addr|of addr)(?:of size (?P<size>\d{1,20}) ?)?"
+    r"(?P<access>Read|Write|Free) (?=of size|at addr|of addr)(?:of size (?P<size_bytes>\d{1,20}) ?)?"
     r"(?:(?:at|of) addr (?P<address>[0-9a-f]{4,16}) ?)?(?:by task (?P<comm>.{1,32})/(?P<pid>\d{1,10}))?"
 )
-_OBJECT = re.compile(r"(?:The buggy address belongs to the object at|Object at) (?P<address>[0-9a-f]{8,16})")
+_OBJECT = re.compile(
+    r"(?:The buggy address belongs to the object at|Object at) (?P<object_address>[0-9a-f]{8,16})"
+)
 _CACHE = re.compile(
     r"(?: which belongs to the cache |Object at [0-9a-f]{8,16}, in cache )(?P<cache>\S{1,64}) (?:of size "
     r"|size: )"
-    r"(?P<size>\d{1,10})"
+    r"(?P<object_bytes>\d{1,10})"
 )
 _LOCATED = re.compile(
-    r"The buggy address is located (?P<offset>\d{1,20}) bytes (?P<relation>inside of|to the (?:right"
+    r"The buggy address is located (?P<offset_bytes>\d{1,20}) bytes (?P<relation>inside of|to the (?:right"
     r"|left) of)"
 )
 _VARIABLE = re.compile(r" ?(?P<variable>[A-Za-z_][\w.]{0,255})\+0x")
-_TAGS = re.compile(r"Pointer tag: \[(?P<pointer>[0-9a-f]{2})\], memory tag: \[(?P<memory>[0-9a-f]{2})\]")
+_TAGS = re.compile(
+    r"Pointer tag: \[(?P<pointer_tag>[0-9a-f]{2})\], memory tag: \[(?P<memory_tag>[0-9a-f]{2})\]"
+)
 _NO_STACK = ("The buggy address", "addr ")
 """Names of what reads like a stack of one frame: the global or the frame that holds the variable touched."""
 
@@ -97,46 +102,14 @@ _OWN = re.compile(
 )
 
 
-def _access(block: Block) -> dict[str, object]:
-    found = block.find(_ACCESS)
-    address = (found and found["address"]) or block.head["address"] or block.head["at"]
-    return {
-        "access": found["access"].lower() if found else None,
-        "size_bytes": int(found["size"]) if found and found["size"] else None,
-        "address": int(address.replace("(null)", "0"), 16) if address else None,
-        "task": _task(block, found),
-    }
-
-
-def _task(block: Block, found: re.Match[str] | None) -> Task | None:
-    if block.body.task is not None or found is None or found["pid"] is None:
-        return block.body.task
-    return Task(comm=found["comm"], pid=int(found["pid"]), cpu=None)
-
-
-def _object(block: Block) -> dict[str, object]:
-    base, cache, located = block.find(_OBJECT), block.find(_CACHE), block.find(_LOCATED)
-    tags = block.find(_TAGS)
-    return {
-        "cache": cache["cache"] if cache else None,
-        "object_address": int(base["address"], 16) if base else None,
-        "object_bytes": int(cache["size"]) if cache else None,
-        "offset_bytes": int(located["offset"]) if located else None,
-        "relation": located["relation"] if located else None,
-        "variable": _variable(block),
-        "pointer_tag": int(tags["pointer"], 16) if tags else None,
-        "memory_tag": int(tags["memory"], 16) if tags else None,
-    }
-
-
-def _variable(block: Block) -> str | None:
+def _variable(block: Block) -> re.Match[str] | None:
     """Read the line after `The buggy address belongs to the variable:`."""
     texts = [record.text for record in block.records]
     for said, following in pairwise(texts):
         if said.startswith("The buggy address belongs to the variable") and (
             found := _VARIABLE.match(following)
         ):
-            return found["variable"]
+            return found
     return None
 
 
@@ -159,20 +132,22 @@ def parse_kasan(block: Block) -> Kasan | None:
         BUG: KASAN: slab-out-of-bounds in poke_past_end+0x1b0/0x1d0
         Write of size 1 at addr ffff888012345140 by task insmod/101
     """
-    access = _access(block)
-    word = {"read": " Read", "write": " Write"}.get(str(access["access"]), "")
-    function = accused(block.head["function"] or block.head["bare"], block.body)
+    access = block.find(_ACCESS)
+    did = access["access"].lower() if access else None
+    word = f" {did.capitalize()}" if did in ("read", "write") else ""
     return build(
         Kasan,
         block,
         "kasan",
-        f"KASAN: {block.head['bug']}{word}" + (f" in {function}" if function else ""),
+        titled(f"KASAN: {block.head['bug']}{word}", accused(block.head, block.body)),
+        access,
+        *map(block.find, (_OBJECT, _CACHE, _LOCATED, _TAGS)),
+        _variable(block),
         damage=_damage(block),
-        bug=block.head["bug"],
+        task=block.body.task or task_of(access),
         stacks=_stacks(block),
-        **access,
-        **_object(block),
+        access=did,
     )
 
 
-OPENINGS = (Opening("kasan", "BUG: KAS", HEAD, parse_kasan, own=_OWN),)
+OPENINGS = (Opening("kasan", HEAD, parse_kasan, own=_OWN),)

@@ -18,8 +18,9 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from keepsane.kernel.log.block import Block, Opening, build, damage_of
+from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import plain_name
+from keepsane.kernel.log.groups import Hex, read
 from keepsane.model import Event
 
 
@@ -27,10 +28,10 @@ class Access(NamedTuple):
     """One side of a race: what it did, to which address, how many bytes, in which task, on which CPU."""
 
     what: str
-    address: int
+    address: Hex
     size_bytes: int
-    pid: int | None
-    cpu: int
+    pid: int | None = None
+    cpu: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +46,8 @@ class Kcsan(Event):
     bug: str
     functions: tuple[str, ...] = ()
     accesses: tuple[Access, ...] = ()
-    before: int | None = None
-    after: int | None = None
+    before: Hex | None = None
+    after: Hex | None = None
 
 
 _NAME = r"[A-Za-z_.$<][\w.$<>:&*@,'-]{0,510}(?:\+0x[0-9a-f]{1,16}/0x[0-9a-f]{1,16})?(?: \[[\w-]{1,64}\])?"
@@ -60,7 +61,7 @@ HEAD = re.compile(
 _ACCESS = re.compile(
     r"\s*(?:race at unknown origin, with )?(?P<what>(?:assert no )?(?:read-write|read|write|accesses"
     r"|writes)(?: \([a-z, -]{1,60}\))?) to "
-    r"(?:0x)?(?P<address>[0-9a-f]{4,16}) of (?P<size>\d{1,10}) bytes by (?:task (?P<pid>\d{1,10})"
+    r"(?:0x)?(?P<address>[0-9a-f]{4,16}) of (?P<size_bytes>\d{1,10}) bytes by (?:task (?P<pid>\d{1,10})"
     r"|interrupt) on cpu (?P<cpu>\d{1,5}):"
 )
 _CHANGED = re.compile(r"\s*value changed: 0x(?P<before>[0-9a-f]{1,16}) -> 0x(?P<after>[0-9a-f]{1,16})")
@@ -68,20 +69,6 @@ _OWN = re.compile(
     _ACCESS.pattern
     + r"|\s*value changed: |\s*Reported by Kernel Concurrency Sanitizer| bits changed: |\s*\(reordered to"
 )
-
-
-def _accesses(block: Block) -> tuple[Access, ...]:
-    return tuple(
-        Access(
-            found["what"],
-            int(found["address"], 16),
-            int(found["size"]),
-            int(found["pid"]) if found["pid"] else None,
-            int(found["cpu"]),
-        )
-        for record in block.records
-        if (found := _ACCESS.match(record.text))
-    )
 
 
 def _functions(head: re.Match[str]) -> tuple[str, ...]:
@@ -97,19 +84,16 @@ def parse_kcsan(block: Block) -> Kcsan | None:
     Accepted format:
         BUG: KCSAN: data-race in count_up / show_count
     """
-    functions, changed = _functions(block.head), block.find(_CHANGED)
+    functions = _functions(block.head)
     return build(
         Kcsan,
         block,
         "kcsan",
-        f"KCSAN: {block.head['bug']}" + (f" in {' / '.join(functions)}" if functions else ""),
-        damage=damage_of(block),
-        bug=block.head["bug"],
+        titled(f"KCSAN: {block.head['bug']}", " / ".join(functions)),
+        block.find(_CHANGED),
         functions=functions,
-        accesses=_accesses(block),
-        before=int(changed["before"], 16) if changed else None,
-        after=int(changed["after"], 16) if changed else None,
+        accesses=tuple(read(Access, found) for found in block.find_all(_ACCESS)),
     )
 
 
-OPENINGS = (Opening("kcsan", "BUG: KCSAN", HEAD, parse_kcsan, own=_OWN),)
+OPENINGS = (Opening("kcsan", HEAD, parse_kcsan, own=_OWN),)

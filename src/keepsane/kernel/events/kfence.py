@@ -17,8 +17,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import accused
+from keepsane.kernel.log.groups import Hex
 from keepsane.kernel.log.trace import MODULE, SYMBOL
 from keepsane.model import Event
 
@@ -34,8 +35,8 @@ class Kfence(Event):
 
     bug: str
     access: str | None = None
-    address: int | None = None
-    object_address: int | None = None
+    address: Hex | None = None
+    object_address: Hex | None = None
     object_bytes: int | None = None
     cache: str | None = None
 
@@ -52,8 +53,8 @@ _TOUCHED = re.compile(
     r"(?:at|of) 0x(?P<address>[0-9a-f]{4,16})"
 )
 _OBJECT = re.compile(
-    r"kfence-#\d{1,20}(?::| \[)\s?0x(?P<address>[0-9a-f]{4,16})-0x[0-9a-f]{4,16}, size=(?P<size>\d{1,10}), "
-    r"cache=(?P<cache>[^\s\],]{1,64})"
+    r"kfence-#\d{1,20}(?::| \[)\s?0x(?P<object_address>[0-9a-f]{4,16})-0x[0-9a-f]{4,16}, "
+    r"size=(?P<object_bytes>\d{1,10}), cache=(?P<cache>[^\s\],]{1,64})"
 )
 _OWN = re.compile(_TOUCHED.pattern + r"|kfence-#\d{1,20}|(?:allocated|freed) by task \d{1,20}")
 
@@ -65,21 +66,9 @@ def parse_kfence(block: Block) -> Kfence | None:
     Accepted format:
         BUG: KFENCE: use-after-free read in poke_freed+0x8e/0x148
     """
-    function = accused(block.head["function"] or block.head["bare"], block.body)
-    touched, thing = block.find(_TOUCHED), block.find(_OBJECT)
     word = f" {block.head['access']}" if block.head["access"] else ""
-    return build(
-        Kfence,
-        block,
-        "kfence",
-        f"KFENCE: {block.head['bug']}{word}" + (f" in {function}" if function else ""),
-        bug=block.head["bug"],
-        access=block.head["access"],
-        address=int(touched["address"], 16) if touched else None,
-        object_address=int(thing["address"], 16) if thing else None,
-        object_bytes=int(thing["size"]) if thing else None,
-        cache=thing["cache"] if thing else None,
-    )
+    title = titled(f"KFENCE: {block.head['bug']}{word}", accused(block.head, block.body))
+    return build(Kfence, block, "kfence", title, block.find(_TOUCHED), block.find(_OBJECT))
 
 
-OPENINGS = (Opening("kfence", "BUG: KFENCE", HEAD, parse_kfence, own=_OWN),)
+OPENINGS = (Opening("kfence", HEAD, parse_kfence, own=_OWN),)

@@ -17,10 +17,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, first_beyond, names
+from keepsane.kernel.log.groups import Hex, task_of
 from keepsane.kernel.log.machinery import ALLOCATORS, ENTRIES, HELPERS, REPORTING
-from keepsane.model import Event, Stack, Task
+from keepsane.model import Event, Stack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +32,14 @@ class Kmemleak(Event):
     `count` is the number of leaks where the kernel only says how many there are.
     """
 
-    address: int | None = None
+    address: Hex | None = None
     size_bytes: int | None = None
     count: int | None = None
 
 
 OBJECT = re.compile(
-    r"unreferenced object (?:\(percpu\) )?0x(?P<address>[0-9a-f]{1,16})(?: \(size (?P<size>\d{1,20})\))?"
+    r"unreferenced object (?:\(percpu\) )?0x(?P<address>[0-9a-f]{1,16})"
+    r"(?: \(size (?P<size_bytes>\d{1,20})\))?"
 )
 COUNT = re.compile(r"(?:kmemleak: )?(?P<count>\d{1,10}) new suspected memory leaks")
 _TASK = re.compile(r"\s*comm \"(?P<comm>.{0,32}?)\", pid (?P<pid>\d{1,10})")
@@ -67,19 +69,17 @@ def parse_object(block: Block) -> Kmemleak | None:
     Accepted format:
         unreferenced object 0xffff8882d78c9ea0 (size 96):
     """
-    head = next((found for record in block.records if (found := OBJECT.match(record.text))), None)
-    who = block.find(_TASK)
-    size = head["size"] if head else None
+    head = block.find(OBJECT)
+    size = f" of {head['size_bytes']} bytes" if head and head["size_bytes"] else ""
     frames = names(frame for stack in _stacks(block) for frame in stack.frames)
     function = first_beyond(frames, REPORTING, HELPERS, ENTRIES, ALLOCATORS) or culprit(block.body)
     return build(
         Kmemleak,
         block,
         "kmemleak",
-        "memory leak" + (f" of {size} bytes" if size else "") + (f" in {function}" if function else ""),
-        task=Task(comm=who["comm"], pid=int(who["pid"]), cpu=None) if who else block.body.task,
-        address=int(head["address"], 16) if head else None,
-        size_bytes=int(size) if size else None,
+        titled(f"memory leak{size}", function),
+        head,
+        task=task_of(block.find(_TASK)) or block.body.task,
     )
 
 
@@ -87,18 +87,11 @@ def parse_count(block: Block) -> Kmemleak | None:
     """Read the line that only counts: `kmemleak: 3 new suspected memory leaks (see ...)`."""
     count = int(block.head["count"])
     title = f"{count} suspected memory leak" + ("s" if count != 1 else "")
-    return build(Kmemleak, block, "kmemleak", title, damage="", count=count)
+    return build(Kmemleak, block, "kmemleak", title, damage="")
 
 
 OPENINGS = (
-    Opening(
-        "memory-leak",
-        "BUG: memory leak",
-        re.compile(r"BUG: memory leak\s*+$"),
-        parse_object,
-        rank=3,
-        own=_OWN,
-    ),
-    Opening("unreferenced-object", "unreferenced object", OBJECT, parse_object, own=_OWN),
-    Opening("kmemleak-count", "new suspected memory leaks", COUNT, parse_count, rank=0),
+    Opening("memory-leak", re.compile(r"BUG: memory leak\s*+$"), parse_object, rank=3, own=_OWN),
+    Opening("unreferenced-object", OBJECT, parse_object, own=_OWN),
+    Opening("kmemleak-count", COUNT, parse_count, rank=0),
 )

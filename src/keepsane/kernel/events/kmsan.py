@@ -14,9 +14,9 @@ Source: mm/kmsan/report.c, kmsan_report() and kmsan_print_origin().
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import accused
 from keepsane.kernel.log.trace import MODULE, SYMBOL
 from keepsane.model import Event
@@ -43,10 +43,11 @@ HEAD = re.compile(
 )
 _VARIABLE = re.compile(
     r"Local variable (?:(?P<variable>[\w.]{1,255}) (?:created|description)"
-    r"|description: (?:-{4})?(?P<old>[^@\s]{1,255}))"
+    r"|description: (?:-{4})?(?P<variable_>[^@\s]{1,255}))"
 )
 _BYTES = re.compile(
-    r"Bytes? (?P<first>\d{1,10})(?:-(?P<last>\d{1,10}))? of (?P<size>\d{1,10}) (?:is|are) uninitialized"
+    r"Bytes? (?P<first_byte>\d{1,10})(?:-(?P<last_byte>\d{1,10}))? of "
+    r"(?P<size_bytes>\d{1,10}) (?:is|are) uninitialized"
 )
 _OWN = re.compile(
     r"Uninit was |Local variable |Variable was created|Bytes? \d{1,20}(?:-\d{1,20})? of \d{1,20} "
@@ -63,20 +64,9 @@ def parse_kmsan(block: Block) -> Kmsan | None:
     Accepted format:
         BUG: KMSAN: uninit-value in check_header+0x2b6/0xca0 [crashme]
     """
-    function = accused(block.head["function"] or block.head["bare"], block.body)
-    variable, part = block.find(_VARIABLE), block.find(_BYTES)
-    first = int(part["first"]) if part else None
-    return build(
-        Kmsan,
-        block,
-        "kmsan",
-        f"KMSAN: {block.head['bug']}" + (f" in {function}" if function else ""),
-        bug=block.head["bug"],
-        variable=(variable["variable"] or variable["old"]) if variable else None,
-        first_byte=first,
-        last_byte=int(part["last"]) if part and part["last"] else first,
-        size_bytes=int(part["size"]) if part else None,
-    )
+    title = titled(f"KMSAN: {block.head['bug']}", accused(block.head, block.body))
+    event = build(Kmsan, block, "kmsan", title, block.find(_VARIABLE), block.find(_BYTES))
+    return event if event.last_byte is not None else replace(event, last_byte=event.first_byte)
 
 
-OPENINGS = (Opening("kmsan", "BUG: KMSAN", HEAD, parse_kmsan, own=_OWN),)
+OPENINGS = (Opening("kmsan", HEAD, parse_kmsan, own=_OWN),)

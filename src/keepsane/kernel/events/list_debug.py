@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 
 from keepsane.kernel.events import warning
-from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, damage_of
+from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit
 from keepsane.model import Event
 
@@ -50,25 +50,14 @@ def parse_list(block: Block) -> ListCorruption | None:
     Source: lib/list_debug.c, __list_add_valid_or_report() and __list_del_entry_valid_or_report().
     """
     said = block.find(SAID)
-    function = culprit(block.body)
-    what = f"{said['operation']} corruption" if said else "list corruption"
-    return build(
-        ListCorruption,
-        block,
-        "list-corruption",
-        what + (f" in {function}" if function else ""),
-        damage=damage_of(block, needs_end=True),
-        operation=said["operation"] if said else None,
-        message=said["message"].strip() if said else None,
-    )
+    title = titled(f"{said['operation'] if said else 'list'} corruption", culprit(block.body))
+    message = said["message"].strip() if said else None
+    return build(ListCorruption, block, "list-corruption", title, said, needs_end=True, message=message)
 
+
+_IN_WARNING = frozenset({"list-warning"})
 
 OPENINGS = (
-    Opening(
-        "list-corruption", "list_add ", SAID, parse_list, rank=PRELUDE, detail_of=frozenset({"list-warning"})
-    ),
-    Opening(
-        "list-corruption", "list_del ", SAID, parse_list, rank=PRELUDE, detail_of=frozenset({"list-warning"})
-    ),
-    Opening("list-warning", "list_debug.c:", WARNING, parse_list, own=SAID),
+    Opening("list-corruption", SAID, parse_list, rank=PRELUDE, detail_of=_IN_WARNING),
+    Opening("list-warning", WARNING, parse_list, own=SAID),
 )

@@ -25,10 +25,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
+from keepsane.kernel.log.groups import task_of
 from keepsane.kernel.log.trace import SYMBOL
-from keepsane.model import Event, LogRecord, Task
+from keepsane.model import Event, LogRecord
 
 
 class HeldLock(NamedTuple):
@@ -99,20 +100,13 @@ def _became_unsafe(block: Block) -> str | None:
     return culprit(block.body, stacks=stacks[:1], ip=False) if stacks else None
 
 
-def _task(block: Block) -> Task | None:
-    said = block.find(_TASK)
-    if block.body.task is not None or said is None:
-        return block.body.task
-    return Task(comm=said["comm"], pid=int(said["pid"]), cpu=None)
-
-
 def _lockdep(block: Block, problem: str, function: str | None) -> Lockdep:
     return build(
         Lockdep,
         block,
         "lockdep",
-        problem + (f" in {function}" if function else ""),
-        task=_task(block),
+        titled(problem, function),
+        task=block.body.task or task_of(block.find(_TASK)),
         problem=problem,
         locks=held_locks(block.records),
     )
@@ -173,11 +167,7 @@ _OWN = re.compile(
     r"|\^|\}|(?:at|to)\b)"
 )
 
-OPENINGS = tuple(
-    Opening("lockdep", literal, pattern, parse, own=_OWN)
-    for pattern, parse, literals in (
-        (PLACED, parse_lockdep, ("INFO: ", "WARNING: ", "BUG: ")),
-        (IN_STACK, parse_in_stack, ("INFO: ", "WARNING: ", "BUG: ")),
-    )
-    for literal in literals
+OPENINGS = (
+    Opening("lockdep", PLACED, parse_lockdep, own=_OWN),
+    Opening("lockdep", IN_STACK, parse_in_stack, own=_OWN),
 )

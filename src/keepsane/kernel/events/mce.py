@@ -18,7 +18,8 @@ import re
 from dataclasses import dataclass
 
 from keepsane.kernel.log.block import Block, Opening, build
-from keepsane.model import Event, Task
+from keepsane.kernel.log.groups import Hex, task_of
+from keepsane.model import Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +31,8 @@ class Mce(Event):
     """
 
     bank: int | None = None
-    status: int | None = None
-    address: int | None = None
+    status: Hex | None = None
+    address: Hex | None = None
 
 
 HEAD = re.compile(r"(?:mce: )?(?:\{\d{1,10}\})?(?:\[Hardware Error\]: \S|HARDWARE ERROR)")
@@ -56,26 +57,13 @@ def parse_mce(block: Block) -> Mce | None:
     Accepted format:
         mce: [Hardware Error]: CPU 0: Machine Check Exception: 5 Bank 4: be00000000800400
     """
-    check, address = block.find(_CHECK) or block.find(_AMD), block.find(_ADDRESS)
+    check = block.find(_CHECK) or block.find(_AMD)
     title = f"machine check in bank {check['bank']}" if check else "hardware error"
-    return build(
-        Mce,
-        block,
-        "mce",
-        title,
-        damage="",
-        task=Task(comm=None, pid=None, cpu=int(check["cpu"])) if check else None,
-        bank=int(check["bank"]) if check else None,
-        status=int(check["status"], 16) if check else None,
-        address=int(address["address"], 16) if address else None,
-    )
+    return build(Mce, block, "mce", title, check, block.find(_ADDRESS), damage="", task=task_of(check))
 
 
 _OWN = re.compile(
     HEAD.pattern + r"|CPU \d{1,5}: Machine Check Exception: |TSC [0-9a-f]{1,16}\b|PROCESSOR \d{1,3}:"
     r"|This is not a software problem|No human readable MCE decoding|Run through mcelog"
 )
-OPENINGS = tuple(
-    Opening("mce", literal, HEAD, parse_mce, rank=0, own=_OWN, detail_of=frozenset({"mce"}))
-    for literal in ("ardware Error]: ", "HARDWARE ERROR")
-)
+OPENINGS = (Opening("mce", HEAD, parse_mce, rank=0, own=_OWN, detail_of=frozenset({"mce"})),)

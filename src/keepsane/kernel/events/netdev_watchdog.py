@@ -29,10 +29,10 @@ class NetdevWatchdog(Event):
 
 
 HEAD = re.compile(
-    r"(?:(?P<dev_driver>[\w-]{1,32}) \S{1,64} (?P<dev_device>\S{1,32}?)(?: \(\w+\))?: )?NETDEV WATCHDOG: "
+    r"(?:(?P<driver_>[\w-]{1,32}) \S{1,64} (?P<device_>\S{1,32}?)(?: \(\w+\))?: )?NETDEV WATCHDOG: "
     r"(?:CPU: \d{1,20}: )?"
     r"(?:(?P<device>\S{1,32}) \((?P<driver>[^)]{0,32})\): )?transmit (?:queue "
-    r"(?P<queue>\d{1,5}) )?timed out(?: (?P<ms>\d{1,9}) ms)?"
+    r"(?P<queue>\d{1,5}) )?timed out(?: (?P<timed_out_ms>\d{1,9}) ms)?"
 )
 
 
@@ -43,21 +43,10 @@ def parse_netdev_watchdog(block: Block) -> NetdevWatchdog | None:
     Accepted format:
         NETDEV WATCHDOG: eth0 (e1000e): transmit queue 0 timed out
     """
-    head = block.head
-    device, driver = head["device"] or head["dev_device"], head["driver"] or head["dev_driver"]
-    return build(
-        NetdevWatchdog,
-        block,
-        "netdev-watchdog",
-        " ".join(
-            ["transmit timed out", *(["on", device] if device else []), *([f"({driver})"] if driver else [])]
-        ),
-        damage="",
-        device=device,
-        driver=driver,
-        queue=int(head["queue"]) if head["queue"] else None,
-        timed_out_ms=int(head["ms"]) if head["ms"] else None,
-    )
+    device = block.head["device"] or block.head["device_"]
+    driver = block.head["driver"] or block.head["driver_"]
+    title = "transmit timed out" + (f" on {device}" if device else "") + (f" ({driver})" if driver else "")
+    return build(NetdevWatchdog, block, "netdev-watchdog", title, damage="", device=device, driver=driver)
 
 
-OPENINGS = (Opening("netdev-watchdog", "NETDEV WATCHDOG: ", HEAD, parse_netdev_watchdog, rank=3),)
+OPENINGS = (Opening("netdev-watchdog", HEAD, parse_netdev_watchdog, rank=3),)

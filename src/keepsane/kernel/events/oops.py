@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keepsane.kernel.log.block import Block, Opening, build, damage_of
+from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit
 from keepsane.kernel.log.registers import address_in_words
 from keepsane.model import Event, Kind
@@ -75,16 +75,6 @@ def _access(block: Block) -> str | None:
     return None if arm64 is None else "write" if arm64["write"] == "1" else "read"
 
 
-def _count(block: Block) -> int | None:
-    found = block.find(_COUNT)
-    return int(found["count"]) if found else None
-
-
-def _where(block: Block) -> str:
-    function = culprit(block.body)
-    return f" in {function}" if function else ""
-
-
 def _canonical_bits(block: Block) -> int:
     """Give the width of an address on x86-64: 48 bits only where CR4 says that LA57 is off."""
     cr4 = next((register.value for register in block.body.registers if register.name == "CR4"), None)
@@ -101,18 +91,22 @@ def _means(block: Block, kind: Kind, address: int | None) -> str | None:
     return address_in_words(address, canonical_bits=_canonical_bits(block), kasan=kasan)
 
 
-def _oops(block: Block, kind: Kind, what: str, address: int | None) -> Oops:
+def _oops(block: Block, kind: Kind, what: str, address: int | None = None) -> Oops:
     return build(
         Oops,
         block,
         kind,
-        what + _where(block),
-        damage=damage_of(block, needs_end=True),
+        titled(what, culprit(block.body)),
+        block.find(_COUNT),
+        needs_end=True,
         address=address,
         address_means=_means(block, kind, address),
         access=_access(block),
-        count=_count(block),
     )
+
+
+def _address(found: re.Match[str] | None) -> int | None:
+    return int(found["address"], 16) if found else None
 
 
 def parse_bad_address(block: Block) -> Oops | None:
@@ -135,11 +129,8 @@ def _said_address(block: Block) -> int | None:
     text = block.head_record.text
     found = _ADDRESS.match(text)
     if found and not _is_cut(block, found):
-        return int(found["address"], 16)
-    if _NULL.search(text):
-        return 0
-    found = block.find(_CR2)
-    return int(found["address"], 16) if found else None
+        return _address(found)
+    return 0 if _NULL.search(text) else _address(block.find(_CR2))
 
 
 def _is_cut(block: Block, found: re.Match[str]) -> bool:
@@ -158,19 +149,17 @@ def parse_protection(block: Block) -> Oops | None:
         general protection fault: 0000 [#1] SMP KASAN
     """
     found = re.match(r".*?address 0x(?P<address>[0-9a-f]{1,16})", block.head_record.text)
-    return _oops(
-        block, "general-protection", "general protection fault", int(found["address"], 16) if found else None
-    )
+    return _oops(block, "general-protection", "general protection fault", _address(found))
 
 
 def parse_divide(block: Block) -> Oops | None:
     """Read a division by zero or one whose result does not fit: `divide error: 0000 [#1] SMP`."""
-    return _oops(block, "divide-error", "divide error", None)
+    return _oops(block, "divide-error", "divide error")
 
 
 def parse_invalid_opcode(block: Block) -> Oops | None:
     """Read an invalid opcode that no `kernel BUG at` line explains: `invalid opcode: 0000 [#1] SMP`."""
-    return _oops(block, "invalid-opcode", "invalid opcode", None)
+    return _oops(block, "invalid-opcode", "invalid opcode")
 
 
 def parse_stack_overflow(block: Block) -> Oops | None:
@@ -190,17 +179,12 @@ def _guard_address(block: Block) -> int | None:
     found = _ADDRESS.match(block.head_record.text)
     if found is None or found["address"].startswith("00000000"):
         found = block.find(_CR2)
-    return int(found["address"], 16) if found else None
+    return _address(found)
 
 
 def parse_double_fault(block: Block) -> Oops | None:
     """Read a fault while a fault was being delivered: `PANIC: double fault, error_code: 0x0`."""
-    return _oops(block, "double-fault", "double fault", None)
-
-
-def _fault_address(block: Block) -> int | None:
-    found = block.find(_UNHANDLED)
-    return int(found["address"], 16) if found else None
+    return _oops(block, "double-fault", "double fault")
 
 
 def parse_unhandled_fault(block: Block) -> Oops | None:
@@ -211,7 +195,7 @@ def parse_unhandled_fault(block: Block) -> Oops | None:
         Unhandled fault: page domain fault (0x01b) at 0x00000e30
         Alignment trap: not handling instruction e1b21f9f at [<802b4048>]
     """
-    return _oops(block, "page-fault", "unhandled fault", _fault_address(block))
+    return _oops(block, "page-fault", "unhandled fault", _address(block.find(_UNHANDLED)))
 
 
 def parse_internal_error(block: Block) -> Oops | None:
@@ -227,91 +211,35 @@ def parse_internal_error(block: Block) -> Oops | None:
         return parse_bad_address(block)
     text = block.head_record.text
     if "undefined instruction" in text:
-        return _oops(block, "invalid-opcode", "undefined instruction", None)
+        return _oops(block, "invalid-opcode", "undefined instruction")
     if "Oops - BUG" in text:
-        return _oops(block, "bug", "kernel BUG", None)
-    return _oops(block, "page-fault", "internal error", _fault_address(block))
+        return _oops(block, "bug", "kernel BUG")
+    return _oops(block, "page-fault", "internal error", _address(block.find(_UNHANDLED)))
 
 
-OPENINGS = (
-    Opening(
-        "bad-address",
-        "nable to handle",
-        re.compile(r"(?:BUG: )?[Uu]nable to handle (?:kernel|page fault|paging request|access|user)"),
-        parse_bad_address,
-        rank=3,
-    ),
-    Opening(
-        "null-pointer",
-        "BUG: kernel NULL pointer",
-        re.compile(r"BUG: kernel NULL pointer dereference"),
-        parse_bad_address,
-        rank=3,
-    ),
-    Opening(
-        "stack-guard",
-        "stack guard page was hit",
-        re.compile(r"BUG: (?:\w+ )?stack guard page was hit"),
-        parse_stack_overflow,
-        rank=3,
-    ),
-    Opening(
-        "kernel-stack-overflow",
-        "kernel stack overflow",
-        re.compile(r"kernel stack overflow"),
-        parse_stack_overflow,
-        rank=2,
-    ),
-    Opening(
-        "insufficient-stack",
-        "Insufficient stack space",
-        re.compile(r"Insufficient stack space to handle exception"),
-        parse_stack_overflow,
-        rank=3,
-    ),
-    Opening(
-        "double-fault",
-        "double fault",
-        re.compile(r"(?:PANIC: |traps: PANIC: )?double fault[:,]"),
-        parse_double_fault,
-        rank=3,
-    ),
-    Opening(
-        "unhandled-fault",
-        "Unhandled fault: ",
-        re.compile(r"Unhandled fault: "),
-        parse_unhandled_fault,
-        rank=3,
-    ),
-    Opening(
-        "alignment-trap",
-        "Alignment trap: ",
-        re.compile(r"Alignment trap: not handling"),
-        parse_unhandled_fault,
-        rank=3,
-    ),
-    Opening(
-        "protection",
-        "eneral protection fault",
-        # Before 5.6 KASAN's hint was printed without a line end, so the fault may follow on its line.
-        re.compile(
-            r"(?:kasan: GPF could .{0,60}access)?(?:Oops: )?(?:segment-related )?general protection fault.*"
+# Before 5.6 KASAN's hint was printed without a line end, so the fault may follow on its line.
+_PROTECTION = r"(?:kasan: GPF could .{0,60}access)?(?:Oops: )?(?:segment-related )?general protection fault.*"
+
+OPENINGS = tuple(
+    Opening(name, re.compile(pattern), parse, rank=rank)
+    for name, rank, parse, pattern in (
+        (
+            "bad-address",
+            3,
+            parse_bad_address,
+            r"(?:BUG: )?[Uu]nable to handle (?:kernel|page fault|paging request|access|user)",
         ),
-        parse_protection,
-        rank=1,
-    ),
-    Opening(
-        "divide", "divide", re.compile(r"(?:Oops: )?divide[ _]error: \w+ \[#\d{1,20}\]"), parse_divide, rank=1
-    ),
-    Opening(
-        "invalid-opcode",
-        "invalid opcode:",
-        re.compile(r"(?:Oops: )?invalid opcode: "),
-        parse_invalid_opcode,
-        rank=1,
-    ),
-    Opening(
-        "internal-error", "Internal error: ", re.compile(r"Internal error: "), parse_internal_error, rank=1
-    ),
-    Opening("die", "Oops", re.compile(r"Oops(?::|\b.{0,400}\[#\d{1,20}\])"), parse_internal_error, rank=1),
+        ("null-pointer", 3, parse_bad_address, r"BUG: kernel NULL pointer dereference"),
+        ("stack-guard", 3, parse_stack_overflow, r"BUG: (?:\w+ )?stack guard page was hit"),
+        ("kernel-stack-overflow", 2, parse_stack_overflow, r"kernel stack overflow"),
+        ("insufficient-stack", 3, parse_stack_overflow, r"Insufficient stack space to handle exception"),
+        ("double-fault", 3, parse_double_fault, r"(?:PANIC: |traps: PANIC: )?double fault[:,]"),
+        ("unhandled-fault", 3, parse_unhandled_fault, r"Unhandled fault: "),
+        ("alignment-trap", 3, parse_unhandled_fault, r"Alignment trap: not handling"),
+        ("protection", 1, parse_protection, _PROTECTION),
+        ("divide", 1, parse_divide, r"(?:Oops: )?divide[ _]error: \w+ \[#\d{1,20}\]"),
+        ("invalid-opcode", 1, parse_invalid_opcode, r"(?:Oops: )?invalid opcode: "),
+        ("internal-error", 1, parse_internal_error, r"Internal error: "),
+        ("die", 1, parse_internal_error, r"Oops(?::|\b.{0,400}\[#\d{1,20}\])"),
+    )
 )

@@ -20,9 +20,10 @@ from __future__ import annotations
 import re
 
 from keepsane.kernel.events.kasan import PAGE
-from keepsane.kernel.log.block import PRELUDE, Block, Opening, build
+from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit
-from keepsane.model import Event, Task
+from keepsane.kernel.log.groups import task_of
+from keepsane.model import Event
 
 PAGE_STATE = re.compile(
     r"BUG: Bad (?P<what>page state|page map|page cache)"
@@ -46,18 +47,6 @@ NETDEVICE = re.compile(r"unregister_netdevice: waiting for (?P<device>\S{1,32}) 
 _STATE = re.compile(PAGE + r"|addr:|bad because of flags|vm_flags|Disabling lock debugging|swap_")
 
 
-def _in(block: Block) -> str:
-    function = culprit(block.body)
-    return f" in {function}" if function else ""
-
-
-def _task(block: Block) -> Task | None:
-    part = block.head.groupdict()
-    if block.body.task is not None or not part.get("comm"):
-        return block.body.task
-    return Task(comm=part["comm"], pid=int(part["pid"]) if part.get("pid") else None, cpu=None)
-
-
 def parse_page_state(block: Block) -> Event | None:
     """
     Read a page whose flags or counts are impossible.
@@ -65,7 +54,12 @@ def parse_page_state(block: Block) -> Event | None:
     Accepted format:
         BUG: Bad page state in process insmod  pfn:12345
     """
-    return build(Event, block, "bug", f"bad {block.head['what']}{_in(block)}", task=_task(block))
+    return _bug(block, f"bad {block.head['what']}")
+
+
+def _bug(block: Block, what: str) -> Event:
+    task = block.body.task or task_of(block.head)
+    return build(Event, block, "bug", titled(what, culprit(block.body)), task=task)
 
 
 def parse_counters(block: Block) -> Event | None:
@@ -85,7 +79,7 @@ def parse_usercopy(block: Block) -> Event | None:
     Accepted format:
         usercopy: Kernel memory exposure attempt detected from SLUB object 'kmalloc-64' (offset 0, size 100)!
     """
-    return build(Event, block, "bug", f"{block.head['what'].lower()}{_in(block)}")
+    return build(Event, block, "bug", titled(block.head["what"].lower(), culprit(block.body)))
 
 
 def parse_dentry(block: Block) -> Event | None:
@@ -95,12 +89,8 @@ def parse_dentry(block: Block) -> Event | None:
     Accepted format:
         BUG: Dentry ffff888119d8a000{i=0,n=widget}  still in use (1) [unmount of ramfs ramfs]
     """
-    return build(
-        Event,
-        block,
-        "bug",
-        f"dentry still in use at unmount of {block.head['filesystem'] or 'a file system'}",
-    )
+    filesystem = block.head["filesystem"] or "a file system"
+    return build(Event, block, "bug", f"dentry still in use at unmount of {filesystem}")
 
 
 def parse_inodes(block: Block) -> Event | None:
@@ -116,8 +106,7 @@ def parse_preemptible(block: Block) -> Event | None:
     Accepted format:
         BUG: using smp_processor_id() in preemptible [00000000] code: insmod/101
     """
-    title = f"{block.head['what']} in preemptible code{_in(block)}"
-    return build(Event, block, "bug", title, task=_task(block))
+    return _bug(block, f"{block.head['what']} in preemptible code")
 
 
 def parse_netdevice(block: Block) -> Event | None:
@@ -130,21 +119,15 @@ def parse_netdevice(block: Block) -> Event | None:
     return build(Event, block, "other", f"network device {block.head['device']} is still in use", damage="")
 
 
+_CALLER = re.compile(r"caller is ")
+_AGAIN = frozenset({"netdevice"})
+
 OPENINGS = (
-    Opening("page-state", "BUG: Bad ", PAGE_STATE, parse_page_state, own=_STATE),
-    Opening("counters", "BUG: Bad ", COUNTERS, parse_counters, rank=0),
-    Opening("counters", "BUG: non-zero pgtables", COUNTERS, parse_counters, rank=0),
-    Opening("usercopy", "ernel memory ", USERCOPY, parse_usercopy, rank=PRELUDE),
-    Opening("dentry", "BUG: Dentry ", DENTRY, parse_dentry, rank=PRELUDE),
-    Opening("busy-inodes", "VFS: Busy inodes", INODES, parse_inodes, rank=PRELUDE),
-    Opening("preemptible", "in preemptible", PREEMPTIBLE, parse_preemptible, own=re.compile(r"caller is ")),
-    Opening(
-        "netdevice",
-        "unregister_netdevice: ",
-        NETDEVICE,
-        parse_netdevice,
-        rank=0,
-        own=NETDEVICE,
-        detail_of=frozenset({"netdevice"}),
-    ),
+    Opening("page-state", PAGE_STATE, parse_page_state, own=_STATE),
+    Opening("counters", COUNTERS, parse_counters, rank=0),
+    Opening("usercopy", USERCOPY, parse_usercopy, rank=PRELUDE),
+    Opening("dentry", DENTRY, parse_dentry, rank=PRELUDE),
+    Opening("busy-inodes", INODES, parse_inodes, rank=PRELUDE),
+    Opening("preemptible", PREEMPTIBLE, parse_preemptible, own=_CALLER),
+    Opening("netdevice", NETDEVICE, parse_netdevice, rank=0, own=NETDEVICE, detail_of=_AGAIN),
 )

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, plain_name, runs_in, traces
 from keepsane.model import Event
 
@@ -51,19 +51,11 @@ def parse_panic(block: Block) -> Panic | None:
         Kernel panic - not syncing: sysrq triggered crash
     """
     reason = block.head["reason"].strip()
-    function = _function(block, reason)
     said = reason.partition(" in:")[0].removesuffix(" inside scheduler").removeprefix("stack-protector: ")
-    title = (f"panic: {said}" if said else "panic") + (f" in {function}" if function else "")
+    title = titled(f"panic: {said}" if said else "panic", _function(block, reason))
     return build(Panic, block, "panic", title, damage="", reason=reason)
 
 
-OPENINGS = (
-    # Rank 0: a panic before any stack is the end of the report it stands in (panic_on_warn), not a new one.
-    Opening(
-        "panic",
-        "Kernel panic - not",
-        re.compile(r"Kernel panic - not syncing:? ?(?P<reason>.*)"),
-        parse_panic,
-        rank=0,
-    ),
-)
+HEAD = re.compile(r"Kernel panic - not syncing:? ?(?P<reason>.*)")
+# Rank 0: a panic before any stack is the end of the report it stands in (panic_on_warn), not a new one.
+OPENINGS = (Opening("panic", HEAD, parse_panic, rank=0),)

@@ -51,7 +51,8 @@ _CPUS = re.compile(
     r"|: \(\d{1,20}|\}|\s+\()"
 )
 _STARVED = re.compile(
-    r"(?:rcu: )?\s*\w+ kthread (?:timer )?(?:starved|wakeup didn't happen) for (?P<jiffies>\d{1,19}) jiffies"
+    r"(?:rcu: )?\s*\w+ kthread (?:timer )?(?:starved|wakeup didn't happen) for "
+    r"(?P<starved_jiffies>\d{1,19}) jiffies"
 )
 _OWN = re.compile(
     r"rcu: |\s*(?:Tasks blocked on level|\d{1,20}-[.\w?!]{3,4}:|\(t=\d{1,20} jiffies|\(detected by \d{1,20}"
@@ -63,8 +64,7 @@ _OWN = re.compile(
 
 
 def _cpus(block: Block) -> tuple[int, ...]:
-    found = (_CPUS.match(record.text) for record in block.records)
-    return tuple(dict.fromkeys(int(match["cpu"]) for match in found if match))
+    return tuple(dict.fromkeys(int(found["cpu"]) for found in block.find_all(_CPUS)))
 
 
 def _samples(block: Block, cpus: tuple[int, ...]) -> list[tuple[Frame, ...]]:
@@ -89,7 +89,7 @@ def _task(block: Block, cpus: tuple[int, ...]) -> Task | None:
     """Give the task on a stalled CPU; the first task named may be one on another."""
     named = (parse_task(record.text) for record in block.records)
     on_cpu = next((task for task in named if task is not None and task.cpu in cpus), None)
-    return on_cpu or block.body.task or (Task(comm=None, pid=None, cpu=cpus[0]) if cpus else None)
+    return on_cpu or block.body.task or (Task(cpu=cpus[0]) if cpus else None)
 
 
 def parse_rcu_stall(block: Block) -> RcuStall | None:
@@ -100,27 +100,22 @@ def parse_rcu_stall(block: Block) -> RcuStall | None:
         rcu: INFO: rcu_preempt self-detected stall on CPU
         INFO: rcu_sched detected stalls on CPUs/tasks: { 1} (detected by 0, t=5252 jiffies, g=6, c=5, q=2)
     """
-    flavor = block.head["flavor"]
-    cpus, starved = _cpus(block), block.find(_STARVED)
+    cpus = _cpus(block)
     samples = _samples(block, cpus)
     sample = next((sample for sample in samples if runs_in(sample)), samples[0] if samples else ())
     return build(
         RcuStall,
         block,
         "rcu-stall",
-        f"{flavor} stall{stalled(sample)}",
+        f"{block.head['flavor']} stall{stalled(sample)}",
+        block.find(_STARVED),
         task=_task(block, cpus),
         ip=block.body.ip or next((frame for frame in sample if frame.role == "ip"), None),
-        flavor=flavor,
         cpus=cpus,
-        starved_jiffies=int(starved["jiffies"]) if starved else None,
     )
 
 
-OPENINGS = (
-    Opening("rcu-stall", "INFO: rcu", HEAD, parse_rcu_stall, own=_OWN),
-    Opening("rcu-stall", "INFO: srcu", HEAD, parse_rcu_stall, own=_OWN),
-)
+OPENINGS = (Opening("rcu-stall", HEAD, parse_rcu_stall, own=_OWN),)
 
 
 _STARVED_LINE = re.compile(

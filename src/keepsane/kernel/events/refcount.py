@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events import warning
-from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, damage_of
+from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
 from keepsane.kernel.log.quote import first_stack, quote, quote_frame
 from keepsane.model import Event, Frame
@@ -56,29 +56,16 @@ def parse_refcount(block: Block) -> Refcount | None:
     refcount_sub_and_test()) say the same words.
     """
     said = block.find(SAID)
-    function = culprit(block.body)
     what = said["what"] if said else "reference count warning"
-    return build(
-        Refcount,
-        block,
-        "refcount",
-        what + (f" in {function}" if function else ""),
-        damage=damage_of(block, needs_end=True),
-        what=said["what"] if said else None,
-    )
+    title = titled(what, culprit(block.body))
+    return build(Refcount, block, "refcount", title, said, needs_end=True)
 
+
+_IN_WARNING = frozenset({"refcount-warning"})
 
 OPENINGS = (
-    Opening(
-        "refcount",
-        "refcount_t",
-        SAID,
-        parse_refcount,
-        rank=PRELUDE,
-        detail_of=frozenset({"refcount-warning"}),
-    ),
-    Opening("refcount-warning", "refcount.", WARNING, parse_refcount, own=SAID),
-    Opening("refcount-warning", "kref.h:", WARNING, parse_refcount, own=SAID),
+    Opening("refcount", SAID, parse_refcount, rank=PRELUDE, detail_of=_IN_WARNING),
+    Opening("refcount-warning", WARNING, parse_refcount, own=SAID),
 )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, damage_of
+from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit
 from keepsane.model import Event
 
@@ -52,19 +52,9 @@ def parse_rust(block: Block) -> RustPanic | None:
         attempt to subtract with overflow
     """
     message = _message(block)
-    function = culprit(block.body, ip=False)
-    where = f" in {function}" if function else ""
-    return build(
-        RustPanic,
-        block,
-        "rust-panic",
-        f"Rust panic: {message or 'no message'} at {block.head['file']}:{block.head['source_line']}{where}",
-        damage=damage_of(block, needs_end=True),
-        file=block.head["file"],
-        source_line=int(block.head["source_line"]),
-        column=int(block.head["column"]),
-        message=message,
-    )
+    place = f"{block.head['file']}:{block.head['source_line']}"
+    title = titled(f"Rust panic: {message or 'no message'} at {place}", culprit(block.body, ip=False))
+    return build(RustPanic, block, "rust-panic", title, needs_end=True, message=message)
 
 
-OPENINGS = (Opening("rust-panic", "rust_kernel: panicked", HEAD, parse_rust, rank=PRELUDE),)
+OPENINGS = (Opening("rust-panic", HEAD, parse_rust, rank=PRELUDE),)

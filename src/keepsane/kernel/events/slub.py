@@ -19,7 +19,7 @@ import re
 from dataclasses import dataclass
 
 from keepsane.kernel.events.kasan import PAGE
-from keepsane.kernel.log.block import Block, Opening, build, damage_of
+from keepsane.kernel.log.block import Block, Opening, build, damage_of, titled
 from keepsane.kernel.log.culprit import culprit, plain_name
 from keepsane.kernel.log.trace import SYMBOL
 from keepsane.model import Event
@@ -46,7 +46,7 @@ HEAD = re.compile(
 OLD_HEAD = re.compile(
     r"Slab corruption(?: \((?:Not tainted|Tainted: [^)]{1,60})\))?: (?:(?P<cache>\S{1,64}) )?start="
     r"|slab error in (?P<function>\w{1,64})\(\): "
-    r"cache [`'](?P<old_cache>[^']{1,64})': (?P<what>.{1,200})"
+    r"cache [`'](?P<cache_>[^']{1,64})': (?P<what>.{1,200})"
 )
 TRACK = re.compile(
     r"(?P<stack>(?:INFO: )?(?P<did>Allocated|Freed) in " + SYMBOL + r"(?: \[[\w-]{1,64}\])? age=\d{1,20})"
@@ -63,20 +63,19 @@ _REPORTED = frozenset({"slub", "slab", "kasan", "warning", "bug"})
 
 def _users(block: Block) -> dict[str, str]:
     """Give who allocated and who freed the object, the last said of each."""
-    found = (TRACK.match(record.text) for record in block.records)
-    return {match["did"]: plain_name(match["function"]) for match in found if match}
+    return {found["did"]: plain_name(found["function"]) for found in block.find_all(TRACK)}
 
 
 def _corruption(block: Block, what: str, cache: str | None) -> SlabCorruption:
     users = _users(block)
     # The stacks of allocation and release are older work: only the report's own trace names the event.
     function = culprit(block.body, stacks=[stack for stack in block.body.stacks if " in " not in stack.name])
-    where = (f" in {function}" if function else "") if block.body.stacks else ""
+    subject = f"slab {cache}" if cache else "slab object"
     return build(
         SlabCorruption,
         block,
         "other" if what.startswith("Objects remaining") else "slab-corruption",
-        f"slab {cache}: {what}{where}" if cache else f"slab object: {what}{where}",
+        titled(f"{subject}: {what}", function if block.body.stacks else None),
         what=what,
         cache=cache,
         allocated_in=users.get("Allocated"),
@@ -98,9 +97,8 @@ def parse_slub(block: Block) -> SlabCorruption | None:
 
 def parse_slab(block: Block) -> SlabCorruption | None:
     """Read what mm/slab.c printed until 6.7: `Slab corruption (Not tainted): kmalloc-64 start=...`."""
-    return _corruption(
-        block, block.head["what"] or "Slab corruption", block.head["cache"] or block.head["old_cache"]
-    )
+    cache = block.head["cache"] or block.head["cache_"]
+    return _corruption(block, block.head["what"] or "Slab corruption", cache)
 
 
 def parse_track(block: Block) -> SlabCorruption | None:
@@ -126,9 +124,7 @@ def parse_track(block: Block) -> SlabCorruption | None:
 
 
 OPENINGS = (
-    Opening("slub", "(Not tainted", HEAD, parse_slub, own=_OWN, detail_of=frozenset({"kasan"})),
-    Opening("slub", "(Tainted", HEAD, parse_slub, own=_OWN, detail_of=frozenset({"kasan"})),
-    Opening("slab", "lab corruption", OLD_HEAD, parse_slab, own=_OWN),
-    Opening("slab", "lab error in", OLD_HEAD, parse_slab, own=_OWN),
-    Opening("slab-track", " age=", TRACK, parse_track, own=_OWN, joins=_REPORTED),
+    Opening("slub", HEAD, parse_slub, own=_OWN, detail_of=frozenset({"kasan"})),
+    Opening("slab", OLD_HEAD, parse_slab, own=_OWN),
+    Opening("slab-track", TRACK, parse_track, own=_OWN, joins=_REPORTED),
 )

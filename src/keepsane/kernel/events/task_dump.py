@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import first_beyond, names, waits_in
 from keepsane.kernel.log.machinery import WAITS
 from keepsane.model import Event, Task
@@ -54,12 +54,12 @@ class TaskDump(Event):
 ROW = re.compile(
     r"(?P<stack>task:(?P<comm>.{1,32}?))\s{1,16}+state:(?P<state>[A-Za-z])\s.{0,20}?stack:\s{0,16}\d{1,20}\s{1,16}+pid:\s{0,16}"
     r"(?P<pid>\d{1,10})\s{1,16}+"
-    r"(?:tgid:\s{0,16}\d{1,20}\s{1,16}+)?ppid:\s{0,16}(?P<ppid>\d{1,10})\s"
+    r"(?:tgid:\s{0,16}\d{1,20}\s{1,16}+)?ppid:\s{0,16}(?P<parent_pid>\d{1,10})\s"
 )
 OLD_ROW = re.compile(
     r"(?P<stack>(?P<comm>\S.{0,14}?))\s{1,16}+(?P<state>[RSDTtXxZPIKWN])\s?(?: ?running task)?\s{0,16}+"
     r"(?:[0-9a-f]{8,16}\s{1,16}+)?\d{1,20}\s{1,16}+(?P<pid>\d{1,10})\s{1,16}+"
-    r"(?P<ppid>\d{1,10})\s{1,16}+0x[0-9a-f]{8}\s*+$"
+    r"(?P<parent_pid>\d{1,10})\s{1,16}+0x[0-9a-f]{8}\s*+$"
 )
 _OWN = re.compile(r"Workqueue: |Stopper: ")
 _PARTS_OF = frozenset({"hung-task", "rcu-stall", "workqueue-lockup"})
@@ -79,22 +79,19 @@ def parse_task_dump(block: Block) -> TaskDump | None:
     stack = block.body.stacks[0].frames if block.body.stacks else ()
     function = waits_in(stack) or first_beyond(names(stack), WAITS)
     means = STATES.get(state, "a state this keepsane does not know")
+    comm = head["comm"].strip()
     return build(
         TaskDump,
         block,
         "task-dump",
-        f"task {head['comm'].strip()} is in state {state} ({means})"
-        + (f" in {function}" if function else ""),
-        task=Task(comm=head["comm"].strip(), pid=int(head["pid"]), cpu=None),
+        titled(f"task {comm} is in state {state} ({means})", function),
+        task=Task(comm=comm, pid=int(head["pid"])),
         damage="" if stack or state in "RXxZ" else "no call trace",
-        state=state,
         state_means=means,
-        parent_pid=int(head["ppid"]),
     )
 
 
 OPENINGS = (
-    Opening("task-dump", "ppid:", ROW, parse_task_dump, own=_OWN, joins=_PARTS_OF),
-    Opening("task-dump", " 0x0000", OLD_ROW, parse_task_dump, own=_OWN, joins=_PARTS_OF),
-    Opening("task-dump", " 0x8000", OLD_ROW, parse_task_dump, own=_OWN, joins=_PARTS_OF),
+    Opening("task-dump", ROW, parse_task_dump, own=_OWN, joins=_PARTS_OF),
+    Opening("task-dump", OLD_ROW, parse_task_dump, own=_OWN, joins=_PARTS_OF),
 )

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keepsane.kernel.log.block import Block, Opening, build, damage_of
+from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit
 from keepsane.model import Event
 
@@ -69,20 +69,10 @@ def parse_ubsan(block: Block) -> Ubsan | None:
         UBSAN: shift-out-of-bounds in drivers/crashme/table.c:25:16
         shift exponent 40 is too large for 32-bit type 'int'
     """
-    function = culprit(block.body)
-    bug, column = block.head["bug"], block.head["column"]
-    return build(
-        Ubsan,
-        block,
-        "ubsan",
-        f"UBSAN: {bug[0].lower()}{bug[1:]}"
-        + (f" in {function}" if function else f" at {block.head['file']}"),
-        bug=bug,
-        file=block.head["file"],
-        source_line=int(block.head["source_line"]),
-        column=int(column) if column else None,
-        message=_message(block),
-    )
+    function, bug = culprit(block.body), block.head["bug"]
+    what = f"UBSAN: {bug[0].lower()}{bug[1:]}"
+    title = titled(what, function) if function else f"{what} at {block.head['file']}"
+    return build(Ubsan, block, "ubsan", title, message=_message(block))
 
 
 def parse_ubsan_trap(block: Block) -> Ubsan | None:
@@ -92,12 +82,11 @@ def parse_ubsan_trap(block: Block) -> Ubsan | None:
     Accepted format:
         Internal error: UBSAN: array index out of bounds: 00000000f2005512 [#1] PREEMPT SMP
     """
-    function = culprit(block.body)
-    title = f"UBSAN: {block.head['bug']}" + (f" in {function}" if function else "")
-    return build(Ubsan, block, "ubsan", title, damage=damage_of(block, needs_end=True), bug=block.head["bug"])
+    title = titled(f"UBSAN: {block.head['bug']}", culprit(block.body))
+    return build(Ubsan, block, "ubsan", title, needs_end=True)
 
 
 OPENINGS = (
-    Opening("ubsan", "UBSAN: ", HEAD, parse_ubsan, own=_MESSAGE),
-    Opening("ubsan-trap", "UBSAN: ", TRAP, parse_ubsan_trap),
+    Opening("ubsan", HEAD, parse_ubsan, own=_MESSAGE),
+    Opening("ubsan-trap", TRAP, parse_ubsan_trap),
 )

@@ -16,8 +16,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keepsane.kernel.log.block import Block, Opening, build, damage_of
+from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
+from keepsane.kernel.log.groups import task_of
 from keepsane.kernel.log.machinery import REPORTING
 from keepsane.kernel.log.trace import MODULE, SYMBOL, symbol_frame
 from keepsane.model import Event, Frame, Task
@@ -35,11 +36,11 @@ class Warning(Event):
 HEAD = re.compile(
     r"WARNING: (?:CPU: (?P<cpu>\d{1,5}) )?(?:PID: (?P<pid>\d{1,10}) )?"
     r"(?:at (?P<file>[^\s:]{1,1024}):(?P<source_line>\d{1,7})"
-    r"|(?P<new_file>[^\s:]{1,1024}):(?P<new_line>\d{1,7}) at)"
+    r"|(?P<file_>[^\s:]{1,1024}):(?P<source_line_>\d{1,7}) at)"
     r"(?:,? "
     + SYMBOL
     + MODULE
-    + r"| 0x[0-9a-f]+)?(?:\(\))?(?:, CPU#(?P<new_cpu>\d{1,5}): (?P<comm>.{1,32})/(?P<new_pid>\d{1,10}))?"
+    + r"| 0x[0-9a-f]+)?(?:\(\))?(?:, CPU#(?P<cpu_>\d{1,5}): (?P<comm>.{1,32})/(?P<pid_>\d{1,10}))?"
 )
 
 
@@ -55,11 +56,8 @@ def _message(block: Block) -> str | None:
 
 
 def _task(block: Block) -> Task | None:
-    pid = block.head["pid"] or block.head["new_pid"]
-    cpu = block.head["cpu"] or block.head["new_cpu"]
-    if block.body.task is not None and block.body.task.comm is not None:
-        return block.body.task
-    return Task(comm=block.head["comm"], pid=int(pid) if pid else None, cpu=int(cpu) if cpu else None)
+    seen = block.body.task
+    return seen if seen is not None and seen.comm is not None else task_of(block.head) or Task()
 
 
 def _ip(block: Block) -> Frame | None:
@@ -85,17 +83,8 @@ def parse_stack_pointer(block: Block) -> Warning | None:
         WARNING: kernel stack frame pointer at ffff88003e1f7f40 in migration/1:14 has bad value 0
     Source: arch/x86/kernel/unwind_frame.c, unwind_next_frame().
     """
-    task = Task(comm=block.head["comm"], pid=int(block.head["pid"]), cpu=None)
-    message = block.head_record.text
-    return build(
-        Warning,
-        block,
-        "warning",
-        f"kernel {block.head['what']} has a bad value",
-        task=task,
-        message=message,
-        damage="",
-    )
+    title, said = f"kernel {block.head['what']} has a bad value", block.head_record.text
+    return build(Warning, block, "warning", title, damage="", task=task_of(block.head), message=said)
 
 
 def parse_warning(block: Block) -> Warning | None:
@@ -107,18 +96,14 @@ def parse_warning(block: Block) -> Warning | None:
 
     The function named is the one that holds the check, its helpers passed over.
     """
-    function = _function(block)
-    source_line = block.head["source_line"] or block.head["new_line"]
     return build(
         Warning,
         block,
         "warning",
-        f"warning in {function}" if function else "warning",
-        damage=damage_of(block, needs_end=True),
+        titled("warning", _function(block)),
+        needs_end=True,
         task=_task(block),
         ip=_ip(block),
-        file=block.head["file"] or block.head["new_file"],
-        source_line=int(source_line) if source_line else None,
         message=_message(block),
     )
 
@@ -130,6 +115,6 @@ BAD_STACK = re.compile(
 )
 
 OPENINGS = (
-    Opening("warning", "WARNING: ", HEAD, parse_warning, rank=2),
-    Opening("warning", "WARNING: ", BAD_STACK, parse_stack_pointer, rank=2),
+    Opening("warning", HEAD, parse_warning),
+    Opening("warning", BAD_STACK, parse_stack_pointer),
 )

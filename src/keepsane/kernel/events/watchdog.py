@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from keepsane.kernel.log.block import Block, Opening, build
 from keepsane.kernel.log.culprit import stalled, traces
+from keepsane.kernel.log.groups import task_of
 from keepsane.model import Event, Frame, Kind, Task
 
 
@@ -30,7 +31,7 @@ class Lockup(Event):
 
 SOFT = re.compile(
     r"(?:NMI )?(?:watchdog: )?BUG: soft lockup(?: detected)? ?-? ?(?:on )?CPU#(?P<cpu>\d{1,5})"
-    r"(?: stuck for (?P<seconds>\d{1,9})s!)?(?: \[(?P<comm>.{1,32}):(?P<pid>\d{1,10})\])?"
+    r"(?: stuck for (?P<stuck_seconds>\d{1,9})s!)?(?: \[(?P<comm>.{1,32}):(?P<pid>\d{1,10})\])?"
 )
 HARD = re.compile(
     r"(?:NMI )?(?:watchdog: )?(?:CPU\d{1,20}: )?(?:BUG: )?(?:NMI )?Watchdog detected (?:hard )?LOCKUP(?: on "
@@ -45,20 +46,11 @@ def _stuck(block: Block) -> tuple[Frame, ...]:
     return (body.ip, *first) if body.ip is not None else first
 
 
-def _lockup(block: Block, kind: Kind, what: str, seconds: str | None) -> Lockup:
-    part = block.head.groupdict()
-    cpu, pid = part.get("cpu"), part.get("pid")
-    task = block.body.task
-    if pid or task is None:
-        task = Task(comm=part.get("comm"), pid=int(pid) if pid else None, cpu=int(cpu) if cpu else None)
-    return build(
-        Lockup,
-        block,
-        kind,
-        what + stalled(_stuck(block)),
-        task=task,
-        stuck_seconds=int(seconds) if seconds else None,
-    )
+def _lockup(block: Block, kind: Kind, what: str) -> Lockup:
+    said, task = task_of(block.head), block.body.task
+    if task is None or (said is not None and said.pid is not None):
+        task = said or Task()
+    return build(Lockup, block, kind, what + stalled(_stuck(block)), task=task)
 
 
 def parse_soft_lockup(block: Block) -> Lockup | None:
@@ -68,7 +60,7 @@ def parse_soft_lockup(block: Block) -> Lockup | None:
     Accepted format:
         watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [init:1]
     """
-    return _lockup(block, "soft-lockup", "soft lockup", block.head["seconds"])
+    return _lockup(block, "soft-lockup", "soft lockup")
 
 
 def parse_hard_lockup(block: Block) -> Lockup | None:
@@ -79,7 +71,7 @@ def parse_hard_lockup(block: Block) -> Lockup | None:
         watchdog: CPU3: Watchdog detected hard LOCKUP on cpu 3
         Watchdog detected hard LOCKUP on cpu 1
     """
-    return _lockup(block, "hard-lockup", "hard lockup", None)
+    return _lockup(block, "hard-lockup", "hard lockup")
 
 
 _OWN = re.compile(
@@ -88,6 +80,6 @@ _OWN = re.compile(
 )
 
 OPENINGS = (
-    Opening("soft-lockup", "BUG: soft lockup", SOFT, parse_soft_lockup, own=_OWN),
-    Opening("hard-lockup", "LOCKUP", HARD, parse_hard_lockup, own=_OWN),
+    Opening("soft-lockup", SOFT, parse_soft_lockup, own=_OWN),
+    Opening("hard-lockup", HARD, parse_hard_lockup, own=_OWN),
 )

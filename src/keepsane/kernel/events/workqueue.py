@@ -19,8 +19,9 @@ import re
 from dataclasses import dataclass
 
 from keepsane.kernel.events.lockdep import HeldLock, held_locks
-from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import plain_name
+from keepsane.kernel.log.groups import Hex, read
 from keepsane.model import Event, Task
 
 
@@ -38,20 +39,22 @@ class WorkqueueLeak(Event):
     """Work function `function` returned with a lock held, or with `preempt_count` not zero."""
 
     function: str | None = None
-    preempt_count: int | None = None
+    preempt_count: Hex | None = None
     locks: tuple[HeldLock, ...] = ()
 
 
-LOCKUP = re.compile(r"BUG: workqueue lockup - pool(?P<pool>.{0,400}?)(?: stuck for (?P<seconds>\d{1,9})s!|$)")
+LOCKUP = re.compile(
+    r"BUG: workqueue lockup - pool(?P<pool>.{0,400}?)(?: stuck for (?P<stuck_seconds>\d{1,9})s!|$)"
+)
 LEAK = re.compile(
     r"BUG: workqueue leaked (?:lock or atomic"
-    r"|atomic, lock or RCU): (?P<comm>.{1,40})/(?P<count>0x[0-9a-f]{1,8})/(?P<pid>\d{1,10})"
+    r"|atomic, lock or RCU): (?P<comm>.{1,40})/(?P<preempt_count>0x[0-9a-f]{1,8})/(?P<pid>\d{1,10})"
 )
 _IN_FLIGHT = re.compile(r"\s+in-flight: (?P<work>.*)")
 _WORK = re.compile(r"\d{1,20}+(?:\([\w ]{1,40}+\))?:(?P<function>[A-Za-z_][\w.]{0,255})")
 _LAST = re.compile(
     r"\s+last function: (?P<function>[A-Za-z_][\w.]{0,255})"
-    r"|.{0,200}with last function (?P<late>[\w.]{1,255}+)"
+    r"|.{0,200}with last function (?P<function_>[\w.]{1,255}+)"
 )
 _OWN = re.compile(
     r"Showing (?:busy|backtraces)|workqueue \S|\s+(?:pwq|pool|in-flight:|pending:|inactive:|delayed:"
@@ -66,20 +69,16 @@ def parse_lockup(block: Block) -> WorkqueueLockup | None:
     Accepted format:
         BUG: workqueue lockup - pool cpus=0-1 node=0 flags=0x4 nice=0 stuck for 32s!
     """
-    flights = (found for record in block.records if (found := _IN_FLIGHT.match(record.text)))
-    works = tuple(
-        dict.fromkeys(plain_name(name) for found in flights for name in _WORK.findall(found["work"]))
-    )
-    seconds = block.head["seconds"]
+    works = (name for found in block.find_all(_IN_FLIGHT) for name in _WORK.findall(found["work"]))
+    in_flight = tuple(dict.fromkeys(map(plain_name, works)))
     return build(
         WorkqueueLockup,
         block,
         "workqueue-lockup",
-        "workqueue lockup" + (f" in {works[0]}" if works else ""),
+        titled("workqueue lockup", in_flight[0] if in_flight else None),
         damage="",
         pool=block.head["pool"].strip(),
-        stuck_seconds=int(seconds) if seconds else None,
-        in_flight=works,
+        in_flight=in_flight,
     )
 
 
@@ -91,27 +90,21 @@ def parse_leak(block: Block) -> WorkqueueLeak | None:
         BUG: workqueue leaked lock or atomic: kworker/0:0/0x00000000/4
              last function: addrconf_dad_work
     """
-    last = block.find(_LAST)
-    function = plain_name(last["function"] or last["late"]) if last else None
-    count = int(block.head["count"], 16)
+    last, seen = block.find(_LAST), block.body.task
+    function = plain_name(last["function"] or last["function_"]) if last else None
+    held = int(block.head["preempt_count"], 16) != 0
     return build(
         WorkqueueLeak,
         block,
-        "atomic-sleep" if count else "lockdep",
-        f"workqueue leaked {'atomic context' if count else 'a lock'}"
-        + (f" in {function}" if function else ""),
-        task=Task(
-            comm=block.head["comm"],
-            pid=int(block.head["pid"]),
-            cpu=block.body.task.cpu if block.body.task else None,
-        ),
+        "atomic-sleep" if held else "lockdep",
+        titled(f"workqueue leaked {'atomic context' if held else 'a lock'}", function),
+        task=read(Task, block.head, cpu=seen.cpu if seen else None),
         function=function,
-        preempt_count=count,
         locks=held_locks(block.records),
     )
 
 
 OPENINGS = (
-    Opening("workqueue-lockup", "BUG: workqueue lockup", LOCKUP, parse_lockup, own=_OWN),
-    Opening("workqueue-leak", "BUG: workqueue leaked", LEAK, parse_leak, own=_OWN),
+    Opening("workqueue-lockup", LOCKUP, parse_lockup, own=_OWN),
+    Opening("workqueue-leak", LEAK, parse_leak, own=_OWN),
 )

@@ -3,17 +3,19 @@
 A block is the run of lines that make one report; an opening is the line that begins one.
 
 Every kind of report has its own file with its openings, its Event and its parse function. `build` fills in
-what all events share, so that a parse function only says what is particular to its kind.
+what all events share and what the groups of its patterns say, so that a parse function only says what is
+particular to its kind.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, TypeVar
 
 from keepsane.kernel.log.body import Body
+from keepsane.kernel.log.groups import Groups, said
 from keepsane.kernel.log.stacks import MAX_FRAMES
 from keepsane.model import Event, Kind, LogRecord
 
@@ -25,18 +27,17 @@ class Opening(NamedTuple):
     """
     The line that begins a report of one kind.
 
-    `literal` is a cheap test, `pattern` is matched at the start of the line's text. One report may print
-    several openings, the general ones after the particular ones ("refcount_t: underflow", "WARNING: CPU: 0
-    ...", or "kernel BUG at ...", "invalid opcode: 0000 [#1]"): a line of lower `rank` continues a block whose
-    body has not begun. `own` matches the further lines only this kind prints. `joins` names the openings
-    whose block this one continues at any time, as a stack of its own called by group `stack`. One that is
-    `alone` begins a report only where no open block takes the line for its own, and one that `renews` begins
-    another after a complete one of that kind: one dump_stack() after the other. `detail_of` names the
-    openings in whose block it begins none but is a line like others.
+    `pattern` is matched at the start of the line's text. One report may print several openings, the general
+    ones after the particular ones ("refcount_t: underflow", "WARNING: CPU: 0 ...", or "kernel BUG at ...",
+    "invalid opcode: 0000 [#1]"): a line of lower `rank` continues a block whose body has not begun. `own`
+    matches the further lines only this kind prints. `joins` names the openings whose block this one continues
+    at any time, as a stack of its own called by group `stack`. One that is `alone` begins a report only where
+    no open block takes the line for its own, and one that `renews` begins another after a complete one of
+    that kind: one dump_stack() after the other. `detail_of` names the openings in whose block it begins none
+    but is a line like others.
     """
 
     name: str
-    literal: str
     pattern: re.Pattern[str]
     parse: Callable[[Block], Event | None]
     rank: int = 2
@@ -66,17 +67,39 @@ class Block:
 
     def find(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         """Give the first match of `pattern` at the start of a line of the block."""
-        return next((found for record in self.records if (found := pattern.match(record.text))), None)
+        return next(self.find_all(pattern), None)
+
+    def find_all(self, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+        """Yield the match of every line of the block at whose start `pattern` stands."""
+        return (found for record in self.records if (found := pattern.match(record.text)))
+
+
+_COMMON = frozenset(field.name for field in fields(Event))
 
 
 E = TypeVar("E", bound=Event)
 
 
-def build(cls: type[E], block: Block, kind: Kind, title: str, *, damage: str | None = None, **own: Any) -> E:
-    """
-    Build an event of class `cls` from a block: what every report says, and the class's `own` fields.
+def titled(what: str, function: str | None) -> str:
+    """Write a title: `what`, and ` in FUNCTION` where the function is known."""
+    return f"{what} in {function}" if function else what
 
-    `own` may also override a common field (a hung task is not the task that printed the report).
+
+def build(
+    cls: type[E],
+    block: Block,
+    kind: Kind,
+    title: str,
+    *found: Groups,
+    damage: str | None = None,
+    needs_end: bool = False,
+    **own: Any,
+) -> E:
+    """
+    Build an event of class `cls` from a block: what every report says, and the class's own fields.
+
+    Those are filled by the groups of the head and of the matches `found`, and by `own`, which may also
+    override a common field (a hung task is not the task that printed the report).
     """
     body = block.body
     common: dict[str, Any] = {
@@ -93,14 +116,15 @@ def build(cls: type[E], block: Block, kind: Kind, title: str, *, damage: str | N
         "code": body.code,
         "stacks": body.stacks,
         "modules": body.modules,
-        "damage": damage_of(block) if damage is None else damage,
+        "damage": damage_of(block, needs_end=needs_end) if damage is None else damage,
         "records": block.records,
     }
-    known = {field.name for field in fields(cls)}
-    return cls(**(common | {name: value for name, value in own.items() if name in known}))
+    # The groups of a symbol may be called as a common field is: its module's build id is not the kernel's.
+    read = {name: value for name, value in said(cls, block.head, *found).items() if name not in _COMMON}
+    return cls(**(common | read | own))
 
 
-def damage_of(block: Block, *, needs_stack: bool = True, needs_end: bool = False) -> str:
+def damage_of(block: Block, *, needs_end: bool = False) -> str:
     """
     Say in words what a report lacks; "" where it is whole.
 
@@ -108,7 +132,7 @@ def damage_of(block: Block, *, needs_stack: bool = True, needs_end: bool = False
     """
     body = block.body
     lacks = []
-    if needs_stack and not body.stacks:
+    if not body.stacks:
         lacks.append("no call trace")
     if body.task is None and body.stacks and needs_end:
         lacks.append("no line that says which task ran")

@@ -139,12 +139,13 @@ def _interrupted(functions: list[str]) -> list[str]:
     return functions if entry is None else list(dropwhile(INTERRUPT_ENTRIES.__contains__, functions[entry:]))
 
 
-def accused(function: str | None, body: Body) -> str | None:
+def accused(head: re.Match[str], body: Body) -> str | None:
     """
     Name the function a sanitizer's headline names, or its caller where that is a general helper.
 
-    `function` is the headline's, None where it has none.
+    `head` is the headline's match: `function` in it has an offset behind it, `bare` has none.
     """
+    function = head["function"] or head["bare"]
     function = None if function == "(null)" else function
     if function and not is_machinery(function):
         return plain_name(function)

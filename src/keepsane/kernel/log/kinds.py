@@ -12,9 +12,11 @@ from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from itertools import chain
+from typing import NamedTuple
 
 from keepsane.kernel.log.banner import LITERALS
 from keepsane.kernel.log.block import Opening
+from keepsane.model import Kind
 
 _COMMON = "zqjwkhyvg_ubp-cdtlmsox:].[rnifae 9876543210"
 """Letters of kernel logs from rare to common; capitals and what else is not here are rarer."""
@@ -61,88 +63,120 @@ def _telling(literal: str) -> str:
     return literal[min(starts, key=lambda start: _COMMON.find(literal[start])) :]
 
 
+class Row(NamedTuple):
+    """The kinds of event that a module gives and no other row has, and texts that its openings hold."""
+
+    kinds: tuple[Kind, ...]
+    literals: tuple[str, ...]
+
+
 KINDS = {
-    "kasan": ("BUG: KAS",),
-    "kmsan": ("BUG: KMSAN",),
-    "kcsan": ("BUG: KCSAN",),
-    "kfence": ("BUG: KFENCE",),
-    "ubsan": ("UBSAN: ",),
-    "slub": ("(Not tainted", "(Tainted", "lab corruption", "lab error in", " age="),
-    "kmemleak": ("BUG: memory leak", "unreferenced object", "new suspected memory leaks"),
-    "refcount": ("refcount_t", "refcount.", "kref.h:"),
-    "list_debug": ("list_add ", "list_del ", "list_debug.c:"),
-    "debugobjects": ("ODEBUG: ", "debugobjects.c:"),
-    "rust": ("rust_kernel: panicked",),
-    "alloc_failure.failure": (
-        "page allocation failure",
-        "order allocation failed",
-        "vmalloc",
-        "vmap allocation",
-        "Unable to allocate memory on",
-        "alloc failed, req-size",
-        "swiotlb buffer is full",
-        "SW-IOMMU space for",
-        "DMA: failed to allocate",
-        "warn_alloc: ",
-        "warn_alloc_failed: ",
+    "kasan": Row(("kasan",), ("BUG: KAS",)),
+    "kmsan": Row(("kmsan",), ("BUG: KMSAN",)),
+    "kcsan": Row(("kcsan",), ("BUG: KCSAN",)),
+    "kfence": Row(("kfence",), ("BUG: KFENCE",)),
+    "ubsan": Row(("ubsan",), ("UBSAN: ",)),
+    "slub": Row(
+        ("slab-corruption",), ("(Not tainted", "(Tainted", "lab corruption", "lab error in", " age=")
     ),
-    "oom_kill.kill": ("oom-killer: gfp_mask=", ": Kill", "VM: killing process"),
-    "show_mem.alone": ("Show Memory", "Mem-Info:", "Mem-info:", "kB min:"),
-    "mce": ("ardware Error]: ", "HARDWARE ERROR"),
-    "aer": (" received", "PCIe Bus Error: "),
-    "other": (
-        "BUG: Bad ",
-        "BUG: non-zero pgtables",
-        "ernel memory ",
-        "BUG: Dentry ",
-        "VFS: Busy inodes",
-        "in preemptible",
-        "unregister_netdevice: ",
+    "kmemleak": Row(("kmemleak",), ("BUG: memory leak", "unreferenced object", "new suspected memory leaks")),
+    "refcount": Row(("refcount",), ("refcount_t", "refcount.", "kref.h:")),
+    "list_debug": Row(("list-corruption",), ("list_add ", "list_del ", "list_debug.c:")),
+    "debugobjects": Row((), ("ODEBUG: ", "debugobjects.c:")),
+    "rust": Row(("rust-panic",), ("rust_kernel: panicked",)),
+    "alloc_failure.failure": Row(
+        ("alloc-failure",),
+        (
+            "page allocation failure",
+            "order allocation failed",
+            "vmalloc",
+            "vmap allocation",
+            "Unable to allocate memory on",
+            "alloc failed, req-size",
+            "swiotlb buffer is full",
+            "SW-IOMMU space for",
+            "DMA: failed to allocate",
+            "warn_alloc: ",
+            "warn_alloc_failed: ",
+        ),
     ),
-    "netdev_watchdog": ("NETDEV WATCHDOG: ",),
-    "watchdog": ("BUG: soft lockup", "LOCKUP"),
-    "hung_task": ("INFO: task ",),
-    "rcu": ("INFO: rcu", "INFO: srcu"),
-    "workqueue": ("BUG: workqueue lockup", "BUG: workqueue leaked"),
-    "atomic_sleep": ("BUG: scheduling while", "BUG: sleeping function"),
-    "oops": (
-        "nable to handle",
-        "BUG: kernel NULL pointer",
-        "stack guard page was hit",
-        "kernel stack overflow",
-        "Insufficient stack space",
-        "double fault",
-        "Unhandled fault: ",
-        "Alignment trap: ",
-        "eneral protection fault",
-        "divide",
-        "invalid opcode:",
-        "Internal error: ",
-        "Oops",
+    "oom_kill.kill": Row(("oom-kill",), ("oom-killer: gfp_mask=", ": Kill", "VM: killing process")),
+    "show_mem.alone": Row((), ("Show Memory", "Mem-Info:", "Mem-info:", "kB min:")),
+    "mce": Row(("mce",), ("ardware Error]: ", "HARDWARE ERROR")),
+    "aer": Row(("pcie-aer",), (" received", "PCIe Bus Error: ")),
+    "other": Row(
+        ("other",),
+        (
+            "BUG: Bad ",
+            "BUG: non-zero pgtables",
+            "ernel memory ",
+            "BUG: Dentry ",
+            "VFS: Busy inodes",
+            "in preemptible",
+            "unregister_netdevice: ",
+        ),
     ),
-    "warning": ("WARNING: ",),
+    "netdev_watchdog": Row(("netdev-watchdog",), ("NETDEV WATCHDOG: ",)),
+    "watchdog": Row(("soft-lockup", "hard-lockup"), ("BUG: soft lockup", "LOCKUP")),
+    "hung_task": Row(("hung-task",), ("INFO: task ",)),
+    "rcu": Row(("rcu-stall",), ("INFO: rcu", "INFO: srcu")),
+    "workqueue": Row(("workqueue-lockup",), ("BUG: workqueue lockup", "BUG: workqueue leaked")),
+    "atomic_sleep": Row(("atomic-sleep",), ("BUG: scheduling while", "BUG: sleeping function")),
+    "oops": Row(
+        (
+            "null-deref",
+            "page-fault",
+            "general-protection",
+            "divide-error",
+            "invalid-opcode",
+            "stack-overflow",
+            "double-fault",
+        ),
+        (
+            "nable to handle",
+            "BUG: kernel NULL pointer",
+            "stack guard page was hit",
+            "kernel stack overflow",
+            "Insufficient stack space",
+            "double fault",
+            "Unhandled fault: ",
+            "Alignment trap: ",
+            "eneral protection fault",
+            "divide",
+            "invalid opcode:",
+            "Internal error: ",
+            "Oops",
+        ),
+    ),
+    "warning": Row(("warning",), ("WARNING: ",)),
     # After those two: no line is theirs and lockdep's, and most logs need not load it.
-    "lockdep": ("INFO: ", "WARNING: ", "BUG: "),
-    "bug": ("ernel BUG at ", "BUG: "),
-    "panic": ("Kernel panic - not",),
-    "task_dump": ("ppid:", " 0x0000", " 0x8000"),
-    "backtrace": (
-        "[ cut here ]",
-        "FAULT_INJECTION: ",
-        "Show ",
-        "NMI backtrace for cpu",
-        "Comm: ",
-        "Pid: ",
-        "Call Trace:",
-        "Call trace:",
+    "lockdep": Row(("lockdep",), ("INFO: ", "WARNING: ", "BUG: ")),
+    "bug": Row(("bug",), ("ernel BUG at ", "BUG: ")),
+    "panic": Row(("panic",), ("Kernel panic - not",)),
+    "task_dump": Row(("task-dump",), ("ppid:", " 0x0000", " 0x8000")),
+    "backtrace": Row(
+        ("backtrace",),
+        (
+            "[ cut here ]",
+            "FAULT_INJECTION: ",
+            "Show ",
+            "NMI backtrace for cpu",
+            "Comm: ",
+            "Pid: ",
+            "Call Trace:",
+            "Call trace:",
+        ),
     ),
 }
-"""A module of kernel/events, and the literals of its openings."""
+"""
+A module of kernel/events with its row. A line is shown to a module only where it holds one of its literals:
+each pattern of its openings must be unable to match a line that holds none.
+"""
 
-_RANK = {kind: rank for rank, kind in enumerate(KINDS)}
+_RANK = {module: rank for rank, module in enumerate(KINDS)}
 _WHERE = {
-    literal: tuple(kind for kind, literals in KINDS.items() if literal in literals)
-    for literal in (*LITERALS, *chain.from_iterable(KINDS.values()))
+    literal: tuple(module for module, row in KINDS.items() if literal in row.literals)
+    for literal in (*LITERALS, *chain.from_iterable(row.literals for row in KINDS.values()))
 }
 
 GATE = Gate(_WHERE)
@@ -150,17 +184,17 @@ GATE = Gate(_WHERE)
 
 
 @cache
-def openings_of(kind: str) -> tuple[Opening, ...]:
-    """Import the module of a kind and give its openings."""
-    openings: tuple[Opening, ...] = import_module(f"keepsane.kernel.events.{kind}").OPENINGS
+def openings_of(module: str) -> tuple[Opening, ...]:
+    """Import a module of kernel/events and give its openings."""
+    openings: tuple[Opening, ...] = import_module(f"keepsane.kernel.events.{module}").OPENINGS
     return openings
 
 
 def find_opening(text: str) -> tuple[Opening, re.Match[str]] | None:
     """Give the opening that a line is, with its match; None where the line begins no report."""
-    held = GATE.held(text)
-    for kind in sorted({kind for literal in held for kind in _WHERE[literal]}, key=_RANK.__getitem__):
-        for opening in openings_of(kind):
-            if opening.literal in held and (found := opening.pattern.match(text)):
+    modules = {module for literal in GATE.held(text) for module in _WHERE[literal]}
+    for module in sorted(modules, key=_RANK.__getitem__):
+        for opening in openings_of(module):
+            if found := opening.pattern.match(text):
                 return opening, found
     return None

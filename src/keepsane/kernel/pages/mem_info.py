@@ -95,8 +95,8 @@ class CgroupUsage(NamedTuple):
 
     name: str
     usage_kibibytes: int
-    limit_kibibytes: int | None
-    failures: int | None
+    limit_kibibytes: int | None = None
+    failures: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,15 +17,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from keepsane.kernel.events.show_mem.lines import plain_line
+from keepsane.kernel.log.groups import read
 from keepsane.model import LogRecord
 
 CMA = re.compile(
     r"cma: (?:cma_alloc|__cma_alloc)(?:\(\))?: (?:(?P<area>[\w,.@-]{1,64}): )?alloc failed, req-size: "
-    r"(?P<pages>\d{1,10}) pages(?:, ret: (?P<error>-?\d{1,4}))?"
+    r"(?P<requested_pages>\d{1,10}) pages(?:, ret: (?P<error>-?\d{1,4}))?"
 )
 _AVAILABLE = "number of available pages:"
 _RUN = re.compile(r"(\d{1,10})@\d{1,10}")
-_SUM = re.compile(r"=>\s{0,8}(\d{1,10}) free of (\d{1,10}) total pages")
+_SUM = re.compile(r"=>\s{0,8}(?P<free_pages>\d{1,10}) free of (?P<total_pages>\d{1,10}) total pages")
 _LIST_LINE = re.compile(r"[\d@+]{3,}(?:=>|\s*+$)|=>|\d{1,10} free of")
 MAX_LIST_LINES = 2000
 
@@ -38,7 +39,7 @@ class CmaRequest:
     `error` is the negative errno. `longest_run_pages` is the longest run the area's bitmap shows as free.
     """
 
-    area: str | None
+    area: str | None = None
     requested_pages: int
     error: int | None = None
     free_pages: int | None = None
@@ -56,14 +57,7 @@ def parse_cma_request(head: re.Match[str], records: Iterable[LogRecord]) -> CmaR
     text = _available(records)
     total = _SUM.search(text)
     runs = [int(pages) for pages in _RUN.findall(text)]
-    return CmaRequest(
-        area=head["area"],
-        requested_pages=int(head["pages"]),
-        error=int(head["error"]) if head["error"] else None,
-        free_pages=int(total[1]) if total else None,
-        total_pages=int(total[2]) if total else None,
-        longest_run_pages=max(runs) if runs and total else None,
-    )
+    return read(CmaRequest, head, total, longest_run_pages=max(runs) if runs and total else None)
 
 
 def _available(records: Iterable[LogRecord]) -> str:

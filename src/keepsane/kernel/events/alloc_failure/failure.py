@@ -29,12 +29,13 @@ from keepsane.kernel.events.show_mem.cpuset import parse_allowed_nodes
 from keepsane.kernel.events.show_mem.requester import in_interrupt, is_mixed, requester
 from keepsane.kernel.events.show_mem.show_mem import MEM_INFO, parse_mem_info
 from keepsane.kernel.events.show_mem.whole import is_mode_cut, mixed
-from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, damage_of
+from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, damage_of, titled
 from keepsane.kernel.log.culprit import plain_name
+from keepsane.kernel.log.groups import said, task_of
 from keepsane.kernel.pages.failed_request import FailedRequest, accounted
 from keepsane.kernel.pages.mem_info import MemInfo
 from keepsane.kernel.pages.watermark_form import Request
-from keepsane.model import Frame, Task
+from keepsane.model import Frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +75,10 @@ OLD_PAGES = re.compile(
     r"__alloc_pages: (?P<order>\d{1,3})-order allocation failed(?: \(gfp=(?P<mode>0x[0-9a-f]{1,16}))?"
 )
 VMALLOC = re.compile(
-    r"(?:(?P<comm>\S.{0,31}): )?(?:vmalloc error: size (?P<size>\d{1,20}+)"
-    r"|vmalloc: allocation failure(?:: (?P<old_size>\d{1,20}) bytes|, allocated \d{1,20}+ of "
-    r"(?P<part_size>\d{1,20}) bytes)?|vmap allocation for size (?P<vmap_size>\d{1,20}) failed)(?:.{0,100}?"
-    + _MODE
-    + r")?"
+    r"(?:(?P<comm>\S.{0,31}): )?(?:vmalloc error: size (?P<size_bytes>\d{1,20}+)"
+    r"|vmalloc: allocation failure(?:: (?P<size_bytes_>\d{1,20}) bytes|, allocated \d{1,20}+ of "
+    r"(?P<size_bytes__>\d{1,20}) bytes)?|vmap allocation for size (?P<size_bytes___>\d{1,20}) failed)"
+    r"(?:.{0,100}?" + _MODE + r")?"
 )
 SLAB = re.compile(r"SL[AUO]B: Unable to allocate memory on (?:node|CPU) -?\d{1,20}+.{0,60}?[ (]" + _MODE)
 POOL = re.compile(
@@ -100,11 +100,10 @@ _CMA_OWN = re.compile(MEM_INFO + r"|\s*(?:=>|[\d@+]{3,}(?:=>|\s*+$))")
 
 
 def _failure(
-    block: Block, what: str, part: dict[str, str | None], size_bytes: int | None = None
+    block: Block, what: str, order: int | None = None, size_bytes: int | None = None
 ) -> AllocFailure:
     memory, nodes, asked = parse_mem_info(block.records), parse_allowed_nodes(block.records), requester(block)
     mode = _mode(block, memory)
-    order = int(part["order"] or 0) if "order" in part else None
     made = accounted(
         memory,
         mask := int(mode["mode"], 16) if mode else None,
@@ -121,18 +120,16 @@ def _failure(
         AllocFailure,
         block,
         "alloc-failure",
-        what + (f" in {function}" if function else ""),
+        titled(what, function),
         damage=_damage(block),
-        task=_task(block, part.get("comm")),
+        task=block.body.task or task_of(block.head),
         order=order,
         mode=mask,
         mode_text=names,
         size_bytes=size_bytes,
         requester=asked,
         in_interrupt=in_interrupt(block, asked),
-        nodemask=nodes.nodemask,
-        cpuset=nodes.cpuset,
-        mems_allowed=nodes.mems_allowed,
+        **nodes._asdict(),
         suppressed=_suppressed(block),
         memory=memory,
         gfp=made.gfp,
@@ -167,12 +164,8 @@ def _damage(block: Block) -> str:
 
 
 def _suppressed(block: Block) -> int | None:
-    counts = [int(found["count"]) for one in block.records if (found := _SUPPRESSED.match(one.text))]
+    counts = [int(found["count"]) for found in block.find_all(_SUPPRESSED)]
     return sum(counts) if counts else None
-
-
-def _task(block: Block, comm: str | None) -> Task | None:
-    return block.body.task or (Task(comm=comm, pid=None, cpu=None) if comm else None)
 
 
 def parse_page_failure(block: Block) -> AllocFailure | None:
@@ -182,25 +175,15 @@ def parse_page_failure(block: Block) -> AllocFailure | None:
     Accepted format:
         busybox: page allocation failure: order:9, mode:0x40dc0(GFP_KERNEL|__GFP_COMP|__GFP_ZERO), ...
     """
-    part = block.head.groupdict()
-    size = next((_vmalloc_bytes(found) for one in block.records if (found := VMALLOC.match(one.text))), None)
-    return _failure(block, f"page allocation failure of order {part['order']}", part, size)
+    size = next(filter(None, map(_vmalloc_bytes, block.find_all(VMALLOC))), None)
+    order = int(block.head["order"])
+    return _failure(block, f"page allocation failure of order {order}", order, size)
 
 
 def parse_old_page_failure(block: Block) -> AllocFailure | None:
     """Read the line of 2.4, which has no stack: `__alloc_pages: 0-order allocation failed (gfp=0xf0/0)`."""
-    part = block.head.groupdict()
-    mode = part["mode"]
-    title = f"page allocation failure of order {part['order']}"
-    return build(
-        AllocFailure,
-        block,
-        "alloc-failure",
-        title,
-        damage="",
-        order=int(part["order"] or 0),
-        mode=int(mode, 16) if mode else None,
-    )
+    title = f"page allocation failure of order {block.head['order']}"
+    return build(AllocFailure, block, "alloc-failure", title, damage="")
 
 
 def parse_vmalloc_failure(block: Block) -> AllocFailure | None:
@@ -210,15 +193,14 @@ def parse_vmalloc_failure(block: Block) -> AllocFailure | None:
     Accepted format:
         insmod: vmalloc error: size 17179869184, failed to allocate pages, mode:0xcc2(...)
     """
-    part = block.head.groupdict()
-    pages = block.find(PAGES)
-    part |= {"order": pages["order"]} if pages and not part["mode"] else {}
-    return _failure(block, "vmalloc failure", part, _vmalloc_bytes(block.head))
+    pages = None if block.head["mode"] else block.find(PAGES)
+    order = int(pages["order"]) if pages else None
+    return _failure(block, "vmalloc failure", order, _vmalloc_bytes(block.head))
 
 
 def _vmalloc_bytes(found: re.Match[str]) -> int | None:
-    sizes = found.group("size", "old_size", "part_size", "vmap_size")
-    return next((int(size) for size in sizes if size), None)
+    size: int | None = said(AllocFailure, found).get("size_bytes")
+    return size
 
 
 def parse_slab_failure(block: Block) -> AllocFailure | None:
@@ -229,17 +211,8 @@ def parse_slab_failure(block: Block) -> AllocFailure | None:
         SLUB: Unable to allocate memory on node -1, gfp=0xa20(GFP_ATOMIC)
         SLUB: Unable to allocate memory on CPU 1 (of node 0) on node -1, gfp=0x820(GFP_ATOMIC)
     """
-    part = block.head.groupdict()
-    return build(
-        AllocFailure,
-        block,
-        "alloc-failure",
-        "slab allocation failure",
-        damage="",
-        mode=int(part["mode"] or "0", 16),
-        mode_text=part["mode_text"],
-        slab=parse_slab_cache(block.records),
-    )
+    slab = parse_slab_cache(block.records)
+    return build(AllocFailure, block, "alloc-failure", "slab allocation failure", damage="", slab=slab)
 
 
 def parse_cma_failure(block: Block) -> AllocFailure | None:
@@ -253,7 +226,7 @@ def parse_cma_failure(block: Block) -> AllocFailure | None:
         AllocFailure,
         block,
         "alloc-failure",
-        f"CMA allocation failure of {block.head['pages']} pages",
+        f"CMA allocation failure of {block.head['requested_pages']} pages",
         damage="",
         cma=parse_cma_request(block.head, block.records),
         memory=parse_mem_info(block.records),
@@ -267,16 +240,9 @@ def parse_bounce_failure(block: Block) -> AllocFailure | None:
     Accepted format:
         nvme 0000:01:00.0: swiotlb buffer is full (sz: 4096 bytes), total 32768 (slots), used 0 (slots)
     """
-    buffer, size = parse_bounce_buffer(block.head), block.head["size"]
-    return build(
-        AllocFailure,
-        block,
-        "alloc-failure",
-        "bounce buffer full" + (f" for {buffer.device}" if buffer.device else ""),
-        damage="",
-        size_bytes=int(size) if size else None,
-        bounce_buffer=buffer,
-    )
+    buffer = parse_bounce_buffer(block.head)
+    title = "bounce buffer full" + (f" for {buffer.device}" if buffer.device else "")
+    return build(AllocFailure, block, "alloc-failure", title, damage="", bounce_buffer=buffer)
 
 
 def parse_pool_failure(block: Block) -> AllocFailure | None:
@@ -286,16 +252,9 @@ def parse_pool_failure(block: Block) -> AllocFailure | None:
     Accepted format:
         DMA: failed to allocate 128 KiB GFP_KERNEL|GFP_DMA pool for atomic allocation
     """
-    part = block.head.groupdict()
-    return build(
-        AllocFailure,
-        block,
-        "alloc-failure",
-        f"no {part['mode_text']} pool for atomic DMA allocations",
-        damage="",
-        mode_text=part["mode_text"],
-        size_bytes=int(part["kibibytes"] or 0) * 1024,
-    )
+    size_bytes = int(block.head["kibibytes"]) * 1024
+    title = f"no {block.head['mode_text']} pool for atomic DMA allocations"
+    return build(AllocFailure, block, "alloc-failure", title, damage="", size_bytes=size_bytes)
 
 
 def parse_suppressed(block: Block) -> AllocFailure | None:
@@ -303,45 +262,17 @@ def parse_suppressed(block: Block) -> AllocFailure | None:
     return None
 
 
+_IN_FAILURE = frozenset({"alloc-failure"})
+
 OPENINGS = (
-    Opening(
-        "alloc-failure",
-        "page allocation failure",
-        PAGES,
-        parse_page_failure,
-        own=_OWN,
-        detail_of=frozenset({"vmalloc-failure"}),
-    ),
-    Opening(
-        "old-alloc-failure",
-        "order allocation failed",
-        OLD_PAGES,
-        parse_old_page_failure,
-        rank=0,
-    ),
-    # Before 4.11 two lines: the size first, then the order that warn_alloc_failed() was called with.
-    Opening("vmalloc-failure", "vmalloc", VMALLOC, parse_vmalloc_failure, own=_OWN),
-    Opening("vmalloc-failure", "vmap allocation", VMALLOC, parse_vmalloc_failure, own=_OWN),
-    Opening(
-        "slab-alloc-failure",
-        "Unable to allocate memory on",
-        SLAB,
-        parse_slab_failure,
-        rank=0,
-        own=_OWN,
-        detail_of=frozenset({"alloc-failure"}),
-    ),
-    Opening("cma-failure", "alloc failed, req-size", CMA, parse_cma_failure, rank=0, own=_CMA_OWN),
-    Opening("bounce-failure", "swiotlb buffer is full", FULL, parse_bounce_failure, rank=0),
-    Opening("bounce-failure", "SW-IOMMU space for", OLD_FULL, parse_bounce_failure, rank=0),
-    Opening(
-        "pool-failure",
-        "DMA: failed to allocate",
-        POOL,
-        parse_pool_failure,
-        rank=0,
-        detail_of=frozenset({"alloc-failure"}),
-    ),
-    Opening("suppressed", "warn_alloc: ", _SUPPRESSED_BEFORE, parse_suppressed, rank=PRELUDE),
-    Opening("suppressed", "warn_alloc_failed: ", _SUPPRESSED_BEFORE, parse_suppressed, rank=PRELUDE),
+    # Before 4.11 two lines: vmalloc's size first, then the order that warn_alloc_failed() was called with.
+    Opening("alloc-failure", PAGES, parse_page_failure, own=_OWN, detail_of=frozenset({"vmalloc-failure"})),
+    Opening("old-alloc-failure", OLD_PAGES, parse_old_page_failure, rank=0),
+    Opening("vmalloc-failure", VMALLOC, parse_vmalloc_failure, own=_OWN),
+    Opening("slab-alloc-failure", SLAB, parse_slab_failure, rank=0, own=_OWN, detail_of=_IN_FAILURE),
+    Opening("cma-failure", CMA, parse_cma_failure, rank=0, own=_CMA_OWN),
+    Opening("bounce-failure", FULL, parse_bounce_failure, rank=0),
+    Opening("bounce-failure", OLD_FULL, parse_bounce_failure, rank=0),
+    Opening("pool-failure", POOL, parse_pool_failure, rank=0, detail_of=_IN_FAILURE),
+    Opening("suppressed", _SUPPRESSED_BEFORE, parse_suppressed, rank=PRELUDE),
 )

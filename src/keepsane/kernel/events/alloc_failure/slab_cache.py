@@ -20,12 +20,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from keepsane.kernel.events.show_mem.lines import plain_line
+from keepsane.kernel.log.groups import read
 from keepsane.model import LogRecord
 
 MAX_NODES = 1024
 _CACHE = re.compile(
-    r"cache: (?P<name>[^,]{1,64}), object size: (?P<object>\d{1,9})(?:, buffer size: (?P<buffer>\d{1,9}))?"
-    r"(?:, default order: (?P<order>\d{1,2}), min order: (?P<least>\d{1,2})|, order: (?P<only>\d{1,2}))?"
+    r"cache: (?P<name>[^,]{1,64}), object size: (?P<object_bytes>\d{1,9})"
+    r"(?:, buffer size: (?P<buffer_bytes>\d{1,9}))?"
+    r"(?:, default order: (?P<default_order>\d{1,2}), min order: (?P<min_order>\d{1,2})"
+    r"|, order: (?P<only>\d{1,2}))?"
 )
 _NODE = re.compile(
     r"node (?P<node>\d{1,5}): slabs: (?P<slabs>\d{1,12})(?:/\d{1,12})?, objs: (?P<objects>\d{1,12})"
@@ -74,15 +77,8 @@ def parse_slab_cache(records: Iterable[LogRecord]) -> SlabCache | None:
         if cache is None:
             cache = _CACHE.match(text)
         elif len(nodes) < MAX_NODES and (node := _NODE.match(text)):
-            nodes.append(SlabNode(*(int(node[name]) for name in ("node", "slabs", "objects", "free"))))
+            nodes.append(read(SlabNode, node))
     if cache is None:
         return None
-    order, least = cache["order"] or cache["only"], cache["least"] or cache["only"]
-    return SlabCache(
-        name=cache["name"],
-        object_bytes=int(cache["object"]),
-        buffer_bytes=int(cache["buffer"]) if cache["buffer"] else None,
-        default_order=int(order) if order else None,
-        min_order=int(least) if least else None,
-        nodes=tuple(nodes),
-    )
+    only = {} if cache["only"] is None else dict.fromkeys(("default_order", "min_order"), int(cache["only"]))
+    return read(SlabCache, cache, nodes=tuple(nodes), **only)

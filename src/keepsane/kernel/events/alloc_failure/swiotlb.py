@@ -15,14 +15,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from keepsane.kernel.log.groups import read
+
 FULL = re.compile(
     r"(?:(?P<device>[^\[\]\s:][^\[\]]{0,80}?): )?swiotlb buffer is full"
-    r"(?: \(sz: (?P<size>\d{1,20}) bytes\))?"
-    r"(?:, total (?P<total>\d{1,15}) \(slots\), used (?P<used>\d{1,15}) \(slots\))?"
+    r"(?: \(sz: (?P<size_bytes>\d{1,20}) bytes\))?"
+    r"(?:, total (?P<total_slots>\d{1,15}) \(slots\), used (?P<used_slots>\d{1,15}) \(slots\))?"
 )
 OLD_FULL = re.compile(
-    r"(?:PCI-)?DMA: Out of SW-IOMMU space for (?P<size>\d{1,20}) bytes at device (?P<device>\S{1,64})"
-    r"(?P<total>\b\B)?(?P<used>\b\B)?"
+    r"(?:PCI-)?DMA: Out of SW-IOMMU space for (?P<size_bytes>\d{1,20}) bytes at device (?P<device>\S{1,64})"
 )
 
 
@@ -30,7 +31,7 @@ OLD_FULL = re.compile(
 class BounceBuffer:
     """The bounce buffer when it was full: its size and use in slots of 2 kB, None where not printed."""
 
-    device: str | None
+    device: str | None = None
     total_slots: int | None = None
     used_slots: int | None = None
 
@@ -42,8 +43,4 @@ def parse_bounce_buffer(head: re.Match[str]) -> BounceBuffer:
     Accepted format:
         nvme 0000:01:00.0: swiotlb buffer is full (sz: 4096 bytes), total 32768 (slots), used 0 (slots)
     """
-    return BounceBuffer(
-        device=head["device"],
-        total_slots=int(head["total"]) if head["total"] else None,
-        used_slots=int(head["used"]) if head["used"] else None,
-    )
+    return read(BounceBuffer, head)

@@ -29,10 +29,10 @@ from keepsane.kernel.events.show_mem.requester import is_mixed
 from keepsane.kernel.events.show_mem.show_mem import CGROUP, MEM_INFO, parse_mem_info
 from keepsane.kernel.events.show_mem.whole import is_mode_cut, mixed
 from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.groups import said, task_of
 from keepsane.kernel.pages.failed_request import FailedRequest, accounted
 from keepsane.kernel.pages.mem_info import CgroupAmount, CgroupUsage, MemInfo, OomTask
 from keepsane.kernel.pages.watermark_form import Request
-from keepsane.model import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,18 +72,18 @@ HEAD = re.compile(
     r"(?:\.\.\. )?(?:(?P<comm>\S.{0,31}?) invoked )?oom-killer: "
     r"gfp_mask=(?:3D)?(?P<mode>0x[0-9a-f]{1,16})(?:\((?P<mode_text>[\w|]{1,500})\))?"
     r"(?:,.{0,80}? order=(?:3D)?(?P<order>-?\d{1,3}))?"
-    r"(?:, (?:oom_(?:score_)?adj|oomkilladj)=(?:3D)?(?P<adjust>-?\d{1,5}))?"
-    r"(?P<more>, oom_score_adj=-?\d{1,5})?"
+    r"(?:, (?:oom_(?:score_)?adj|oomkilladj)=(?:3D)?(?P<old_adjust>-?\d{1,5}))?"
+    r"(?:, oom_score_adj=(?P<oom_score_adj>-?\d{1,5}))?"
 )
 _SUMMARY = re.compile(r"oom-kill:constraint=(?P<constraint>\w{1,40})(?P<rest>,.{0,2000})?")
 _LIMIT = re.compile(
-    r"Task in (?P<task>\S{1,255}) killed as a result of limit of (?P<group>\S{1,255})"
-    r"|Memory cgroup stats for (?P<stats>/\S{0,255}?):(?:\s|$)"
+    r"Task in (?P<task_cgroup>\S{1,255}) killed as a result of limit of (?P<cgroup>\S{1,255})"
+    r"|Memory cgroup stats for (?P<cgroup_>/\S{0,255}?):(?:\s|$)"
 )
 _SCOPE = re.compile(r"oom-kill:|ut of [Mm]emory|Task in|cgroup stats")
 # A name may hold commas; one without what follows it may be cut.
-_MEMCG = re.compile(r",oom_memcg=(?P<group>.{1,255}?),task_memcg=")
-_TASK_MEMCG = re.compile(r",task_memcg=(?P<group>.{1,255}?),task=")
+_MEMCG = re.compile(r",oom_memcg=(?P<cgroup>.{1,255}?),task_memcg=")
+_TASK_MEMCG = re.compile(r",task_memcg=(?P<task_cgroup>.{1,255}?),task=")
 _ALLOCATION = re.compile(r"warn_alloc")
 _OOM = re.compile(r"dump_header|oom_kill|out_of_memory|select_bad_process")
 _OWN = re.compile(
@@ -91,29 +91,14 @@ _OWN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Scope:
-    """What had run out; see OomKill."""
-
-    constraint: str | None = None
-    cgroup: str | None = None
-    task_cgroup: str | None = None
-    global_oom: bool | None = None
-
-
-def _scope(block: Block) -> _Scope:
+def _scope(block: Block) -> dict[str, Any]:
+    """Say what had run out, by the fields of OomKill."""
     texts = [plain_line(record.text) for record in block.records if _SCOPE.search(record.text)]
     summary = next((found for text in texts if (found := _SUMMARY.match(text))), None)
     limit = next((found for text in texts if (found := _LIMIT.match(text))), None)
     rest = (summary["rest"] or "") if summary else ""
-    group, task = _MEMCG.search(rest), _TASK_MEMCG.search(rest)
-    cgroup = group["group"] if group else ((limit["group"] or limit["stats"]) if limit else None)
-    return _Scope(
-        constraint=summary["constraint"] if summary else None,
-        cgroup=cgroup,
-        task_cgroup=task["group"] if task else (limit["task"] if limit else None),
-        global_oom=_is_global(texts, rest, cgroup),
-    )
+    scope = said(OomKill, summary, _MEMCG.search(rest), _TASK_MEMCG.search(rest), limit)
+    return scope | {"global_oom": _is_global(texts, rest, scope.get("cgroup"))}
 
 
 def _is_global(texts: list[str], summary: str, cgroup: str | None) -> bool | None:
@@ -124,10 +109,10 @@ def _is_global(texts: list[str], summary: str, cgroup: str | None) -> bool | Non
     return True if any(text.lower().startswith("out of memory") for text in texts) else None
 
 
-def _build(block: Block, scope: _Scope, victims: tuple[Victim, ...], damage: str, **own: Any) -> OomKill:
+def _build(block: Block, victims: tuple[Victim, ...], damage: str, **own: Any) -> OomKill:
     """Build the event: what its headline says is `own`, the rest is read here."""
     nodes, table = parse_allowed_nodes(block.records), parse_tasks(block.records)
-    memory = parse_mem_info(block.records)
+    memory, scope = parse_mem_info(block.records), _scope(block)
     if own.get("mode") is not None and is_mode_cut(block.head, block.body.release, memory):
         own = own | {"mode": None}
     made = accounted(
@@ -144,18 +129,12 @@ def _build(block: Block, scope: _Scope, victims: tuple[Victim, ...], damage: str
         OomKill,
         block,
         "oom-kill",
-        _title(scope, victims),
+        _title(victims, in_group=scope["global_oom"] is False),
         damage=damage,
         victim=victims[0].comm if victims else None,
         victim_pid=victims[0].pid if victims else None,
         victims=victims,
-        constraint=scope.constraint,
-        cgroup=scope.cgroup,
-        task_cgroup=scope.task_cgroup,
-        global_oom=scope.global_oom,
-        nodemask=nodes.nodemask,
-        cpuset=nodes.cpuset,
-        mems_allowed=nodes.mems_allowed,
+        **nodes._asdict(),
         memory=memory,
         gfp=made.gfp,
         ledger=made.ledger if memory and not own.get("sysrq") else None,
@@ -163,7 +142,7 @@ def _build(block: Block, scope: _Scope, victims: tuple[Victim, ...], damage: str
         cgroup_amounts=parse_cgroup_amounts(block.records),
         tasks=table.tasks,
         tasks_left_out=table.left_out,
-        **own,
+        **(scope | own),
     )
 
 
@@ -175,8 +154,8 @@ def _lacks(block: Block, memory: MemInfo | None, order: int | None) -> str:
     return mixed(block, memory)
 
 
-def _title(scope: _Scope, victims: tuple[Victim, ...]) -> str:
-    where = "control group" if scope.global_oom is False else "system"
+def _title(victims: tuple[Victim, ...], *, in_group: bool) -> str:
+    where = "control group" if in_group else "system"
     if not victims:
         return f"{where} out of memory"
     done = "killed" if victims[0].certain else "chosen to be killed"
@@ -202,19 +181,17 @@ def parse_oom(block: Block) -> OomKill | None:
     Accepted format:
         busybox invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE), order=0, oom_score_adj=0
     """
-    part, victims = block.head.groupdict(), parse_victims(block.records)
-    comm = part["comm"] if part["comm"] != "..." else None
-    order = int(part["order"]) if part["order"] else None
-    adjust = part["more"].partition("=")[2] if part["more"] else part["adjust"]
+    head, victims = block.head, parse_victims(block.records)
+    order = int(head["order"]) if head["order"] else None
+    adjust = head["oom_score_adj"] or head["old_adjust"]
     return _build(
         block,
-        _scope(block),
         victims,
         _damage(block, victims),
-        task=block.body.task or (Task(comm=comm, pid=None, cpu=None) if comm else None),
+        task=block.body.task or (task_of(head) if head["comm"] != "..." else None),
         order=order if order is None or order >= 0 else None,
-        mode=int(part["mode"], 16),
-        mode_text=part["mode_text"],
+        mode=int(head["mode"], 16),
+        mode_text=head["mode_text"],
         oom_score_adj=int(adjust) if adjust else None,
         sysrq=order < 0 if order is not None else None,
     )
@@ -228,7 +205,7 @@ def parse_killed(block: Block) -> OomKill | None:
         Out of memory: Killed process 93 (busybox) total-vm:4508kB, anon-rss:1084kB, file-rss:840kB
     """
     victims = parse_victims(block.records)
-    return _build(block, _scope(block), victims, "the report before this line is missing")
+    return _build(block, victims, "the report before this line is missing")
 
 
 def parse_vm_killed(block: Block) -> OomKill | None:
@@ -243,23 +220,13 @@ def parse_vm_killed(block: Block) -> OomKill | None:
     return build(OomKill, block, "oom-kill", title, damage="", victim=comm, global_oom=True)
 
 
+_KILLED = re.compile(r"(?:\.\.\. )?(?:O|Memory cgroup o)ut of [Mm]emory.{0,80}?: Kill(?:ed)? process \d")
+_KILLED_OWN = re.compile(r"oom_reaper: |Killed process \d")
+_VM_KILLED = re.compile(r"VM: killing process (?P<comm>\S.{0,31}?)\s*+$")
+_IN_REPORT = frozenset({"oom-kill"})
+
 OPENINGS = (
-    Opening("oom-kill", "oom-killer: gfp_mask=", HEAD, parse_oom, own=_OWN),
-    Opening(
-        "oom-killed",
-        ": Kill",
-        re.compile(r"(?:\.\.\. )?(?:O|Memory cgroup o)ut of [Mm]emory.{0,80}?: Kill(?:ed)? process \d"),
-        parse_killed,
-        rank=0,
-        own=re.compile(r"oom_reaper: |Killed process \d"),
-        detail_of=frozenset({"oom-kill"}),
-    ),
-    Opening(
-        "vm-killed",
-        "VM: killing process",
-        re.compile(r"VM: killing process (?P<comm>\S.{0,31}?)\s*+$"),
-        parse_vm_killed,
-        rank=0,
-        detail_of=frozenset({"oom-kill"}),
-    ),
+    Opening("oom-kill", HEAD, parse_oom, own=_OWN),
+    Opening("oom-killed", _KILLED, parse_killed, rank=0, own=_KILLED_OWN, detail_of=_IN_REPORT),
+    Opening("vm-killed", _VM_KILLED, parse_vm_killed, rank=0, detail_of=_IN_REPORT),
 )

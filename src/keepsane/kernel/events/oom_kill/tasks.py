@@ -25,6 +25,10 @@ _HEAD = re.compile(r"\[\s*+pid\s*+\]\s++uid\s++(?P<columns>[a-z_ ]{10,200}) name
 _ROW = re.compile(r"\[\s*+(?P<pid>\d{1,10})\]\s++(?P<rest>-?\d{1,20}\s++-?\d{1,20}\s.{3,500})$")
 
 
+_IN_PAGES = ("total_vm", "rss", "rss_anon", "rss_file", "rss_shmem", "swapents")
+_FIELDS = {"oom_adj": "oom_score_adj"} | {column: f"{column}_pages" for column in _IN_PAGES}
+
+
 class TaskTable(NamedTuple):
     """The rows kept, and how many were not: beyond MAX_TASKS, damaged, or of a table without its head."""
 
@@ -66,22 +70,9 @@ def _task(line: int, row: re.Match[str], columns: Sequence[str]) -> OomTask | No
     said = dict(zip(columns, numbers, strict=True))
     if "total_vm" not in said or "rss" not in said:
         return None
-    return OomTask(
-        line=line,
-        pid=int(row["pid"]),
-        uid=said.get("uid"),
-        tgid=said.get("tgid"),
-        total_vm_pages=said["total_vm"],
-        rss_pages=said["rss"],
-        rss_anon_pages=said.get("rss_anon"),
-        rss_file_pages=said.get("rss_file"),
-        rss_shmem_pages=said.get("rss_shmem"),
-        pgtables_bytes=said.get("pgtables_bytes"),
-        nr_ptes=said.get("nr_ptes"),
-        swapents_pages=said.get("swapents"),
-        oom_score_adj=said.get("oom_score_adj", said.get("oom_adj")),
-        comm=parts[-1],
-    )
+    named = {_FIELDS.get(column, column): number for column, number in said.items()}
+    known = {name: number for name, number in named.items() if name in OomTask.__dataclass_fields__}
+    return OomTask(line=line, pid=int(row["pid"]), comm=parts[-1], **known)
 
 
 EXEMPT = -1000

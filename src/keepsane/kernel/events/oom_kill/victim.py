@@ -19,27 +19,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from keepsane.kernel.events.show_mem.lines import QUOTED, MemoryLine, plain_line
+from keepsane.kernel.log.groups import read
 from keepsane.model import LogRecord
 
 KILLED = re.compile(
     QUOTED
     + r"(?:(?:Out of [Mm]emory(?: \([^)]{1,60}\))?|Memory cgroup out of memory|oom-kill): ?)?"
-    + r"(?P<verb>[Kk]ill(?:ed)?) process (?P<pid>\d{1,10})(?:, UID (?P<old_uid>\d{1,10}),)? "
+    + r"(?P<verb>[Kk]ill(?:ed)?) process (?P<pid>\d{1,10})(?:, UID (?P<uid>\d{1,10}),)? "
     + r"\((?P<comm>.{1,32}?)\)(?!\))"  # the name may end in one itself: ((sd-pam))
     + r"(?:,? score (?P<score>\d{1,10})|(?P<sizes> (?:total-vm|vsz):.{0,300}))?"
 )
 _MORE = re.compile(r"(?:anon-rss|file-rss|shmem-rss|UID|pgtables|oom_score_adj):-?\d")
-_SIZES = (
-    ("total_vm_kibibytes", re.compile(r"(?:total-vm|vsz):(\d{1,15})kB")),
-    ("anon_rss_kibibytes", re.compile(r"anon-rss:(\d{1,15})kB")),
-    ("file_rss_kibibytes", re.compile(r"file-rss:(\d{1,15})kB")),
-    ("shmem_rss_kibibytes", re.compile(r"shmem-rss:(\d{1,15})kB")),
-    ("uid", re.compile(r"UID:(\d{1,10})\b")),
-    ("pgtables_kibibytes", re.compile(r"pgtables:(\d{1,15})kB")),
-    ("oom_score_adj", re.compile(r"oom_score_adj:(-?\d{1,5})\b")),
+_SIZES = tuple(
+    map(
+        re.compile,
+        (
+            r"(?:total-vm|vsz):(?P<total_vm_kibibytes>\d{1,15})kB",
+            r"anon-rss:(?P<anon_rss_kibibytes>\d{1,15})kB",
+            r"file-rss:(?P<file_rss_kibibytes>\d{1,15})kB",
+            r"shmem-rss:(?P<shmem_rss_kibibytes>\d{1,15})kB",
+            r"UID:(?P<uid>\d{1,10})\b",
+            r"pgtables:(?P<pgtables_kibibytes>\d{1,15})kB",
+            r"oom_score_adj:(?P<oom_score_adj>-?\d{1,5})\b",
+        ),
+    )
 )
 
 
@@ -84,17 +89,5 @@ def parse_victims(records: Iterable[LogRecord]) -> tuple[Victim, ...]:
 
 
 def _victim(line: int, found: re.Match[str]) -> Victim:
-    sizes = found["sizes"] or ""
-    numbers: dict[str, Any] = {
-        name: int(said[1]) for name, pattern in _SIZES if (said := pattern.search(sizes)) is not None
-    }
-    if found["old_uid"]:
-        numbers["uid"] = int(found["old_uid"])
-    return Victim(
-        line=line,
-        pid=int(found["pid"]),
-        comm=found["comm"],
-        certain=found["verb"].lower() == "killed",
-        score=int(found["score"]) if found["score"] else None,
-        **numbers,
-    )
+    sizes = (pattern.search(found["sizes"] or "") for pattern in _SIZES)
+    return read(Victim, found, *sizes, line=line, certain=found["verb"].lower() == "killed")

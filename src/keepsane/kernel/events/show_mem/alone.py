@@ -76,10 +76,9 @@ def parse_mem_report(block: Block) -> MemReport | None:
 
 
 OPENINGS = (
-    Opening("memory-report", "Show Memory", SYSRQ, parse_mem_report, own=_OWN),
-    Opening("memory-report", "Mem-Info:", HEAD, parse_mem_report, rank=8, own=_OWN, alone=True),
-    Opening("memory-report", "Mem-info:", HEAD, parse_mem_report, rank=8, own=_OWN, alone=True),
-    Opening("memory-report", "kB min:", ZONE, parse_mem_report, rank=8, own=_OWN, alone=True),
+    Opening("memory-report", SYSRQ, parse_mem_report, own=_OWN),
+    Opening("memory-report", HEAD, parse_mem_report, rank=8, own=_OWN, alone=True),
+    Opening("memory-report", ZONE, parse_mem_report, rank=8, own=_OWN, alone=True),
 )
 
 

@@ -32,6 +32,7 @@ from keepsane.kernel.events.show_mem.usage import (
     WORDS,
     Part,
 )
+from keepsane.kernel.log.groups import read
 from keepsane.kernel.pages.mem_info import CgroupAmount, CgroupUsage
 from keepsane.model import LogRecord
 
@@ -40,7 +41,8 @@ NO_LIMIT_KIBIBYTES = 9_007_199_254_740_000
 NO_LIMIT_32_BIT_KIBIBYTES = 8_589_934_588
 MAX_AMOUNTS = 200
 _USAGE = re.compile(
-    r"(?P<name>memory|memory\+swap|swap|kmem): usage (?P<usage>\d{1,20})kB, limit (?P<limit>\d{1,20})kB"
+    r"(?P<name>memory|memory\+swap|swap|kmem): usage (?P<usage_kibibytes>\d{1,20})kB, "
+    r"limit (?P<limit_kibibytes>\d{1,20})kB"
     r"(?:, failcnt (?P<failures>\d{1,20}))?"
 )
 _STATS = re.compile(r"Memory cgroup stats(?: for (?P<group>[^\s:]{1,255}))?:(?P<rest>.*)")
@@ -56,20 +58,16 @@ def parse_cgroup_usage(records: Iterable[LogRecord]) -> tuple[CgroupUsage, ...]:
         memory: usage 20480kB, limit 20480kB, failcnt 44
     """
     found = (_USAGE.match(plain_line(record.text)) for record in records if ": usage " in record.text)
-    return tuple(
-        CgroupUsage(
-            name=one["name"],
-            usage_kibibytes=int(one["usage"]),
-            limit_kibibytes=_limit(int(one["limit"])),
-            failures=int(one["failures"]) if one["failures"] else None,
-        )
-        for one in found
-        if one
+    usages = (read(CgroupUsage, usage) for usage in found if usage)
+    return tuple(usage._replace(limit_kibibytes=_limit(usage.limit_kibibytes)) for usage in usages)
+
+
+def _limit(kibibytes: int | None) -> int | None:
+    return (
+        None
+        if (kibibytes or 0) >= NO_LIMIT_KIBIBYTES or kibibytes == NO_LIMIT_32_BIT_KIBIBYTES
+        else kibibytes
     )
-
-
-def _limit(kibibytes: int) -> int | None:
-    return None if kibibytes >= NO_LIMIT_KIBIBYTES or kibibytes == NO_LIMIT_32_BIT_KIBIBYTES else kibibytes
 
 
 def parse_cgroup_amounts(records: Iterable[LogRecord]) -> tuple[CgroupAmount, ...]:
