@@ -35,3 +35,25 @@ def test_a_deleted_list_entry_is_not_said_to_be_used_in_the_check() -> None:
     )
     titles = [finding.title for finding in explain(log, cache=False).findings]
     assert "a list entry was used after its deletion in frob_release" in titles
+
+
+@pytest.mark.parametrize("fault", ["0000000000000020", "fffffffffffffff4", "6b6b6b6b6b6b6b8b"])
+def test_a_finding_names_the_function_of_its_title_and_not_the_lock_it_called(fault: str) -> None:
+    what = (
+        "kernel NULL pointer dereference, address"
+        if fault[:2] == "00"
+        else "unable to handle page fault for address"
+    )
+    log = (
+        f"BUG: {what}: {fault}\n#PF: supervisor read access in kernel mode\nOops: 0000 [#1] SMP\n"
+        "CPU: 0 PID: 9 Comm: a Not tainted 6.1.0 #1\nRIP: 0010:mutex_lock+0x1a/0x30\n"
+        "Call Trace:\n <TASK>\n widget_close+0x2b/0x40\n vfs_ioctl+0x9/0x10\n </TASK>\n"
+        "---[ end trace 0000000000000000 ]---\n"
+    )
+    report = explain(log, cache=False)
+    assert report.events[0].title.endswith(" in widget_close")
+    named = [
+        finding.title for finding in report.findings if finding.rule != "first-frame-of-out-of-tree-module"
+    ]
+    assert named
+    assert all("in widget_close" in title for title in named)

@@ -26,7 +26,7 @@ from keepsane.kernel.events.lockdep import HeldLock, held_locks
 from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
 from keepsane.kernel.log.groups import Groups, Hex, task_of
-from keepsane.kernel.log.machinery import REPORTING
+from keepsane.kernel.log.machinery import INTERRUPTS, REPORTING, USER_MODE_EXITS
 from keepsane.kernel.log.quote import quote, quote_head
 from keepsane.model import Event, Stack
 from keepsane.report import Confidence, Evidence, Finding
@@ -123,12 +123,6 @@ OPENINGS = (
 
 _COUNT_LINE = re.compile(r"preempt_count: [0-9a-f]|scheduling while atomic: ")
 _DISABLED_AT = re.compile(r"Preemption disabled at")
-_IN_INTERRUPT = re.compile(
-    r".*(?:irq_exit|softirq|irq_handler|handle_irq|asm_exc_nmi|sysvec|rcu_core|_interrupt$)|el1h?(?:_64)?_irq|irq_svc"
-)
-_TO_USER_MODE = re.compile(
-    r"(?:syscall_|irqentry_)?exit_to_user|prepare_exit_to_user|do_notify_resume|ret_to_user"
-)
 _TOO_HIGH = 0x40
 """More levels of disabled preemption than this are no nesting but a count that went below zero."""
 
@@ -199,7 +193,7 @@ def sleeping_while_holding_a_lock(event: AtomicSleep) -> Iterator[Finding]:
     found = nesting(event.preempt_count)
     own = 1 if event.file is None else 0
     depth = found.preempt - own
-    if _TO_USER_MODE.match(_sleeper(event)[1] or ""):
+    if (_sleeper(event)[1] or "") in USER_MODE_EXITS:
         return
     if found.interrupt is None and depth < _TOO_HIGH and (depth > 0 or found.bottom_half_off):
         where = "while a lock is held or preemption is off"
@@ -226,7 +220,7 @@ def sleeping_in_interrupt(event: AtomicSleep) -> Iterator[Finding]:
     """
     found = nesting(event.preempt_count or 0)
     if found.interrupt is not None and found.preempt < _TOO_HIGH and found.nmi < 0xF:
-        seen = any(_IN_INTERRUPT.match(frame.function or "") for s in event.stacks for frame in s.frames)
+        seen = any((frame.function or "") in INTERRUPTS for stack in event.stacks for frame in stack.frames)
         why = f"{found.interrupt} is being served" + ("" if seen else ", but the trace shows no interrupt")
         yield _finding(event, f"inside {found.interrupt}", why, "high" if seen else "low")
 

@@ -54,7 +54,17 @@ def parse_odebug(block: Block) -> ObjectWarning | None:
         return None
     what = f"ODEBUG: {said['operation']} {said['state']} {said['object_type']}"
     title, message = titled(what, culprit(block.body)), said[0].strip()
-    return build(ObjectWarning, block, "warning", title, said, needs_end=True, message=message)
+    return build(
+        ObjectWarning,
+        block,
+        "warning",
+        title,
+        said,
+        needs_end=True,
+        message=message,
+        file=None,  # the check's own: who used the object is elsewhere
+        source_line=None,
+    )
 
 
 OPENINGS = (

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from keepsane.judge import rule
 from keepsane.kernel.events.oops import Oops
-from keepsane.kernel.log.quote import quote, quote_head, where
+from keepsane.kernel.log.culprit import where
+from keepsane.kernel.log.quote import quote, quote_head
 from keepsane.model import Event, Register
 from keepsane.report import Evidence, Finding
 

@@ -21,7 +21,7 @@ from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, first_beyond, names
 from keepsane.kernel.log.groups import Hex, task_of
 from keepsane.kernel.log.machinery import ALLOCATORS, ENTRIES, HELPERS, REPORTING
-from keepsane.model import Event, Stack
+from keepsane.model import Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,23 +43,10 @@ OBJECT = re.compile(
 )
 COUNT = re.compile(r"(?:kmemleak: )?(?P<count>\d{1,10}) new suspected memory leaks")
 _TASK = re.compile(r"\s*comm \"(?P<comm>.{0,32}?)\", pid (?P<pid>\d{1,10})")
-# Whoever hands out what it allocates is not the one that lost it: sk_alloc, alloc_inode, kmemdup.
-_HANDS_OUT = re.compile(r"\w*(?:alloc|memdup|strdup)|pcpu_")
 _OWN = re.compile(
     r"\s*comm \"|\s*hex dump \(|\s++(?:[0-9a-f]{2} ){2,16}|\s*backtrace(?: \(crc [0-9a-f]+\))?:"
     r"|unreferenced object .{0,20}$|\s*\.\.\."
 )
-
-
-def _stacks(block: Block) -> list[Stack]:
-    """Give the stacks without the allocators on top; all of them where nothing else is left."""
-    return [
-        Stack(
-            name=stack.name,
-            frames=tuple(frame for frame in stack.frames if not _HANDS_OUT.match(frame.function or "")),
-        )
-        for stack in block.body.stacks
-    ]
 
 
 def parse_object(block: Block) -> Kmemleak | None:
@@ -71,7 +58,7 @@ def parse_object(block: Block) -> Kmemleak | None:
     """
     head = block.find(OBJECT)
     size = f" of {head['size_bytes']} bytes" if head and head["size_bytes"] else ""
-    frames = names(frame for stack in _stacks(block) for frame in stack.frames)
+    frames = names(frame for stack in block.body.stacks for frame in stack.frames)
     function = first_beyond(frames, REPORTING, HELPERS, ENTRIES, ALLOCATORS) or culprit(block.body)
     return build(
         Kmemleak,

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.oops import Oops
-from keepsane.kernel.log.quote import first_stack, quote, quote_frame, quote_head, where
+from keepsane.kernel.log.culprit import where
+from keepsane.kernel.log.quote import first_stack, quote, quote_frame, quote_head
 from keepsane.kernel.log.trace import MODULE, SYMBOL, symbol_frame
 from keepsane.model import Frame
 from keepsane.report import Advice, Confidence, Evidence, Finding

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.oops import Oops
-from keepsane.kernel.log.culprit import culprit_of
-from keepsane.kernel.log.quote import quote, quote_head, where
+from keepsane.kernel.log.culprit import where
+from keepsane.kernel.log.quote import quote, quote_head
 from keepsane.model import Event, Register
 from keepsane.report import Advice, Confidence, Evidence, Finding
 
@@ -172,11 +172,10 @@ def _list_word(offset_bytes: int) -> str | None:
 
 
 def _list_finding(event: Event, why: str, confidence: Confidence, *quoted: Evidence | None) -> Finding:
-    function = culprit_of(event)
     return Finding(
         severity="error",
         confidence=confidence,
-        title="a list entry was used after its deletion" + (f" in {function}" if function else ""),
+        title=f"a list entry was used after its deletion{where(event)}",
         evidence=tuple(evidence for evidence in quoted if evidence is not None) or (quote_head(event),),
         explanation=f"list_del() leaves its poison in the entry's pointers, and {why}.",
         references=("include/linux/poison.h", "include/linux/list.h, list_del()"),

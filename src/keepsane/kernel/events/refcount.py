@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events import warning
 from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
-from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
-from keepsane.kernel.log.quote import first_stack, quote, quote_frame
-from keepsane.model import Event, Frame
+from keepsane.kernel.log.culprit import culprit, culprit_frame, where
+from keepsane.kernel.log.quote import quote, quote_frame
+from keepsane.model import Event
 from keepsane.report import Advice, Finding
 
 
@@ -126,23 +126,14 @@ def _judged(event: Refcount, words: re.Pattern[str], title: str, does: str) -> I
     said = quote(event, words, "the kernel's own words")
     if said is None:
         return
-    caller = _caller(event)
+    caller = culprit_frame(event)
     shown = quote_frame(event, caller, f"the code that {does}") if caller else None
     yield Finding(
         severity="error",
         confidence="high",
-        title=title + (f" in {plain_name(caller.function or '')}" if caller else ""),
+        title=title + where(event),
         evidence=(said, shown) if shown else (said,),
         explanation="The count was zero: the object is free or about to be, and this uses it all the same.",
         advice=(_KASAN,),
         references=("lib/refcount.c", "Documentation/core-api/refcount-vs-atomic.rst"),
     )
-
-
-def _caller(event: Event) -> Frame | None:
-    """Give the first frame beyond the counting itself, None where the trace is missing."""
-    stack = first_stack(event)
-    for frame in stack.frames if stack else ():
-        if frame.reliable and frame.function and not is_machinery(plain_name(frame.function)):
-            return frame
-    return None

@@ -41,11 +41,12 @@ def plain_name(function: str) -> str:
 
 def names(frames: Iterable[Frame]) -> list[str]:
     """Give the plain names of the frames that are confirmed or were executing, innermost first."""
-    return [
-        plain_name(frame.function)
-        for frame in frames
-        if frame.function and (frame.reliable or frame.role == "ip")
-    ]
+    return [name for name, _ in _named(frames)]
+
+
+def _named(frames: Iterable[Frame]) -> list[tuple[str, Frame]]:
+    certain = (frame for frame in frames if frame.reliable or frame.role == "ip")
+    return [(plain_name(frame.function), frame) for frame in certain if frame.function]
 
 
 def first_beyond(functions: Iterable[str], *skips: Names) -> str | None:
@@ -65,24 +66,37 @@ def culprit(body: Body, *, stacks: Iterable[Stack] | None = None, ip: bool = Tru
 
     `ip` says whether the executing function counts. Where every frame is machinery, the outermost is named.
     """
-    return _named(body.stacks if stacks is None else stacks, body.ip if ip else None)
+    return _name(_chosen(body.stacks if stacks is None else stacks, body.ip if ip else None))
 
 
 def culprit_of(event: Event) -> str | None:
     """Name the function a finding about a whole event should carry: the one of its title."""
-    return _named(event.stacks, event.ip)
+    return _name(culprit_frame(event))
 
 
-def _named(stacks: Iterable[Stack], ip: Frame | None) -> str | None:
-    functions = names(frame for stack in traces(stacks) for frame in stack.frames)
-    if ip is not None:
-        functions[:0] = names([ip])
-    return (
-        first_beyond(functions, REPORTING, HELPERS, ENTRIES)
-        or first_beyond(functions, REPORTING, ENTRIES)
-        or first_beyond(functions, REPORTING)
-        or (functions[-1] if len(functions) > 1 else None)
-    )
+def culprit_frame(event: Event) -> Frame | None:
+    """Give the frame of the function that a finding about a whole event names."""
+    return _chosen(event.stacks, event.ip)
+
+
+def where(event: Event) -> str:
+    """Give " in FUNCTION" for a finding about a whole event, "" where no function is known."""
+    function = culprit_of(event)
+    return f" in {function}" if function else ""
+
+
+def _name(frame: Frame | None) -> str | None:
+    return plain_name(frame.function) if frame is not None and frame.function else None
+
+
+def _chosen(stacks: Iterable[Stack], ip: Frame | None) -> Frame | None:
+    called = [frame for stack in traces(stacks) for frame in stack.frames]
+    named = _named(called if ip is None else [ip, *called])
+    for skips in ((REPORTING, HELPERS, ENTRIES), (REPORTING, ENTRIES), (REPORTING,)):
+        for name, frame in named:
+            if not any(name in skip for skip in skips):
+                return frame
+    return named[-1][1] if len(named) > 1 else None
 
 
 def is_machinery(function: str) -> bool:

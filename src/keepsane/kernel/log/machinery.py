@@ -50,15 +50,17 @@ def _spelled_out(pattern: str) -> list[str]:
     return ["".join(parts) for parts in product(*pieces, [pattern[end:]])]
 
 
+# They print a stack.
+_STACK = "(dump|show)_stack* show_trace* dump_backtrace* sched_show_task*"
 # They print the report.
 _PRINT = """
-    dump_* show_(stack|regs|trace|opcodes|fault_oops)* print_* printk* vprintk* panic vpanic nmi_panic
+    dump_* show_(regs|opcodes|fault_oops)* print_* printk* vprintk* panic vpanic nmi_panic
     skb_panic fortify_panic panic_saved_regs warn
     warn_(slowpath|alloc|printk|bogus|thunk|flushing)* report_* end_report die die_* oops_* kmsg_dump*
     dev_printk* dev_vprintk* stack_trace_(save|consume)* save_stack* arch_stack_walk walk_stackframe
     unwind_* stack_depot_* set_track* object_err slab_(err|bug|pad_check) spin_(dump|bug) schedule_bug
     nmi_(cpu|trigger|handle)* arch_trigger_* default_do_nmi do_nmi end_repeat_nmi nmi first_nmi repeat_nmi
-    ubsan_* val_to_string dynamic_(pr|dev|netdev)_* *assertfail assfail sched_show_task show_state_filter
+    ubsan_* val_to_string dynamic_(pr|dev|netdev)_* *assertfail assfail show_state_filter
     (netdev|dev)_(printk|err|warn|info|notice|dbg) *_panic *rust_begin_unwind* core::panicking::*
     rust_helper_*
 """
@@ -95,8 +97,11 @@ _CHECKS = """
     lock_class* fortify_*
 """
 
-REPORTING = Names(_PRINT, _TRAPS, _CHECKS)
+REPORTING = Names(_STACK, _PRINT, _TRAPS, _CHECKS)
 """Frames that only report, trap or check."""
+
+STACK_PRINTERS = Names(_STACK)
+"""The innermost frame of a stack that somebody asked for."""
 
 # mm/slab*.c, mm/slub.c, mm/page_alloc.c, mm/vmalloc.c, mm/percpu.c, mm/mempool.c, net/core/page_pool.c
 _MEMORY = """
@@ -170,19 +175,65 @@ _SCHEDULE = """
 HELPERS = Names(_MEMORY, _STRINGS, _LOCKS, _STRUCTURES, _REGISTRIES, _FILES, _WORK, _SCHEDULE)
 """General helpers: what matters is who called them."""
 
-ALLOCATORS = Names("*alloc* *strdup* *memdup* create_object *printf")
+_ALLOCATE = "*alloc* *strdup* *memdup* create_object *printf pcpu_*"
+ALLOCATORS = Names(_ALLOCATE)
 """Functions that get memory for their caller: he is the one who must give it back."""
 
-ENTRIES = Names("""
-    entry_* do_syscall_* do_fast_syscall* do_int80* do_SYSENTER_32 ret_from_* ret_fast* kthread
-    worker_thread process_(one_work|scheduled_works) syscall_* system_call* sysenter* x32_sys_call
-    x64_sys_call ia32_sys_call start_kernel start_secondary secondary_startup* x86_64_start*
-    cpu_startup_entry do_idle default_idle* el0_* el0t_* invoke_syscall do_el0_* ret_to_user* rest_init
-    kernel_init(_freeable)? child_rip kernel_thread_helper exit_to_user* apic_timer_interrupt sysvec_*
-    asm_sysvec* call_on_stack* smp_apic_timer* irq_exit* do_softirq*
+PAGE_ALLOCATORS = Names(
+    _ALLOCATE,
+    """
+    *get_free_page* kmem_* slab_* *new_slab* *cache_refill* vm_area* cache_grow* get_page_from* should_fail*
+    out_of_memory* oom_kill* *folio_* *page_cache* *page_frag* fallback_* dma_direct*
+    """,
+)
+"""Those, and what stands between them and the pages: who asked for memory is above."""
+
+ALLOCATIONS = Names("warn_alloc* alloc_pages* alloc_frozen_pages* out_of_memory* vmalloc*")
+"""Every request for pages goes through one of these."""
+
+BUFFER_MAKERS = Names("build_skb* napi_build_skb* (p)?skb_(copy|clone|expand)*")
+"""They make packet buffers for whoever receives or copies one."""
+
+OOM_KILLER = Names("dump_header* oom_kill* out_of_memory* select_bad_process*")
+"""The way from a request to the kill."""
+
+_TO_USER = "(syscall_|irqentry_)?exit_to_user* prepare_exit_to_user* do_notify_resume* ret_to_user*"
+USER_MODE_EXITS = Names(_TO_USER)
+"""A task on its way back to user space."""
+
+_SYSTEM_CALLS = """
+    entry_* do_syscall_* do_fast_syscall* do_int80* do_SYSENTER_32 ret_fast* syscall_* system_call*
+    sysenter* (x32|x64|ia32)_sys_call el0_svc* el0_sync* el0t_* invoke_syscall do_el0_svc* tracesys*
+"""
+SYSTEM_CALLS = Names(_SYSTEM_CALLS, "x64_sys_* ksys_* do_sys*")
+"""A system call, by its entry or its own function."""
+
+_THREADS = "ret_from_fork* kthread worker_thread process_(one_work|scheduled_works)"
+_PAGE_FAULTS = "(asm_)?exc_page_fault do_page_fault page_fault do_user_addr_fault handle_mm_fault"
+PAGE_FAULTS = Names(_PAGE_FAULTS)
+"""A page of user space is fetched."""
+
+TASK_ENTRIES = Names(_SYSTEM_CALLS, _TO_USER, _THREADS, _PAGE_FAULTS, "retint_user*")
+"""The way into a task's own work."""
+
+ENTRIES = Names(
+    _SYSTEM_CALLS,
+    _TO_USER,
+    _THREADS,
+    """
+    el0_* do_el0_* ret_from_* start_kernel start_secondary secondary_startup* x86_64_start*
+    cpu_startup_entry do_idle default_idle* rest_init kernel_init(_freeable)? child_rip kernel_thread_helper
+    apic_timer_interrupt sysvec_* asm_sysvec* call_on_stack* smp_apic_timer* irq_exit* do_softirq*
     irqentry_* retint_* asm_call_*
-""")
+    """,
+)
 """The way into the kernel or the thread: named only where nothing else is left."""
+
+OUTERMOST = Names("""
+    entry_* ret_from_fork* secondary_startup* common_startup* asm_* el0t_* start_kernel* x86_64_start*
+    switch_to_asm* do_syscall* system_call* kernel_thread* kthread* start
+""")
+"""Nothing is outside of these: a stack that ends here is whole."""
 
 TICKS = Names("""
     rcu_(dump_cpu_stacks|check_callbacks|sched_clock_irq|pending) check_cpu_stall* print_(cpu|other_cpu)_*
@@ -191,22 +242,45 @@ TICKS = Names("""
 """)
 """The interrupt that found a CPU stuck and printed its stack."""
 
-INTERRUPT_ENTRIES = Names("""
-    (asm_)?sysvec_* irqentry_* (smp_)?(trace_)?apic_timer_interrupt* retint_* el1_irq el1h_64_irq
-    el0_irq irq_svc nmi end_repeat_nmi asm_exc_nmi asm_call_* reschedule_interrupt call_function*
-    ret_from_intr (asm_)?common_interrupt handle_exception do_irq
-""")
+_INTERRUPT = """
+    (asm_)?sysvec_* (asm_)?common_interrupt* (smp_)?(trace_)?apic_timer_interrupt* ret_from_intr do_irq
+    irq_svc el0_irq el1_irq* el1h_64_irq*
+"""
+INTERRUPT_ENTRIES = Names(
+    _INTERRUPT,
+    """
+    irqentry_* retint_* nmi end_repeat_nmi asm_exc_nmi asm_call_* reschedule_interrupt call_function*
+    handle_exception
+    """,
+)
 """Where an interrupt begins: what it interrupted is the next frame outwards."""
 
-# The way in: a system call, a thread, work, a timer, a soft interrupt, a page fault.
-_DISPATCH = """
-    entry_* do_syscall_* do_fast_syscall* do_int80* ret_from_fork* ret_fast_syscall system_call* sysenter*
-    syscall_* x64_sys_call ia32_sys_call el0_svc* invoke_syscall do_el0_svc el0_sync* tracesys* kthread
-    worker_thread process_(one_work|scheduled_works) task_work_run exit_to_user* call_timer_fn
-    expire_timers run_timers run_timer_softirq hrtimer_run_queues hrtimer_interrupt rcu_do_batch
-    do_softirq handle_softirqs run_ksoftirqd softirq_* tasklet_action* smpboot_thread_fn start_secondary
-    cpu_startup_entry handle_irq_event* handle_mm_fault do_page_fault exc_page_fault asm_exc_page_fault
-    page_fault
+INTERRUPTS = Names(
+    _INTERRUPT,
+    """
+    do_IRQ* *handle_irq* handle_IRQ* el1_interrupt* *irq_exit* *softirq* do_interrupt* (asm_)?exc_nmi
+    xen_(hvm|evtchn)_*
+    """,
+)
+"""What runs an interrupt or a softirq: it is not the work of the task that it interrupted."""
+
+EXCEPTION_ENTRIES = Names("""
+    asm_* (el0t|el1h)_(64|32)_(sync|irq|fiq|error) ret_from_intr* apic_timer_interrupt* common_interrupt*
+    error_entry*
+""")
+"""The first code of an exception: what stands outside of it was interrupted and called nothing."""
+
+ARM64_EXCEPTIONS = Names("el1(h|t)?(_64)?_(sync|irq|fiq|error|inv|da|undef|dbg)(_compat)?")
+"""The same inside the kernel of arm64, whose stack has the interrupted function as an ordinary frame."""
+
+SOFTIRQ_THREADS = Names("run_ksoftirqd* smpboot_thread_fn* napi_threaded_poll*")
+"""A softirq in a thread of its own interrupts nobody."""
+
+# What is called for whoever is waiting: a timer, a soft interrupt, an idle CPU.
+_CALLBACKS = """
+    task_work_run call_timer_fn expire_timers run_timers run_timer_softirq hrtimer_run_queues
+    hrtimer_interrupt rcu_do_batch do_softirq handle_softirqs run_ksoftirqd softirq_* tasklet_action*
+    smpboot_thread_fn start_secondary cpu_startup_entry handle_irq_event*
 """
 # System calls that mean something only together with the file, socket or device they were made on.
 _OPERATIONS = """
@@ -219,7 +293,7 @@ _OPERATIONS = """
     sk_common_release sock_(read|write)_iter nfnetlink_rcv_msg netlink_dump netif_receive_skb*
     net_rx_action napi_poll
 """
-CALL_ENTRIES = Names(_DISPATCH, _OPERATIONS)
+CALL_ENTRIES = Names(_SYSTEM_CALLS, _TO_USER, _THREADS, _PAGE_FAULTS, _CALLBACKS, _OPERATIONS)
 """Who called decides: the frame inside one of these tells one call, timer, work or protocol from another."""
 
 WAITS = Names(

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import re
 
-from keepsane.kernel.log.culprit import plain_name
-from keepsane.kernel.log.machinery import REPORTING
+from keepsane.kernel.log.culprit import traces
 from keepsane.model import Event, Frame, Stack
 from keepsane.report import Evidence
 
@@ -56,17 +55,7 @@ def quote_line(
 
 def first_stack(event: Event) -> Stack | None:
     """Give the stack that led to the report: the first call trace, None where there is no stack."""
-    traces = [stack for stack in event.stacks if stack.name == "Call Trace"]
-    return next(iter(traces or event.stacks), None)
-
-
-def where(event: Event) -> str:
-    """Give " in FUNCTION" for the first function that does more than report, "" where none is known."""
-    stack = first_stack(event)
-    frames = ((event.ip,) if event.ip is not None else ()) + (stack.frames if stack else ())
-    names = (plain_name(frame.function) for frame in frames if frame.function and frame.reliable)
-    function = next((name for name in names if name not in REPORTING), None)
-    return f" in {function}" if function else ""
+    return next(iter(traces(event.stacks)), None)
 
 
 def _evidence(line: int, text: str, note: str) -> Evidence:

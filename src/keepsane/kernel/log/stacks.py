@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
+from keepsane.kernel.log.machinery import ARM64_EXCEPTIONS
 from keepsane.kernel.log.trace import parse_frame, parse_inlined, strip_marker
 from keepsane.model import Frame, SourceLine, Stack
 
@@ -25,7 +26,6 @@ MAX_FRAMES = 4096
 
 CALL_TRACE = "Call Trace"
 _HEADER = re.compile(r"\s*(?P<name>-> #\d{1,5} .{1,200}?|[^\s:][^:]{0,120}?):?\s*:\s*+$")
-_ARM64_ENTRY = re.compile(r"el1[ht]?(?:_64)?_(?:sync|irq|fiq|error|inv|da|undef|dbg)(?:_compat)?$")
 
 
 @dataclass(slots=True)
@@ -128,7 +128,7 @@ def _mark_ip(stack: Stack, ip: Frame | None) -> Stack:
     """Give the frames that were executing the role `ip`: arm64 prints them inside the trace."""
     frames = list(stack.frames)
     for index, frame in enumerate(frames):
-        interrupted = index > 0 and _ARM64_ENTRY.match(frames[index - 1].function or "") is not None
+        interrupted = index > 0 and (frames[index - 1].function or "") in ARM64_EXCEPTIONS
         if interrupted or (index == 0 and frame.reliable and _same_place(frame, ip)):
             frames[index] = replace(frame, role="ip")
     return replace(stack, frames=tuple(frames))

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from keepsane.errors import KeepsaneError, SymbolError
 from keepsane.kernel.events.task_dump import TaskDump
+from keepsane.kernel.log.machinery import EXCEPTION_ENTRIES, STACK_PRINTERS
 from keepsane.model import Edge, Event, Frame, Hop, Kernel, SourceLine, Stack
 from keepsane.symbols.binary.elf import EM_AARCH64, EM_X86_64
 from keepsane.symbols.binary.image import Image
@@ -30,16 +31,6 @@ from keepsane.symbols.lines.locate import fits
 from keepsane.symbols.lines.names import made_at_run_time
 
 _MACHINES = {EM_X86_64: "x86_64", EM_AARCH64: "arm64"}
-_ENTRIES = (
-    "asm_",
-    "el1h_64_",
-    "el0t_",
-    "ret_from_intr",
-    "apic_timer_interrupt",
-    "common_interrupt",
-    "error_entry",
-)
-_REPORTERS = ("dump_stack", "show_stack", "show_trace", "dump_backtrace", "sched_show_task")
 
 
 def judge_edges(
@@ -267,8 +258,7 @@ def _judge_frame(
 
 
 def _is_entry(frame: Frame) -> bool:
-    name = frame.function or ""
-    return name.startswith(_ENTRIES) and not name.endswith("_handler")
+    return (frame.function or "") in EXCEPTION_ENTRIES
 
 
 def _judge_pair(
@@ -280,7 +270,7 @@ def _judge_pair(
         return Draft("unknown", (), "no form of the bytes before this address is a call")
     if callee is None and inner is not None:
         return _to_unknown(draft, inner)
-    if inner is None and frame.function and frame.function.startswith(_REPORTERS):
+    if inner is None and (frame.function or "") in STACK_PRINTERS:
         return draft._replace(verdict="reporter", why=f"it made this report: {draft.why}")
     return draft
 

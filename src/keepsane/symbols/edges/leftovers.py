@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from keepsane.kernel.log.machinery import REPORTING
+from keepsane.kernel.log.machinery import INTERRUPTS, OUTERMOST, PAGE_FAULTS, REPORTING, SYSTEM_CALLS
 from keepsane.model import Frame
 from keepsane.symbols.calls.jumps import callees
 from keepsane.symbols.code.text import Function, Place, function_at, is_same
@@ -21,15 +21,7 @@ from keepsane.symbols.edges.draft import Draft, Reader
 from keepsane.symbols.edges.one_call import judge_call
 from keepsane.symbols.lines.names import padded_function
 
-_OUTERMOST = (
-    *("entry_", "ret_from_fork", "secondary_startup", "common_startup", "asm_", "el0t_", "start_kernel"),
-    *("x86_64_start", "__switch_to_asm", "do_syscall", "system_call", "kernel_thread", "kthread", "_start"),
-)
-_KINDS = (
-    ("page fault", ("do_user_addr_fault", "exc_page_fault", "handle_mm_fault", "asm_exc_page_fault")),
-    ("interrupt", ("asm_sysvec", "sysvec_", "asm_common_interrupt", "common_interrupt", "irq_exit")),
-    ("system call", ("do_syscall", "x64_sys_call", "__x64_sys_", "ksys_", "do_sys", "entry_SYSCALL")),
-)
+_KINDS = (("page fault", PAGE_FAULTS), ("interrupt", INTERRUPTS), ("system call", SYSTEM_CALLS))
 _MAX_OPEN = 4
 _MAX_NAMED = 12
 
@@ -62,7 +54,7 @@ def judge_leftovers(reader: Reader, marked: Sequence[Marked], why_unjudged: str)
 
 
 def _is_outermost(frame: Frame) -> bool:
-    return (frame.function or "").startswith(_OUTERMOST)
+    return (frame.function or "") in OUTERMOST
 
 
 def _judge(reader: Reader, marked: Sequence[Marked], index: int) -> Draft:
@@ -200,7 +192,7 @@ def _may_have_called(reader: Reader, outer: Marked, inner: Marked) -> bool:
 
 def _text(marked: Sequence[Marked], path: _Path) -> str:
     names = [marked[index].frame.function or "?" for index in path.longest]
-    kind = next((kind for kind, starts in _KINDS if any(name.startswith(starts) for name in names)), "call")
+    kind = next((kind for kind, listed in _KINDS if any(name in listed for name in names)), "call")
     more = f" → {path.depth - len(names)} more" if path.depth > len(names) else ""
     way = f"{' → '.join(names[1:])}{more}, called from {names[0]}"
     return f"{len(path.members)} frames of an earlier {kind}: {way}"

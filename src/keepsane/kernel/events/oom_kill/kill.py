@@ -30,6 +30,7 @@ from keepsane.kernel.events.show_mem.show_mem import CGROUP, MEM_INFO, parse_mem
 from keepsane.kernel.events.show_mem.whole import is_mode_cut, mixed
 from keepsane.kernel.log.block import Block, Opening, build
 from keepsane.kernel.log.groups import said, task_of
+from keepsane.kernel.log.machinery import OOM_KILLER
 from keepsane.kernel.pages.failed_request import FailedRequest, accounted
 from keepsane.kernel.pages.mem_info import CgroupAmount, CgroupUsage, MemInfo, OomTask
 from keepsane.kernel.pages.watermark_form import Request
@@ -84,8 +85,6 @@ _SCOPE = re.compile(r"oom-kill:|ut of [Mm]emory|Task in|cgroup stats")
 # A name may hold commas; one without what follows it may be cut.
 _MEMCG = re.compile(r",oom_memcg=(?P<cgroup>.{1,255}?),task_memcg=")
 _TASK_MEMCG = re.compile(r",task_memcg=(?P<task_cgroup>.{1,255}?),task=")
-_ALLOCATION = re.compile(r"warn_alloc")
-_OOM = re.compile(r"dump_header|oom_kill|out_of_memory|select_bad_process")
 _OWN = re.compile(
     MEM_INFO + "|" + CGROUP + r"|\s*(?:oom-kill:|oom_reaper: |.{0,32}cpuset=)|" + KILLED.pattern
 )
@@ -167,7 +166,8 @@ def _damage(block: Block, victims: tuple[Victim, ...]) -> str:
     if not victims:
         lacks.append("no line that says what was killed")
     functions = [frame.function or "" for stack in block.body.stacks for frame in stack.frames]
-    if any(map(_ALLOCATION.match, functions)) and not any(map(_OOM.match, functions)):
+    failed = any(name.startswith("warn_alloc") for name in functions)
+    if failed and not any(name in OOM_KILLER for name in functions):
         lacks.append("its call trace is that of a failed allocation: two reports are mixed")
     elif is_mixed(block):
         lacks.append("lines of another CPU are mixed into its call trace")

@@ -13,30 +13,21 @@ import re
 from itertools import dropwhile, takewhile
 
 from keepsane.kernel.log.block import Block
-from keepsane.kernel.log.machinery import REPORTING
+from keepsane.kernel.log.culprit import plain_name
+from keepsane.kernel.log.machinery import (
+    ALLOCATIONS,
+    BUFFER_MAKERS,
+    INTERRUPTS,
+    PAGE_ALLOCATORS,
+    REPORTING,
+    SOFTIRQ_THREADS,
+    TASK_ENTRIES,
+    Names,
+)
 from keepsane.kernel.log.task import parse_task
 from keepsane.kernel.log.trace import strip_marker
 from keepsane.model import Frame, Stack
 
-# Allocators, and wrappers that only pass a size on: the function that asked is above them.
-_ALLOCATOR = re.compile(
-    r"warn_alloc|\w{0,80}alloc|\w{0,80}get_free_page|kmem_|slab_|___?slab|\w{0,80}new_slab|\w{0,80}cache_\w{0,40}refill|kv?m?z?alloc"
-    r"|vm_area|__page_|cache_grow|get_page_from|\w{0,80}memdup|should_fail|out_of_memory|oom_kill|dump_header"
-    r"|\w{0,80}folio_|\w{0,80}page_cache|\w{0,80}page_frag|dump_|__vmalloc|fallback_|dma_direct|krealloc|unwind_backtrace"
-)
-_ALLOCATION = re.compile(r"warn_alloc|__alloc_pages|__alloc_frozen_pages|out_of_memory|__vmalloc")
-# They make packet buffers for whoever receives or copies one.
-_BUFFERS = re.compile(r"(?:__|napi_)*build_skb|__?p?skb_(?:copy|clone|expand)|p?skb_(?:copy|clone|expand)")
-_INTERRUPT = re.compile(
-    r"(?:asm_)?sysvec_|(?:asm_)?common_interrupt|do_IRQ|(?:smp_)?apic_timer_interrupt|__irq_svc|gic_handle_irq"
-    r"|handle_IRQ|el1h?(?:_64)?_i(?:nterrupt|rq)|el0_irq|ret_from_intr|call_softirq|_?_?irq_exit|__do_softirq"
-    r"|do_softirq|handle_softirqs|do_interrupt|xen_(?:hvm|evtchn)_"
-)
-_SOFTIRQ_THREAD = re.compile(r"run_ksoftirqd|smpboot_thread_fn|napi_threaded_poll")
-_TASK_ENTRY = re.compile(
-    r"entry_SYSCALL|ret_from_fork|system_call|sysenter|el0_svc|ret_fast_syscall|kthread$"
-    r"|retint_user|prepare_exit_to_usermode|exit_to_user_mode|asm_exc_page_fault|page_fault$"
-)
 _ELISION = re.compile(r"\s*\.{3,}\s*+$")
 _CALL_TRACE = re.compile(r"\s*[Cc]all [Tt]race:")
 
@@ -50,16 +41,14 @@ def requester(block: Block) -> Frame | None:
     """
     if is_mixed(block):
         return None
-    frames = _from_allocation([one for stack in _stacks(block) for one in stack.frames if one.function])
+    frames = _from_allocation(_called(_through(block.body.stacks)))
     frames = [frame for frame in frames if frame.reliable] or frames
-    beyond = [frame for frame in frames if not _passed_over(frame.function or "")]
+    beyond = [frame for frame in frames if not _is(frame, REPORTING, PAGE_ALLOCATORS)]
     # A driver's function may be named like an allocator: what lies above the kernel's own frame is it then.
     named = [frame for frame in frames[: frames.index(beyond[0])] if frame.module] if beyond else []
     if named and not beyond[0].module:
         return named[-1]
-    return next(
-        (frame for frame in beyond if not _BUFFERS.match(frame.function or "")), next(iter(beyond), None)
-    )
+    return next((frame for frame in beyond if not _is(frame, BUFFER_MAKERS)), next(iter(beyond), None))
 
 
 def frames_of_request(stacks: tuple[Stack, ...]) -> tuple[Frame, ...]:
@@ -68,31 +57,32 @@ def frames_of_request(stacks: tuple[Stack, ...]) -> tuple[Frame, ...]:
 
     An interrupt ends them: what it interrupted asked for nothing.
     """
-    frames = _from_allocation([one for stack in _through(stacks) for one in stack.frames if one.function])
-    own = takewhile(lambda frame: not _INTERRUPT.match(frame.function or ""), frames)
+    frames = _from_allocation(_called(_through(stacks)))
+    own = takewhile(lambda frame: not _is(frame, INTERRUPTS), frames)
     return tuple(frame for frame in own if frame.reliable)
 
 
-def _stacks(block: Block) -> tuple[Stack, ...]:
-    return _through(block.body.stacks)
+def _called(stacks: tuple[Stack, ...]) -> list[Frame]:
+    return [frame for stack in stacks for frame in stack.frames if frame.function]
 
 
 def _through(stacks: tuple[Stack, ...]) -> tuple[Stack, ...]:
     """Give the stacks that pass through the allocator: another CPU's report may stand between them."""
-    return tuple(stack for stack in stacks if any(map(_is_allocation, stack.frames))) or stacks
+    return tuple(stack for stack in stacks if any(map(_allocates, stack.frames))) or stacks
 
 
 def _from_allocation(frames: list[Frame]) -> list[Frame]:
     """Cut off what stands above the allocator: leftovers of an interrupt on the stack."""
-    return list(dropwhile(lambda frame: not _is_allocation(frame), frames)) or frames
+    return list(dropwhile(lambda frame: not _allocates(frame), frames)) or frames
 
 
-def _is_allocation(frame: Frame) -> bool:
-    return frame.function is not None and _ALLOCATION.match(frame.function) is not None
+def _allocates(frame: Frame) -> bool:
+    return _is(frame, ALLOCATIONS)
 
 
-def _passed_over(function: str) -> bool:
-    return function in REPORTING or _ALLOCATOR.match(function) is not None
+def _is(frame: Frame, *lists: Names) -> bool:
+    name = plain_name(frame.function or "")
+    return any(name in listed for listed in lists)
 
 
 def in_interrupt(block: Block, asked: Frame | None) -> bool | None:
@@ -106,16 +96,13 @@ def in_interrupt(block: Block, asked: Frame | None) -> bool | None:
         return None
     if asked is None:
         return _marked(block, None)
-    frames = [frame for stack in _stacks(block) for frame in stack.frames]
-    outer = list(dropwhile(lambda frame: frame is not asked, frames))
-    names = [frame.function or "" for frame in outer if frame.reliable] or [
-        one.function or "" for one in outer
-    ]
-    if any(_SOFTIRQ_THREAD.match(name) for name in names):
+    outer = list(dropwhile(lambda frame: frame is not asked, _called(_through(block.body.stacks))))
+    outer = [frame for frame in outer if frame.reliable] or outer
+    if any(_is(frame, SOFTIRQ_THREADS) for frame in outer):
         return False
-    if _marked(block, asked.line) or any(map(_INTERRUPT.match, names)):
+    if _marked(block, asked.line) or any(_is(frame, INTERRUPTS) for frame in outer):
         return True
-    return False if any(map(_TASK_ENTRY.match, names)) else None
+    return False if any(_is(frame, TASK_ENTRIES) for frame in outer) else None
 
 
 def _marked(block: Block, line: int | None) -> bool | None:
