@@ -23,7 +23,7 @@ from keepsane.judge import run
 from keepsane.kernel.log.quote import quote_head
 from keepsane.kernel.log.scan import Scanner
 from keepsane.model import Event, Kernel
-from keepsane.report import VERDICT, Failure, Finding, Fragment, Report, RuledOut
+from keepsane.report import Failure, Finding, Fragment, Report, RuledOut, cannot_tell
 from keepsane.symbols.annotate import Symbols, Wanted
 from keepsane.symbols.lines.repeats import Annotated
 
@@ -270,6 +270,7 @@ def diagnose(state: MemoryState, *, name: str = "-", before: MemoryState | None 
     file = state.log.file if state.log else ""
     return Report(
         source=name,
+        state="memory-state",
         kernel=Kernel(release=state.machine.release),
         events=(),
         findings=in_order(_in_file(answer, file) for answer in answers if isinstance(answer, Finding)),
@@ -291,7 +292,7 @@ def _unmeasured(state: MemoryState) -> Iterator[Failure]:
     from keepsane.memory.whole import said_unmeasured
 
     if why := said_unmeasured(sample.snapshot for sample in state.samples):
-        yield Failure(VERDICT, f"cannot tell: {why}")
+        yield cannot_tell("verdict", why, "no-verdict")
 
 
 def _remembered(event: Event) -> Event:

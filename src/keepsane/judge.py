@@ -17,7 +17,7 @@ from importlib import import_module
 from pkgutil import walk_packages
 from typing import Any, NamedTuple, TypeVar
 
-from keepsane.report import Failure, Finding, RuledOut
+from keepsane.report import Failure, Finding, RuledOut, cannot_tell
 
 ROOMS = ("keepsane.kernel.events", "keepsane.memory.rules")
 """Where rules stand: beside what they judge."""
@@ -168,11 +168,10 @@ def _ask(known: Rule, fact: object) -> Iterator[Finding | Failure | RuledOut]:
     except MemoryError:
         raise  # it is no rule's fault, and the next one would fail as well
     except CannotTell as missing:
-        yield Failure(f"rule {known.name}", f"cannot tell: {missing.why}")
+        yield cannot_tell(f"rule {known.name}", missing.why, rule=known.name)
     except Exception as error:
-        yield Failure(
-            f"rule {known.name}", f"the rule itself failed: {error!r}; please report this with the log"
-        )
+        why = f"the rule itself failed: {error!r}; please report this with the log"
+        yield Failure(f"rule {known.name}", why, "rule-failed", known.name)
 
 
 def _answers(said: Iterator[Answer] | Answer | None) -> Iterable[Answer]:

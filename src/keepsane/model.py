@@ -13,6 +13,30 @@ from typing import Literal, NamedTuple
 Kind = str
 """A kind of report, `null-deref` or `oom-kill`: the names are in the table of kernel/log/kinds.py."""
 Role = Literal["ip", "return", "pointer"]
+Verdict = Literal[
+    "direct",
+    "inlined",
+    "tail-call",
+    "indirect",
+    "exception",
+    "not-a-call",
+    "stale",
+    "reporter",
+    "unjudged",
+    "unknown",
+]
+HopKind = Literal[
+    "call",
+    "jump",
+    "conditional jump",
+    "indirect jump",
+    "static call",
+    "alternative",
+    "trampoline",
+    "table",
+    "possible table",
+    "pointer",
+]
 
 
 class LogRecord(NamedTuple):
@@ -55,13 +79,12 @@ class Hop:
     """
     One step from a caller to its callee.
 
-    `kind` is call, jump, conditional jump, indirect jump, static call, alternative, trampoline, table,
-    possible table (one of several that fit) or pointer (code takes the callee's address). `function` is what
-    the step leads to, `name` a table's member, a static call's name, or the function whose code takes the
-    address; `source` is the line of the instruction.
+    A `possible table` is one of several that fit, a `pointer` code that takes the callee's address.
+    `function` is what the step leads to, `name` a table's member, a static call's name, or the function whose
+    code takes the address; `source` is the line of the instruction.
     """
 
-    kind: str
+    kind: HopKind
     function: str | None
     name: str | None
     source: SourceLine | None
@@ -72,15 +95,17 @@ class Edge:
     """
     How the call before a frame's return address led to the frame above it, read from the caller's bytes.
 
-    `verdict` is one of docs/reference/json.md, `via` the hops from the caller to the callee, `why` the reason
-    in words. `group` is the same for all frames that one earlier path left on the stack. `instruction` is the
-    call as its file has it and `at` where it stands, `vfs_write+0xf3`; `form` says as what it ran where the
-    kernel patches it. All three are "" where there is no call.
+    `via` are the hops from the caller to the callee, none where several chains of them fit, `why` is the
+    reason in words. `judged` is False where no call was read: why is then the frame's note, or the same for
+    all. `group` is the same for all frames that one earlier path left on the stack. `instruction` is the call
+    as its file has it and `at` where it stands, `vfs_write+0xf3`; `form` says as what it ran where the kernel
+    patches it. All three are "" where there is no call.
     """
 
-    verdict: str
+    verdict: Verdict
     via: tuple[Hop, ...]
     why: str
+    judged: bool = True
     group: str = ""
     instruction: str = ""
     at: str = ""
@@ -96,6 +121,7 @@ class Frame:
     `address` is the absolute address where one was printed. `reliable` is False for `?` frames. `role` says
     what the address is: `ip` was executing, `return` follows a call, `pointer` only lay on the stack.
     `locations` is the inline chain, innermost first, empty where nothing was decoded; `note` then says why.
+    `file_unused`: nothing of its binary was, for what a check or a failure of the report says.
     """
 
     line: int
@@ -109,6 +135,7 @@ class Frame:
     role: Role = "return"
     locations: tuple[SourceLine, ...] = ()
     note: str = ""
+    file_unused: bool = False
     edge: Edge | None = None
 
 

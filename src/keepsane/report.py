@@ -15,6 +15,8 @@ from keepsane.model import Event, Kernel
 Severity = Literal["error", "warning", "note", "info"]
 Confidence = Literal["high", "medium", "low"]
 Outcome = Literal["match", "mismatch", "not possible"]
+State = Literal["memory-state"]
+FailureKind = Literal["not-done", "cannot-tell", "no-verdict", "rule-failed", "unusable-vmlinux"]
 
 
 class Evidence(NamedTuple):
@@ -70,10 +72,23 @@ class Finding:
 
 
 class Failure(NamedTuple):
-    """Something that could not be done: `what` was tried, `why` it failed, in words a user can act on."""
+    """
+    Something that could not be done: `what` was tried, `why` it failed, in words a user can act on.
+
+    A `rule` that cannot tell lacks something: `lacks` says what without more words. So does a verdict on
+    samples that are not whole (`no-verdict`): no finding does then not mean that all is well.
+    """
 
     what: str
     why: str
+    kind: FailureKind = "not-done"
+    rule: str = ""
+    lacks: str = ""
+
+
+def cannot_tell(what: str, lacks: str, kind: FailureKind = "cannot-tell", rule: str = "") -> Failure:
+    """Say that a judgement lacks something."""
+    return Failure(what, f"cannot tell: {lacks}", kind, rule, lacks)
 
 
 class Check(NamedTuple):
@@ -118,10 +133,6 @@ class Verified(NamedTuple):
     counters: tuple[CounterChange, ...]
 
 
-VERDICT = "verdict"
-"""What could not be done where samples are not whole: no finding does not mean that all is well."""
-
-
 class RuledOut(NamedTuple):
     """A rule that looked and did not fire, with the numbers that say why."""
 
@@ -135,6 +146,7 @@ class Fragment:
 
     event: Event
     findings: tuple[Finding, ...]
+    ruled_out: tuple[RuledOut, ...] = ()
     checks: tuple[Check, ...] = ()
     failures: tuple[Failure, ...] = ()
 
@@ -145,12 +157,14 @@ class Report:
     Everything keepsane found in one input; renderers show every field.
 
     `boots` has the kernel of every boot in the log, `kernel` is that of the last one with a report.
-    Of a machine's memory: `ruled_out` is what was looked for and is not the cause, `notes` what a reader of
-    the numbers must know, `facts` the numbers in words, `verified` what became of earlier findings.
+    `ruled_out` is what was looked for and is not the cause. `state` says which state of a machine was judged,
+    None for a log; `facts` are its numbers in words, `notes` what their reader must know, `verified` what
+    became of earlier findings.
     """
 
     schema: int = 1
     source: str
+    state: State | None = None
     kernel: Kernel
     boots: tuple[Kernel, ...] = ()
     events: tuple[Event, ...]

@@ -144,7 +144,7 @@ def must_be_self_contained(text: str) -> None:
 def test_a_page_is_complete_in_itself(tmp_path: Path) -> None:
     text = page_of([ON], tmp_path / "page.html")
     must_be_self_contained(text)
-    assert "zone reclaim bites" in text and "Ruled out" in text and "sysctl -w vm.zone_reclaim_mode=0" in text
+    assert "zone reclaim bites" in text and "ruled out" in text and "sysctl -w vm.zone_reclaim_mode=0" in text
 
 
 HOSTILE = "<script>alert(1)</script>\x1b]0;owned\x07\x9b2J"

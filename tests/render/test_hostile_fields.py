@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from importlib import import_module
 from itertools import islice
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -26,10 +26,8 @@ from keepsane.kernel.events.alloc_failure.failure import AllocFailure
 from keepsane.kernel.events.oom_kill.kill import OomKill
 from keepsane.kernel.pages.ledger import Loss
 from keepsane.model import Event
-from keepsane.render.html.memory import render_memory_html
 from keepsane.render.html.page import render_html
 from keepsane.render.json import render_json, render_jsonl
-from keepsane.render.text.memory import render_memory_text
 from keepsane.render.text.paint import Paint, plain, terminal
 from keepsane.render.text.report import render_text
 from keepsane.report import Fragment, Report
@@ -90,8 +88,8 @@ def _made_of(cls: type) -> Any:
 
 
 def _kinds() -> Iterator[type[Event]]:
-    for module in iter_modules(keepsane.kernel.__path__):
-        import_module(f"keepsane.kernel.{module.name}")
+    for module in walk_packages(keepsane.kernel.__path__, "keepsane.kernel."):
+        import_module(module.name)
     known = [Event]
     for cls in known:
         known += cls.__subclasses__()
@@ -104,7 +102,7 @@ def _full() -> Report:
     # The names of kinds choose the renderer's words: of those that have words of their own, both ways.
     events += tuple(replace(event, kind=words[type(event)]) for event in events if type(event) in words)
     report: Report = _made_of(Report)
-    return replace(report, events=events)
+    return replace(report, state=None, events=events)
 
 
 def _reports() -> Iterator[Report]:
@@ -141,7 +139,7 @@ def test_text(paint: Paint) -> None:
     for report in REPORTS:
         _require_plain(_OWN_PAINT.sub("", render_text(report, paint)))
     for machine in MACHINES:
-        _require_plain(_OWN_PAINT.sub("", render_memory_text(machine, paint)))
+        _require_plain(_OWN_PAINT.sub("", render_text(machine, paint)))
 
 
 def test_no_escape_sequence_but_those_of_the_paint() -> None:
@@ -168,7 +166,7 @@ def test_json_holds_every_text_as_it_was() -> None:
 
 
 def test_html() -> None:
-    for page in (*map(render_html, REPORTS), *map(render_memory_html, MACHINES)):
+    for page in map(render_html, (*REPORTS, *MACHINES)):
         assert not unseen_in(page)
         assert "<script" not in page.lower()
         seen = _Page(page)

@@ -22,7 +22,6 @@ from keepsane.errors import InputError, KeepsaneError
 from keepsane.kernel.log.input import read_log
 from keepsane.render.json import json_parts, render_jsonl
 from keepsane.report import Fragment, Report
-from keepsane.symbols.identity.files import READ_VMLINUX
 
 if TYPE_CHECKING:
     from keepsane.kernel.events.alloc_failure.what_if_asked import Settings
@@ -149,7 +148,7 @@ def _unusable(part: Report | Fragment, vmlinux: str | None) -> bool:
     if vmlinux is None:
         return False
     contradicts = any(check.outcome == "mismatch" and check.file == vmlinux for check in part.checks)
-    return contradicts or any(failure.what == READ_VMLINUX for failure in part.failures)
+    return contradicts or any(failure.kind == "unusable-vmlinux" for failure in part.failures)
 
 
 def _found(part: Report | Fragment) -> bool:

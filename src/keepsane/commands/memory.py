@@ -27,7 +27,7 @@ from keepsane.errors import InputError
 from keepsane.memory.capture.capture import read_capture, read_capture_script, write_capture
 from keepsane.render.json import render_json
 from keepsane.render.visible import escaped
-from keepsane.report import VERDICT, Report
+from keepsane.report import Report
 
 CAPTURE = "capture"
 MAX_SECONDS = 86_400
@@ -141,7 +141,7 @@ def _exit_code(report: Report) -> int:
     """2 where nothing was found in samples that are not whole: for a script that is not "all is well"."""
     if any(finding.severity != "info" for finding in report.findings):
         return 1
-    return 2 if any(failure.what == VERDICT for failure in report.failures) else 0
+    return 2 if any(failure.kind == "no-verdict" for failure in report.failures) else 0
 
 
 def _capture(arguments: argparse.Namespace) -> int:
@@ -158,9 +158,9 @@ def _render(report: Report, source: Input, arguments: argparse.Namespace, out: O
         return render_json(report)
     if arguments.format == "html":
         from keepsane.commands.memory_record import plots_of
-        from keepsane.render.html.memory import render_memory_html
+        from keepsane.render.html.page import render_html
 
-        return render_memory_html(report, plots=plots_of(source, arguments))
-    from keepsane.render.text.memory import render_memory_text
+        return render_html(report, plots=plots_of(source, arguments))
+    from keepsane.render.text.report import render_text
 
-    return render_memory_text(report, paint_for(out))
+    return render_text(report, paint_for(out))

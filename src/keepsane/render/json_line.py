@@ -20,7 +20,8 @@ from keepsane.render.cleaned import COMMON, names_of
 
 _MAX_KEPT = 4096
 _of_frame = attrgetter(
-    *("function", "offset_bytes", "size_bytes", "module", "build_id", "address", "reliable", "role", "note")
+    *("function", "offset_bytes", "size_bytes", "module", "build_id", "address", "reliable", "role", "note"),
+    "file_unused",
 )
 _PLAIN: dict[type, Callable[[Any], str]] = {
     str: encode_basestring,

@@ -3,23 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import fields
 
 from keepsane.kernel.log.registers import address_in_words
 from keepsane.model import Event, Kernel, Task
 from keepsane.render.value_words import value_words
-from keepsane.report import VERDICT, Check, Report
+from keepsane.report import Report
 
 _COMMON = frozenset(field.name for field in fields(Event))
 _SAID_TOGETHER = frozenset({"address", "address_means", "access", "file", "source_line"})
 _ABOUT_MEMORY = frozenset({"alloc-failure", "oom-kill"})
-_EVERY_REBUILD = frozenset({"function sizes", "release"})
 _IN_HEX = ("address", "mode", "mask", "preempt_count")
-
-
-SHOWN_WHOLE = 3
-"""Of a machine's memory one verdict and two findings beside it are shown whole; of the rest the title."""
 
 
 def task_words(task: Task) -> str:
@@ -52,20 +47,12 @@ def count_words(report: Report) -> str:
 def verdict_words(report: Report) -> str:
     """Say the verdict on a machine's memory: the gravest finding, or that nothing suffers from it."""
     first = next(iter(report.findings), None)
-    doubt = next((one.why for one in report.failures if one.what == VERDICT), None)
+    doubt = next((one.why for one in report.failures if one.kind == "no-verdict"), None)
     if doubt is not None and (first is None or first.severity == "info"):
         return f"{doubt}; so whether something is wrong with its memory is not known"
     if first is None:
         return "nothing is wrong with its memory, as far as was measured"
     return first.title if first.severity != "info" else f"nothing suffers; {first.title}"
-
-
-def ruled_out_words(report: Report) -> list[tuple[str, str]]:
-    """Give what was ruled out with the reason; rules that have one reason stand together."""
-    rules: dict[str, list[str]] = {}
-    for one in report.ruled_out:
-        rules.setdefault(one.why, []).append(one.rule)
-    return [(", ".join(names), why) for why, names in rules.items()]
 
 
 def unread_words(report: Report) -> str:
@@ -74,17 +61,13 @@ def unread_words(report: Report) -> str:
     return f"{inside} could not be read; {report.skipped_lines} outside belong to none"
 
 
-def file_words(report: Report, check: Check) -> str:
-    """Name the file, and which boot it was held against where the log has several."""
-    return check.file + (f" (boot {check.boot})" if len(report.boots) > 1 else "")
+def percent_words(part: int, whole: int) -> str:
+    """Say a part as a whole percentage; what is there but less than half of one as "<1"."""
+    share = round(100 * part / whole) if whole > 0 else 0
+    return f"{share} %" if share or part <= 0 else "<1 %"
 
 
-def proven(checks: Sequence[Check]) -> bool:
-    """Tell whether a match shows this very build: every rebuild has the release, and most of the sizes."""
-    return any(check.outcome == "match" and check.name not in _EVERY_REBUILD for check in checks)
-
-
-def facts(event: Event) -> Iterator[tuple[str, str]]:
+def event_facts(event: Event) -> Iterator[tuple[str, str]]:
     """Give an event's facts as name and words; what an own field says may have several lines."""
     if event.damage:
         yield "damaged", event.damage

@@ -18,7 +18,7 @@ from keepsane.report import Failure
 from keepsane.symbols.binary.image import Image
 from keepsane.symbols.edges.not_judged import not_judged
 from keepsane.symbols.identity.binaries import Binaries
-from keepsane.symbols.identity.files import READ_VMLINUX, Files, open_kernel, open_module
+from keepsane.symbols.identity.files import Files, open_kernel, open_module, unusable_vmlinux
 from keepsane.symbols.lines.disassemble import disassemble
 from keepsane.symbols.lines.locate import Decoded, decode_frames
 from keepsane.symbols.lines.names import made_at_run_time
@@ -127,15 +127,15 @@ def _decode_group(run: _Run, module: str | None, frames: Sequence[Frame]) -> dic
     try:
         image, why = open_kernel(run.files) if module is None else open_module(run.files, module, frames)
         if image is None:
-            return {frame: Decoded((), why) for frame in frames}
+            return {frame: Decoded((), why, file_unused=True) for frame in frames}
         run.images[module] = image
         return decode_frames(image, frames, run.kernel.offset_bytes)
     except KeepsaneError as problem:
         unusable = module is None and isinstance(problem, SymbolError)
-        run.failures.append(Failure(READ_VMLINUX if unusable else what, str(problem)))
+        run.failures.append(unusable_vmlinux(problem) if unusable else Failure(what, str(problem)))
     except MemoryError:
         run.failures.append(Failure(what, "it takes more memory than there is; free some"))
-    return {frame: Decoded((), "not decoded") for frame in frames}
+    return {frame: Decoded((), "not decoded", file_unused=True) for frame in frames}
 
 
 def _frames(event: Event) -> Iterator[Frame]:
@@ -166,7 +166,8 @@ def _decoded(run: _Run, frame: Frame, decoded: Mapping[Frame, Decoded]) -> Frame
     found = decoded[_asked(frame)]
     if not found.locations and frame.locations:
         return frame  # the log itself says where it is
-    return replace(frame, locations=_with_source(run, frame, found.locations), note=found.note)
+    locations = _with_source(run, frame, found.locations)
+    return replace(frame, locations=locations, note=found.note, file_unused=found.file_unused)
 
 
 def _with_source(run: _Run, frame: Frame, locations: tuple[SourceLine, ...]) -> tuple[SourceLine, ...]:

@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keepsane.render.html.element import Markup
-from keepsane.render.html.memory import render_memory_html
 from keepsane.render.html.page import render_html
 from keepsane.render.json import json_parts, render_jsonl
-from keepsane.render.text.memory import render_memory_text
 from keepsane.render.text.report import render_text
 from keepsane.report import Fragment, Report
 
@@ -72,6 +70,6 @@ def render_part(part: Report | Fragment) -> None:
 def render_memory(report: Report, plots: Iterable[Markup] = ()) -> None:
     """Write a report about memory in every form."""
     require_sound(report)
-    require_plain(render_memory_text(report))
+    require_plain(render_text(report))
     json.loads(require_plain("".join(json_parts(report))))
-    render_memory_html(report, plots=plots)
+    render_html(report, plots=plots)

@@ -19,8 +19,8 @@ from keepsane.model import (
     Stack,
     Task,
 )
+from keepsane.render.event_page import frame_name
 from keepsane.render.html.page import render_html
-from keepsane.render.text.frame import frame_name
 from keepsane.report import Advice, Check, Evidence, Failure, Finding, Report, Share
 
 LOG = """\
@@ -40,10 +40,8 @@ _VOID = {"meta"}
 _TAGS = {"html", "head", "meta", "title", "style", "body", "main", "header", "footer", "section", "article"}
 _TAGS |= {"nav", "details", "summary", "figure", "figcaption", "pre", "code", "h1", "h2", "h3", "p", "div"}
 _TAGS |= {"span", "dl", "dt", "dd", "ul", "ol", "li", "strong", "a", "table", "tr", "td"}
-_TAGS |= {"svg", "rect"}
 _ATTRIBUTES = {"lang", "charset", "http-equiv", "content", "name", "class", "id", "title", "open", "href"}
-_ATTRIBUTES |= {"rel", "viewbox", "preserveaspectratio", "role", "aria-label", "aria-hidden"}
-_ATTRIBUTES |= {"x", "y", "width", "height"}
+_ATTRIBUTES |= {"rel", "style"}
 
 
 class _Page(HTMLParser):
@@ -145,8 +143,8 @@ def test_a_log_gives_a_well_formed_page_with_everything_in_it() -> None:
 
 
 def test_hostile_text_stays_text() -> None:
-    hop = Hop(kind=HOSTILE, function=HOSTILE, name=HOSTILE, source=None)
-    edge = Edge(verdict=HOSTILE, via=(hop,), why=HOSTILE, instruction=HOSTILE, at=HOSTILE, form=HOSTILE)
+    hop = Hop(kind="call", function=HOSTILE, name=HOSTILE, source=None)
+    edge = Edge(verdict="direct", via=(hop,), why=HOSTILE, instruction=HOSTILE, at=HOSTILE, form=HOSTILE)
     group = Edge(verdict="stale", via=(), why="", group=HOSTILE)
     frames = (_frame(HOSTILE, edge=edge, text=True), _frame(HOSTILE, edge=group, reliable=False))
     written = render_html(_report(*frames, word=HOSTILE))

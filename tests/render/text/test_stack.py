@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from keepsane.api import explain
-from keepsane.model import Edge, Event, Hop, SourceLine
-from keepsane.render.text.paint import plain
-from keepsane.render.text.stack import stack_lines
+from keepsane.model import Edge, Event, Hop, HopKind, SourceLine
+from keepsane.render.event_page import stack_section
+from keepsane.render.text import report as text
 
 LOG = """\
 WARNING: CPU: 0 PID: 7 at mm/widget.c:7 inner+0x10/0x20
@@ -28,10 +28,10 @@ def lines_of(edges: dict[str, Edge]) -> list[str]:
     event = explain(LOG).events[0]
     (stack,) = event.stacks
     frames = tuple(replace(frame, edge=edges.get(frame.function or "")) for frame in stack.frames)
-    return list(stack_lines(replace(stack, frames=frames), event, plain, 30))
+    return list(text.lines_of([stack_section(replace(stack, frames=frames), event)], width=30))
 
 
-def hop(kind: str, function: str, source: SourceLine | None = None) -> Hop:
+def hop(kind: HopKind, function: str, source: SourceLine | None = None) -> Hop:
     return Hop(kind=kind, function=function, name=None, source=source)
 
 
@@ -55,7 +55,7 @@ def test_a_function_that_was_called_through_a_table_and_jumped_on_is_missing_too
 
 
 def test_nothing_is_inserted_where_several_chains_fit() -> None:
-    edge = Edge(verdict="tail-call", via=(hop("call", "a"), hop("jump", "b")), why="one of a, b jumps on")
+    edge = Edge(verdict="tail-call", via=(), why="one of: a -> b; c -> b")
 
     assert not [line for line in lines_of({"outer": edge}) if "not in the log" in line]
 

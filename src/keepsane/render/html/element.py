@@ -53,9 +53,9 @@ def reference(text: str) -> Markup:
     return Markup(f'<a href="{shown}" rel="noreferrer">{shown}</a>')
 
 
-def rows(pairs: Iterable[tuple[str, str]]) -> Markup:
+def rows(pairs: Iterable[tuple[str, str]], kind: str = "") -> Markup:
     """Give names and what they say as a list; a line break in the text begins a new line."""
-    return element("dl", joined(_row(name, text) for name, text in pairs))
+    return element("dl", joined(_row(name, text) for name, text in pairs), kind=kind)
 
 
 def _row(name: str, text: str) -> Markup:

@@ -23,43 +23,38 @@ h1 { font-size: 1.4rem; line-height: 1.3; overflow-wrap: anywhere; }
 h2 { font-size: 1.25rem; line-height: 1.3; overflow-wrap: anywhere; }
 h3 { font-size: 1rem; overflow-wrap: anywhere; }
 h2 .dim { font-size: .9rem; font-weight: 400; white-space: nowrap; }
+.list > h2::first-letter { text-transform: uppercase; }
 a { color: var(--note); overflow-wrap: anywhere; }
-code, pre, .row, table, .registers {
+code, pre, .row, table, .instruction {
   font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
 code { font-size: .875rem; overflow-wrap: anywhere; unicode-bidi: isolate; }
 .dim, .remark { color: var(--dim); }
 header p, footer p { color: var(--dim); overflow-wrap: anywhere; }
-header, nav, .checks, footer { margin-bottom: 1rem; }
-article, .mismatch, .failures, .loose {
+main > * { margin-bottom: 1rem; }
+article, .failures, .loose {
   background: var(--card); border: 1px solid var(--rule); border-radius: .6rem;
   padding: 1rem 1.1rem; margin: 0 0 1.25rem; display: grid; gap: .9rem;
 }
-article > *, .mismatch > * { min-width: 0; }
-article > h2 { color: var(--error); }
-.mismatch { background: var(--error-soft); border: 2px solid var(--error); }
-.mismatch h2 { color: var(--error); }
-.good { color: var(--good); } .doubt { color: var(--warning); }
-nav ul, .evidence, .references { list-style: none; padding: 0; }
+article > * { min-width: 0; }
+.alarm { background: var(--error-soft); border: 2px solid var(--error); border-radius: .6rem;
+  padding: .5rem 1.1rem; margin: 0 0 1rem; font-weight: 600; overflow-wrap: anywhere; }
+.good { color: var(--good); } .doubt, .warning { color: var(--warning); } .error { color: var(--error); }
+nav ul { list-style: none; padding: 0; }
 dl { display: grid; grid-template-columns: fit-content(16rem) 1fr; gap: .1rem 1rem; }
 dt { color: var(--dim); } dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
 .finding { border-left: 4px solid var(--note); background: var(--note-soft);
   padding: .7rem .9rem; border-radius: 0 .4rem .4rem 0; display: grid; gap: .45rem; }
-.finding.error { border-color: var(--error); background: var(--error-soft); }
-.finding.warning { border-color: var(--warning); background: var(--warning-soft); }
-.finding > .dim { font-size: .85rem; }
-.severity { text-transform: uppercase; font-size: .75rem; letter-spacing: .05em; color: var(--note); }
-.error .severity { color: var(--error); } .warning .severity { color: var(--warning); }
-.shares { display: grid; gap: .4rem; max-width: 44rem; }
-.shares svg { width: 100%; height: 1.4rem; border-radius: .3rem; background: var(--code); }
-.shares rect { stroke: var(--card); stroke-width: .3; } .shares td:first-child { width: 1rem; }
-.shares td svg { width: .8rem; height: .8rem; }
-.shares td:nth-child(3), .shares td:nth-child(4) { text-align: right; }
-.shares td:nth-child(2) { text-align: left; } .shares td:nth-child(3) { color: inherit; }
-.shares td:last-child { white-space: normal; color: var(--dim); }
-.part0 { fill: #2f6fb3; } .part1 { fill: #d08a1d; } .part2 { fill: #3a9a6b; } .part3 { fill: #b0486a; }
-.part4 { fill: #7a62b8; } .part5 { fill: #3d9db5; } .part6 { fill: #98803a; } .part7 { fill: #88909b; }
-.evidence li { overflow-wrap: anywhere; }
-.advice dl { margin-top: .2rem; } .advice dd { font-family: ui-monospace, monospace; font-size: .875rem; }
+.finding.of-error { border-color: var(--error); background: var(--error-soft); }
+.finding.of-warning { border-color: var(--warning); background: var(--warning-soft); }
+.finding h3 .dim, .finding > .more { font-size: .85rem; font-weight: 400; }
+.shares td:nth-child(3), .numbers td, .numbers th { text-align: right; }
+.shares td:nth-child(4) { width: 12rem; } .shares td:last-child { white-space: normal; color: var(--dim); }
+.bar { display: block; height: .8rem; min-width: 1px; border-radius: .15rem; background: var(--note); }
+.quote, .failure, .unread, .edge { overflow-wrap: anywhere; }
+.quote, .edge .source { font-family: ui-monospace, monospace; font-size: .875rem;
+  unicode-bidi: isolate; }
+.quote .dim { font-family: system-ui, sans-serif; } .title { font-weight: 600; }
+.steps dd { font-family: ui-monospace, monospace; font-size: .875rem; }
 summary { cursor: pointer; list-style: none; border-radius: .3rem; position: relative; }
 summary::-webkit-details-marker { display: none; }
 summary::before { content: "\\25b8"; color: var(--dim); position: absolute; left: .1rem; top: .05rem; }
@@ -67,15 +62,8 @@ details[open] > summary::before { content: "\\25be"; }
 summary:hover { background: var(--code); }
 :focus-visible { outline: 2px solid var(--note); outline-offset: 1px; }
 .account { display: grid; gap: .5rem; }
-.bar { display: flex; height: 1.4rem; border-radius: .3rem; overflow: hidden; border: 1px solid var(--rule); }
-.bar span { min-width: 2px; }
-.part0 { background: #3b82b8; } .part1 { background: #d08a2e; } .part2 { background: #6b8f4e; }
-.part3 { background: #a35d8f; } .part4 { background: #8a8f98; } .part5 { background: #b5534f; }
-.legend { list-style: none; padding: 0; font-size: .875rem; }
-.swatch { display: inline-block; width: .8em; height: .8em; border-radius: .2em; margin-right: .5em; }
-.numbers { overflow-x: auto; } .numbers td, .numbers th { text-align: right; padding: 0 .6rem 0 0; }
 .numbers td:first-child, .numbers th:first-child, .numbers td:last-child { text-align: left; }
-.part > summary, .checks summary { padding-left: 1.3rem; font-weight: 600; }
+.part > summary { padding-left: 1.3rem; font-weight: 600; }
 .part > summary .dim { font-weight: 400; font-size: .9rem; }
 .body { padding: .4rem 0 .6rem 1.3rem; display: grid; gap: .6rem; }
 .body > * { min-width: 0; }
@@ -89,7 +77,7 @@ summary:hover { background: var(--code); }
 .mark { font-weight: 700; color: var(--error); text-align: center; }
 .name { color: var(--name); font-weight: 600; }
 .all { grid-column: 3 / -1; font-weight: 400; }
-.where .remark { margin-left: .6rem; font-family: system-ui, sans-serif; font-style: italic; }
+.row .remark { margin-left: .6rem; font-family: system-ui, sans-serif; font-style: italic; }
 .verdict { color: var(--dim); text-align: right; }
 .tail-call, .indirect, .exception { color: var(--note); }
 .unsure .name, .group > summary .name, .unsure .place, .unsure .mark,
@@ -100,29 +88,23 @@ summary:hover { background: var(--code); }
 .frame > .body { padding-left: 7.4rem; }
 .group > .body { padding-left: 0; gap: 0; }
 .edge { border-left: 3px solid var(--rule); padding-left: .8rem; }
-.edge ol { padding-left: 1.5rem; }
 figcaption { color: var(--dim); font-size: .8rem; overflow-wrap: anywhere; }
 pre { background: var(--code); border-radius: .4rem; padding: .4rem 0; overflow-x: auto; font-size: .84rem;
   line-height: 1.45; tab-size: 8; }
 pre span { display: block; padding: 0 .6rem; width: max-content; min-width: 100%; color: var(--dim); }
-pre .here, tr.here { background: var(--warning-soft); color: var(--ink); font-weight: 600; }
+pre .here, .instruction .error { background: var(--warning-soft); color: var(--ink); font-weight: 600; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .84rem; white-space: pre; }
-td { padding: .05rem .6rem .05rem 0; } td:nth-child(2) { text-align: right; }
-td:nth-child(3) { color: var(--dim); }
-.registers { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: .1rem 1rem;
-  font-size: .84rem; }
-.registers > div { display: grid; grid-template-columns: 4rem 1fr; gap: 0 .4rem; }
-.registers .remark { grid-column: 2; font-family: system-ui, sans-serif; }
-.registers .remark:empty { display: none; }
+table { border-collapse: collapse; white-space: pre; } table, .instruction { font-size: .84rem; }
+td, th { padding: .05rem .6rem .05rem 0; } td:nth-child(2) { text-align: right; }
+.code { overflow-x: auto; } .instruction { white-space: pre; }
 @media (max-width: 44rem) {
   main { padding: .8rem .6rem 3rem; }
-  article, .mismatch, .failures, .loose { padding: .8rem .7rem; }
+  article, .failures, .loose { padding: .8rem .7rem; }
   dl { grid-template-columns: minmax(3.5rem, 6rem) minmax(0, 1fr); gap: .1rem .6rem; }
   dt { overflow-wrap: anywhere; }
   .row { grid-template-columns: 1.1rem minmax(0, 1fr) auto; padding: .3rem 0; }
   .line { display: none; }
-  .where { grid-column: 2 / -1; grid-row: 2; }
+  .row > .where { grid-column: 2 / -1; grid-row: 2; }
   .all { grid-column: 2 / -1; }
   .frame > .body { padding-left: .4rem; }
   summary { min-height: 2rem; }

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 from urllib.parse import quote
 
-Tone = Literal["title", "error", "warning", "good", "function", "place", "source", "dim"]
+from keepsane.render.elements import Tone
+
 Paint = Callable[[Tone, str], str]
 """Gives a piece of text the tone of its meaning; `plain` changes nothing."""
 
@@ -29,7 +29,9 @@ def plain(tone: Tone, text: str) -> str:
 
 
 def terminal(tone: Tone, text: str) -> str:
-    """Paint with the terminal's own sixteen colours."""
+    """Paint with the terminal's own sixteen colours; what has no tone stays as it is."""
+    if not tone:
+        return text
     from rich.color import ColorSystem
     from rich.style import Style
 

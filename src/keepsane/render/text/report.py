@@ -1,101 +1,230 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-A report as text, in the log's order: what contradicts the log first, then each event with its findings.
+A page as text. A pure function from a Report to a string; colour comes from the `paint` it is given.
 
-A pure function from a Report to a string; colour comes from the `paint` it is given.
+    NULL pointer dereference in poke_null                                             line 345
+      task       init, pid 1, CPU 1
+      address    0x80, read: NULL + 0x80: a member at offset 0x80 of a NULL structure
+      Where it was
+        ip widget_value                      crashme.c:27:9  inlined into
+            >    27          return READ_ONCE(w->value);
+           poke_null+0x16/0x40 [crashme]     crashme.c:41:9
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from textwrap import fill
+from typing import NamedTuple
 
-from keepsane.render.cleaned import cleaned
-from keepsane.render.text.event import body_lines, head_lines
-from keepsane.render.text.finding import finding_lines
-from keepsane.render.text.paint import Paint, plain
+from keepsane.render import elements
+from keepsane.render.report_page import page_of
+from keepsane.render.text.paint import Paint, link, plain
 from keepsane.render.visible import written
-from keepsane.render.words import count_words, file_words, kernel_words, proven, unread_words
-from keepsane.report import Check, Failure, Finding, Report
+from keepsane.render.words import percent_words
+from keepsane.report import Report
+
+WIDTH = 100
+_WIDEST_FUNCTION, _WIDEST_PIECE = 60, 32
+BAR = 20
+"""Characters of the bar that stands for the whole."""
+
+
+class _Form(NamedTuple):
+    """How a line begins, and its further ones where it is filled; whether one is left empty before it."""
+
+    first: str = ""
+    fills: bool = False
+    rest: str | None = None
+    apart: bool = False
+
+
+class _ListForm(NamedTuple):
+    """How far names are indented, what follows each, how wide that is; how lines go on where it is filled."""
+
+    indent: str
+    mark: str = ""
+    width: int = 0
+    fills: bool = False
+    rest: str | None = None
+
+
+_HIDDEN: frozenset[elements.Kind | elements.FactsKind] = frozenset({"more", "loose", "failures", "edge"})
+_LINES: dict[elements.Kind, _Form] = {
+    "file": _Form("  "),
+    "absent": _Form("    "),
+    "finding": _Form("  => ", apart=True),
+    "explanation": _Form("     ", fills=True),
+    "quote": _Form("     "),
+    "code": _Form("  "),
+    "instruction": _Form("    "),
+    "advice": _Form("     do: ", fills=True),
+    "reference": _Form("     see "),
+    "account": _Form("  "),
+    "where": _Form("  "),
+    "stack": _Form("  "),
+    "leftover": _Form("    ?  ", fills=True),
+    "also": _Form("  also: ", fills=True),
+    "verified": _Form("  ", apart=True),
+    "list": _Form("  ", apart=True),
+    "unread": _Form(apart=True),
+}
+_LISTS: dict[elements.FactsKind, _ListForm] = {
+    "boots": _ListForm("  ", ": "),
+    "compared": _ListForm("    ", ":", 16),
+    "event": _ListForm("  ", "", 11),
+    "folded": _ListForm("  ", "", 11, fills=True),
+    "machine": _ListForm("  ", "", 12, fills=True),
+    "steps": _ListForm("       ", ":", 8),
+    "counters": _ListForm("     ", ": "),
+    "because": _ListForm("    ", ": ", fills=True, rest="      "),
+}
+_PROSE = frozenset({"tainted", "asked for", "asked by", "harmless", "could use", "doubt"})
+"""Facts of an event that are sentences; others stay in their lines (a message of the kernel's)."""
 
 
 def render_text(report: Report, paint: Paint = plain) -> str:
     """Write a report for a person."""
-    return written(_lines(cleaned(report), paint))
+    page = page_of(report)
+    title = paint("title", page.title) + (f", {page.about}" if page.about else "")
+    return written((title, *lines_of(page.parts, paint)))
 
 
-def _lines(report: Report, paint: Paint) -> Iterator[str]:
-    yield _headline(report, paint)
-    if len(report.boots) > 1:
-        for number, kernel in enumerate(report.boots, 1):
-            yield f"  boot {number}: {kernel_words(kernel)}"
-    yield from _checks(report, paint)
-    about = findings_by_event(report)
-    for event in report.events:
+def lines_of(parts: Iterable[elements.Part], paint: Paint = plain, width: int = 0) -> Iterator[str]:
+    """Write elements; `width` is that of the column of functions."""
+    for part in parts:
+        yield from _part(part, paint, width)
+
+
+def _part(part: elements.Part, paint: Paint, width: int) -> Iterator[str]:
+    match part:
+        case elements.Line():
+            yield from _line(part, paint)
+        case elements.Section():
+            yield from _section(part, paint, width)
+        case elements.Facts():
+            yield from _facts(part, paint)
+        case elements.Entry():
+            yield from _entry(part, paint, width)
+        case elements.Pieces():
+            yield from _pieces(part, paint)
+        case elements.Table():
+            yield from _table(part, paint)
+
+
+def paragraph(text: str, first: str, rest: str | None = None) -> str:
+    """Fill text to the width, after `first` and, on further lines, `rest` (as many blanks)."""
+    indent = " " * len(first) if rest is None else rest
+    return fill(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _line(line: elements.Line, paint: Paint) -> Iterator[str]:
+    if line.kind in _HIDDEN:
+        return
+    form = _LINES.get(line.kind, _Form())
+    (text, tone, _), *others = line.runs
+    if form.apart:
         yield ""
-        yield from head_lines(event, paint)
-        for finding in about.pop(event.line, ()):
-            yield from finding_lines(finding, paint)
-        yield from body_lines(event, paint)
-    for finding in about.pop(None, ()):
-        yield from finding_lines(finding, paint)
-    yield from _failures(report.failures, paint)
-    yield from _counts(report)
+    first = paragraph(text, form.first, form.rest) if form.fills else form.first + text
+    yield paint(tone, first) + "".join(paint(run.tone, run.text) for run in others)
 
 
-def findings_by_event(report: Report) -> dict[int | None, list[Finding]]:
-    """
-    Give the findings of each event under its first line, those of no event under None.
-
-    A finding belongs to the event that holds the line it quotes first: events of several contexts overlap.
-    """
-    owner = {record.line: event.line for event in report.events for record in event.records}
-    found: dict[int | None, list[Finding]] = {}
-    for finding in report.findings:
-        found.setdefault(owner.get(finding.evidence[0].line), []).append(finding)
-    return found
-
-
-def _headline(report: Report, paint: Paint) -> str:
-    what = paint("title", f"{report.source}: {count_words(report)}")
-    return f"{what}, {kernel_words(report.kernel)}"
-
-
-def _checks(report: Report, paint: Paint) -> Iterator[str]:
-    """A contradiction comes first and loud; then, file by file, what was compared and what could not be."""
-    files: dict[str, list[Check]] = {}
-    for check in report.checks:
-        files.setdefault(file_words(report, check), []).append(check)
-    for file, checks in files.items():
-        for check in checks:
-            if check.outcome == "mismatch":
-                yield paint("error", f"MISMATCH {file}: {check.name}: {check.said}")
-    for file, checks in files.items():
-        if any(check.outcome == "mismatch" for check in checks):
-            yield paint("error", f"  {file} is not what ran here: no frame is decoded from it")
-        else:
-            yield from _agreement(file, checks, paint)
-
-
-def _agreement(file: str, checks: list[Check], paint: Paint) -> Iterator[str]:
-    proofs = [check for check in checks if check.outcome == "match"]
-    is_proven = proven(checks)
-    verdict = "agrees with the log" if is_proven else "nothing contradicts it, and nothing proves it"
-    yield paint("good" if is_proven else "warning", f"  {file}: {verdict}")
-    for check in proofs:
-        yield f"    {check.name + ':':<16}{check.said}"
-    missing = ", ".join(dict.fromkeys(check.name for check in checks if check.outcome == "not possible"))
-    if missing:
-        yield paint("dim", f"    could not be compared: {missing}")
-
-
-def _failures(failures: tuple[Failure, ...], paint: Paint) -> Iterator[str]:
-    if failures:
+def _section(section: elements.Section, paint: Paint, width: int) -> Iterator[str]:
+    if section.head.kind == "event":
+        title, where = section.head.runs
         yield ""
-    for failure in failures:
-        yield paint("warning", f"{failure.what}: ") + failure.why
-
-
-def _counts(report: Report) -> Iterator[str]:
-    if report.unread_lines:
+        yield paint("error", title.text) + paint("dim", f"{where.text:>{max(2, WIDTH - len(title.text))}}")
+        width = _function_width(section)
+    elif section.head.kind == "failures":
         yield ""
-        yield unread_words(report)
+    else:
+        yield from _line(section.head, paint)
+    if not section.folded:
+        yield from lines_of(section.parts, paint, width)
+
+
+def _function_width(event: elements.Section) -> int:
+    """Give the width of the column of functions in an event's stacks."""
+    stacks = [
+        part for part in event.parts if isinstance(part, elements.Section) and part.head.kind == "stack"
+    ]
+    names = [entry.levels[-1] for stack in stacks for entry in _entries(stack) if entry.mark != "+"]
+    widest = max((len(level.name) for level in names if level.place.text), default=30)
+    return min(_WIDEST_FUNCTION, widest) + 2
+
+
+def _entries(section: elements.Section) -> Iterator[elements.Entry]:
+    for part in section.parts:
+        if isinstance(part, elements.Entry):
+            yield part
+        elif isinstance(part, elements.Section):
+            yield from _entries(part)
+
+
+def _facts(facts: elements.Facts, paint: Paint) -> Iterator[str]:
+    if facts.kind in _HIDDEN:
+        return
+    form = _LISTS[facts.kind]
+    for fact in facts.rows:
+        width = form.width if form.mark or form.fills else max(form.width, len(fact.name) + 1)
+        first = f"{form.indent}{fact.name + form.mark:<{width}}"
+        if form.fills or (facts.kind == "event" and fact.name in _PROSE):
+            yield paint(fact.tone, paragraph(fact.text, first, form.rest))
+            continue
+        for said in fact.text.splitlines():
+            yield first + paint(fact.tone, said)
+            first = " " * len(first)
+
+
+def _entry(entry: elements.Entry, paint: Paint, width: int) -> Iterator[str]:
+    if entry.repeated:
+        return
+    mark: str = entry.mark
+    for name, place, remark, source in entry.levels:
+        row = f"    {mark:<3}" + paint("dim" if mark == "?" else "function", name)
+        if place.text or remark:
+            row += " " * max(1, width - len(name)) + (
+                link(paint, place.text, place.path) if place.text else ""
+            )
+        yield row + (paint("dim", f"  {remark}") if remark else "")
+        if source is not None and mark != "+":
+            # About the place of the fault, the lines around it too.
+            yield from _source(source, paint, around=entry.opened and mark == "ip")
+        mark = "" if mark == "ip" else mark
+    if entry.reason:
+        yield paint("dim", paragraph(entry.reason, " " * 11, " " * 13))
+
+
+def _source(source: elements.Source, paint: Paint, *, around: bool) -> Iterator[str]:
+    for number, code in source.lines:
+        is_here = number == source.here
+        if is_here or around:
+            shown = f"        {'>' if is_here else ' '} {number:>5}  {code}".rstrip()
+            yield paint("source" if is_here else "dim", shown)
+
+
+def _pieces(pieces: elements.Pieces, paint: Paint) -> Iterator[str]:
+    """Write the parts as rows in which names, sizes and bars stand below each other."""
+    if pieces.pictured:
+        return
+    whole = sum(piece.size for piece in pieces.parts)
+    wide = max((len(piece.name[:_WIDEST_PIECE]) for piece in pieces.parts), default=0)
+    for name, size, said, note in pieces.parts:
+        bar = "#" * (round(BAR * size / whole) if whole > 0 else 0)
+        row = f"     {name[:_WIDEST_PIECE]:<{wide}}{said:>9} {percent_words(size, whole):>5}  {bar:<{BAR}}"
+        yield f"{row}  {paint('dim', note) if note else ''}".rstrip()
+
+
+def _table(table: elements.Table, paint: Paint) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(table.head, *table.rows, strict=True)]
+    for number, (first, *numbers, last) in enumerate((table.head, *table.rows)):
+        cells = [f"{cell:>{width}}" for cell, width in zip(numbers, widths[1:-1], strict=True)]
+        row = f"    {first:<{widths[0]}}  {'  '.join(cells)}  {last}".rstrip()
+        yield paint("dim", row) if number == 0 else row

@@ -15,8 +15,9 @@ arch/x86/kernel/static_call.c (as of 6.12).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
+from keepsane.model import HopKind
 from keepsane.symbols.binary.elf import EM_X86_64
 from keepsane.symbols.code.alternatives import replacements
 from keepsane.symbols.code.insn import Insn
@@ -59,6 +60,11 @@ class Branch(NamedTuple):
     insn: Insn
     target: Place | None = None
     register: str | None = None
+
+    @property
+    def hop(self) -> HopKind:
+        """Its kind as a step of an edge, which neither a return nor a call to anywhere is."""
+        return cast(HopKind, self.kind)
 
 
 class CallSite(NamedTuple):

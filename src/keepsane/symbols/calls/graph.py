@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from keepsane.model import HopKind
 from keepsane.symbols.binary.elf import EM_AARCH64
 from keepsane.symbols.calls.calls import RETURN_THUNKS, THUNK, Branch, branch_of
 from keepsane.symbols.code.insn import Insn
@@ -72,9 +73,9 @@ class Hop(NamedTuple):
     callee: Function
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> HopKind:
         """Say how it leads there."""
-        return self.branch.kind
+        return self.branch.hop
 
     @property
     def place(self) -> Place:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from keepsane.model import HopKind, Verdict
 from keepsane.symbols.calls.calls import Branch
 from keepsane.symbols.calls.graph import Graph, Hop
 from keepsane.symbols.calls.tables import Holder, Tables, open_tables
@@ -25,7 +26,7 @@ class DraftHop(NamedTuple):
     `holder` is the place of data that a hop of the kind "table" or "possible table" speaks of.
     """
 
-    kind: str
+    kind: HopKind
     function: str | None
     name: str | None
     at: Place | None
@@ -42,7 +43,7 @@ class Draft(NamedTuple):
     it ran where not as in the file.
     """
 
-    verdict: str
+    verdict: Verdict
     via: tuple[DraftHop, ...]
     why: str
     call: Place | None = None
@@ -67,7 +68,7 @@ def open_reader(text: Text) -> Reader:
     return Reader(text, Graph(text), open_tables(text))
 
 
-def hops_of(kind: str, start: Function, chain: Sequence[Hop], at: Place) -> tuple[DraftHop, ...]:
+def hops_of(kind: HopKind, start: Function, chain: Sequence[Hop], at: Place) -> tuple[DraftHop, ...]:
     """Give the call and each jump; the trampoline of a static call is no hop, what it leads to is."""
     hops: list[DraftHop] = []
     trampoline: DraftHop | None = None

@@ -7,13 +7,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from types import NoneType
-from typing import Any
+from typing import Any, get_args
 
 from keepsane import __version__
-from keepsane.model import Edge, Event, Frame, Hop, SourceLine, Stack
+from keepsane.model import Edge, Event, Frame, Hop, HopKind, SourceLine, Stack, Verdict
 from keepsane.symbols.binary.answers import read_documents
 from keepsane.symbols.binary.image import Image
 
+_VERDICTS, _HOP_KINDS = frozenset(get_args(Verdict)), frozenset(get_args(HopKind))
 _EDITION = 3
 """Raised with every change to what an edge is made of or how it is judged: no old answer is asked for."""
 
@@ -87,7 +88,9 @@ def _line(line: SourceLine) -> tuple[Any, ...]:
 
 def _edge(row: Any) -> Edge:
     verdict, why, hops, group, instruction, at, form = row
-    _require((str,), verdict, why, group, instruction, at, form)
+    _require((str,), why, group, instruction, at, form)
+    if verdict not in _VERDICTS:
+        raise TypeError("no verdict")
     return Edge(
         verdict=verdict,
         via=tuple(_hop(*hop) for hop in hops),
@@ -104,8 +107,9 @@ def _require(types: tuple[type, ...], *values: Any) -> None:
         raise TypeError("a value of another type")
 
 
-def _hop(kind: str, function: str | None, name: str | None, source: Any) -> Hop:
-    _require((str,), kind)
+def _hop(kind: Any, function: str | None, name: str | None, source: Any) -> Hop:
+    if kind not in _HOP_KINDS:
+        raise TypeError("no kind of hop")
     _require((str, NoneType), function, name)
     return Hop(kind=kind, function=function, name=name, source=_source(*source) if source else None)
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from keepsane.model import HopKind
 from keepsane.symbols.binary.elf import EM_AARCH64
 from keepsane.symbols.calls.calls import Branch
 from keepsane.symbols.calls.jumpers import jumpers
@@ -156,7 +157,7 @@ def _jumped_by(reader: Reader, site: Site, function: Function, ways: Chains) -> 
     jumps = steps_of(ways.closed[0])
     read = tables_read(reader.tables, function, site)
     holders = (read.used,) if read.used else read.possible
-    kind = "table" if read.used else "possible table"
+    kind: HopKind = "table" if read.used else "possible table"
     for holder in holders:
         why = f"a call through {holder.name}, {function.name}, which jumps on and left no frame"
         draft = Draft("tail-call", (DraftHop(kind, function.name, holder.name, None), *jumps), why)

@@ -7,9 +7,6 @@ from dataclasses import replace
 
 from keepsane.model import Edge, Event, Frame
 
-NOT_JUDGED = "not judged"
-"""How the reason of an edge begins that is the same for every frame: renderers say it once."""
-
 
 def not_judged(event: Event, why: str) -> Event:
     """Give every frame of an event the verdict `unknown`, and as its reason its note, else `why`."""
@@ -20,4 +17,5 @@ def not_judged(event: Event, why: str) -> Event:
 
 
 def _unknown(frame: Frame, why: str) -> Frame:
-    return replace(frame, edge=Edge(verdict="unknown", via=(), why=frame.note or f"{NOT_JUDGED}: {why}"))
+    reason = frame.note or f"not judged: {why}"
+    return replace(frame, edge=Edge(verdict="unknown", via=(), why=reason, judged=False))

@@ -83,7 +83,7 @@ def _judge_branch(reader: Reader, caller: Function, branch: Branch, callee: Func
     if is_mcount(reader.text, branch):
         return _hooked(callee, at)
     if callee is None:
-        return Draft("direct", (DraftHop(branch.kind, start.name, None, at),), f"it calls {start.name}")
+        return Draft("direct", (DraftHop(branch.hop, start.name, None, at),), f"it calls {start.name}")
     return _through_jumps(reader, start, branch, callee, at)
 
 
@@ -103,7 +103,7 @@ def _through_jumps(reader: Reader, start: Function, branch: Branch, callee: Func
     if len(ways) == 1 and not found.gave_up:
         (chain,) = ways.values()
         # Of several names for one place the log's is the one to say.
-        *before, last = hops_of(branch.kind, start, chain, at)
+        *before, last = hops_of(branch.hop, start, chain, at)
         hops = (*before, last._replace(function=callee.name))
         if len(hops) == 1:
             return Draft("direct", hops, f"it calls {hops[0].function}")
@@ -162,7 +162,7 @@ def _through_end(
     """A chain whose last jump goes through a pointer or a static call; None where it cannot lead there."""
     last = end.last
     place = Place(last.inside.module, last.branch.insn.address)
-    hops = hops_of(branch.kind, start, end.chain, at)
+    hops = hops_of(branch.hop, start, end.chain, at)
     if isinstance(last, Hop):
         if not taken_in(reader.tables, callee):
             return None

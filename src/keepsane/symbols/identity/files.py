@@ -19,8 +19,12 @@ from keepsane.symbols.identity.identity import check, contradicts
 from keepsane.symbols.identity.printed import facts_of
 from keepsane.symbols.lines.names import is_livepatch
 
-READ_VMLINUX = "read the vmlinux"
-"""What a Failure says was tried where a vmlinux cannot be used."""
+_READ_VMLINUX = "read the vmlinux"
+
+
+def unusable_vmlinux(problem: Exception) -> Failure:
+    """Say that a vmlinux cannot be used, and why."""
+    return Failure(_READ_VMLINUX, str(problem), "unusable-vmlinux")
 
 
 @dataclass(slots=True)
@@ -41,7 +45,7 @@ def open_kernel(files: Files) -> tuple[Image | None, str]:
     """Open the vmlinux of the log; without one, the second value is the note for its frames."""
     paths = (files.vmlinux,) if files.vmlinux else vmlinux_files(files.kernel, files.debug_dirs)
     # Header packages ship a vmlinux that holds types and no code: it is nobody's to decode from.
-    found = _chosen(files, paths, None, READ_VMLINUX, needs_lines=files.vmlinux is None)
+    found = _chosen(files, paths, None, needs_lines=files.vmlinux is None)
     if found is None:
         if files.vmlinux is None:
             files.failures.append(Failure("decode the frames of the kernel", missing_sentence(files.kernel)))
@@ -53,7 +57,7 @@ def open_module(files: Files, module: str, frames: Sequence[Frame]) -> tuple[Ima
     """Open the `.ko` of a module; without one, the second value is the note for its frames."""
     build_id = next((frame.build_id for frame in frames if frame.build_id), None)
     paths = build_id_files(build_id, files.debug_dirs) or _module_files(files, module)
-    found = _chosen(files, paths, module, f"read the file of module {module}")
+    found = _chosen(files, paths, module)
     if found is None:
         files.failures.append(
             Failure(f"decode the frames of {module}", missing_sentence(files.kernel, module))
@@ -84,7 +88,7 @@ class _Judged(NamedTuple):
 
 
 def _chosen(
-    files: Files, paths: Iterable[Path], module: str | None, what: str, *, needs_lines: bool = False
+    files: Files, paths: Iterable[Path], module: str | None, *, needs_lines: bool = False
 ) -> tuple[Image | None, str] | None:
     """
     Give the file that agrees with the log, one with lines before one without; None where there is none.
@@ -100,7 +104,8 @@ def _chosen(
                 continue
             judged = _Judged(image, check(facts, image))
         except SymbolError as problem:
-            files.failures.append(Failure(what, str(problem)))
+            what = f"read the file of module {module}"
+            files.failures.append(Failure(what, str(problem)) if module else unusable_vmlinux(problem))
             continue
         best = judged if best is None or judged.rank < best.rank else best
         if best.rank == (False, False):

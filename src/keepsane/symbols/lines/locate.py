@@ -129,10 +129,15 @@ def kaslr_offset_bytes(frames: Iterable[Frame], symbols: Symbols) -> int | None:
 
 
 class Decoded(NamedTuple):
-    """What became of a frame: its lines, innermost first, and a note where there is something to say."""
+    """
+    What became of a frame: its lines, innermost first, and a note where there is something to say.
+
+    `file_unused` where nothing of its binary is decoded.
+    """
 
     locations: tuple[SourceLine, ...]
     note: str
+    file_unused: bool = False
 
 
 def decode_frames(image: Image, frames: Sequence[Frame], offset_bytes: int | None) -> dict[Frame, Decoded]:

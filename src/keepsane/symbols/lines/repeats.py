@@ -20,7 +20,7 @@ MAX_KEPT = 256
 
 _frame = attrgetter(
     *("function", "offset_bytes", "size_bytes", "module", "build_id", "address", "reliable", "role"),
-    *("locations", "note"),
+    *("locations", "note", "file_unused"),
 )
 _about = attrgetter("kind", "release", "build_id", "boot")
 _code = attrgetter("data", "trap_bytes", "word_bytes")
