@@ -22,14 +22,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from keepsane.judge import run
 from keepsane.kernel.log.quote import quote_head
 from keepsane.kernel.log.scan import Scanner
-from keepsane.model import Event, Kernel
-from keepsane.report import Failure, Finding, Fragment, Report, RuledOut, cannot_tell
+from keepsane.model import Event, Kernel, LogSummary
+from keepsane.report import Check, Failure, Finding, Fragment, Report, RuledOut, cannot_tell
 from keepsane.symbols.annotate import Symbols, Wanted
+from keepsane.symbols.binary.cache import Cache, open_cache
 from keepsane.symbols.lines.repeats import Annotated
 
 if TYPE_CHECKING:
     from keepsane.kernel.events.alloc_failure.what_if_asked import Settings
+    from keepsane.memory.preflight import Preflight
     from keepsane.memory.state import MemoryState
+    from keepsane.symbols.calls.route import Route
 
 MAX_EVENTS = 20_000
 """Distinct reports kept for one input; further ones are counted and said to be left out."""
@@ -43,6 +46,44 @@ _MARKS = ("ainted", "[#")
 """What marks the lines with the taint and with the count of crashes."""
 MAX_AGAIN = 1_000
 """Lines kept of later reports that said the same; further ones are counted."""
+
+
+Paths = Iterable[str | Path] | str | Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """
+    What is wanted of a log.
+
+    `name` is what the report calls it. `vmlinux` and `modules` (directories with `.ko` files) decode frames;
+    without them the files are looked for where distributions put them and below `debug_dirs`. `source` is a
+    kernel or module source tree to quote from. `edges` says of every frame why it is there, read from the
+    caller's bytes. `cache` False keeps nothing and asks nothing kept. `what_if` are settings by which failed
+    allocations are checked once more.
+    """
+
+    name: str = "-"
+    vmlinux: str | Path | None = None
+    modules: Paths = ()
+    source: str | Path | None = None
+    debug_dirs: Paths = ()
+    edges: bool = True
+    cache: bool = True
+    what_if: Settings | None = None
+
+    def symbols(self) -> Symbols:
+        """Give the binaries and sources that are wanted; close() lets go of them."""
+        return Symbols(
+            Wanted(
+                vmlinux=Path(self.vmlinux) if self.vmlinux else None,
+                modules=_paths(self.modules),
+                source=Path(self.source) if self.source else None,
+                debug_dirs=_paths(self.debug_dirs),
+                edges=self.edges,
+                cache=self.cache,
+            )
+        )
 
 
 @dataclass(slots=True)
@@ -130,37 +171,29 @@ def _decoded(symbols: Symbols, events: Sequence[Event], kernel: Kernel) -> Annot
     return part._replace(checks=tuple(check._replace(boot=events[0].boot) for check in part.checks))
 
 
-def _judge(facts: Sequence[object]) -> tuple[tuple[Finding, ...], tuple[Failure, ...]]:
+class _Judged(NamedTuple):
+    """What the rules said of some facts: many reports may lack the same thing, which is said once."""
+
+    findings: list[Finding]
+    ruled_out: tuple[RuledOut, ...]
+    failures: tuple[Failure, ...]
+
+
+def _judge(facts: Sequence[object]) -> _Judged:
     answers = tuple(run(facts))
-    findings = [answer for answer in answers if isinstance(answer, Finding)]
-    findings.sort(key=lambda finding: finding.evidence[0].line)
-    # Many reports may lack the same thing: it is said once.
-    failures = dict.fromkeys(answer for answer in answers if isinstance(answer, Failure))
-    return tuple(findings), tuple(failures)
-
-
-def _paths(named: Iterable[str | Path] | str | Path) -> tuple[Path, ...]:
-    return (Path(named),) if isinstance(named, str | Path) else tuple(Path(path) for path in named)
-
-
-def _symbols(
-    vmlinux: str | Path | None,
-    modules: Iterable[str | Path] | str | Path,
-    source: str | Path | None,
-    debug_dirs: Iterable[str | Path] | str | Path,
-    edges: bool,
-    cache: bool,
-) -> Symbols:
-    return Symbols(
-        Wanted(
-            vmlinux=Path(vmlinux) if vmlinux else None,
-            modules=_paths(modules),
-            source=Path(source) if source else None,
-            debug_dirs=_paths(debug_dirs),
-            edges=edges,
-            cache=cache,
-        )
+    return _Judged(
+        [answer for answer in answers if isinstance(answer, Finding)],
+        tuple(answer for answer in answers if isinstance(answer, RuledOut)),
+        tuple(dict.fromkeys(answer for answer in answers if isinstance(answer, Failure))),
     )
+
+
+def _by_line(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda finding: finding.evidence[0].line))
+
+
+def _paths(named: Paths) -> tuple[Path, ...]:
+    return (Path(named),) if isinstance(named, str | Path) else tuple(Path(path) for path in named)
 
 
 def _lines(log: str | Iterable[str]) -> Iterable[str]:
@@ -170,87 +203,95 @@ def _lines(log: str | Iterable[str]) -> Iterable[str]:
     return log
 
 
-def explain(
-    log: str | Iterable[str],
-    *,
-    name: str = "-",
-    vmlinux: str | Path | None = None,
-    modules: Iterable[str | Path] | str | Path = (),
-    source: str | Path | None = None,
-    debug_dirs: Iterable[str | Path] | str | Path = (),
-    edges: bool = True,
-    cache: bool = True,
-    what_if: Settings | None = None,
-) -> Report:
+def explain(log: str | Iterable[str], options: Options | None = None, **asked: Any) -> Report:
     """
-    Explain every report in a kernel log.
+    Explain every report in a kernel log: its text or its lines.
 
-    `log` is the text or its lines, `name` what the report calls it. `vmlinux` and `modules` (directories with
-    `.ko` files) decode frames; without them the files are looked for where distributions put them and below
-    `debug_dirs`. `source` is a kernel or module source tree to quote from. `edges` says of every frame why
-    it is there, read from the caller's bytes. `what_if` are settings by which failed allocations are checked
-    once more. Equal reports are given once, with the lines of the others in `again`.
-
-    A file that cannot be used is among the report's failures. Damage in the log is never an error.
+    What is wanted is said as Options, or by the names of their fields. Equal reports are given once, with the
+    lines of the others in `again`. A file that cannot be used is among the report's failures. Damage in the
+    log is never an error.
     """
+    options = replace(options or Options(), **asked)
     scanner = Scanner()
     collected = _collect(scanner, _lines(log))
     known = scanner.summary(())
-    symbols = _symbols(vmlinux, modules, source, debug_dirs, edges, cache)
-    with closing(symbols):
+    with closing(options.symbols()) as symbols:
         decoded = _annotated(symbols, collected.events, known.boots)
     summary = scanner.summary(decoded.events)
-    findings, failures = _judge((*decoded.events, *_supposed(decoded.events, what_if), summary))
-    return Report(
-        source=name,
-        kernel=summary.kernel,
-        boots=summary.boots,
-        events=decoded.events,
-        findings=findings,
-        checks=decoded.checks,
-        failures=(*decoded.failures, *failures, *collected.failures),
-        unread_lines=summary.unread_lines,
-        skipped_lines=summary.skipped_lines,
-    )
+    judged = _judge((*decoded.events, *_supposed(decoded.events, options.what_if), summary))
+    failures = (*decoded.failures, *judged.failures, *collected.failures)
+    return _report(summary, judged, options, decoded.checks, failures, decoded.events)
 
 
 def explain_stream(
-    lines: Iterable[str],
-    *,
-    name: str = "-",
-    vmlinux: str | Path | None = None,
-    modules: Iterable[str | Path] | str | Path = (),
-    source: str | Path | None = None,
-    debug_dirs: Iterable[str | Path] | str | Path = (),
-    edges: bool = True,
-    cache: bool = True,
-    what_if: Settings | None = None,
+    lines: Iterable[str], options: Options | None = None, **asked: Any
 ) -> Iterator[Fragment | Report]:
     """
     Explain a log while it grows: a Fragment per event as its block ends, at the end a Report without events.
 
     The final report holds what only the whole log tells: the kernel, findings about several events, counts.
     """
+    options = replace(options or Options(), **asked)
     scanner = Scanner()
-    symbols = _symbols(vmlinux, modules, source, debug_dirs, edges, cache)
     seen: list[Event] = []
-    with closing(symbols):
+    with closing(options.symbols()) as symbols:
         for event in _events(scanner, lines):
-            yield _fragment(event, scanner.summary(()).boots[event.boot - 1], symbols, what_if)
+            yield _fragment(event, scanner.summary(()).boots[event.boot - 1], symbols, options.what_if)
             if len(seen) < MAX_EVENTS:
                 seen.append(_remembered(event))
     summary = scanner.summary(tuple(seen))
-    findings, failures = _judge((summary,))
-    yield Report(
-        source=name,
+    judged = _judge((summary,))
+    yield _report(summary, judged, options, (), (*judged.failures, *scanner.left_out()))
+
+
+def _report(
+    summary: LogSummary,
+    judged: _Judged,
+    options: Options,
+    checks: tuple[Check, ...],
+    failures: tuple[Failure, ...],
+    events: tuple[Event, ...] = (),
+) -> Report:
+    return Report(
+        source=options.name,
         kernel=summary.kernel,
         boots=summary.boots,
-        events=(),
-        findings=findings,
-        failures=(*failures, *scanner.left_out()),
+        events=events,
+        findings=_by_line(judged.findings),
+        ruled_out=judged.ruled_out,
+        checks=checks,
+        failures=failures,
         unread_lines=summary.unread_lines,
         skipped_lines=summary.skipped_lines,
     )
+
+
+def find_route(
+    site: str, function: str, *, vmlinux: str | Path, modules: Paths = (), cache: bool = True
+) -> Route:
+    """
+    Find how the call at a site (`tty_read+0x96`), or a function, can reach a function by calls and jumps.
+
+    Raises InputError and SymbolError where a site, a function or a file is not what it should be.
+    """
+    # Imported here: a log needs no search.
+    from keepsane.symbols.calls.route import read_route
+
+    with closing(open_cache() if cache else Cache()) as kept:
+        return read_route(site, function, Path(vmlinux), _paths(modules), kept)
+
+
+def preflight(
+    state: MemoryState, order: int, node: int | None = None, zone: str | None = None, *, atomic: bool = False
+) -> Preflight:
+    """
+    Say whether a request for 2**`order` pages would succeed, from one `node` or up to one `zone`.
+
+    `atomic`: by a caller that cannot wait. Raises ValueError where there is no such order or zone.
+    """
+    from keepsane.memory.preflight import preflight as checked
+
+    return checked(state, order, node, zone, atomic=atomic)
 
 
 def diagnose(state: MemoryState, *, name: str = "-", before: MemoryState | None = None) -> Report:
@@ -266,19 +307,19 @@ def diagnose(state: MemoryState, *, name: str = "-", before: MemoryState | None 
     from keepsane.memory.rules.order import in_order
     from keepsane.memory.rules.verify import doubts, verified
 
-    answers = tuple(run((state, *recent_reports(state))))
+    judged = _judge((state, *recent_reports(state)))
     file = state.log.file if state.log else ""
     return Report(
         source=name,
         state="memory-state",
         kernel=Kernel(release=state.machine.release),
         events=(),
-        findings=in_order(_in_file(answer, file) for answer in answers if isinstance(answer, Finding)),
-        ruled_out=tuple(answer for answer in answers if isinstance(answer, RuledOut)),
+        findings=in_order(_in_file(finding, file) for finding in judged.findings),
+        ruled_out=judged.ruled_out,
         verified=verified(before, state) if before is not None else (),
         facts=facts_of(state),
         notes=(*state.notes, *(doubts(before, state) if before is not None else ())),
-        failures=(*_unmeasured(state), *(answer for answer in answers if isinstance(answer, Failure))),
+        failures=(*_unmeasured(state), *judged.failures),
     )
 
 
@@ -323,10 +364,11 @@ def _supposed(events: Sequence[Event], what_if: Settings | None) -> tuple[object
 
 def _fragment(event: Event, kernel: Kernel, symbols: Symbols, what_if: Settings | None) -> Fragment:
     decoded = _decoded(symbols, (event,), kernel)
-    findings, failures = _judge((*decoded.events, *_supposed(decoded.events, what_if)))
+    judged = _judge((*decoded.events, *_supposed(decoded.events, what_if)))
     return Fragment(
         event=decoded.events[0],
-        findings=findings,
+        findings=_by_line(judged.findings),
+        ruled_out=judged.ruled_out,
         checks=decoded.checks,
-        failures=(*decoded.failures, *failures),
+        failures=(*decoded.failures, *judged.failures),
     )

@@ -12,9 +12,9 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from keepsane.api import explain, explain_stream
+from keepsane.api import Options, explain, explain_stream
 from keepsane.commands.inputs import require_no_input
 from keepsane.commands.output import Output, open_output, paint_for, require_output
 from keepsane.commands.progress import counted
@@ -166,16 +166,16 @@ def run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments.what_if)
     damage = _Damage()
     lines = counted(damage.watch(read_log(arguments.log)), sys.stderr)
-    options = {
-        "name": arguments.log,
-        "vmlinux": arguments.vmlinux,
-        "modules": arguments.modules,
-        "source": arguments.source,
-        "debug_dirs": arguments.debug_dir,
-        "edges": arguments.edges,
-        "cache": not arguments.no_cache,
-        "what_if": settings,
-    }
+    options = Options(
+        name=arguments.log,
+        vmlinux=arguments.vmlinux,
+        modules=arguments.modules,
+        source=arguments.source,
+        debug_dirs=arguments.debug_dir,
+        edges=arguments.edges,
+        cache=not arguments.no_cache,
+        what_if=settings,
+    )
     found = unusable = False
     with open_output(arguments.output) as out:
         for part in _parts(arguments.format, lines, options):
@@ -189,8 +189,8 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_FOUND if found else EXIT_CLEAR
 
 
-def _parts(form: str, lines: Iterator[str], options: dict[str, Any]) -> Iterator[Report | Fragment]:
+def _parts(form: str, lines: Iterator[str], options: Options) -> Iterator[Report | Fragment]:
     if form == "jsonl":
-        yield from explain_stream(lines, **options)
+        yield from explain_stream(lines, options)
     else:
-        yield explain(lines, **options)
+        yield explain(lines, options)
