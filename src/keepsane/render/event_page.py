@@ -27,6 +27,7 @@ from keepsane.render.elements import (
     section,
 )
 from keepsane.render.words import event_facts
+from keepsane.words import counted
 
 CONTEXT_LINES = 3
 _SELF_EVIDENT = frozenset({"direct", "inlined", "exception"})
@@ -51,12 +52,11 @@ def account_parts(event: Event) -> Iterator[Section]:
         return
     # Imported for these alone: most reports are of other kinds.
     from keepsane.kernel.pages.ledger_table import ledger_table, losses_in_words
-    from keepsane.kernel.pages.watermark import count_pages
 
     table = ledger_table(ledger)
     if table is None:
         return
-    picture = tuple(Piece(name, pages, count_pages(pages)) for name, pages in losses_in_words(ledger))
+    picture = tuple(Piece(name, pages, counted(pages, "page")) for name, pages in losses_in_words(ledger))
     title = "What each zone had for this request, in pages (it needs more than 0 over)"
     yield section("account", title, "title", Pieces(picture, pictured=True), Table(*table))
 
