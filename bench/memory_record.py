@@ -56,13 +56,14 @@ from pathlib import Path
 from keepsane.memory.record.replay import read_record
 from keepsane.memory.record.series import read_curves
 from keepsane.memory.state import state_of
+from keepsane.render.html.page import page
 from keepsane.render.html.plot import plots_element
 from keepsane.judge import run
 path, at = Path(sys.argv[1]), float(sys.argv[2])
 if "judge" in sys.argv:
     list(run((state_of(read_record(path, around=at, seconds=60)),)))
 if "plot" in sys.argv:
-    Path(sys.argv[3]).write_text(plots_element(read_curves(path), asked=(at,)))
+    Path(sys.argv[3]).write_text(page(path.name, (plots_element(read_curves(path), asked=(at,)),)))
 """
 
 

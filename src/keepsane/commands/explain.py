@@ -10,24 +10,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keepsane.api import Options, explain, explain_stream
+from keepsane.commands.answer import EXIT_CLEAR, EXIT_UNUSABLE, exit_code, rendered
 from keepsane.commands.inputs import require_no_input
-from keepsane.commands.output import Output, open_output, paint_for, require_output
+from keepsane.commands.output import open_output, require_output
 from keepsane.commands.progress import counted
 from keepsane.errors import InputError, KeepsaneError
 from keepsane.kernel.log.input import read_log
-from keepsane.render.json import json_parts, render_jsonl
 from keepsane.report import Fragment, Report
 
 if TYPE_CHECKING:
     from keepsane.kernel.events.alloc_failure.what_if_asked import Settings
-
-EXIT_CLEAR, EXIT_FOUND, EXIT_UNUSABLE = 0, 1, 2
-"""No event and no finding above info; any; the vmlinux that was named could not be used."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,20 +98,6 @@ class _Damage:
             self.error = error
 
 
-def _render(part: Report | Fragment, form: str, out: Output) -> Iterable[str]:
-    if isinstance(part, Fragment) or form == "jsonl":
-        return (render_jsonl(part),)
-    if form == "json":
-        return json_parts(part)
-    if form == "html":
-        from keepsane.render.html.page import render_html
-
-        return (render_html(part),)
-    from keepsane.render.text.report import render_text
-
-    return (render_text(part, paint_for(out)),)
-
-
 def _require(arguments: argparse.Namespace) -> None:
     """Refuse at once what was named and is not there: a typing error must not look like an answer."""
     folders = [("--source", arguments.source)]
@@ -151,11 +134,6 @@ def _unusable(part: Report | Fragment, vmlinux: str | None) -> bool:
     return contradicts or any(failure.kind == "unusable-vmlinux" for failure in part.failures)
 
 
-def _found(part: Report | Fragment) -> bool:
-    events = part.events if isinstance(part, Report) else (part.event,)
-    return bool(events) or any(finding.severity != "info" for finding in part.findings)
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Read, explain, write; 0 where nothing was found, 1 where something was, 2 where the input broke off."""
     _require(arguments)
@@ -176,17 +154,15 @@ def run(arguments: argparse.Namespace) -> int:
         cache=not arguments.no_cache,
         what_if=settings,
     )
-    found = unusable = False
+    code, unusable = EXIT_CLEAR, False
     with open_output(arguments.output) as out:
         for part in _parts(arguments.format, lines, options):
-            out.writelines(_render(part, arguments.format, out))
+            out.writelines(rendered(part, arguments.format, out))
             out.flush()
-            found, unusable = found or _found(part), unusable or _unusable(part, arguments.vmlinux)
+            code, unusable = max(code, exit_code(part)), unusable or _unusable(part, arguments.vmlinux)
     if damage.error is not None:
         raise damage.error
-    if unusable:
-        return EXIT_UNUSABLE
-    return EXIT_FOUND if found else EXIT_CLEAR
+    return EXIT_UNUSABLE if unusable else code
 
 
 def _parts(form: str, lines: Iterator[str], options: Options) -> Iterator[Report | Fragment]:

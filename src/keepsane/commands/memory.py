@@ -18,16 +18,19 @@ import argparse
 import platform
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keepsane.api import diagnose
+from keepsane.commands.answer import exit_code, rendered
 from keepsane.commands.inputs import require_no_input
 from keepsane.commands.memory_input import Input, read_input, sampled, state_from
-from keepsane.commands.output import Output, open_output, paint_for, require_output
+from keepsane.commands.output import open_output, require_output
 from keepsane.errors import InputError
 from keepsane.memory.capture.capture import read_capture, read_capture_script, write_capture
-from keepsane.render.json import render_json
 from keepsane.render.visible import escaped
-from keepsane.report import Report
+
+if TYPE_CHECKING:
+    from keepsane.render.html.element import Markup
 
 CAPTURE = "capture"
 MAX_SECONDS = 86_400
@@ -133,15 +136,15 @@ def _diagnose(arguments: argparse.Namespace) -> int:
     name = " and ".join(arguments.input) or platform.node() or "-"
     report = diagnose(source.state, name=name, before=before)
     with open_output(arguments.output) as out:
-        out.write(_render(report, source, arguments, out))
-    return _exit_code(report)
+        out.writelines(rendered(report, arguments.format, out, _plots(source, arguments)))
+    return exit_code(report)
 
 
-def _exit_code(report: Report) -> int:
-    """2 where nothing was found in samples that are not whole: for a script that is not "all is well"."""
-    if any(finding.severity != "info" for finding in report.findings):
-        return 1
-    return 2 if any(failure.kind == "no-verdict" for failure in report.failures) else 0
+def _plots(source: Input, arguments: argparse.Namespace) -> Iterator[Markup]:
+    # Imported where they are drawn: text and JSON need no plots.
+    from keepsane.commands.memory_record import plots_of
+
+    yield from plots_of(source, arguments)
 
 
 def _capture(arguments: argparse.Namespace) -> int:
@@ -151,16 +154,3 @@ def _capture(arguments: argparse.Namespace) -> int:
     with open_output(None) as out:
         out.write(f"{escaped(arguments.input[1])}: {count} samples\n")
     return 0
-
-
-def _render(report: Report, source: Input, arguments: argparse.Namespace, out: Output) -> str:
-    if arguments.format == "json":
-        return render_json(report)
-    if arguments.format == "html":
-        from keepsane.commands.memory_record import plots_of
-        from keepsane.render.html.page import render_html
-
-        return render_html(report, plots=plots_of(source, arguments))
-    from keepsane.render.text.report import render_text
-
-    return render_text(report, paint_for(out))

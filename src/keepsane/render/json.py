@@ -12,36 +12,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from keepsane.model import Event
-from keepsane.render.cleaned import COMMON, names_of
+from keepsane.render.cleaned import names_of
 from keepsane.render.json_line import LineWriter
 from keepsane.render.visible import escaped_json
 from keepsane.report import Fragment, Report
 
-_PLAIN = frozenset({str, int, float, bool, type(None)})
 _LINES = LineWriter()
-
-
-def _value(value: Any) -> Any:
-    cls = type(value)
-    if cls in _PLAIN:
-        return value
-    if cls is tuple:
-        return [_value(part) for part in value]
-    if isinstance(value, Event):
-        return dict(_event(value))
-    names = names_of(cls)
-    if names is not None:
-        return {name: _value(getattr(value, name)) for name in names}
-    return value.hex() if isinstance(value, bytes) else value
-
-
-def _event(event: Event) -> Iterator[tuple[str, Any]]:
-    for name in COMMON:
-        if name != "records":
-            yield name, _value(getattr(event, name))
-    own = (name for name in names_of(type(event)) or () if name not in COMMON)
-    yield "fields", {name: _value(getattr(event, name)) for name in own}
 
 
 def render_json(report: Report) -> str:
@@ -77,14 +53,11 @@ def _list_parts(values: tuple[Any, ...]) -> Iterator[str]:
 
 
 def _indented(value: Any, depth: int) -> str:
+    text = json.dumps(json.loads(_LINES.text(value)), indent=1, ensure_ascii=False)
     # A string holds no line feed of its own in JSON.
-    return _text(_value(value), indent=1).replace("\n", "\n" + " " * depth)
+    return escaped_json(text).replace("\n", "\n" + " " * depth)
 
 
 def render_jsonl(part: Fragment | Report) -> str:
     """Give a fragment of a stream, or its final report, as one line of JSON."""
     return escaped_json(_LINES.text(part)) + "\n"
-
-
-def _text(value: Any, indent: int | None = None) -> str:
-    return escaped_json(json.dumps(value, indent=indent, ensure_ascii=False))

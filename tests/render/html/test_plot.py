@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from keepsane.memory.record.latency import Latency
 from keepsane.memory.record.series import Curves, Point, Series, series_of
-from keepsane.render.html.page import page as page_of
+from keepsane.render.html import page as whole
 from keepsane.render.html.plot import plots_element
-from keepsane.render.html.style import PLOT_STYLE, STYLE
 
 BEGAN = 1_764_028_800.0  # 2025-11-25 00:00:00 UTC, as `date -u -d @1764028800` says
 
@@ -31,10 +30,11 @@ def curves(*found: Series, restarts: tuple[float, ...] = ()) -> Curves:
     )
 
 
-def page(*found: Series, asked: tuple[float, ...] = (), latency: Latency | None = None) -> str:
-    whole = curves(*found, restarts=(BEGAN + 900,))
-    plots = plots_element(whole, asked=asked, latency=latency, zone=UTC)
-    return page_of("r", (plots,), STYLE + PLOT_STYLE)
+def page(
+    *found: Series, asked: tuple[float, ...] = (), latency: Latency | None = None, source: str = "r"
+) -> str:
+    shown = plots_element(curves(*found, restarts=(BEGAN + 900,)), asked=asked, latency=latency, zone=UTC)
+    return whole.page(source, (shown,))
 
 
 def pictures(html: str) -> list[ElementTree.Element]:
@@ -153,5 +153,6 @@ def test_the_times_below_a_plot_are_round_ones(seconds: float, labels: list[str]
 
 
 def test_the_times_are_those_of_the_zone() -> None:
-    html = plots_element(curves(series("a", 1, 2)), zone=timezone(timedelta(hours=5, minutes=30)))
-    assert "at 2025-11-25 05:31:00" in html and "UTC+0530" in html
+    shown = series("a", 1, 2)
+    html = plots_element(curves(shown), zone=timezone(timedelta(hours=5, minutes=30)))
+    assert "most</dt><dd><div>2 pages/s at 2025-11-25 05:31:00" in html and "UTC+0530" in html

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 
 from keepsane.render.elements import Page, Part, Section
 from keepsane.render.html.element import Markup, details, element, joined, rows, say, span
-from keepsane.render.html.style import PLOT_STYLE, STYLE
-from keepsane.render.html.writer import markup_of
+from keepsane.render.html.style import STYLE
+from keepsane.render.html.writer import MARKS, markup_of
 from keepsane.render.report_page import page_of
 from keepsane.report import Report
 
@@ -21,12 +21,6 @@ HEAD = (
     "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
     '<meta name="referrer" content="no-referrer">'
-)
-_MARKS = (
-    ("ip", "the instruction that was executing"),
-    ("?", "lay on the stack; the kernel is not sure that it belongs to the path"),
-    ("+", "not in the log: a tail call removed it, it was put back from the caller's bytes"),
-    ("number", "the line of the log"),
 )
 
 
@@ -37,12 +31,12 @@ def render_html(report: Report, *, plots: Iterable[Markup] = ()) -> str:
     Everything a log says is escaped; escape sequences and control characters are removed from it.
     """
     made = page_of(report)
-    return page(made.title, _main(made, report.schema, joined(plots)), STYLE + PLOT_STYLE)
+    return page(made.title, _main(made, report.schema, joined(plots)))
 
 
-def page(title: str, parts: Iterable[Markup], style: str = STYLE) -> str:
+def page(title: str, parts: Iterable[Markup]) -> str:
     """Give a whole page from its parts, with the policy that every page has."""
-    head = element("head", Markup(HEAD), element("title", say(title)), element("style", Markup(style)))
+    head = element("head", Markup(HEAD), element("title", say(title)), element("style", Markup(STYLE)))
     main = element("main", joined(parts))
     return f'<!DOCTYPE html>\n<html lang="en">{head}\n<body>{main}</body></html>\n'
 
@@ -56,7 +50,13 @@ def _main(made: Page, schema: int, plots: Markup) -> Iterator[Markup]:
     yield markup_of(part for part in made.parts if part not in last)
     yield plots
     yield markup_of(last)
-    marks = details(say("What the marks mean"), rows(_MARKS), kind="part") if events else Markup("")
+    marks = (
+        details(
+            say("What the marks mean"), rows((*MARKS.items(), ("number", "the line of the log"))), kind="part"
+        )
+        if events
+        else Markup("")
+    )
     yield element("footer", marks, element("p", say(f"Written by keepsane, report schema {schema}.")))
 
 

@@ -29,7 +29,7 @@ def plots_element(
     zone: tzinfo | None = None,
 ) -> Markup:
     """
-    Give the plots as a part of a page; it needs PLOT_STYLE.
+    Give the plots as a part of a page.
 
     `asked` are times to mark, in seconds since 1970; `zone` is the time zone to tell times in, by default
     this machine's.

@@ -110,9 +110,6 @@ td, th { padding: .05rem .6rem .05rem 0; } td:nth-child(2) { text-align: right; 
   summary { min-height: 2rem; }
 }
 @media print { body { background: none; } article { break-inside: auto; } }
-"""
-
-PLOT_STYLE = """
 .plots { display: grid; gap: .9rem; }
 .plots > * { min-width: 0; }
 .moments { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .2rem 1.2rem;

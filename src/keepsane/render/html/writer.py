@@ -23,11 +23,12 @@ _HEADS: dict[elements.Kind, tuple[str, str]] = {
     "failures": ("section", "h2"),
 }
 """The element of a section and that of its head, where they are not a section under an h3."""
-_HINTS = {
-    "ip": "was executing",
-    "?": "the kernel is not sure that this frame belongs to the path",
-    "+": "not in the log: put back where a tail call removed it",
+MARKS = {
+    "ip": "the instruction that was executing",
+    "?": "lay on the stack; the kernel is not sure that it belongs to the path",
+    "+": "not in the log: a tail call removed it, it was put back from the caller's bytes",
 }
+"""What stands before the name of a frame, and means."""
 
 
 def markup_of(parts: Iterable[elements.Part]) -> Markup:
@@ -112,7 +113,7 @@ def _row(line: str, mark: str, level: elements.Level, verdict: str) -> Markup:
     return element(
         "span",
         span("line", line),
-        span("mark", mark, _HINTS.get(mark, "")),
+        span("mark", mark, MARKS.get(mark, "")),
         span("name", level.name),
         element("span", span("place", level.place.text), remark, kind="where"),
         span(f"verdict {verdict}", verdict),
