@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from keepsane.model import Frame
+
 Tone = Literal["", "title", "error", "warning", "good", "function", "place", "source", "dim"]
 HeadKind = Literal["file", "event", "finding", "account", "where", "stack", "leftover", "code", "also"]
 """What a section is; `leftover` are frames of one earlier path, `also` a finding whose title is enough."""
@@ -96,16 +98,14 @@ class Entry:
     """
     A frame: its inline chain, innermost first, and how its caller got there.
 
-    `line` is where the log has it, None where a tail call removed it. `reason` is what is not evident of its
+    `frame` is what the log has, None where a tail call removed it. `reason` is what is not evident of its
     edge. `repeated`: it was just written as the frame that was executing. `opened`: begin with it unfolded.
     """
 
-    line: int | None
+    frame: Frame | None
     mark: Literal["", "ip", "?", "+"]
     levels: tuple[Level, ...]
-    verdict: str = ""
     reason: str = ""
-    more: tuple[Part, ...] = ()
     repeated: bool = False
     opened: bool = False
 
@@ -124,11 +124,11 @@ Part = Line | Facts | Table | Pieces | Source | Entry | Section
 
 
 class Page(NamedTuple):
-    """A whole page; `about` stands beside its title."""
+    """A whole page; `about` stands beside its title. Its parts are taken once: a log may have thousands."""
 
     title: str
     about: str
-    parts: tuple[Part, ...]
+    parts: Iterator[Part]
 
 
 def line(kind: Kind, text: str, tone: Tone = "") -> Line:

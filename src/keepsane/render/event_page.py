@@ -141,12 +141,10 @@ def _entry(frame: Frame, opened: bool = False) -> Entry:
     # Why a whole file is not used is said once, at the top or the end; each frame's note stays in JSON.
     note = "" if frame.file_unused else frame.note
     return Entry(
-        frame.line,
+        frame,
         "ip" if frame.role == "ip" else "" if frame.reliable else "?",
         (*levels, Level(frame_name(frame), _place(outer), note, _source(outer))),
-        frame.edge.verdict if frame.edge is not None else "",
         _reason(frame),
-        tuple(_more(frame)),
         opened=opened,
     )
 
@@ -160,7 +158,8 @@ def _reason(frame: Frame) -> str:
     return f"{edge.verdict}: {edge.why}" if edge.judged and edge.why != frame.note else ""
 
 
-def _more(frame: Frame) -> Iterator[Part]:
+def more_of(frame: Frame) -> Iterator[Part]:
+    """Give what there is to a frame beside its rows and source: how its caller got there, its address."""
     if frame.edge is not None:
         yield from _edge(frame.edge, _place(frame.locations[0]) if frame.locations else Run(""))
     yield from facts(

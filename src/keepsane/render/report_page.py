@@ -2,7 +2,7 @@
 """
 A report as a page: a log's in the log's order, what contradicts it first; a machine's with the verdict first.
 
-A pure function from a Report to its elements. Every text in them is clean.
+A pure function from a Report to its elements, which are made as they are asked for. Every text in them is clean.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def page_of(report: Report) -> Page:
     """Give the page of a log or, where the report is about one, of a machine's memory."""
     report = cleaned(report)
     if report.state is not None:
-        return Page(f"{report.source}: {verdict_words(report)}", "", tuple(_machine(report)))
+        return Page(f"{report.source}: {verdict_words(report)}", "", _machine(report))
     title = f"{report.source}: {count_words(report)}"
-    return Page(title, kernel_words(report.kernel), tuple(_log(report)))
+    return Page(title, kernel_words(report.kernel), _log(report))
 
 
 def _log(report: Report) -> Iterator[Part]:

@@ -44,12 +44,12 @@ def page(title: str, parts: Iterable[Markup]) -> str:
 def _main(made: Page, schema: int, plots: Markup) -> Iterator[Markup]:
     about = element("p", say(made.about)) if made.about else Markup("")
     yield element("header", element("h1", say(made.title)), about)
-    events = [part for part in made.parts if isinstance(part, Section) and part.line]
+    parts = tuple(made.parts)
+    events = [part for part in parts if isinstance(part, Section) and part.line]
     yield _contents(events)
-    last = [part for part in made.parts if _is_list(part)]
-    yield markup_of(part for part in made.parts if part not in last)
+    yield markup_of(part for part in parts if not _is_list(part))
     yield plots
-    yield markup_of(last)
+    yield markup_of(filter(_is_list, parts))
     marks = (
         details(
             say("What the marks mean"), rows((*MARKS.items(), ("number", "the line of the log"))), kind="part"

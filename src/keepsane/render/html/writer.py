@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from keepsane.render import elements
+from keepsane.render.event_page import more_of
 from keepsane.render.html.element import Markup, details, element, joined, reference, rows, say, span
 from keepsane.render.words import percent_words
 
@@ -93,7 +94,7 @@ def _frame(entry: elements.Entry) -> Markup:
     """Give a frame; it can be opened where there is more to it than its row."""
     shown = joined(_levels(entry))
     sources = (level.source for level in entry.levels if level.source is not None)
-    inner = markup_of((*sources, *entry.more))
+    inner = markup_of((*sources, *(more_of(entry.frame) if entry.frame is not None else ())))
     kind = {"?": "frame unsure", "+": "frame missing"}.get(entry.mark, "frame")
     if not inner:
         return element("div", shown, kind=kind)
@@ -102,9 +103,10 @@ def _frame(entry: elements.Entry) -> Markup:
 
 def _levels(entry: elements.Entry) -> Iterator[Markup]:
     """Give a row for each level; the line stands at the first, the verdict at the last."""
-    line, mark = str(entry.line or ""), entry.mark
+    line, mark = str(entry.frame.line) if entry.frame is not None else "", entry.mark
+    verdict = entry.frame.edge.verdict if entry.frame is not None and entry.frame.edge is not None else ""
     for level in entry.levels:
-        yield _row(line, mark, level, entry.verdict if level is entry.levels[-1] else "")
+        yield _row(line, mark, level, verdict if level is entry.levels[-1] else "")
         line, mark = "", "" if mark == "ip" else mark
 
 

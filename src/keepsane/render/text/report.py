@@ -98,14 +98,14 @@ def lines_of(parts: Iterable[elements.Part], paint: Paint = plain, width: int = 
 
 def _part(part: elements.Part, paint: Paint, width: int) -> Iterator[str]:
     match part:
+        case elements.Entry():
+            yield from _entry(part, paint, width)
         case elements.Line():
             yield from _line(part, paint)
         case elements.Section():
             yield from _section(part, paint, width)
         case elements.Facts():
             yield from _facts(part, paint)
-        case elements.Entry():
-            yield from _entry(part, paint, width)
         case elements.Pieces():
             yield from _pieces(part, paint)
         case elements.Table():
