@@ -52,38 +52,25 @@ Paths = Iterable[str | Path] | str | Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Wanted):
     """
-    What is wanted of a log.
+    What is wanted of a log, and of binaries and sources.
 
-    `name` is what the report calls it. `vmlinux` and `modules` (directories with `.ko` files) decode frames;
-    without them the files are looked for where distributions put them and below `debug_dirs`. `source` is a
-    kernel or module source tree to quote from. `edges` says of every frame why it is there, read from the
-    caller's bytes. `cache` False keeps nothing and asks nothing kept. `what_if` are settings by which failed
-    allocations are checked once more.
+    `name` is what the report calls it. `what_if` are settings by which failed allocations are checked once
+    more.
     """
 
     name: str = "-"
-    vmlinux: str | Path | None = None
-    modules: Paths = ()
-    source: str | Path | None = None
-    debug_dirs: Paths = ()
-    edges: bool = True
-    cache: bool = True
     what_if: Settings | None = None
 
-    def symbols(self) -> Symbols:
-        """Give the binaries and sources that are wanted; close() lets go of them."""
-        return Symbols(
-            Wanted(
-                vmlinux=Path(self.vmlinux) if self.vmlinux else None,
-                modules=_paths(self.modules),
-                source=Path(self.source) if self.source else None,
-                debug_dirs=_paths(self.debug_dirs),
-                edges=self.edges,
-                cache=self.cache,
-            )
-        )
+
+def _options(options: Options | None, asked: dict[str, Any]) -> Options:
+    """Put what was asked by name into the options; a path may be a text there, and one directory alone."""
+    one: dict[str, Any] = {name: Path(asked[name]) for name in ("vmlinux", "source") if asked.get(name)}
+    several: dict[str, Any] = {
+        name: _paths(asked[name]) for name in ("modules", "debug_dirs") if name in asked
+    }
+    return replace(options or Options(), **(asked | one | several))
 
 
 @dataclass(slots=True)
@@ -211,11 +198,11 @@ def explain(log: str | Iterable[str], options: Options | None = None, **asked: A
     lines of the others in `again`. A file that cannot be used is among the report's failures. Damage in the
     log is never an error.
     """
-    options = replace(options or Options(), **asked)
+    options = _options(options, asked)
     scanner = Scanner()
     collected = _collect(scanner, _lines(log))
     known = scanner.summary(())
-    with closing(options.symbols()) as symbols:
+    with closing(Symbols(options)) as symbols:
         decoded = _annotated(symbols, collected.events, known.boots)
     summary = scanner.summary(decoded.events)
     judged = _judge((*decoded.events, *_supposed(decoded.events, options.what_if), summary))
@@ -231,10 +218,10 @@ def explain_stream(
 
     The final report holds what only the whole log tells: the kernel, findings about several events, counts.
     """
-    options = replace(options or Options(), **asked)
+    options = _options(options, asked)
     scanner = Scanner()
     seen: list[Event] = []
-    with closing(options.symbols()) as symbols:
+    with closing(Symbols(options)) as symbols:
         for event in _events(scanner, lines):
             yield _fragment(event, scanner.summary(()).boots[event.boot - 1], symbols, options.what_if)
             if len(seen) < MAX_EVENTS:

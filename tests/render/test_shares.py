@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from keepsane.render.cleaned import cleaned
-from keepsane.render.html.writer import markup_of
+from keepsane.render.html.page import markup_of
 from keepsane.render.report_page import pieces_of
 from keepsane.render.text.report import BAR, lines_of
 from keepsane.render.words import percent_words

@@ -146,10 +146,10 @@ def run(arguments: argparse.Namespace) -> int:
     lines = counted(damage.watch(read_log(arguments.log)), sys.stderr)
     options = Options(
         name=arguments.log,
-        vmlinux=arguments.vmlinux,
-        modules=arguments.modules,
-        source=arguments.source,
-        debug_dirs=arguments.debug_dir,
+        vmlinux=Path(arguments.vmlinux) if arguments.vmlinux else None,
+        modules=tuple(map(Path, arguments.modules)),
+        source=Path(arguments.source) if arguments.source else None,
+        debug_dirs=tuple(map(Path, arguments.debug_dir)),
         edges=arguments.edges,
         cache=not arguments.no_cache,
         what_if=settings,

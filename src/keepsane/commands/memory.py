@@ -20,13 +20,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keepsane.api import diagnose
-from keepsane.commands.answer import exit_code, rendered
+from keepsane.api import diagnose, preflight
+from keepsane.commands.answer import EXIT_CLEAR, EXIT_FOUND, exit_code, rendered
 from keepsane.commands.inputs import require_no_input
 from keepsane.commands.memory_input import Input, read_input, sampled, state_from
 from keepsane.commands.output import open_output, require_output
 from keepsane.errors import InputError
 from keepsane.memory.capture.capture import read_capture, read_capture_script, write_capture
+from keepsane.memory.capture.sample import read_sample
 from keepsane.render.visible import escaped
 
 if TYPE_CHECKING:
@@ -87,9 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         return run_record(arguments)
     if arguments.order is not None:
-        from keepsane.commands.memory_preflight import run_preflight
-
-        return run_preflight(arguments)
+        return _would_succeed(arguments)
     return _diagnose(arguments)
 
 
@@ -145,6 +144,24 @@ def _plots(source: Input, arguments: argparse.Namespace) -> Iterator[Markup]:
     from keepsane.commands.memory_record import plots_of
 
     yield from plots_of(source, arguments)
+
+
+def _would_succeed(arguments: argparse.Namespace) -> int:
+    """Check once, and say it zone by zone; 0 where it would succeed, 1 where not, or it cannot be told."""
+    paths, order = [Path(path) for path in arguments.input], arguments.order
+    snapshots = read_capture(*paths) if paths else (read_sample(pid=arguments.pid),)
+    state = state_from(snapshots, str(paths[0]) if paths else "this machine")
+    try:
+        found = preflight(state, order, arguments.node, arguments.zone, atomic=arguments.atomic)
+    except ValueError as error:
+        raise InputError(f"{error}; see keepsane memory --help") from error
+    # Imported here: a diagnosis needs neither.
+    from keepsane.render.answers import preflight_text
+    from keepsane.render.json import value_json
+
+    with open_output(arguments.output) as out:
+        out.write(value_json(found) if arguments.format == "json" else preflight_text(found, order))
+    return EXIT_CLEAR if found.outcome == "passes" else EXIT_FOUND
 
 
 def _capture(arguments: argparse.Namespace) -> int:

@@ -112,12 +112,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Parts under a head; `folded` where that is enough. `line` is where the log has it, 0 for nowhere."""
+    """
+    Parts under a head; `folded` where that is enough.
+
+    Of an event, `line` is where the log has it, `widest` the longest name of a frame whose place is known.
+    """
 
     head: Line
     parts: tuple[Part, ...] = ()
     folded: bool = False
     line: int = 0
+    widest: int = 0
 
 
 Part = Line | Facts | Table | Pieces | Source | Entry | Section

@@ -42,7 +42,9 @@ def event_section(event: Event, findings: Iterable[Section], *, boot: bool = Fal
     last = str(event.last_line) if event.last_line != event.line else None
     where = facts("more", ("last line", last), ("boot", str(event.boot) if boot else None))
     parts = (Facts("event", said), *where, *findings, *account_parts(event), *_body(event))
-    return Section(head, parts, line=event.line)
+    frames = (frame for stack in event.stacks for frame in stack.frames)
+    widest = max((len(frame_name(frame)) for frame in frames if frame.locations), default=30)
+    return Section(head, parts, line=event.line, widest=widest)
 
 
 def account_parts(event: Event) -> Iterator[Section]:

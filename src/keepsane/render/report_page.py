@@ -2,7 +2,7 @@
 """
 A report as a page: a log's in the log's order, what contradicts it first; a machine's with the verdict first.
 
-A pure function from a Report to its elements, which are made as they are asked for. Every text in them is clean.
+A pure function from a Report to its elements, made as they are asked for. Every text in them is clean.
 """
 
 from __future__ import annotations

@@ -31,9 +31,10 @@ class Wanted:
     """
     What the user asked for.
 
-    `vmlinux` None lets it be found on this machine. `modules` and `debug_dirs` are directories, `source`
-    a kernel or module tree. `edges` False leaves out why every frame is there. `cache` False keeps nothing
-    and asks nothing kept.
+    `vmlinux` and `modules` (directories with `.ko` files) decode frames; without them the files are looked
+    for where distributions put them and below `debug_dirs`. `source` is a kernel or module tree to quote
+    from. `edges` says of every frame why it is there, read from the caller's bytes. `cache` False keeps
+    nothing and asks nothing kept.
     """
 
     vmlinux: Path | None = None

@@ -12,8 +12,7 @@ from keepsane.api import explain
 from keepsane.kernel.events.alloc_failure.failure import AllocFailure
 from keepsane.kernel.events.alloc_failure.words import memory_facts
 from keepsane.render.event_page import account_parts
-from keepsane.render.html.page import render_html
-from keepsane.render.html.writer import markup_of
+from keepsane.render.html.page import markup_of, render_html
 from keepsane.render.text.report import lines_of
 from tests.golden import CASES, events_of, read_case
 

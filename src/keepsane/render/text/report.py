@@ -31,54 +31,47 @@ BAR = 20
 
 
 class _Form(NamedTuple):
-    """How a line begins, and its further ones where it is filled; whether one is left empty before it."""
+    """
+    How a line begins, and its further ones where it is filled; whether one is left empty before it.
 
-    first: str = ""
+    In a list a name follows, then `mark`, up to `width`.
+    """
+
+    first: str = "  "
     fills: bool = False
     rest: str | None = None
     apart: bool = False
-
-
-class _ListForm(NamedTuple):
-    """How far names are indented, what follows each, how wide that is; how lines go on where it is filled."""
-
-    indent: str
     mark: str = ""
     width: int = 0
-    fills: bool = False
-    rest: str | None = None
 
 
 _HIDDEN: frozenset[elements.Kind | elements.FactsKind] = frozenset({"more", "loose", "failures", "edge"})
-_LINES: dict[elements.Kind, _Form] = {
-    "file": _Form("  "),
+_PLAIN = _Form()
+_FORMS: dict[elements.Kind | elements.FactsKind, _Form] = {
+    "alarm": _Form(""),
     "absent": _Form("    "),
     "finding": _Form("  => ", apart=True),
     "explanation": _Form("     ", fills=True),
     "quote": _Form("     "),
-    "code": _Form("  "),
     "instruction": _Form("    "),
     "advice": _Form("     do: ", fills=True),
     "reference": _Form("     see "),
-    "account": _Form("  "),
-    "where": _Form("  "),
-    "stack": _Form("  "),
     "leftover": _Form("    ?  ", fills=True),
     "also": _Form("  also: ", fills=True),
-    "verified": _Form("  ", apart=True),
-    "list": _Form("  ", apart=True),
-    "unread": _Form(apart=True),
+    "verified": _Form(apart=True),
+    "list": _Form(apart=True),
+    "failure": _Form(""),
+    "unread": _Form("", apart=True),
+    "boots": _Form(mark=": "),
+    "compared": _Form("    ", mark=":", width=16),
+    "event": _Form(width=11),
+    "folded": _Form(width=11, fills=True),
+    "machine": _Form(width=12, fills=True),
+    "steps": _Form("       ", mark=":", width=8),
+    "counters": _Form("     ", mark=": "),
+    "because": _Form("    ", mark=": ", fills=True, rest="      "),
 }
-_LISTS: dict[elements.FactsKind, _ListForm] = {
-    "boots": _ListForm("  ", ": "),
-    "compared": _ListForm("    ", ":", 16),
-    "event": _ListForm("  ", "", 11),
-    "folded": _ListForm("  ", "", 11, fills=True),
-    "machine": _ListForm("  ", "", 12, fills=True),
-    "steps": _ListForm("       ", ":", 8),
-    "counters": _ListForm("     ", ": "),
-    "because": _ListForm("    ", ": ", fills=True, rest="      "),
-}
+"""Those of lines and lists that do not merely stand two blanks in."""
 _PROSE = frozenset({"tainted", "asked for", "asked by", "harmless", "could use", "doubt"})
 """Facts of an event that are sentences; others stay in their lines (a message of the kernel's)."""
 
@@ -128,7 +121,7 @@ def paragraph(text: str, first: str, rest: str | None = None) -> str:
 def _line(line: elements.Line, paint: Paint) -> Iterator[str]:
     if line.kind in _HIDDEN:
         return
-    form = _LINES.get(line.kind, _Form())
+    form = _FORMS.get(line.kind, _PLAIN)
     (text, tone, _), *others = line.runs
     if form.apart:
         yield ""
@@ -141,7 +134,7 @@ def _section(section: elements.Section, paint: Paint, width: int) -> Iterator[st
         title, where = section.head.runs
         yield ""
         yield paint("error", title.text) + paint("dim", f"{where.text:>{max(2, WIDTH - len(title.text))}}")
-        width = _function_width(section)
+        width = min(_WIDEST_FUNCTION, section.widest) + 2
     elif section.head.kind == "failures":
         yield ""
     else:
@@ -150,31 +143,13 @@ def _section(section: elements.Section, paint: Paint, width: int) -> Iterator[st
         yield from lines_of(section.parts, paint, width)
 
 
-def _function_width(event: elements.Section) -> int:
-    """Give the width of the column of functions in an event's stacks."""
-    stacks = [
-        part for part in event.parts if isinstance(part, elements.Section) and part.head.kind == "stack"
-    ]
-    names = [entry.levels[-1] for stack in stacks for entry in _entries(stack) if entry.mark != "+"]
-    widest = max((len(level.name) for level in names if level.place.text), default=30)
-    return min(_WIDEST_FUNCTION, widest) + 2
-
-
-def _entries(section: elements.Section) -> Iterator[elements.Entry]:
-    for part in section.parts:
-        if isinstance(part, elements.Entry):
-            yield part
-        elif isinstance(part, elements.Section):
-            yield from _entries(part)
-
-
 def _facts(facts: elements.Facts, paint: Paint) -> Iterator[str]:
     if facts.kind in _HIDDEN:
         return
-    form = _LISTS[facts.kind]
+    form = _FORMS[facts.kind]
     for fact in facts.rows:
         width = form.width if form.mark or form.fills else max(form.width, len(fact.name) + 1)
-        first = f"{form.indent}{fact.name + form.mark:<{width}}"
+        first = f"{form.first}{fact.name + form.mark:<{width}}"
         if form.fills or (facts.kind == "event" and fact.name in _PROSE):
             yield paint(fact.tone, paragraph(fact.text, first, form.rest))
             continue
