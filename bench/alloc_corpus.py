@@ -23,8 +23,7 @@ from typing import NamedTuple
 from keepsane.kernel.events.alloc_failure.failure import AllocFailure
 from keepsane.kernel.events.oom_kill.kill import OomKill
 from keepsane.kernel.events.show_mem.alone import MemReport
-from keepsane.kernel.log.records import records
-from keepsane.kernel.log.scan import scan
+from keepsane.kernel.log.scan import Scanner
 from keepsane.kernel.pages.mem_info import MemInfo
 from keepsane.kernel.pages.zone import Zone
 
@@ -133,7 +132,7 @@ def corpus_folder() -> Path | None:
 
 def read_log(lines: list[str]) -> list[AllocFailure | OomKill | MemReport]:
     """Give the events of a log that tell of memory."""
-    return [one for one in scan(records(lines)) if isinstance(one, AllocFailure | OomKill | MemReport)]
+    return [one for one in Scanner().events(lines) if isinstance(one, AllocFailure | OomKill | MemReport)]
 
 
 def _searched(path: Path) -> Iterator[Asked]:

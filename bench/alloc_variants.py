@@ -15,8 +15,7 @@ from typing import NamedTuple
 
 from keepsane.kernel.events.alloc_failure.failure import AllocFailure
 from keepsane.kernel.events.oom_kill.kill import OomKill
-from keepsane.kernel.log.records import records
-from keepsane.kernel.log.scan import scan
+from keepsane.kernel.log.scan import Scanner
 
 SEED = 4
 EACH = 40
@@ -48,7 +47,7 @@ class Judged(NamedTuple):
 
 def judge(lines: Iterable[str]) -> Judged:
     """Give the claims about every failed request in a log."""
-    events = [event for event in scan(records(lines)) if isinstance(event, AllocFailure | OomKill)]
+    events = [event for event in Scanner().events(lines) if isinstance(event, AllocFailure | OomKill)]
     return Judged(
         frozenset(
             Said(

@@ -23,8 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keepsane.kernel.events.alloc_failure.what_if_asked import Settings, parse_settings
-from keepsane.kernel.log.records import records
-from keepsane.kernel.log.scan import scan
+from keepsane.kernel.log.scan import Scanner
 from keepsane.model import Event
 
 CASES = Path(__file__).parent / "cases"
@@ -62,7 +61,7 @@ def write_report(path: Path, case: Case, report: tuple[str, ...]) -> None:
 
 def events_of(log: str) -> tuple[Event, ...]:
     """Give the events of a log, as the kernel room reads them."""
-    return tuple(event for event in scan(records(log.splitlines())) if isinstance(event, Event))
+    return tuple(Scanner().events(log.splitlines()))
 
 
 def first_of(name: str) -> Event:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from keepsane.kernel.log.records import records
-from keepsane.kernel.log.scan import scan
+from keepsane.kernel.log.scan import Scanner
 from keepsane.model import Event
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -18,7 +17,7 @@ STEP_BYTES = 50
 
 
 def events(text: str) -> list[Event]:
-    return [event for event in scan(records(text.splitlines())) if isinstance(event, Event)]
+    return list(Scanner().events(text.splitlines()))
 
 
 WHOLE = events(LOG)

@@ -19,10 +19,9 @@ from keepsane.kernel.events.alloc_failure.what_if_asked import parse_settings, s
 from keepsane.kernel.events.atomic_sleep import nesting
 from keepsane.kernel.events.error_pointer import ERRNO_NAMES
 from keepsane.kernel.events.stack_overflow import _cycle
-from keepsane.kernel.log.records import records
 from keepsane.kernel.log.scan import Scanner
 from keepsane.memory.state import MemoryState
-from keepsane.model import Event, Frame
+from keepsane.model import Frame
 from keepsane.report import Failure, Finding, RuledOut
 
 ROOT = Path(__file__).parents[1]
@@ -56,11 +55,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("**/*.log.gz"))
 
 def judge(log: str, what_if: tuple[str, ...] = ()) -> list[Finding | Failure]:
     scanner = Scanner()
-    events: list[Event] = []
-    for record in records(log.splitlines()):
-        events += scanner.feed(record)
-    events += scanner.finish()
-    events.sort(key=lambda event: event.line)
+    events = sorted(scanner.events(log.splitlines()), key=lambda event: event.line)
     supposed = suppose(events, parse_settings(what_if)) if what_if else ()
     answers = run((*events, *supposed, scanner.summary(tuple(events))))
     return [answer for answer in answers if not isinstance(answer, RuledOut)]

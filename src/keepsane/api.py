@@ -112,7 +112,7 @@ def _same(event: Event) -> object:
 def _collect(scanner: Scanner, lines: Iterable[str]) -> _Collected:
     kept: dict[object, _Kept] = {}
     left_out = kept_bytes = 0
-    for event in _events(scanner, lines):
+    for event in scanner.events(lines):
         key = _same(event)
         if key in kept:
             kept[key].repeat(event.line)
@@ -131,12 +131,6 @@ def _collect(scanner: Scanner, lines: Iterable[str]) -> _Collected:
         failures.append(Failure("keep every report", f"{left_out} more than {len(kept)} were left out"))
     failures += scanner.left_out()
     return _Collected(tuple(sorted(events, key=lambda event: event.line)), tuple(failures))
-
-
-def _events(scanner: Scanner, lines: Iterable[str]) -> Iterator[Event]:
-    for number, line in enumerate(lines, 1):
-        yield from scanner.read(number, line)
-    yield from scanner.finish()
 
 
 def _annotated(symbols: Symbols, events: Sequence[Event], boots: Sequence[Kernel]) -> Annotated:
@@ -222,7 +216,7 @@ def explain_stream(
     scanner = Scanner()
     seen: list[Event] = []
     with closing(Symbols(options)) as symbols:
-        for event in _events(scanner, lines):
+        for event in scanner.events(lines):
             yield _fragment(event, scanner.summary(()).boots[event.boot - 1], symbols, options.what_if)
             if len(seen) < MAX_EVENTS:
                 seen.append(_remembered(event))

@@ -182,15 +182,7 @@ MAY: dict[Search, dict[str, str]] = {
     prose: {},
 }
 LEFT: dict[Search, frozenset[str]] = {
-    function_lists: frozenset(
-        {
-            "kernel/events/atomic_sleep.py",
-            "kernel/events/show_mem/requester.py",
-            "symbols/calls/paths.py",
-            "symbols/edges/edges.py",
-            "symbols/edges/leftovers.py",
-        }
-    ),
+    function_lists: frozenset({"symbols/calls/paths.py"}),
     log_lines: frozenset({"memory/klog_failure.py", "memory/rules/shortage.py"}),
     prose: frozenset(
         {

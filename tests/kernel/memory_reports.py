@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from keepsane.kernel.events.show_mem.show_mem import parse_mem_info
-from keepsane.kernel.log.records import records
 from keepsane.kernel.pages.mem_info import MemInfo
 from keepsane.kernel.pages.zone import Zone
+from tests.lines import records
 
 # 2.6.16, mm/page_alloc.c: no migrate types, no managed pages, empty zones are printed.
 OLD = """\

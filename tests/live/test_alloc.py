@@ -26,8 +26,7 @@ import pytest
 from bench.alloc_variants import cuts, judge
 from keepsane.kernel.events.alloc_failure.failure import AllocFailure
 from keepsane.kernel.events.oom_kill.kill import OomKill
-from keepsane.kernel.log.records import records
-from keepsane.kernel.log.scan import scan
+from keepsane.kernel.log.scan import Scanner
 from tests.live.guests import Guest
 
 pytestmark = pytest.mark.live
@@ -113,7 +112,7 @@ def expected(zones: list[Computed], asked: Asked) -> tuple[str, Computed]:
 
 def reports(guest: Guest, scenario: str) -> tuple[list[str], list[AllocFailure | OomKill]]:
     lines = guest.log(scenario).read_text(errors="replace").splitlines()
-    return lines, [one for one in scan(records(lines)) if isinstance(one, AllocFailure | OomKill)]
+    return lines, [one for one in Scanner().events(lines) if isinstance(one, AllocFailure | OomKill)]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from keepsane.kernel.log.records import records
-from keepsane.kernel.log.scan import scan
+from keepsane.kernel.log.scan import Scanner
 from keepsane.model import Event
 from tests.live.crashme import KINDS
 from tests.live.guests import Guest
@@ -18,7 +17,7 @@ STEP_BYTES = 50
 
 def events(log: bytes) -> list[Event]:
     lines = (line.decode("utf-8", "replace").rstrip("\r") for line in log.split(b"\n"))
-    return [event for event in scan(records(lines)) if isinstance(event, Event)]
+    return list(Scanner().events(lines))
 
 
 @pytest.mark.parametrize("scenario", KINDS)

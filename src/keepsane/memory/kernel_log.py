@@ -11,7 +11,7 @@ its end is not read: its mode may have been cut.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keepsane.kernel.log.quote import quote_head
@@ -21,7 +21,7 @@ from keepsane.kernel.pages.gfp import decode
 from keepsane.memory.proc.counters import whole_lines
 from keepsane.memory.proc.klog import DMESGS
 from keepsane.memory.snapshot import Snapshot
-from keepsane.model import Event, Kind
+from keepsane.model import Kind
 
 MAX_REQUESTS = 1000
 """The newest reports that are kept, each by its headline alone."""
@@ -61,19 +61,12 @@ def kernel_log_of(snapshots: Sequence[Snapshot], release: str | None = None) -> 
 def _read(file: str, text: str, release: str | None) -> KernelLog:
     requests: deque[FailedRequest] = deque(maxlen=MAX_REQUESTS)
     whole: dict[Kind, FailedRequest] = {}
-    for event in _events(whole_lines(text)):
+    for event in Scanner().events(whole_lines(text)):
         if isinstance(event, FailedRequest):
             requests.append(_headline(event, release))
             whole[event.kind] = event
     in_order = sorted(requests, key=lambda request: request.line)
     return KernelLog(file=file, requests=tuple(in_order), whole=tuple(whole.values()))
-
-
-def _events(lines: Iterable[str]) -> Iterator[Event]:
-    scanner = Scanner()
-    for number, line in enumerate(lines, 1):
-        yield from scanner.read(number, line)
-    yield from scanner.finish()
 
 
 def _headline(event: FailedRequest, release: str | None) -> FailedRequest:

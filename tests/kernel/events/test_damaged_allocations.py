@@ -12,8 +12,7 @@ import pytest
 
 from keepsane.api import explain
 from keepsane.kernel.events.alloc_failure.failure import AllocFailure
-from keepsane.kernel.log.records import records
-from keepsane.kernel.log.scan import scan
+from keepsane.kernel.log.scan import Scanner
 
 HEAD = (
     "init: page allocation failure: order:0, mode:0xa20(GFP_ATOMIC), nodemask=(null),cpuset=/,mems_allowed=0"
@@ -39,7 +38,7 @@ WHOLE = f"{HEAD}\n{TRACE}Mem-Info:\n free:190 free_pcp:1 free_cma:0\n{DMA32}{NOR
 
 
 def failures(text: str) -> list[AllocFailure]:
-    return [event for event in scan(records(text.splitlines())) if isinstance(event, AllocFailure)]
+    return [event for event in Scanner().events(text.splitlines()) if isinstance(event, AllocFailure)]
 
 
 def verdict(text: str) -> str | None:

@@ -19,8 +19,8 @@ from keepsane.kernel import events
 from keepsane.kernel.events import foreign_code, history, null_pointer, poison
 from keepsane.kernel.log.block import Opening
 from keepsane.kernel.log.kinds import GATE, KINDS, Gate, find_opening
-from keepsane.kernel.log.records import records
 from tests.golden import CASES, events_of, read_case
+from tests.lines import records
 
 ROOMS = {
     found.name.removeprefix("keepsane.kernel.events."): import_module(found.name)

@@ -12,9 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keepsane.kernel.log.kinds import KINDS
-from keepsane.kernel.log.records import records
-from keepsane.kernel.log.scan import scan
-from keepsane.model import Event, LogSummary
+from keepsane.kernel.log.scan import Scanner
 from tests.golden import CASES, events_of, read_case
 
 LOGS = tuple(read_case(path).log for path in sorted(CASES.glob("*/*.case")))
@@ -24,11 +22,8 @@ SLOW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCh
 
 
 def assert_true_to_input(lines: list[str]) -> None:
-    found = list(scan(records(lines)))
-
-    assert isinstance(found[-1], LogSummary)
-    events = [event for event in found if isinstance(event, Event)]
-    assert len(events) == len(found) - 1
+    scanner = Scanner()
+    events = list(scanner.events(lines))
     for event in events:
         assert 1 <= event.line <= event.last_line <= len(lines)
         numbers = [record.line for record in event.records]
@@ -37,7 +32,7 @@ def assert_true_to_input(lines: list[str]) -> None:
         assert all(
             event.line <= frame.line <= event.last_line for stack in event.stacks for frame in stack.frames
         )
-    told = found[-1]
+    told = scanner.summary(())
     assert told.skipped_lines >= 0
     assert told.unread_lines >= 0
     assert told.skipped_lines + told.unread_lines <= len(lines)

@@ -11,8 +11,7 @@ import pytest
 
 from keepsane.kernel.events.warning import Warning
 from keepsane.kernel.log.code import parse_code
-from keepsane.kernel.log.records import records
-from keepsane.kernel.log.scan import scan
+from keepsane.kernel.log.scan import Scanner
 from keepsane.model import Code, Event, Frame, Kernel, Stack
 from keepsane.report import Check
 from keepsane.symbols.binary.image import Image, open_image
@@ -365,7 +364,7 @@ RIP: 0010:first+0x12/0x40
 Call Trace:
  second+0x5f/0x90
  third+0xc7/0x3"""
-    events = tuple(event for event in scan(records(log.splitlines())) if isinstance(event, Event))
+    events = tuple(Scanner().events(log.splitlines()))
 
     facts = facts_of(events, Kernel())
 

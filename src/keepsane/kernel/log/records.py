@@ -17,7 +17,7 @@ Source: kernel/printk/printk.c, print_prefix() and print_caller().
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from keepsane.kernel.log.module_list import LISTED
 from keepsane.model import LogRecord
@@ -102,9 +102,3 @@ def records_of(line: int, text: str) -> Iterator[LogRecord]:
             yield first._replace(text=" ".join(words))
             words, size = [""], 0
     yield first._replace(text=" ".join(words))
-
-
-def records(lines: Iterable[str]) -> Iterator[LogRecord]:
-    """Yield the records of lines numbered from 1."""
-    for number, text in enumerate(lines, 1):
-        yield from records_of(number, text)

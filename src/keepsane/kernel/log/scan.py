@@ -129,6 +129,12 @@ class Scanner:
         self._unread = 0
         self.cut_lines = self.left_out_boots = 0
 
+    def events(self, lines: Iterable[str]) -> Iterator[Event]:
+        """Read a whole log, its lines numbered from 1."""
+        for number, text in enumerate(lines, 1):
+            yield from self.read(number, text)
+        yield from self.finish()
+
     def read(self, line: int, text: str) -> Iterable[Event]:
         """Read a line as it stands in the log; what belongs to no report is not even split."""
         gated = GATE.search(text, 0, MAX_RECORD_CHARACTERS) is not None
@@ -142,12 +148,8 @@ class Scanner:
     def _read_long(self, line: int, text: str) -> Iterator[Event]:
         found = list(records_of(line, text))
         self.cut_lines += len(found) == 1
-        for one in found:
-            yield from self.feed(one)
-
-    def feed(self, record: LogRecord) -> Iterable[Event]:
-        """Read one line and give the events that ended with it."""
-        return self._take(record, GATE.search(record.text) is not None)
+        for record in found:
+            yield from self._take(record, GATE.search(record.text) is not None)
 
     def _take(self, record: LogRecord, gated: bool) -> Iterable[Event]:
         opening = None
@@ -166,10 +168,6 @@ class Scanner:
             self._skipped += 1
             return ()
         return self._read(record, block, opening)
-
-    def _begins_boot(self, record: LogRecord) -> bool:
-        boot, reporting = self._boots[-1], bool(self._open)
-        return len(self._boots) < MAX_BOOTS and boot.is_over(record, reporting=reporting, timed=self._timed)
 
     def _reboot(self, record: LogRecord) -> list[Event]:
         """End every report with the boot it belongs to."""
@@ -287,16 +285,3 @@ def _parse(block: _Open, *, cut: bool) -> Event | None:
         if event is not None:
             return event
     return None
-
-
-def scan(records: Iterable[LogRecord]) -> Iterator[Event | LogSummary]:
-    """
-    Yield the events of a log as their blocks end, then one LogSummary.
-
-    The summary's `events` is empty: whoever keeps the events puts them in.
-    """
-    scanner = Scanner()
-    for record in records:
-        yield from scanner.feed(record)
-    yield from scanner.finish()
-    yield scanner.summary(())

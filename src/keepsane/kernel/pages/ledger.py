@@ -147,13 +147,6 @@ def gives_up(request: Request) -> str:
     return next((why for holds, why in reasons if holds), "")
 
 
-def free_needed_pages(zone: ZoneLedger) -> int | None:
-    """Give how many more free pages would let the watermark pass; None where pages alone do not help."""
-    if zone.margin_pages is None or zone.outcome in ("fragmentation", "unknown"):
-        return None
-    return max(0, 1 - zone.margin_pages)
-
-
 def _names_by_node(zones: tuple[Zone, ...]) -> dict[int | None, tuple[str, ...]]:
     nodes = {zone.node for zone in zones}
     return {node: tuple(zone.name for zone in zones if zone.node == node) for node in nodes}

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keepsane.kernel.events.alloc_failure.cma import CMA, CmaRequest, parse_cma_request
-from keepsane.kernel.log.records import records
+from tests.lines import records
 
 HEAD = "cma: cma_alloc: linux,cma: alloc failed, req-size: 148 pages, ret: -16"
 

@@ -6,9 +6,7 @@ from __future__ import annotations
 import pytest
 
 from keepsane.kernel.events.alloc_failure.failure import AllocFailure
-from keepsane.kernel.log.records import records
-from keepsane.kernel.log.scan import scan
-from keepsane.model import LogSummary
+from keepsane.kernel.log.scan import Scanner
 from tests.golden import CASES, events_of, first_of, read_case
 from tests.kernel.memory_reports import ARM, NEW, cuts
 
@@ -147,10 +145,9 @@ def test_no_line_of_a_real_report_is_unread() -> None:
     """The memory report belongs to the failure, down to its last line."""
     for name in ("lab-order9-6.1", "lab-atomic0-6.12"):
         log = read_case(CASES / "alloc-failure" / f"{name}.case").log
-        *_, summary = scan(records(log.splitlines()))
-
-        assert isinstance(summary, LogSummary)
-        assert summary.unread_lines == 0
+        scanner = Scanner()
+        assert list(scanner.events(log.splitlines()))
+        assert scanner.summary(()).unread_lines == 0
 
 
 @pytest.mark.parametrize("name", ["lab-order9-6.1", "lab-atomic0-6.12", "no-order-in-2.6"])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keepsane.kernel.events.alloc_failure.slab_cache import SlabCache, SlabNode, parse_slab_cache
-from keepsane.kernel.log.records import records
+from tests.lines import records
 
 SLUB = """\
   cache: kmalloc-512, object size: 500, buffer size: 512, default order: 1, min order: 0

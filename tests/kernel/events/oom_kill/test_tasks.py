@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from keepsane.kernel.events.oom_kill import tasks as oom_tasks
 from keepsane.kernel.events.oom_kill.tasks import parse_tasks
-from keepsane.kernel.log.records import records
+from tests.lines import records
 
 NEW = """\
 [    1.500000] [  pid  ]   uid  tgid total_vm      rss rss_anon rss_file rss_shmem pgtables_bytes \

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keepsane.kernel.events.oom_kill.victim import Victim, parse_victims
-from keepsane.kernel.log.records import records
+from tests.lines import records
 
 NEW = (
     "Out of memory: Killed process 93 (busy box) total-vm:4508kB, anon-rss:1084kB, file-rss:840kB, "

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keepsane.kernel.events.show_mem.cpuset import AllowedNodes, parse_allowed_nodes, parse_nodes
-from keepsane.kernel.log.records import records
+from tests.lines import records
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keepsane.kernel.events.show_mem.memcg import parse_cgroup_amounts, parse_cgroup_usage
-from keepsane.kernel.log.records import records
 from keepsane.kernel.pages.mem_info import CgroupAmount, CgroupUsage
+from tests.lines import records
 
 V2 = """\
 memory: usage 20480kB, limit 20481kB, failcnt 44

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keepsane.kernel.events.show_mem.show_mem import MAX_ZONES, parse_mem_info
-from keepsane.kernel.log.records import records
 from keepsane.kernel.pages.mem_info import HugePages, MemInfo, SlabUsage
 from keepsane.model import LogRecord
 from tests.golden import CASES, read_case
 from tests.kernel.memory_reports import ARM, NEW, OLD, cuts, report, zone
+from tests.lines import records
 
 FULL = read_case(CASES / "alloc-failure" / "lab-order9-6.12.case").log
 
