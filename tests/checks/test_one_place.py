@@ -188,8 +188,6 @@ LEFT: dict[Search, frozenset[str]] = {
         {
             "commands/explain.py",
             "commands/memory.py",
-            "kernel/events/oom_kill/cause.py",
-            "kernel/events/oom_kill/usage.py",
             "render/html/frame.py",
             "render/html/memory.py",
             "render/text/frame.py",

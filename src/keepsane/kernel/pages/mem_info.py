@@ -109,7 +109,8 @@ class MemInfo:
     else from the zones' sizes; where neither says it 4096 is taken and `lacks` says so. `lacks` says in words
     which part is missing or damaged, "" when it is whole. `swap_free_kibibytes` may be negative: that is so
     while swap is being switched off. `zones_whole` is False where the line of a zone is cut or missing, or
-    stands there twice: no verdict can rest on the others then.
+    stands there twice: no verdict can rest on the others then. `elisions` are lines of dots that a person put
+    in the place of others.
     """
 
     line: int
@@ -130,6 +131,7 @@ class MemInfo:
     hugepages: tuple[HugePages, ...] = ()
     slabs: tuple[SlabUsage, ...] = ()
     zones_whole: bool = True
+    elisions: tuple[int, ...] = ()
     lacks: str = ""
 
     def total(self, name: str) -> int | None:

@@ -21,7 +21,6 @@ _HEAD = re.compile(r"oom-killer: gfp_mask=")
 _CONSTRAINT = re.compile(r"oom-kill:constraint=")
 _TOTAL_SWAP = re.compile(r"Total swap\s{0,8}[=:]")
 _FREE_SWAP = re.compile(r"Free swap\s{0,8}[=:]\s{0,8}-?\d{1,15}kB")
-_LOST = "only its free blocks"
 _FULL = 0.01
 """Swap of which less than this part is free is full."""
 
@@ -32,7 +31,7 @@ def cause(event: OomKill) -> Cause | None:
         return "by-hand"
     if event.constraint == "CONSTRAINT_MEMCG" or event.global_oom is False:
         return "cgroup"
-    verdict = event.ledger.verdict if event.ledger and not lost_zone(event) else None
+    verdict = event.ledger.verdict if event.ledger else None
     if event.constraint in _NODES or verdict == "cpuset-or-movable-only":
         return "nodes"
     if verdict in _KINDS or free_highmem(event):
@@ -42,14 +41,9 @@ def cause(event: OomKill) -> Cause | None:
     return "global" if verdict in ("shortage", "reserves-exhausted") else None
 
 
-def lost_zone(event: OomKill) -> bool:
-    """Tell whether the line of a zone was lost: the verdict of the others is none then."""
-    return event.memory is not None and _LOST in event.memory.lacks
-
-
 def free_highmem(event: OomKill) -> Zone | None:
     """Give a HighMem zone with plenty free that the request could not use: low memory is what ran out."""
-    if event.memory is None or event.ledger is None or event.ledger.verdict != "shortage" or lost_zone(event):
+    if event.memory is None or event.ledger is None or event.ledger.verdict != "shortage":
         return None
     barred = [one.zone for one in event.ledger.zones if one.outcome == "out-of-reach"]
     return next(

@@ -90,7 +90,7 @@ def oom_where_it_went(event: OomKill, *, large: float = 0.2, most_shown: int = 8
     if cause(event) in ("by-hand", "nodes"):
         return
     parts = _parts(event)
-    if not parts or (event.memory is not None and "left out" in event.memory.lacks):
+    if not parts or (event.memory is not None and event.memory.elisions):
         raise CannotTell(_missing(event))
     printed = _printed_kibibytes(event)
     if printed is not None and sum(part.kibibytes for part in parts) > _MOST_OVER * printed:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.oom_kill.cause import (
     cause,
-    lost_zone,
     quote_asked,
     quote_constraint,
     quote_swap,
@@ -73,7 +72,7 @@ def oom_global(event: OomKill) -> Iterator[Finding]:
 def _missing(event: OomKill) -> str:
     if event.memory is None or event.ledger is None:
         return "what memory was free is not in the report" + (f": {event.damage}" if event.damage else "")
-    return event.memory.lacks if lost_zone(event) else event.ledger.why
+    return event.ledger.why
 
 
 def _more_swap(event: OomKill) -> Iterator[Advice]:

@@ -176,7 +176,8 @@ def _with_gaps(
         missing.append(f"{left_out} zones beyond the first {MAX_ZONES} were left out")
     if report.is_mixed:
         missing.append("another begins inside it: two reports are mixed")
-    return replace(info, zones_whole=whole, lacks="; ".join(missing))
+    elisions = tuple(line.line for line in report.elisions)
+    return replace(info, zones_whole=whole, elisions=elisions, lacks="; ".join(missing))
 
 
 def sort_lines(lines: Iterable[MemoryLine]) -> Sorted:
