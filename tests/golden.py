@@ -15,6 +15,8 @@ A case is a file of headers, an empty line, the log as it is, an empty line, `RE
 
 `RULES:` (or `RULES: -` for none) is compared only where it stands. `WHAT-IF: min_free_kbytes=8192` supposes
 settings. `WHY:` works out by hand what the rules must say; nothing reads it.
+`NEAR: RULE where "TEXT" is "OTHER"` and `CUT: RULE behind "TEXT"` make logs of the case's own on which the
+rule must not fire (tests/test_judge.py).
 """
 
 from __future__ import annotations

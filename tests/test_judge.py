@@ -43,13 +43,32 @@ def read_case(path: Path) -> Case:
     header, _, rest = path.read_text(encoding="utf-8", errors="replace").partition("\n\n")
     fields = dict(line.split(": ", 1) for line in header.splitlines() if ": " in line)
     fires = [name.partition("@")[0] for name in fields.get("RULES", "-").split(", ") if name != "-"]
-    near = [name for name in fields.get("NEAR", "").split(", ") if name]
+    said = fields.get("NEAR", "")
+    near = said.split(", ") if said and " where " not in said else []
     what_if = tuple(fields.get("WHAT-IF", "").split())
     return Case(path.stem, tuple(fires), tuple(near), rest.rpartition("\n\nREPORT:")[0], what_if)
 
 
-OWN_CASES = [read_case(path) for path in sorted((ROOT / "tests/cases/rules").glob("*.case"))]
-ALL_CASES = [read_case(path) for path in sorted((ROOT / "tests/cases").glob("**/*.case"))]
+def variants(path: Path) -> Iterator[Case]:
+    """Give the logs that a header makes of the case's own: one that is a near miss, one that is cut."""
+    header, _, _ = path.read_text(encoding="utf-8", errors="replace").partition("\n\n")
+    log = read_case(path).log
+    for rule, old, new in re.findall(r'^NEAR: (\S+) where "(.+)" is "(.*)"$', header, re.MULTILINE):
+        assert old in log
+        yield Case(f"{path.stem}-near", (), (rule,), log.replace(old, new))
+    for rule, last in re.findall(r'^CUT: (\S+) behind "(.+)"$', header, re.MULTILINE):
+        assert last in log
+        yield Case(f"{path.stem}-cut", (), (rule,), log[: log.index(last) + len(last)])
+
+
+PATHS = sorted((ROOT / "tests/cases").glob("**/*.case"))
+ALL_CASES = [read_case(path) for path in PATHS]
+OWN_CASES = [
+    case
+    for path, whole in zip(PATHS, ALL_CASES, strict=True)
+    for case in (whole, *variants(path))
+    if path.parent.name == "rules" or any(variants(path))
+]
 EXAMPLES = sorted((ROOT / "examples").glob("**/*.log.gz"))
 
 
