@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from keepsane.api import diagnose
-from keepsane.kernel.pages.advice import compact, in_unit, keep_limit, more_min_free, more_proactive
+from keepsane.kernel.pages.advice import compact_for, in_unit, keep_limit, more_min_free, more_proactive
+from keepsane.kernel.pages.failed_request import FailedRequest
 from keepsane.report import Advice
 from tests.golden import CASES, read_case
 from tests.memory_case import memory_cases
@@ -63,8 +64,14 @@ def test_compaction_ahead_of_time_goes_to_100(now: int, wanted: int) -> None:
 
 
 def test_only_kernels_since_5_9_compact_ahead_of_time() -> None:
-    assert "compaction_proactiveness (20 at first) to 40" in compact(3, (5, 9)).text
-    assert "proactiveness" not in compact(3, (5, 8)).text
+    new, old = (
+        compact_for(
+            FailedRequest(kind="alloc-failure", title="", line=1, last_line=1, order=3, release=release)
+        )
+        for release in ("5.9.0", "5.8.18")
+    )
+    assert new is not None and "compaction_proactiveness (20 at first) to 40" in new.text
+    assert old is not None and "proactiveness" not in old.text
 
 
 def test_a_limit_is_kept_by_a_unit_that_stays_and_else_where_the_group_comes_from() -> None:

@@ -6,15 +6,15 @@ What to set, and how: the command, what undoes it, how it stays, and how large a
     vm.min_free_kbytes = 135168                 in /etc/sysctl.d/90-memory.conf
 
 The rules of a log and those of a running machine ask here, so that a setting has one piece of advice. This
-file knows neither of the two. No value that is given here is smaller than the one that is set.
+file reads neither of the two: it gets numbers, names, or a failed request with its account.
 """
 
 from __future__ import annotations
 
 from typing import LiteralString
 
-from keepsane.kernel.pages.gfp_tables import Version
-from keepsane.kernel.pages.mem_info import MemInfo
+from keepsane.kernel.pages.failed_request import FailedRequest
+from keepsane.kernel.pages.gfp import version_of
 from keepsane.report import Advice
 from keepsane.shell import UNIT, command
 from keepsane.words import size_words
@@ -101,17 +101,12 @@ def change(
     )
 
 
-def set_file(file: str, value: int | str) -> str | None:
-    """Give the command that writes a value into a file of /proc or /sys."""
-    return command("echo {} > {}", value, file)
-
-
 def write(file: str, value: int | str, now: int | str, *, text: str, verify: str, risk: str) -> Advice:
-    """Advise to write `value` into a file of /proc or /sys that now holds `now`."""
+    """Advise to write `value` into a file of /proc or /sys that now holds `now`; "" where none is known."""
     return Advice(
         text=text,
-        command=set_file(file, value),
-        undo=set_file(file, now),
+        command=command("echo {} > {}", value, file),
+        undo=command("echo {} > {}", now, file),
         verify=verify,
         risk=risk,
     )
@@ -133,18 +128,25 @@ def keep_limit(group: str, name: LiteralString, value_bytes: int) -> str:
     )
 
 
-def compact(order: int, version: Version | None = None) -> Advice:
-    """Advise compaction, which moves pages together; since 5.9 the kernel can do it ahead of time."""
-    first = _PROACTIVENESS_AT_FIRST
-    ahead = f"; to have it done ahead of time, raise {PROACTIVENESS} ({first} at first) to "
-    ahead += str(more_proactive(first))
+def compact(order: int, more: str = "") -> Advice:
+    """Advise compaction, which moves pages together."""
     return Advice(
-        text="compact all of memory once" + (ahead if version and version >= _PROACTIVE_SINCE else ""),
+        text=f"compact all of memory once{more}",
         command=set_now(("vm.compact_memory", 1)),
         undo="pages are only moved: nothing is left behind that could be undone",
         verify=f"/proc/buddyinfo shows blocks of order {order} and more (the column counts from order 0); if "
         "not, unmovable pages lie between",
         risk="takes a CPU for seconds, and pages are locked while they are moved",
+    )
+
+
+def compact_for(event: FailedRequest) -> Advice | None:
+    """Advise compaction where a block was wanted; since 5.9 the kernel can do it ahead of time."""
+    version, first = version_of(event.release), _PROACTIVENESS_AT_FIRST
+    ahead = f"; to have it done ahead of time, raise {PROACTIVENESS} ({first} at first) to "
+    by_itself = version is not None and version >= _PROACTIVE_SINCE
+    return (
+        compact(event.order, f"{ahead}{more_proactive(first)}" if by_itself else "") if event.order else None
     )
 
 
@@ -157,24 +159,22 @@ def less_cma(text: str) -> Advice:
     )
 
 
-def shrink_cma(memory: MemInfo) -> Advice:
+def shrink_cma(event: FailedRequest) -> Advice | None:
     """Say how much CMA holds, where the size of the area is not known to be too large."""
-    free, whole = memory.total("free_cma"), memory.cma_pages
-    held = f" of {_size(memory, whole)}" if whole else ""
-    said = f"{_size(memory, free)}{held} of CMA are free; " if free else ""
+    if event.memory is None:
+        return None
+    free, whole = event.memory.total("free_cma"), event.memory.cma_pages
+    held = f" of {event.size_of(whole)}" if whole else ""
+    said = f"{event.size_of(free)}{held} of CMA are free; " if free else ""
     return less_cma(
         f"{said}reserve no more than the devices need: `cma=` on the kernel's command line, or the size in "
         "the device tree"
     )
 
 
-def _size(memory: MemInfo, pages: int) -> str:
-    return size_words(pages * memory.page_bytes / 1024)
-
-
-def allow_more_nodes(allowed: tuple[int, ...] | None = None) -> Advice:
+def allow_more_nodes(event: FailedRequest) -> Advice:
     """Say where a binding to nodes is widened."""
-    now = f" (now {', '.join(map(str, allowed[:16]))})" if allowed else ""
+    now = f" (now {', '.join(map(str, event.mems_allowed[:16]))})" if event.mems_allowed else ""
     return Advice(
         text=f"allow a further node, one with a Normal zone{now}: cpuset.mems of its group, --cpuset-mems of "
         "its container, or numactl --preferred in place of --membind. Of memory that is all in zone Movable "

@@ -177,11 +177,6 @@ def ask_for_less(event: AllocFailure) -> Advice | None:
     )
 
 
-def compact(event: AllocFailure) -> Advice | None:
-    """Advise compaction where a block of several pages was wanted."""
-    return advice.compact(event.order, version_of(event.release)) if event.order else None
-
-
 OPEN_LOW_ZONES = Advice(
     text="only where the devices that need low memory are gone: larger numbers in vm.lowmem_reserve_ratio "
     "keep less of the lower zones back",
@@ -212,11 +207,6 @@ def ask_less_of_low_memory(event: AllocFailure) -> Advice | None:
     )
 
 
-def shrink_cma(event: AllocFailure) -> Advice | None:
-    """Say how much CMA holds."""
-    return None if event.memory is None else advice.shrink_cma(event.memory)
-
-
 def update_kernel(event: AllocFailure) -> Advice | None:
     """Say which kernels count the reserve right, where this one subtracts what is not even free."""
     blocks = event.ledger.zone.zone.blocks if event.ledger and event.ledger.zone else None
@@ -224,11 +214,6 @@ def update_kernel(event: AllocFailure) -> Advice | None:
     if blocks is None or any("H" in (block.types or "") for block in blocks):
         return None
     return None if version is not None and version >= _FREE_PART_SINCE else advice.COUNT_FREE_HIGHATOMIC
-
-
-def widen_cpuset(event: AllocFailure) -> Advice | None:
-    """Say where the binding is set."""
-    return advice.allow_more_nodes(event.mems_allowed)
 
 
 CHECK_THE_SIZE = Advice(

@@ -17,15 +17,13 @@ from keepsane.kernel.events.alloc_failure.advice import (
     OPEN_LOW_ZONES,
     ask_for_less,
     ask_less_of_low_memory,
-    compact,
     raise_min_free,
-    shrink_cma,
     update_kernel,
     wake_kswapd_earlier,
-    widen_cpuset,
 )
 from keepsane.kernel.events.alloc_failure.failure import AllocFailure
 from keepsane.kernel.events.alloc_failure.finding import judged
+from keepsane.kernel.pages.advice import allow_more_nodes, compact_for, shrink_cma
 from keepsane.report import Finding
 
 
@@ -92,7 +90,7 @@ def allocation_fragmentation(event: AllocFailure) -> Iterator[Finding]:
     When it is wrong: blocks come and go. The list was printed a moment after the failure.
     """
     title = "enough memory was free, but no block of this size"
-    yield from judged(event, "fragmentation", title, ask_for_less, compact)
+    yield from judged(event, "fragmentation", title, ask_for_less, compact_for)
 
 
 @rule("allocation-cma-only", on=AllocFailure)
@@ -155,7 +153,7 @@ def allocation_cpuset_or_movable_only(event: AllocFailure) -> Iterator[Finding]:
     request's.
     """
     title = "memory is free where this request may not use it"
-    yield from judged(event, "cpuset-or-movable-only", title, widen_cpuset)
+    yield from judged(event, "cpuset-or-movable-only", title, allow_more_nodes)
 
 
 @rule("allocation-zone-empty", on=AllocFailure)

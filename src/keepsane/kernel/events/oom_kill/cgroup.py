@@ -16,7 +16,7 @@ from keepsane.kernel.events.oom_kill.cause import (
 )
 from keepsane.kernel.events.oom_kill.kill import OomKill
 from keepsane.kernel.log.quote import quote, quote_head, quote_line
-from keepsane.kernel.pages.advice import keep_limit, set_file
+from keepsane.kernel.pages.advice import keep_limit, write
 from keepsane.kernel.pages.ledger import LARGEST_ORDER
 from keepsane.kernel.pages.mem_info import CgroupUsage
 from keepsane.report import Advice, Evidence, Finding
@@ -119,13 +119,13 @@ def _raise(event: OomKill, full: CgroupUsage, limit: int) -> Iterator[Advice]:
     fits = full.name == "memory" and (both is None or limit + more <= both)
     known = (event.cgroup or "").startswith("/") and fits and (old or "swap" in names)
     sizes = f"from {size_words(limit)} to {size_words(limit + more)}, a quarter more"
+    counts = "memory.oom_control" if old else "memory.events"
     kept = keep_limit(event.cgroup or "", "MemoryMax", (limit + more) * 1024)
-    yield Advice(
+    yield write(
+        file if known else "",
+        (limit + more) * 1024,
+        limit * 1024,
         text=f"if its work needs more, raise the limit {sizes}; to keep it: {kept}",
-        command=set_file(file, (limit + more) * 1024) if known else None,
-        undo=set_file(file, limit * 1024) if known else None,
-        verify="no further report of this group; 'oom_kill' in its "
-        + ("memory.oom_control" if old else "memory.events")
-        + " stays as it is",
+        verify=f"no further report of this group; 'oom_kill' in its {counts} stays as it is",
         risk=f"the machine must have {size_words(more)} more to give, else it runs out itself",
     )

@@ -62,7 +62,7 @@ def oom_nodes_limited(event: OomKill) -> Iterator[Finding]:
         explanation=" ".join(
             filter(None, (who_asked(event), _why_barred(event, barred), elsewhere[0], _again(event)))
         ),
-        advice=(allow_more_nodes(event.mems_allowed),),
+        advice=(allow_more_nodes(event),),
         references=("mm/oom_kill.c, constrained_alloc()",),
     )
 

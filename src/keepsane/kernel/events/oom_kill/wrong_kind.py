@@ -18,8 +18,7 @@ from keepsane.kernel.events.oom_kill.cause import (
 )
 from keepsane.kernel.events.oom_kill.kill import OomKill
 from keepsane.kernel.log.quote import quote_line
-from keepsane.kernel.pages.advice import COUNT_FREE_HIGHATOMIC, compact, shrink_cma
-from keepsane.kernel.pages.gfp import version_of
+from keepsane.kernel.pages.advice import COUNT_FREE_HIGHATOMIC, compact_for, shrink_cma
 from keepsane.kernel.pages.watermark import ZoneLedger
 from keepsane.kernel.pages.zone import Zone, zone_name
 from keepsane.report import Advice, Evidence, Finding
@@ -101,16 +100,15 @@ def oom_wrong_kind(event: OomKill) -> Iterator[Finding]:
         evidence=some(quote_asked(event), shown, other, *_lists(event, one)),
         explanation=f"{who_asked(event)} {kind.meaning} {zone_name(one.zone)}: {zone_words(event, one)}. "
         f"{phantom}".strip(),
-        advice=(kind.advice or _sized(event),),
+        advice=tuple(filter(None, (kind.advice or _sized(event),))),
         references=("mm/page_alloc.c, __zone_watermark_ok()",),
     )
 
 
-def _sized(event: OomKill) -> Advice:
+def _sized(event: OomKill) -> Advice | None:
     """Give the advice that the report's numbers are part of: against scattered blocks, or a large CMA."""
-    if event.ledger and event.ledger.verdict == "cma-only" and event.memory:
-        return shrink_cma(event.memory)
-    return compact(event.order or 0, version_of(event.release))
+    verdict = event.ledger.verdict if event.ledger else ""
+    return shrink_cma(event) if verdict == "cma-only" else compact_for(event)
 
 
 def _phantom(zone: Zone) -> str:
