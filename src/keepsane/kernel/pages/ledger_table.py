@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from keepsane.kernel.pages.failed_request import FailedRequest
 from keepsane.kernel.pages.ledger import Ledger
 from keepsane.kernel.pages.watermark import ZoneLedger
 from keepsane.kernel.pages.zone import zone_name
-from keepsane.words import size_words
 
 _COLUMNS = ("free", "block", "unaccepted", "cma", "highatomic", "lowmem_reserve", "watermark")
 _TITLES = {"cma": "CMA"}
@@ -50,17 +50,13 @@ def _signed(pages: int) -> str:
     return str(pages) if pages else ""
 
 
-def loss_words(ledger: Ledger, page_bytes: int) -> str:
+def loss_words(event: FailedRequest, ledger: Ledger) -> str:
     """Say in a sentence where the free memory went that the request could not use."""
     if not ledger.zones or not ledger.free_pages:
         return ""
-
-    def size(pages: int) -> str:
-        return size_words(pages * page_bytes / 1024)
-
-    lost = [f"{size(loss.pages)} {_REASONS[loss.reason]}" for loss in ledger.losses if loss.pages]
-    usable = size(ledger.usable_total_pages) if ledger.usable_total_pages > 0 else "none of it"
-    said = f"{size(ledger.free_pages)} free, and this request could use {usable}"
+    lost = [f"{event.size_of(loss.pages)} {_REASONS[loss.reason]}" for loss in ledger.losses if loss.pages]
+    usable = event.size_of(ledger.usable_total_pages) if ledger.usable_total_pages > 0 else "none of it"
+    said = f"{event.size_of(ledger.free_pages)} free, and this request could use {usable}"
     return said + (f": {', '.join(lost)}" if lost else "")
 
 

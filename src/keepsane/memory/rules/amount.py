@@ -7,6 +7,8 @@ from keepsane.memory.proc.vmstat import vmstat
 from keepsane.memory.state import MemorySample, MemoryState
 from keepsane.words import size_words
 
+SHORT_PERCENT = 10.0
+"""With less memory available than this share memory is short: what is kept free may be what is missing."""
 PAGE_KIBIBYTES = 4
 """What a page has where the files do not tell: right on x86, and on most other machines."""
 

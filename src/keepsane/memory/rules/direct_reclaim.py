@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from keepsane.judge import Clear, need, rule
 from keepsane.kernel.pages.advice import SCALE_FACTOR
-from keepsane.memory.rules.amount import available_percent
+from keepsane.memory.rules.amount import SHORT_PERCENT, available_percent
 from keepsane.memory.rules.harm import STALLS_PER_SECOND
 from keepsane.memory.rules.needs import (
     need_available,
@@ -27,9 +27,6 @@ _REFERENCES = (
     "Documentation/admin-guide/sysctl/vm.rst, watermark_scale_factor",
     "mm/vmscan.c, do_try_to_free_pages(), balance_pgdat()",
 )
-SHORT_PERCENT = 10.0
-"""With less memory available than this share, memory is short, and no watermark helps."""
-
 HARMLESS_PERCENT = 2.0
 """Tasks that stand still for memory a smaller share of the time than this hardly suffer."""
 FEWEST_STALLS = 5
@@ -137,7 +134,7 @@ def huge_cache_lru_spike(
     page cache; pgscan_direct rises by more than 100,000 per second, and allocstall rises by ten or more.
 
     What to do: keep more free, so that tasks seldom reclaim: vm.watermark_scale_factor, and
-    vm.min_free_kbytes of 1 to 2 GB. A newer kernel helps more.
+    vm.min_free_kbytes up to a fiftieth of memory. A newer kernel helps more.
 
     When it is wrong: that the locks are contended is not seen in these counters; `perf top` shows it. Raising
     min_free_kbytes alone did not cure every machine.

@@ -18,7 +18,7 @@ from keepsane.kernel.pages.min_free import default_kibibytes, lowmem_pages, thp_
 from keepsane.kernel.pages.zone import Zone
 from keepsane.kernel.pages.zone_state import LOWMEM
 from keepsane.memory.kernel_log import seconds_of
-from keepsane.memory.rules.amount import available_percent, kibibytes, page_kibibytes
+from keepsane.memory.rules.amount import SHORT_PERCENT, available_percent, kibibytes, page_kibibytes
 from keepsane.memory.rules.harm import (
     failures,
     harms,
@@ -40,8 +40,6 @@ _REFERENCES = (
     "mm/page_alloc.c, calculate_min_free_kbytes()",
 )
 _INCOMPLETE = f"{MIN_FREE} and a whole /proc/zoneinfo are needed, whose minima add up to it"
-SHORT_PERCENT = 10.0
-"""With less of memory available than this, what is kept free may be what is missing."""
 
 
 @rule("min-free-too-small", on=MemoryState)

@@ -44,7 +44,7 @@ def _could_use(event: AllocFailure | OomKill) -> str:
     hidden = hidden_free_pages(memory) if memory is not None and ledger.zones else 0
     beyond = f"{event.size_of(hidden)} more are free in zones or on nodes that the report does not print"
     reach = "" if ledger.verdict == "incomplete" else ", out of its reach"
-    said = loss_words(ledger, event.page_bytes) or ("nothing that is printed" if hidden else "")
+    said = loss_words(event, ledger) or ("nothing that is printed" if hidden else "")
     return f"{said}. {beyond}{reach}" if hidden else said
 
 
