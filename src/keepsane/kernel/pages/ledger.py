@@ -120,9 +120,7 @@ def _sized(said: _Said, checked: tuple[ZoneLedger, ...], page_bytes: int, reques
     asked, usable = -(-size // page_bytes), sum(one.usable_pages for one in checked)
     if asked > usable:
         return _Said(
-            "shortage",
-            f"{counted(asked, 'page')} were asked for, and {usable} are usable",
-            said.zone,
+            "shortage", f"{counted(asked, 'page')} were asked for, and {usable} are usable", said.zone
         )
     why = "there is memory enough; whether vmalloc() had room for the addresses is not printed"
     return _Said("incomplete", why, said.zone)

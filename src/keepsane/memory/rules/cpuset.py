@@ -19,12 +19,7 @@ from keepsane.memory.rules.binding import (
 )
 from keepsane.memory.rules.needs import need_scanned, need_zones
 from keepsane.memory.rules.quote import cgroup_file, quote_file, quote_marks
-from keepsane.memory.rules.zones import (
-    newest_zones,
-    nodes_with_memory,
-    said_imbalance,
-    zones_of,
-)
+from keepsane.memory.rules.zones import newest_zones, nodes_with_memory, said_imbalance, zones_of
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
 from keepsane.words import said_percent

@@ -63,11 +63,7 @@ def fragmentation_high_order(
         severity="warning" if suffers else "info",
         confidence="high" if len(poor) == len(zones) else "medium",
         title=f"free memory is in small pieces: hardly any of order {order} in {zone_name(most)}",
-        evidence=(
-            *quotes,
-            *quote_failures(state, failed[-2:]),
-            *quote_risen(state, "compact_fail"),
-        ),
+        evidence=(*quotes, *quote_failures(state, failed[-2:]), *quote_risen(state, "compact_fail")),
         explanation=_said_pieces(state, most, order) + _said_suffering(in_vain, len(failed)),
         advice=tuple(_against_fragmentation(state, order)),
         references=("mm/vmstat.c, unusable_show_print()", "Documentation/admin-guide/sysctl/vm.rst"),

@@ -8,12 +8,7 @@ from collections.abc import Iterator
 
 from keepsane.judge import Clear, rule
 from keepsane.memory.proc.slabinfo import Slab
-from keepsane.memory.rules.amount import (
-    kibibytes,
-    page_kibibytes,
-    percent_of_memory,
-    said_pages,
-)
+from keepsane.memory.rules.amount import kibibytes, page_kibibytes, percent_of_memory, said_pages
 from keepsane.memory.rules.harm import harms, said_harm, severity_of
 from keepsane.memory.rules.needs import need_part
 from keepsane.memory.rules.quote import quote_file, quote_meminfo, quote_risen

@@ -133,10 +133,7 @@ def dma_zone_gone(state: MemoryState) -> Finding | Clear:
         severity="info",
         confidence="high",
         title="the DMA zone is empty: requests for it fail, mostly without harm",
-        evidence=(
-            *quote_zone(state, dma[0], "managed"),
-            *quote_failures(state, failed[-2:]),
-        ),
+        evidence=(*quote_zone(state, dma[0], "managed"), *quote_failures(state, failed[-2:])),
         explanation="No page of it is managed. " + _said_failed(failed),
         references=("mm/page_alloc.c, warn_alloc()",),
     )

@@ -19,14 +19,7 @@ from keepsane.kernel.pages.zone import Zone
 from keepsane.kernel.pages.zone_state import LOWMEM
 from keepsane.memory.kernel_log import seconds_of
 from keepsane.memory.rules.amount import SHORT_PERCENT, available_percent, kibibytes, page_kibibytes
-from keepsane.memory.rules.harm import (
-    failures,
-    harms,
-    quote_failures,
-    recent,
-    said_harm,
-    severity_of,
-)
+from keepsane.memory.rules.harm import failures, harms, quote_failures, recent, said_harm, severity_of
 from keepsane.memory.rules.quote import quote_file
 from keepsane.memory.rules.setting import change, keep_more_free
 from keepsane.memory.rules.zones import newest_zones, size_pages
@@ -84,10 +77,7 @@ def min_free_too_small(state: MemoryState, *, of_default: float = 0.5) -> Findin
         confidence="high" if failed else "medium",
         title=f"{'too ' if failed else ''}little is kept free for requests that cannot wait: "
         f"{size_words(value)}",
-        evidence=(
-            *quote_file(state, _PATH),
-            *quote_failures(state, failed[-3:]),
-        ),
+        evidence=(*quote_file(state, _PATH), *quote_failures(state, failed[-3:])),
         explanation=f"{said}. {_said_failures(found, failed, now)}",
         advice=(advice,),
         references=_REFERENCES,

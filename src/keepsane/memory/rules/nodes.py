@@ -11,12 +11,7 @@ from keepsane.memory.rules.needs import need_scanned, need_zones
 from keepsane.memory.rules.quote import ZONEINFO, quote_change, quote_marks, quote_risen
 from keepsane.memory.rules.setting import is_without
 from keepsane.memory.rules.zone_reclaim_mode import MODE
-from keepsane.memory.rules.zones import (
-    Imbalance,
-    latest_imbalance,
-    nodes_with_memory,
-    said_imbalance,
-)
+from keepsane.memory.rules.zones import Imbalance, latest_imbalance, nodes_with_memory, said_imbalance
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
 from keepsane.words import said_percent

@@ -67,10 +67,7 @@ def _moves_on(state: MemoryState, explanation: str, faults: float) -> Finding:
         severity="warning" if many else "note",
         confidence="medium",
         title="NUMA balancing moves pages all the time",
-        evidence=(
-            *quote_file(state, _PATH),
-            *quote_risen(state, *_COUNTERS),
-        ),
+        evidence=(*quote_file(state, _PATH), *quote_risen(state, *_COUNTERS)),
         explanation=explanation,
         advice=(
             change(

@@ -20,13 +20,7 @@ from keepsane.memory.rules.amount import (
     page_kibibytes,
     said_pages,
 )
-from keepsane.memory.rules.harm import (
-    harms,
-    quote_failures,
-    recent_failures,
-    said_harm,
-    severity_of,
-)
+from keepsane.memory.rules.harm import harms, quote_failures, recent_failures, said_harm, severity_of
 from keepsane.memory.rules.needs import NO_MEMINFO, NO_TYPES, need_part
 from keepsane.memory.rules.quote import quote_file, quote_meminfo, quote_zone
 from keepsane.memory.rules.setting import change
@@ -142,10 +136,7 @@ def highatomic_hoard(state: MemoryState) -> Finding | Clear:
         severity=severity_of(suffering),
         confidence="high",
         title=f"what {zone_name(worst)} has free is held for atomic blocks",
-        evidence=(
-            *quote_file(state, _PAGETYPEINFO, blocks),
-            *quote_zone(state, worst, "free", "min"),
-        ),
+        evidence=(*quote_file(state, _PAGETYPEINFO, blocks), *quote_zone(state, worst, "free", "min")),
         explanation=f"{held[worst].free} of {worst.free_pages} free pages are held; min: {worst.min_pages}. "
         + said_harm(suffering),
         advice=(

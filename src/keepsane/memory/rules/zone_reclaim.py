@@ -13,10 +13,7 @@ from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
 from keepsane.words import said_rate
 
-_REFERENCES = (
-    "Documentation/admin-guide/sysctl/vm.rst, zone_reclaim_mode",
-    "mm/vmscan.c, node_reclaim()",
-)
+_REFERENCES = ("Documentation/admin-guide/sysctl/vm.rst, zone_reclaim_mode", "mm/vmscan.c, node_reclaim()")
 SCANNED_A_STALL = 32
 """Global direct reclaim scans at least so many pages for each stall that allocstall counts."""
 SCANNED_A_STALL_USUALLY = 128
