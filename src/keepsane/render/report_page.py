@@ -167,16 +167,13 @@ def _agreement(file: str, checks: list[Check]) -> Line:
 
 
 def _compared(checks: list[Check]) -> Iterator[Part]:
-    matches = [(check.name, check.said) for check in checks if check.outcome == "match"]
-    others = [check for check in checks if check.outcome == "not possible"]
-    if any(check.outcome == "mismatch" for check in checks):
-        yield from facts("more", *matches)
-        return
-    yield from facts("compared", *matches)
-    if others:
-        names = ", ".join(dict.fromkeys(check.name for check in others))
-        yield line("absent", f"could not be compared: {names}", "dim")
-        yield from facts("more", *((check.name, check.said) for check in others))
+    refuted = any(check.outcome == "mismatch" for check in checks)
+    matches = ((check.name, check.said) for check in checks if check.outcome == "match")
+    others = [(check.name, check.said) for check in checks if check.outcome == "not possible"]
+    yield from facts("more" if refuted else "compared", *matches)
+    if others and not refuted:
+        yield line("absent", f"could not be compared: {', '.join(dict(others))}", "dim")
+    yield from facts("more", *others)
 
 
 def _ruled_out(ruled_out: tuple[RuledOut, ...]) -> Iterator[Section]:
