@@ -26,6 +26,7 @@ from keepsane.render.elements import (
     line,
     section,
 )
+from keepsane.render.value_words import frame_name
 from keepsane.render.words import event_facts
 from keepsane.words import counted
 
@@ -187,18 +188,6 @@ def _spaced(*runs: Run) -> Line:
     """Put those runs that say something on a line, with blanks between."""
     said = [run for run in runs if run.text]
     return Line("edge", tuple(part for run in said for part in (Run(" "), run))[1:])
-
-
-def frame_name(frame: Frame) -> str:
-    """Give a frame as the kernel prints it: `do_null.constprop.0+0x5f/0x90 [crashme]`."""
-    function = demangled(frame.function) if frame.function is not None else None
-    if function is None or frame.offset_bytes is None:
-        name = function or f"{frame.address or 0:#x}"
-    elif frame.size_bytes is None:
-        name = f"{function}+{frame.offset_bytes:#x}"
-    else:
-        name = f"{function}+{frame.offset_bytes:#x}/{frame.size_bytes:#x}"
-    return name + (f" [{frame.module}]" if frame.module else "")
 
 
 def _place(location: SourceLine | None) -> Run:

@@ -9,11 +9,10 @@ What an event's own field says, in words: a number, a frame, or a value that is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
-
+from keepsane.kernel.log.demangle import demangled
 from keepsane.kernel.pages.zone import FreeBlocks
 from keepsane.model import Frame
+from keepsane.render.cleaned import names_of
 
 MOST_ROWS = 24
 """A table is shown up to this many rows, the rest is counted; JSON has them all."""
@@ -22,42 +21,40 @@ MOST_ROWS = 24
 def value_words(value: object) -> str:
     """Say a value; a table has a line for each row, and a value made of others one for each table in it."""
     if isinstance(value, Frame):
-        return _frame(value)
+        return frame_name(value)
     if isinstance(value, FreeBlocks):
         return f"{value.count} of order {value.order}" + (f" ({value.types})" if value.types else "")
-    if getattr(value, "_fields", ("",))[0] == "name" and len(value) == 2:  # type: ignore[arg-type]
-        return " ".join(map(str, value))  # type: ignore[call-overload]
-    if _is_record(value):
-        return _record(value)
+    names = names_of(type(value))
+    if isinstance(value, tuple) and names and len(names) == 2 and names[0] == "name":
+        return " ".join(map(str, value))
+    if names:
+        return _record([(name.replace("_", " "), getattr(value, name)) for name in names])
     if isinstance(value, tuple):
         return _rows(value, ", " if all(isinstance(part, int) for part in value) else "\n")
     return str(value)
 
 
-def _frame(frame: Frame) -> str:
-    size = f"+{frame.offset_bytes:#x}/{frame.size_bytes:#x}" if frame.offset_bytes is not None else ""
-    return f"{frame.function}{size}" + (f" [{frame.module}]" if frame.module else "")
+def frame_name(frame: Frame) -> str:
+    """Give a frame as the kernel prints it: `do_null.constprop.0+0x5f/0x90 [crashme]`."""
+    function = demangled(frame.function) if frame.function is not None else None
+    if function is None or frame.offset_bytes is None:
+        name = function or f"{frame.address or 0:#x}"
+    elif frame.size_bytes is None:
+        name = f"{function}+{frame.offset_bytes:#x}"
+    else:
+        name = f"{function}+{frame.offset_bytes:#x}/{frame.size_bytes:#x}"
+    return name + (f" [{frame.module}]" if frame.module else "")
 
 
-def _is_record(value: object) -> bool:
-    return (is_dataclass(value) and not isinstance(value, type)) or hasattr(value, "_fields")
-
-
-def _record(value: object) -> str:
-    parts, tables = [], []
-    for name, part in _parts(value):
-        if isinstance(part, tuple) and any(map(_is_record, part)):
-            flat = all(hasattr(row, "_fields") for row in part) or isinstance(part[0], FreeBlocks)
+def _record(parts: list[tuple[str, object]]) -> str:
+    said, tables = [], []
+    for name, part in parts:
+        if isinstance(part, tuple) and any(names_of(type(row)) for row in part):
+            flat = all(isinstance(row, tuple) for row in part) or isinstance(part[0], FreeBlocks)
             tables.append(f"{name}: {_rows(part, '; ' if flat else chr(10))}")
         elif part not in (None, "", ()):
-            parts.append(f"{name} {value_words(part)}")
-    return "\n".join([", ".join(parts), *tables]) if parts else "\n".join(tables)
-
-
-def _parts(value: object) -> Iterator[tuple[str, object]]:
-    names = getattr(value, "_fields", None) or [field.name for field in fields(value)]  # type: ignore[arg-type]
-    for name in names:
-        yield name.replace("_", " "), getattr(value, name)
+            said.append(f"{name} {value_words(part)}")
+    return "\n".join([", ".join(said), *tables] if said else tables)
 
 
 def _rows(rows: tuple[object, ...], between: str) -> str:

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 
 from keepsane.kernel.log.registers import address_in_words
 from keepsane.model import Event, Kernel, Task
+from keepsane.render.cleaned import COMMON, names_of
 from keepsane.render.value_words import value_words
 from keepsane.report import Report
 
-_COMMON = frozenset(field.name for field in fields(Event))
 _SAID_TOGETHER = frozenset({"address", "address_means", "access", "file", "source_line"})
 _ABOUT_MEMORY = frozenset({"alloc-failure", "oom-kill"})
 _IN_HEX = ("address", "mode", "mask", "preempt_count")
@@ -105,10 +104,11 @@ def _own_facts(event: Event, said: frozenset[str] = frozenset()) -> Iterator[tup
     file, source_line = getattr(event, "file", None), getattr(event, "source_line", None)
     if file:
         yield "at", f"{file}:{source_line}" if source_line else file
-    for field in fields(event):
-        value = getattr(event, field.name)
-        if field.name not in _COMMON | _SAID_TOGETHER | said and value not in (None, "", ()):
-            yield field.name.replace("_", " "), _own_fact(field.name, value)
+    said = said.union(COMMON, _SAID_TOGETHER)
+    for name in names_of(type(event)) or ():
+        value = getattr(event, name)
+        if name not in said and value not in (None, "", ()):
+            yield name.replace("_", " "), _own_fact(name, value)
 
 
 def _own_fact(name: str, value: object) -> str:

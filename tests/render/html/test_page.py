@@ -19,8 +19,8 @@ from keepsane.model import (
     Stack,
     Task,
 )
-from keepsane.render.event_page import frame_name
 from keepsane.render.html.page import render_html
+from keepsane.render.value_words import frame_name
 from keepsane.report import Advice, Check, Evidence, Failure, Finding, Report, Share
 
 LOG = """\

@@ -14,6 +14,7 @@ A page as text. A pure function from a Report to a string; colour comes from the
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from textwrap import fill
 from typing import NamedTuple
 
@@ -80,7 +81,7 @@ def render_text(report: Report, paint: Paint = plain) -> str:
     """Write a report for a person."""
     page = page_of(report)
     title = paint("title", page.title) + (f", {page.about}" if page.about else "")
-    return written((title, *lines_of(page.parts, paint)))
+    return written(chain((title,), lines_of(page.parts, paint)))
 
 
 def lines_of(parts: Iterable[elements.Part], paint: Paint = plain, width: int = 0) -> Iterator[str]:
