@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import groupby, pairwise
 
 from keepsane.kernel.log.demangle import demangled
@@ -108,12 +107,14 @@ def _first_with_source(event: Event) -> Frame | None:
 
 def stack_section(stack: Stack, event: Event, opened: Frame | None = None) -> Section:
     """Give a stack, innermost frame first; frames left over from one earlier path are folded."""
+    repeated = next((frame for frame in stack.frames[:1] if _repeats_ip(event, frame)), None)
     parts: list[Part] = []
     for group, members in groupby(stack.frames, key=lambda frame: frame.edge.group if frame.edge else ""):
-        entries = [entry for frame in members for entry in (*_missing(frame), _entry(frame, frame is opened))]
+        entries: list[Entry] = []
+        for frame in members:
+            entries += () if frame is repeated else _missing(frame)
+            entries.append(_entry(frame, frame is opened, frame is repeated))
         parts += [Section(line("leftover", group), tuple(entries), folded=True)] if group else entries
-    if parts and isinstance(parts[0], Entry) and _repeats_ip(event, stack.frames[0]):
-        parts[0] = replace(parts[0], repeated=True)
     return section("stack", stack.name, "title", *parts)
 
 
@@ -138,7 +139,7 @@ def _missing(frame: Frame) -> Iterator[Entry]:
             yield Entry(None, "+", (level,))
 
 
-def _entry(frame: Frame, opened: bool = False) -> Entry:
+def _entry(frame: Frame, opened: bool, repeated: bool = False) -> Entry:
     inner, outer = frame.locations[:-1], frame.locations[-1] if frame.locations else None
     levels = [Level(at.function, _place(at), "inlined into", _source(at)) for at in inner]
     # Why a whole file is not used is said once, at the top or the end; each frame's note stays in JSON.
@@ -148,6 +149,7 @@ def _entry(frame: Frame, opened: bool = False) -> Entry:
         "ip" if frame.role == "ip" else "" if frame.reliable else "?",
         (*levels, Level(frame_name(frame), _place(outer), note, _source(outer))),
         _reason(frame),
+        repeated=repeated,
         opened=opened,
     )
 

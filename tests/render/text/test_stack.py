@@ -45,6 +45,20 @@ def test_a_missing_frame_stands_between_caller_and_callee() -> None:
     assert "tail-call: outer calls gone" in lines[at + 1]
 
 
+def test_a_stack_that_begins_with_the_executing_frame_does_not_say_it_again() -> None:
+    event = explain(LOG).events[0]
+    (stack,) = event.stacks
+    via = (hop("call", "gone"), hop("jump", "inner", JUMPED))
+    edge = Edge(verdict="tail-call", via=via, why="it calls gone, which jumps on")
+    assert event.ip is not None
+    first = replace(event.ip, role="return", edge=edge)
+
+    lines = list(text.lines_of([stack_section(replace(stack, frames=(first, *stack.frames)), event)]))
+
+    assert not [line for line in lines if "inner+0x10" in line or "gone" in line]
+    assert any("outer+0x18" in line for line in lines)
+
+
 def test_a_function_that_was_called_through_a_table_and_jumped_on_is_missing_too() -> None:
     via = (hop("table", "gone"), hop("jump", "inner", JUMPED))
 
