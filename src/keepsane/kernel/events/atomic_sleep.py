@@ -27,7 +27,7 @@ from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
 from keepsane.kernel.log.groups import Groups, Hex, task_of
 from keepsane.kernel.log.machinery import INTERRUPTS, REPORTING, USER_MODE_EXITS
-from keepsane.kernel.log.quote import quote, quote_head
+from keepsane.kernel.log.quote import quote, quote_head, some
 from keepsane.model import Event, Stack
 from keepsane.report import Confidence, Evidence, Finding
 
@@ -269,4 +269,4 @@ def _evidence(event: AtomicSleep) -> tuple[Evidence, ...]:
     disabled = quote(event, _DISABLED_AT, "where preemption was switched off")
     lines = {lock.line for lock in event.locks}
     locks = [Evidence(r.line, r.text.strip(), "a lock held") for r in event.records if r.line in lines]
-    return (count, *((disabled,) if disabled else ()), *locks)
+    return some(count, disabled, *locks)

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from keepsane.judge import rule
 from keepsane.kernel.events.oops import Oops
 from keepsane.kernel.log.culprit import where
-from keepsane.kernel.log.quote import quote, quote_head
+from keepsane.kernel.log.quote import quote_head, quote_register, some
 from keepsane.model import Event, Register
-from keepsane.report import Evidence, Finding
+from keepsane.report import Finding
 
 MAX_ERRNO = 4095
 ERRNO_NAMES = {
@@ -58,7 +58,10 @@ def error_pointer_dereferenced(event: Oops, *, offset_limit_bytes: int = 4096) -
         severity="warning",
         confidence="medium" if register and code != 1 else "low",
         title=f"possibly an error pointer was followed{where(event)}: {name}",
-        evidence=_evidence(event, register),
+        evidence=some(
+            quote_head(event, "the address that faulted"),
+            quote_register(event, register, "an error code as a pointer"),
+        ),
         explanation=_explanation(address, code, name, register),
         references=("include/linux/err.h",),
     )
@@ -89,15 +92,3 @@ def _explanation(address: int, code: int, name: str, register: Register | None) 
         f"The address is {name} if nothing was added to it. NULL minus {code} bytes, as container_of() makes"
         " it, looks the same."
     )
-
-
-def _evidence(event: Event, register: Register | None) -> tuple[Evidence, ...]:
-    head = quote_head(event, "the address that faulted")
-    if register is None:
-        return (head,)
-    held = quote(
-        event,
-        re.compile(rf"\b{re.escape(register.name)}\s?: {register.value:016x}"),
-        "an error code as a pointer",
-    )
-    return (head, held) if held else (head,)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.log.culprit import is_machinery, plain_name
 from keepsane.kernel.log.module_list import LISTED, ListedModule, continues_list, listed_modules
-from keepsane.kernel.log.quote import first_stack, quote_frame
+from keepsane.kernel.log.quote import first_stack, quote_frame, some
 from keepsane.model import Event, Frame, Kind
 from keepsane.report import Advice, Evidence, Finding
 from keepsane.shell import command
@@ -96,7 +96,7 @@ def _finding(event: Event, frame: Frame, module: str, flagged: Evidence) -> Find
         severity="note",
         confidence="medium",
         title=f"look first at {frame.function} in the out-of-tree module {module}",
-        evidence=(executing, flagged) if executing else (flagged,),
+        evidence=some(executing, flagged),
         explanation=f"{module} is from outside the kernel's tree, and its code comes first.",
         advice=(
             Advice(

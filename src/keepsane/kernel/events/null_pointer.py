@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.oops import Oops
 from keepsane.kernel.log.culprit import where
-from keepsane.kernel.log.quote import first_stack, quote, quote_frame, quote_head
+from keepsane.kernel.log.quote import first_stack, quote, quote_frame, quote_head, some
+from keepsane.kernel.log.registers import KASAN_SHADOW_BASE, PAGE_BYTES
 from keepsane.kernel.log.trace import MODULE, SYMBOL, symbol_frame
 from keepsane.model import Frame
-from keepsane.report import Advice, Confidence, Evidence, Finding
+from keepsane.report import Advice, Confidence, Finding
 
-PAGE_BYTES = 4096
-KASAN_SHADOW_X86_64 = 0xDFFFFC0000000000
 SHADOW_SCALE_BYTES = 8
 
 _FETCH = re.compile(r"instruction fetch|IABT")
@@ -89,9 +88,7 @@ def _member_finding(event: Oops, address: int, confidence: Confidence) -> Findin
         severity="error",
         confidence=confidence,
         title=title,
-        evidence=_evidence(
-            quote_head(event, "the address that faulted"), quote(event, _IP_LINE, "who used it")
-        ),
+        evidence=some(quote_head(event, "the address that faulted"), quote(event, _IP_LINE, "who used it")),
         explanation=why,
         advice=() if event.ip is not None and event.ip.locations else (_DECODE,),
     )
@@ -150,7 +147,7 @@ def _call_finding(event: Oops, caller: Frame | None, confidence: Confidence) -> 
         severity="error",
         confidence=confidence,
         title=f"{likely}a NULL function pointer was called{by}",
-        evidence=_evidence(
+        evidence=some(
             quote(event, _IP_LINE, "where the processor was sent")
             or quote_head(event, "the address that faulted"),
             quote_frame(event, caller, "the caller") if caller else None,
@@ -190,7 +187,7 @@ def kasan_shadow_null(event: Oops, *, limit_bytes: int = PAGE_BYTES) -> Iterator
         severity="error",
         confidence="high" if said else "medium",
         title=f"NULL + {low:#x} was used{where(event)}: the bad address is only KASAN's shadow of it",
-        evidence=_evidence(
+        evidence=some(
             quote_head(event, "the shadow's address"), quote(event, _KASAN_NULL, "the kernel's own sum")
         ),
         explanation=(
@@ -205,9 +202,5 @@ def kasan_shadow_null(event: Oops, *, limit_bytes: int = PAGE_BYTES) -> Iterator
 def _behind_shadow(event: Oops, limit_bytes: int) -> int | None:
     if event.address is None:
         return None
-    real = (event.address - KASAN_SHADOW_X86_64) * SHADOW_SCALE_BYTES
+    real = (event.address - KASAN_SHADOW_BASE) * SHADOW_SCALE_BYTES
     return real if 0 <= real < limit_bytes else None
-
-
-def _evidence(*found: Evidence | None) -> tuple[Evidence, ...]:
-    return tuple(evidence for evidence in found if evidence is not None)

@@ -9,27 +9,15 @@ from collections.abc import Iterator
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.oops import Oops
 from keepsane.kernel.log.culprit import where
-from keepsane.kernel.log.quote import quote, quote_head
+from keepsane.kernel.log.quote import quote, quote_head, quote_register, some
+from keepsane.kernel.log.registers import FILLS, LIST_POISONS, PAGE_BYTES, POISON_POINTER_DELTA, fill
 from keepsane.model import Event, Register
 from keepsane.report import Advice, Confidence, Evidence, Finding
-
-PAGE_BYTES = 4096
-POISON_POINTER_DELTA = 0xDEAD000000000000
-LIST_POISONS = {
-    0x100: "LIST_POISON1, its next pointer",
-    0x122: "LIST_POISON2, its prev pointer",
-    0x200: "LIST_POISON2, its prev pointer",
-}
-"""What list_del() writes into an entry; 0x200 is the value of kernels before 4.16."""
 
 _OTHER_MARKS = frozenset({0x40, 0x48, 0x300, 0x308, 0x400, 0x801})
 """Page pool, static timer, tail page, network: they share the upper bits and are no list."""
 
-_FREED = {
-    0x6B: "freed slab memory (POISON_FREE)",
-    0xCC: "freed init memory (POISON_FREE_INITMEM)",
-    0xAA: "a freed page (PAGE_POISON)",
-}
+_FREED = frozenset(FILLS[byte] for byte in (0x6B, 0xCC, 0xAA))
 _FAULTS = ("page-fault", "general-protection", "null-deref")
 _FLAGS = re.compile(r"CR\d|.*FLAGS|ORIG_RAX")
 _KASAN_RANGE = re.compile(r"KASAN: [\w -]{1,40} in range \[0x(?P<low>[0-9a-f]{1,16})-0x[0-9a-f]{1,16}\]")
@@ -57,8 +45,8 @@ def faulting(event: Oops) -> int | None:
 
 def freed(value: int) -> str | None:
     """Name the memory whose poison fills the upper six bytes; a member's offset may have moved the others."""
-    upper = set(value.to_bytes(8, "big")[:6])
-    return _FREED.get(upper.pop()) if len(upper) == 1 else None
+    name = fill(value)
+    return name if name in _FREED else None
 
 
 @rule("use-after-free-by-poison", on=Oops)
@@ -90,7 +78,7 @@ def use_after_free_by_poison(event: Oops) -> Iterator[Finding]:
         return
     if event.kind != "general-protection":
         return
-    register = next((one for one in _general(event) if freed(one.value)), None)
+    register = next((known for known in _general(event) if freed(known.value)), None)
     if register is not None:
         yield _freed_finding(event, freed(register.value) or "", register.value, "medium", register)
     elif not event.registers:
@@ -147,7 +135,7 @@ def _list_fault(event: Oops, below_bytes: int, above_bytes: int) -> Iterator[Fin
     address = faulting(event)
     if address is None and event.kind == "general-protection":
         register = next(
-            (one for one in _general(event) if one.value - POISON_POINTER_DELTA in LIST_POISONS), None
+            (known for known in _general(event) if known.value - POISON_POINTER_DELTA in LIST_POISONS), None
         )
         if register is not None:
             held = LIST_POISONS[register.value - POISON_POINTER_DELTA]
@@ -176,7 +164,7 @@ def _list_finding(event: Event, why: str, confidence: Confidence, *quoted: Evide
         severity="error",
         confidence=confidence,
         title=f"a list entry was used after its deletion{where(event)}",
-        evidence=tuple(evidence for evidence in quoted if evidence is not None) or (quote_head(event),),
+        evidence=some(*quoted) or (quote_head(event),),
         explanation=f"list_del() leaves its poison in the entry's pointers, and {why}.",
         references=("include/linux/poison.h", "include/linux/list.h, list_del()"),
     )
@@ -190,7 +178,4 @@ def _evidence(event: Event, value: int, register: Register | None, note: str) ->
     if register is None:
         kasan = quote(event, _KASAN_RANGE, "the address behind KASAN's shadow")
         return (kasan, quote_head(event)) if kasan else (quote_head(event, note),)
-    held = quote(
-        event, re.compile(rf"\b{re.escape(register.name)}\s?: (?:[0-9a-f]{{4}}:)?{value:016x}"), note
-    )
-    return (quote_head(event), held) if held else (quote_head(event),)
+    return some(quote_head(event), quote_register(event, register, note))

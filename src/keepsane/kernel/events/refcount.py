@@ -18,7 +18,7 @@ from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events import warning
 from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, culprit_frame, where
-from keepsane.kernel.log.quote import quote, quote_frame
+from keepsane.kernel.log.quote import quote, quote_frame, some
 from keepsane.model import Event
 from keepsane.report import Advice, Finding
 
@@ -132,7 +132,7 @@ def _judged(event: Refcount, words: re.Pattern[str], title: str, does: str) -> I
         severity="error",
         confidence="high",
         title=title + where(event),
-        evidence=(said, shown) if shown else (said,),
+        evidence=some(said, shown),
         explanation="The count was zero: the object is free or about to be, and this uses it all the same.",
         advice=(_KASAN,),
         references=("lib/refcount.c", "Documentation/core-api/refcount-vs-atomic.rst"),

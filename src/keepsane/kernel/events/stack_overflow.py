@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.oops import Oops
-from keepsane.kernel.log.quote import quote_frame, quote_head
+from keepsane.kernel.log.quote import quote_frame, quote_head, some
 from keepsane.model import Event, Frame
 from keepsane.report import Finding
 
@@ -88,6 +88,6 @@ def _finding(event: Event, cycle: Cycle) -> Finding:
         severity="error",
         confidence="high",
         title=title,
-        evidence=(quote_head(event), repeated) if repeated else (quote_head(event),),
+        evidence=some(quote_head(event), repeated),
         explanation=f"{_covered(cycle)} frames are {cycle.times} turns of the same circle of calls.",
     )

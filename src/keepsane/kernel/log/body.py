@@ -212,5 +212,5 @@ class BodyReader:
             return True
         bare = _BARE_CPU.match(text)
         if bare is not None and self.task is None:
-            self.task = Task(comm=None, pid=None, cpu=int(bare["cpu"]))
+            self.task = Task(cpu=int(bare["cpu"]))
         return not text.strip() or _KNOWN.match(text) is not None or _STACK_WORDS.match(text) is not None

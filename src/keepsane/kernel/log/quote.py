@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from keepsane.kernel.log.culprit import traces
-from keepsane.model import Event, Frame, Stack
+from keepsane.model import Event, Frame, Register, Stack
 from keepsane.report import Evidence
 
 MAX_QUOTE = 200
@@ -51,6 +51,20 @@ def quote_line(
             found = part.search(record.text) if part is not None else None
             return _evidence(record.line, found[0] if found else record.text, note)
     return None
+
+
+def quote_register(event: Event, register: Register | None, note: str) -> Evidence | None:
+    """Quote a register as the report prints it: `RAX: ffffffffffffffea`; None where there is none."""
+    if register is None:
+        return None
+    return quote(
+        event, re.compile(rf"\b{re.escape(register.name)}\s?: (?:[0-9a-f]{{4}}:)?{register.value:016x}"), note
+    )
+
+
+def some(*evidence: Evidence | None) -> tuple[Evidence, ...]:
+    """Give the lines that could be quoted."""
+    return tuple(quoted for quoted in evidence if quoted)
 
 
 def first_stack(event: Event) -> Stack | None:

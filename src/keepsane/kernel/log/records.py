@@ -37,7 +37,7 @@ _WALL_CLOCK = re.compile(r"\[[^\W\d_]{2,4}\.? [^\W\d_]{3,5}\.? [ \d]\d [\d:]{8} 
 _QUOTES = re.compile(r"(?:> ?){1,8}")
 _TIMESTAMP = re.compile(r"\[ {0,6}\d{1,7}\.\d{6}\]")
 MAX_FRONT_CHARACTERS = 300
-"""So far from a line's beginning the kernel's timestamp is looked for behind what a program wrote there."""
+"""How far into a line the kernel's timestamp is looked for, behind what a program wrote before it."""
 
 
 def _front(text: str) -> int | None:

@@ -30,15 +30,15 @@ _LINE = re.compile(
 )
 
 PAGE_BYTES = 4096
-_POISON_POINTER_DELTA = 0xDEAD000000000000
-_LIST_POISONS = (
-    (0x100, "LIST_POISON1, the next pointer"),
-    (0x122, "LIST_POISON2, the prev pointer"),
-    (0x200, "LIST_POISON2, the prev pointer"),
-    (0x100100, "LIST_POISON1, the next pointer"),
-    (0x200200, "LIST_POISON2, the prev pointer"),
-)
-"""Offsets from POISON_POINTER_DELTA; 0x200 until 4.15, the last two until 4.2."""
+POISON_POINTER_DELTA = 0xDEAD000000000000
+LIST_POISONS = {
+    0x100: "LIST_POISON1, the next pointer",
+    0x122: "LIST_POISON2, the prev pointer",
+    0x200: "LIST_POISON2, the prev pointer",
+}
+"""What list_del() writes into an entry, as offsets from POISON_POINTER_DELTA; 0x200 until 4.15."""
+_OLD_POISONS = {0x100100: LIST_POISONS[0x100], 0x200200: LIST_POISONS[0x200]}
+"""The same until 4.2."""
 _LIST_REACH_BYTES = 0x3F
 """How far from a list poison a member of the entry may lie: what is farther off is another mark."""
 _OTHER_POISONS = {
@@ -47,7 +47,7 @@ _OTHER_POISONS = {
     0x400: "the mapping of a tail page (TAIL_MAPPING)",
 }
 """Offsets from POISON_POINTER_DELTA of marks that are no list's; the word behind counts as well."""
-_FILLS = {
+FILLS = {
     0x6B: "freed slab memory (POISON_FREE)",
     0x5A: "slab memory never written (POISON_INUSE)",
     0xCC: "freed init memory (POISON_FREE_INITMEM)",
@@ -61,19 +61,19 @@ _USER_SHADOW_BYTES = 1 << 44
 """The shadow of the lower half of the address space with four-level page tables."""
 
 
-def _fill(address: int) -> str | None:
+def fill(address: int) -> str | None:
     """Name the poison that fills the upper six bytes; a member's offset may have moved the lower two."""
     upper = set(address.to_bytes(8, "big")[:6])
-    return _FILLS.get(upper.pop()) if len(upper) == 1 else None
+    return FILLS.get(upper.pop()) if len(upper) == 1 else None
 
 
 def _list_poison(address: int) -> str | None:
     """Name a list poison or another mark with its upper bits; a list entry's member may lie near it."""
-    offset_bytes = address - _POISON_POINTER_DELTA
+    offset_bytes = address - POISON_POINTER_DELTA
     other = _OTHER_POISONS.get(offset_bytes & ~8)
     if other:
         return other
-    near = [(abs(offset_bytes - poison), name) for poison, name in _LIST_POISONS]
+    near = [(abs(offset_bytes - poison), name) for poison, name in (LIST_POISONS | _OLD_POISONS).items()]
     distance, name = min(near)
     return f"a list poison ({name} of an entry already deleted)" if distance <= _LIST_REACH_BYTES else None
 
@@ -96,7 +96,7 @@ def _kasan_shadow(address: int, *, anywhere: bool) -> str | None:
     real = (offset_bytes << 3) & (2**64 - 1)
     if offset_bytes < PAGE_BYTES:
         return f"the KASAN shadow of {real:#x}: the checked access was to NULL + {real:#x}"
-    held = _fill(real) or _list_poison(real)
+    held = fill(real) or _list_poison(real)
     return f"the KASAN shadow of {real:#x}" + (f": {held}" if held else "")
 
 
@@ -110,7 +110,7 @@ def address_in_words(address: int, *, canonical_bits: int | None = None, kasan: 
     pointer of other machines. `kasan` says that such a fault was in a kernel with KASAN.
     Source: include/linux/poison.h; arch/x86/kernel/traps.c, get_kernel_gp_address().
     """
-    known = _near_null(address) or _fill(address) or _list_poison(address)
+    known = _near_null(address) or fill(address) or _list_poison(address)
     bad = canonical_bits is not None and not _canonical(address, canonical_bits)
     known = known or _kasan_shadow(address, anywhere=kasan and bad)
     if known or not bad:
@@ -144,4 +144,4 @@ def parse_registers(text: str) -> tuple[Register, ...]:
 def _meaning(name: str, value: int) -> str | None:
     if name in {"EFLAGS", "CR0", "CR3", "CR4", "ORIG_RAX"} or value < PAGE_BYTES:
         return None
-    return _fill(value) or _list_poison(value)
+    return fill(value) or _list_poison(value)

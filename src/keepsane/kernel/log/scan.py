@@ -24,16 +24,16 @@ from keepsane.report import Failure
 
 MAX_BLOCK_LINES = 20_000
 MAX_BLOCK_BYTES = 2 << 20
-"""A block ends where its lines take so much memory, whatever their number."""
+"""A block ends when its lines take more memory than this, however few they are."""
 MAX_OPEN_BLOCKS = 64
 MAX_BOOTS_WITHOUT_REPORT = 1_000
 """Of more boots only those are kept that have a report, ..."""
 MAX_BOOTS = 10_000
 """... and beyond these no line begins another."""
 FOREIGN_BEFORE_BODY = 30
-"""So many lines of others may stand between the opening of a report and its stack, ..."""
+"""Lines of other origin that may stand between the opening of a report and its stack, ..."""
 FOREIGN_IN_BODY = 12
-"""... and so many inside or after it, before the report counts as ended."""
+"""... and inside or after the stack, before the report counts as ended."""
 MAX_CONSOLE_LINES = 2_000
 """Lines of programs (no timestamp in a log that has them) do not count as such, up to this many."""
 

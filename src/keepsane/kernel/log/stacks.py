@@ -107,7 +107,7 @@ class StackReader:
                 self._inlined.append(inlined)
             return inlined is not None
         if self._header is not None and (
-            not self.in_section or any(one.role != "ip" for one in self._frames)
+            not self.in_section or any(frame.role != "ip" for frame in self._frames)
         ):
             inlined_before = list(self._inlined)
             self._named(self._header)

@@ -16,10 +16,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from keepsane.kernel.log.groups import read, task_of
 from keepsane.model import TaintFlag, Task
 
 _TASK = re.compile(
-    r"(?:CPU: (?P<cpu>\d{1,5}) )?(?:UID: \d{1,20} )?(?:PID: (?P<pid>\d{1,10}) |Pid: (?P<old_pid>\d{1,10}), )"
+    r"(?:CPU: (?P<cpu>\d{1,5}) )?(?:UID: \d{1,20} )?(?:PID: (?P<pid>\d{1,10}) |Pid: (?P<pid_>\d{1,10}), )"
     r"[cC]omm: "
 )
 _COMM = re.compile(r"(?P<comm>.{0,64}?)(?: (?=Tainted:|Not tainted|Kdump:)|$)")
@@ -57,10 +58,8 @@ def parse_task(text: str) -> Task | None:
         named = _COMM.match(text, found.end()) if found else None
         if found is None or named is None:
             return None
-        pid, cpu = found["pid"] or found["old_pid"], found["cpu"]
-        return Task(comm=named["comm"], pid=int(pid), cpu=int(cpu) if cpu else None)
-    found = _PROCESS.match(text) if text.startswith("Process ") else None
-    return Task(comm=found["comm"], pid=int(found["pid"]), cpu=None) if found else None
+        return read(Task, found, named)
+    return task_of(_PROCESS.match(text)) if text.startswith("Process ") else None
 
 
 def parse_release(text: str) -> Release | None:

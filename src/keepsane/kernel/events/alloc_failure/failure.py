@@ -141,7 +141,7 @@ def _failure(
 def _mode(block: Block, memory: MemInfo | None) -> re.Match[str] | None:
     """Give the match with the mask: the headline's, or that of the line below; None where it is cut."""
     lines = (block.find(PAGES), block.find(_CONTINUED))
-    found = next((one for one in (block.head, *lines) if one and one["mode"]), None)
+    found = next((match for match in (block.head, *lines) if match and match["mode"]), None)
     return None if found is None or is_mode_cut(found, block.body.release, memory) else found
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.alloc_failure.finding import MARKS
-from keepsane.kernel.log.quote import quote_head, quote_line
+from keepsane.kernel.log.quote import quote_head, quote_line, some
 from keepsane.kernel.pages.advice import MIN_FREE, SCALE_FACTOR
 from keepsane.kernel.pages.failed_request import FailedRequest
 from keepsane.kernel.pages.ledger import Ledger
@@ -174,11 +174,11 @@ def _explanation(settings: Settings, same: Ledger, kept: Ledger, scales: bool) -
     return " ".join(said)
 
 
-def _marks(fact: Supposed, changed: WhatIf) -> list[Evidence]:
+def _marks(fact: Supposed, changed: WhatIf) -> tuple[Evidence, ...]:
     """Quote each zone's watermarks, with the new ones beside them."""
     page_kibibytes = fact.event.page_bytes // 1024
     quoted = (quote_line(fact.event, zone.line, _new(zone, page_kibibytes), MARKS) for zone in changed.zones)
-    return [one for one in quoted if one is not None]
+    return some(*quoted)
 
 
 def _new(zone: Zone, page_kibibytes: int) -> str:

@@ -7,7 +7,7 @@ import re
 from typing import Literal
 
 from keepsane.kernel.events.oom_kill.kill import OomKill
-from keepsane.kernel.log.quote import quote, quote_line
+from keepsane.kernel.log.quote import quote, quote_line, some
 from keepsane.kernel.pages.mem_info import MemInfo
 from keepsane.kernel.pages.watermark import ZoneLedger
 from keepsane.kernel.pages.zone import Zone
@@ -45,7 +45,7 @@ def free_highmem(event: OomKill) -> Zone | None:
     """Give a HighMem zone with plenty free that the request could not use: low memory is what ran out."""
     if event.memory is None or event.ledger is None or event.ledger.verdict != "shortage":
         return None
-    barred = [one.zone for one in event.ledger.zones if one.outcome == "out-of-reach"]
+    barred = [zone.zone for zone in event.ledger.zones if zone.outcome == "out-of-reach"]
     return next(
         (zone for zone in barred if zone.name == "HighMem" and zone.free_pages > zone.high_pages), None
     )
@@ -84,8 +84,7 @@ def quote_constraint(event: OomKill, note: str = "what limited the request") -> 
 
 def quote_swap(event: OomKill) -> tuple[Evidence, ...]:
     """Quote how much swap is free and how much there is, as far as it was printed."""
-    found = (quote(event, _FREE_SWAP), quote(event, _TOTAL_SWAP))
-    return tuple(one for one in found if one)
+    return some(quote(event, _FREE_SWAP), quote(event, _TOTAL_SWAP))
 
 
 def quote_zone(event: OomKill, one: ZoneLedger) -> Evidence | None:
@@ -100,8 +99,3 @@ def zone_words(event: OomKill, one: ZoneLedger) -> str:
         return f"{one.zone.free_pages * page} kB free"
     must = max(one.needed_pages - 1, 0) * page
     return f"{one.left_pages * page} kB left, more than {must} kB are needed"
-
-
-def some(*evidence: Evidence | None) -> tuple[Evidence, ...]:
-    """Give the quotes that there are."""
-    return tuple(one for one in evidence if one)

@@ -11,11 +11,10 @@ from keepsane.kernel.events.oom_kill.cause import (
     cause,
     quote_asked,
     quote_constraint,
-    some,
     who_asked,
 )
 from keepsane.kernel.events.oom_kill.kill import OomKill
-from keepsane.kernel.log.quote import quote, quote_head, quote_line
+from keepsane.kernel.log.quote import quote, quote_head, quote_line, some
 from keepsane.kernel.pages.advice import keep_limit, write
 from keepsane.kernel.pages.ledger import LARGEST_ORDER
 from keepsane.kernel.pages.mem_info import CgroupUsage
@@ -47,7 +46,7 @@ def oom_cgroup_limit(event: OomKill) -> Iterator[Finding]:
     """
     if cause(event) != "cgroup":
         return
-    full = next((one for one in event.cgroup_usage if _is_full(one, event)), None)
+    full = next((counter for counter in event.cgroup_usage if _is_full(counter, event)), None)
     if full is None or full.limit_kibibytes is None:
         raise CannotTell(_below(event))
     limit = size_words(full.limit_kibibytes)
@@ -74,7 +73,7 @@ def _is_full(one: CgroupUsage, event: OomKill) -> bool:
 
 
 def _below(event: OomKill) -> str:
-    memory = next((one for one in event.cgroup_usage if one.name == "memory"), None)
+    memory = next((counter for counter in event.cgroup_usage if counter.name == "memory"), None)
     if memory is None:
         return "the line with the group's usage and limit is missing"
     if memory.limit_kibibytes is None:
@@ -92,7 +91,7 @@ def _quote_usage(event: OomKill, full: CgroupUsage) -> Evidence | None:
 
 
 def _group_swap(event: OomKill) -> str:
-    swap = next((one for one in event.cgroup_usage if one.name == "swap"), None)
+    swap = next((counter for counter in event.cgroup_usage if counter.name == "swap"), None)
     if swap is None or swap.limit_kibibytes is None:
         return ""
     if swap.limit_kibibytes == 0:
@@ -110,12 +109,14 @@ def _all_killed(event: OomKill) -> str:
 def _raise(event: OomKill, full: CgroupUsage, limit: int) -> Iterator[Advice]:
     """Advise a limit that is a quarter higher; the file differs between the two kinds of groups."""
     more = max(-(-limit // 4 // _MEBIBYTE), 1) * _MEBIBYTE
-    names = {one.name for one in event.cgroup_usage}
+    names = {counter.name for counter in event.cgroup_usage}
     old = bool(names & {"memory+swap", "kmem"})
     where = f"/sys/fs/cgroup/memory{event.cgroup}" if old else f"/sys/fs/cgroup{event.cgroup}"
     file = f"{where}/{'memory.limit_in_bytes' if old else 'memory.max'}"
     # The kernel refuses a limit above that of memory and swap together.
-    both = next((one.limit_kibibytes for one in event.cgroup_usage if one.name == "memory+swap"), None)
+    both = next(
+        (counter.limit_kibibytes for counter in event.cgroup_usage if counter.name == "memory+swap"), None
+    )
     fits = full.name == "memory" and (both is None or limit + more <= both)
     known = (event.cgroup or "").startswith("/") and fits and (old or "swap" in names)
     sizes = f"from {size_words(limit)} to {size_words(limit + more)}, a quarter more"

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from keepsane.judge import CannotTell, rule
-from keepsane.kernel.events.oom_kill.cause import cause, some
+from keepsane.kernel.events.oom_kill.cause import cause
 from keepsane.kernel.events.oom_kill.kill import OomKill
 from keepsane.kernel.events.oom_kill.tasks import EXEMPT, badness_pages, held_pages
 from keepsane.kernel.events.oom_kill.victim import Victim
 from keepsane.kernel.events.show_mem.usage import managed_pages
-from keepsane.kernel.log.quote import quote, quote_line
+from keepsane.kernel.log.quote import quote, quote_line, some
 from keepsane.kernel.pages.mem_info import OomTask
 from keepsane.model import LogSummary
 from keepsane.report import Advice, Finding
@@ -137,7 +137,7 @@ def _total_pages(event: OomKill) -> int | None:
     """Give the pages that oom_score_adj is a part of: RAM and swap, or the group's limit; None if unknown."""
     page = event.page_bytes // 1024
     if cause(event) == "cgroup":
-        limits = {one.name: one.limit_kibibytes for one in event.cgroup_usage}
+        limits = {counter.name: counter.limit_kibibytes for counter in event.cgroup_usage}
         # How much swap a group may use depends on how much there is, which is not printed.
         whole = limits.get("memory") if limits.get("swap") == 0 else limits.get("memory+swap")
         return whole // page if whole else None

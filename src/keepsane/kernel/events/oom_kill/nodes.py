@@ -11,11 +11,10 @@ from keepsane.kernel.events.oom_kill.cause import (
     quote_asked,
     quote_constraint,
     quote_zone,
-    some,
     who_asked,
 )
 from keepsane.kernel.events.oom_kill.kill import OomKill
-from keepsane.kernel.log.quote import quote_head, quote_line
+from keepsane.kernel.log.quote import quote_head, quote_line, some
 from keepsane.kernel.pages.advice import allow_more_nodes
 from keepsane.kernel.pages.watermark import ZoneLedger
 from keepsane.kernel.pages.zone import zone_name
@@ -76,9 +75,11 @@ def _barred(event: OomKill) -> ZoneLedger | None:
     """Give the printed zone with most free of those that the request could not reach."""
     zones = event.ledger.zones if event.ledger else ()
     out = [
-        one for one in zones if one.outcome == "out-of-reach" and one.zone.free_pages > one.zone.high_pages
+        zone
+        for zone in zones
+        if zone.outcome == "out-of-reach" and zone.zone.free_pages > zone.zone.high_pages
     ]
-    return max(out, key=lambda one: one.zone.free_pages, default=None)
+    return max(out, key=lambda zone: zone.zone.free_pages, default=None)
 
 
 def _again(event: OomKill) -> str:

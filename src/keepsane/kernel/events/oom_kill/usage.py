@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, rule
-from keepsane.kernel.events.oom_kill.cause import cause, some
+from keepsane.kernel.events.oom_kill.cause import cause
 from keepsane.kernel.events.oom_kill.kill import OomKill
 from keepsane.kernel.events.oom_kill.tasks import TaskGroup, groups, held_pages
 from keepsane.kernel.events.show_mem import usage as mem_usage
 from keepsane.kernel.events.show_mem.memcg import cgroup_parts
 from keepsane.kernel.events.show_mem.usage import PROGRAMS, Part
-from keepsane.kernel.log.quote import quote, quote_head, quote_line
+from keepsane.kernel.log.quote import quote, quote_head, quote_line, some
 from keepsane.report import Advice, Evidence, Finding, Share
 from keepsane.words import said_percent, size_words
 
@@ -121,14 +121,18 @@ def oom_where_it_went(event: OomKill, *, large: float = 0.2, most_shown: int = 8
 def _printed_kibibytes(event: OomKill) -> int | None:
     """Give what the report says there was to use: the group's usage, or the pages that the kernel manages."""
     if cause(event) == "cgroup":
-        return next((one.usage_kibibytes for one in event.cgroup_usage if one.name == "memory"), None)
+        return next(
+            (counter.usage_kibibytes for counter in event.cgroup_usage if counter.name == "memory"), None
+        )
     pages = mem_usage.managed_pages(event.memory) if event.memory else None
     return None if pages is None or event.memory is None else pages * event.memory.page_bytes // 1024
 
 
 def _parts(event: OomKill) -> tuple[Part, ...]:
     if cause(event) == "cgroup":
-        used = next((one.usage_kibibytes for one in event.cgroup_usage if one.name == "memory"), None)
+        used = next(
+            (counter.usage_kibibytes for counter in event.cgroup_usage if counter.name == "memory"), None
+        )
         return () if used is None else cgroup_parts(used, event.cgroup_amounts)
     return mem_usage.usage(event.memory) if event.memory else ()
 

@@ -84,7 +84,7 @@ def parse_victims(records: Iterable[LogRecord]) -> tuple[Victim, ...]:
             found[-1] = found[-1]._replace(text=f"{found[-1].text} {text}")
         elif "rocess " in record.text and KILLED.match(text := plain_line(record.text)):
             found.append(MemoryLine(record.line, text))
-    victims = [_victim(line, one) for line, text in found if (one := KILLED.match(text))]
+    victims = [_victim(line, match) for line, text in found if (match := KILLED.match(text))]
     return tuple(victim for victim in victims if victim.certain) or tuple(victims)
 
 

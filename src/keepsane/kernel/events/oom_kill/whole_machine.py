@@ -12,14 +12,13 @@ from keepsane.kernel.events.oom_kill.cause import (
     quote_constraint,
     quote_swap,
     quote_zone,
-    some,
     swap_words,
     who_asked,
     zone_words,
 )
 from keepsane.kernel.events.oom_kill.kill import OomKill
 from keepsane.kernel.events.show_mem.usage import PROGRAMS, SHARED, usage
-from keepsane.kernel.log.quote import quote_head
+from keepsane.kernel.log.quote import quote_head, some
 from keepsane.kernel.pages.zone import zone_name
 from keepsane.report import Advice, Finding
 from keepsane.shell import command

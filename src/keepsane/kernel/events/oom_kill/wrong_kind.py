@@ -12,12 +12,11 @@ from keepsane.kernel.events.oom_kill.cause import (
     free_highmem,
     quote_asked,
     quote_zone,
-    some,
     who_asked,
     zone_words,
 )
 from keepsane.kernel.events.oom_kill.kill import OomKill
-from keepsane.kernel.log.quote import quote_line
+from keepsane.kernel.log.quote import quote_line, some
 from keepsane.kernel.pages.advice import COUNT_FREE_HIGHATOMIC, compact_for, shrink_cma
 from keepsane.kernel.pages.watermark import ZoneLedger
 from keepsane.kernel.pages.zone import Zone, zone_name
@@ -115,9 +114,9 @@ def _phantom(zone: Zone) -> str:
     """Say that the reserve for atomic blocks is subtracted although no free block is in it; else ""."""
     reserved = zone.reserved_highatomic_pages or 0
     lists = zone.blocks or ()
-    if zone.free_highatomic_pages is not None or not reserved or not any(one.types for one in lists):
+    if zone.free_highatomic_pages is not None or not reserved or not any(blocks.types for blocks in lists):
         return ""
-    if any("H" in (one.types or "") for one in lists):
+    if any("H" in (blocks.types or "") for blocks in lists):
         return ""
     return (
         f"Of {zone.free_pages} free pages it subtracts the whole reserve of {reserved}, though no free block "

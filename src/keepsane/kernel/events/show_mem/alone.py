@@ -106,7 +106,7 @@ def memory_report_has_single_pages(event: MemReport) -> Iterator[Finding]:
     names = tuple(zone.name for zone in event.memory.zones)
     page_bytes = event.memory.page_bytes
     checked = (check_zone(zone, _PAGE, names=names, page_bytes=page_bytes) for zone in event.memory.zones)
-    served = next((one for one in checked if one.outcome == "passes" and not one.borderline), None)
+    served = next((zone for zone in checked if zone.outcome == "passes" and not zone.borderline), None)
     evidence = quote_line(event, served.zone.line) if served else None
     if served is not None and evidence is not None:
         yield _finding(served, evidence)

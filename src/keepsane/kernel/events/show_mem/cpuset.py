@@ -25,7 +25,7 @@ _RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:,|$)")
 
 
 class AllowedNodes(NamedTuple):
-    """The request's `nodemask`, the task's `cpuset` and that one's `mems_allowed`; None where not said."""
+    """The request's `nodemask`, the task's `cpuset` and its nodes, `mems_allowed`; None where not said."""
 
     nodemask: tuple[int, ...] | None = None
     cpuset: str | None = None

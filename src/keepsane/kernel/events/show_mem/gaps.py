@@ -18,7 +18,7 @@ from keepsane.kernel.pages.mem_info import MemInfo
 from keepsane.kernel.pages.zone import name_on_node, zone_name
 
 MOST_NAMED = 8
-"""So many missing parts are named, the rest is counted."""
+"""Missing parts beyond these are only counted."""
 
 
 def gaps(
@@ -53,7 +53,7 @@ def are_zones_whole(info: MemInfo, lists: Sequence[BlockList], zone_lines: Seque
     whole = all(
         line.line in read and (not is_cut(line.text) or line.text.endswith("...")) for line in zone_lines
     )
-    listed = {(one.node, one.name) for one in lists if one.sizes}
+    listed = {(blocks.node, blocks.name) for blocks in lists if blocks.sizes}
     return whole and len(entries) < 2 and len(set(names)) == len(names) and listed <= set(names)
 
 

@@ -119,7 +119,7 @@ def _marked(block: Block, line: int | None) -> bool | None:
 
 def has_two_tasks(block: Block) -> bool:
     """Tell whether lines of two tasks say who ran: then a part of the block belongs to another report."""
-    tasks = (parse_task(one.text) for one in block.records if "omm: " in one.text)
+    tasks = (parse_task(record.text) for record in block.records if "omm: " in record.text)
     return len({task.pid for task in tasks if task is not None}) > 1
 
 

@@ -131,7 +131,7 @@ def parse_mem_info(records: Iterable[LogRecord]) -> MemInfo | None:
     left_out = len(report.zones) - MAX_ZONES
     del report.zones[MAX_ZONES:]
     begin = min(
-        (one.line for one in (*report.heads, *report.totals, *report.zones, *report.lists)), default=0
+        (line.line for line in (*report.heads, *report.totals, *report.zones, *report.lists)), default=0
     )
     if not begin:
         return None
@@ -220,7 +220,7 @@ def _from_one_page(blocks: BlockList, page_bytes: int) -> BlockList:
 
 
 def _ratio(report: Sorted, name: str, pages: int | None) -> int | None:
-    """Give the size of a page by which the zones' kibibytes of a counter are so many pages."""
+    """Give the size of a page: the zones' kibibytes of a counter, divided by its total in pages."""
     kibibytes = sum(read_amounts(line.text).get(name, 0) for line in report.zones)
     if not pages or not kibibytes:
         return None
@@ -229,7 +229,7 @@ def _ratio(report: Sorted, name: str, pages: int | None) -> int | None:
 
 def _with_blocks(zones: list[Zone], lists: list[BlockList]) -> tuple[Zone, ...]:
     lettered = any(types for blocks in lists for _, _, types in blocks.sizes)
-    whole = {(one.node, one.name): one for one in reversed(lists) if not one.damage}
+    whole = {(blocks.node, blocks.name): blocks for blocks in reversed(lists) if not blocks.damage}
     return tuple(
         replace(zone, blocks=free_blocks(found, lettered=lettered))
         if (found := whole.get((zone.node, zone.name)))

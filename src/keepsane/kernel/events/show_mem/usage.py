@@ -70,10 +70,10 @@ def usage(memory: MemInfo) -> tuple[Part, ...]:
             for name, pages, what, back in _pages(memory)
             if pages > 0
         ),
-        key=lambda one: -one.kibibytes,
+        key=lambda part: -part.kibibytes,
     )
     free = Part(FREE, (memory.total("free") or 0) * kibibytes, "given to nobody")
-    rest = whole * kibibytes - free.kibibytes - sum(one.kibibytes for one in parts)
+    rest = whole * kibibytes - free.kibibytes - sum(part.kibibytes for part in parts)
     pools = "" if memory.hugepages else "huge pages (not printed), "
     what = f"{pools}drivers, vmalloc, zram and others that no counter names"
     last = [Part(REST, rest, what)] if rest > 0 else []

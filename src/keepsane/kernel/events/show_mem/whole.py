@@ -29,9 +29,9 @@ def mixed(block: Block, memory: MemInfo | None) -> str:
     A second task is named, a second memory report begins, or this one was printed before the failure.
     """
     begun = block.head_record.seconds
-    told = (one.seconds for one in block.records if memory is not None and one.line == memory.line)
+    told = (record.seconds for record in block.records if memory is not None and record.line == memory.line)
     early = any(seconds is not None and begun is not None and seconds < begun for seconds in told)
-    heads = sum(_HEAD.match(one.text) is not None for one in block.records)
+    heads = sum(_HEAD.match(record.text) is not None for record in block.records)
     if early or heads > 1 or has_two_tasks(block):
         return "two reports are mixed: which of them the memory belongs to is not known"
     return ""
