@@ -19,12 +19,10 @@ TRACE = "Backtrace:\n outer_widget from ioctl_widget+0x10/0x20\n ioctl_widget fr
     ("link", "by"), [("LR is at call_widget+0x18/0x40\n", "by call_widget"), ("", "not show")]
 )
 def test_on_arm_the_caller_is_in_lr_and_not_in_the_trace(link: str, by: str) -> None:
-    (title,) = (
-        finding.title
-        for finding in explain(OOPS + "PC is at 0x0\n" + link + TRACE, cache=False).findings
-        if finding.rule == "call-through-null-pointer"
-    )
+    report = explain(OOPS + "PC is at 0x0\n" + link + TRACE, cache=False)
+    (title,) = (finding.title for finding in report.findings if finding.rule == "call-through-null-pointer")
     assert by in title
+    assert report.events[0].title.endswith(" in call_widget" if link else " in ioctl_widget")
 
 
 def test_a_deleted_list_entry_is_not_said_to_be_used_in_the_check() -> None:

@@ -7,11 +7,10 @@ import re
 from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, rule
-from keepsane.kernel.events.oops import Oops
+from keepsane.kernel.events.oops import Oops, link
 from keepsane.kernel.log.culprit import where
 from keepsane.kernel.log.quote import first_stack, quote, quote_frame, quote_head, some
 from keepsane.kernel.log.registers import KASAN_SHADOW_BASE, PAGE_BYTES
-from keepsane.kernel.log.trace import MODULE, SYMBOL, symbol_frame
 from keepsane.model import Frame
 from keepsane.report import Advice, Confidence, Finding
 
@@ -19,7 +18,6 @@ SHADOW_SCALE_BYTES = 8
 
 _FETCH = re.compile(r"instruction fetch|IABT")
 _IP_LINE = re.compile(r"^\s*(?:[RE]?IP|pc|PC|NIP|epc)\b")
-_LR = re.compile(r"\s*(?:lr ?: |LR is at )" + SYMBOL + MODULE)
 _X86_64 = re.compile(r"\s*(?:RIP: |RAX: |RSP: )")
 _KASAN_NULL = re.compile(
     r"KASAN: null-ptr-deref in range \[0x(?P<low>[0-9a-f]{1,16})-0x(?P<high>[0-9a-f]{1,16})\]"
@@ -129,10 +127,8 @@ _FAULTS = ("null-deref", "page-fault")
 
 def _caller(event: Oops) -> Frame | None:
     """Give who called: arm and arm64 keep it in LR, and its trace begins with the caller's own caller."""
-    for record in event.records:
-        found = _LR.match(record.text)
-        if found is not None:
-            return symbol_frame(found, record.line, "return")
+    if (caller := link(event.records)) is not None:
+        return caller
     if not any(_X86_64.match(record.text) for record in event.records):
         return None
     stack = first_stack(event)

@@ -18,12 +18,14 @@ __die_header(); arch/arm64/mm/fault.c, die_kernel_fault(); arch/arm64/kernel/tra
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from keepsane.kernel.log.block import Block, Opening, build, titled
-from keepsane.kernel.log.culprit import culprit
+from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
 from keepsane.kernel.log.registers import address_in_words
-from keepsane.model import Event, Kind
+from keepsane.kernel.log.trace import MODULE, SYMBOL, symbol_frame
+from keepsane.model import Event, Frame, Kind, LogRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ _BAD_ADDRESS = re.compile(
 )
 _CR2 = re.compile(r"CR2: (?P<address>[0-9a-f]{16}|[0-9a-f]{8})\b")
 _NULL = re.compile(r" at {1,40}+(?:virtual address {1,40}+)?\(null\)")
+_LR = re.compile(r"\s*(?:lr ?: |LR is at )" + SYMBOL + MODULE)
 _CR4_LA57 = 1 << 12
 _ADDRESS_DIGITS = (8, 16)
 
@@ -96,13 +99,33 @@ def _oops(block: Block, kind: Kind, what: str, address: int | None = None) -> Oo
         Oops,
         block,
         kind,
-        titled(what, culprit(block.body)),
+        titled(what, _function(block)),
         block.find(_COUNT),
         needs_end=True,
         address=address,
         address_means=_means(block, kind, address),
         access=_access(block),
     )
+
+
+def _function(block: Block) -> str | None:
+    """Name who called where the processor was sent to no code: on arm and arm64 the link register says it."""
+    lost = block.body.ip is not None and block.body.ip.function is None
+    caller = link(block.records) if lost else None
+    named = plain_name(caller.function or "") if caller is not None else ""
+    return named if named and not is_machinery(named) else culprit(block.body)
+
+
+def link(records: Iterable[LogRecord]) -> Frame | None:
+    """
+    Read where the function that was executing would have returned to; None on other machines.
+
+    Accepted format:
+        lr : call_widget+0x18/0x40 [crashme]                    arm64
+        LR is at call_widget+0x18/0x40                          arm
+    """
+    found = ((_LR.match(record.text), record.line) for record in records)
+    return next((symbol_frame(match, line, "return") for match, line in found if match), None)
 
 
 def _address(found: re.Match[str] | None) -> int | None:
