@@ -16,6 +16,7 @@ import re
 from dataclasses import dataclass
 
 from keepsane.kernel.events.show_mem.lines import ZONE_NAME
+from keepsane.kernel.log.groups import read
 from keepsane.kernel.pages.zone import FreeBlocks
 
 LIST = re.compile(ZONE_NAME + r":(?:\s+\d|\s+empty|\s*+$)")
@@ -33,7 +34,7 @@ class BlockList:
     """
 
     name: str
-    node: int | None
+    node: int | None = None
     line: int
     sizes: tuple[tuple[int, int, str], ...]
     damage: str
@@ -50,13 +51,8 @@ def parse_block_list(text: str, line: int) -> BlockList | None:
     if found is None:
         return None
     sizes = tuple((int(count), int(size), types) for count, size, types in _BLOCK.findall(text)[:MAX_ORDERS])
-    return BlockList(
-        name=found["name"],
-        node=int(found["node"]) if found["node"] else None,
-        line=line,
-        sizes=sizes,
-        damage="" if found[0].endswith("empty") else _damage(text, sizes),
-    )
+    damage = "" if found[0].endswith("empty") else _damage(text, sizes)
+    return read(BlockList, found, line=line, sizes=sizes, damage=damage)
 
 
 def _damage(text: str, sizes: tuple[tuple[int, int, str], ...]) -> str:

@@ -21,12 +21,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from keepsane.kernel.events.show_mem.free_blocks import LIST, BlockList, free_blocks, parse_block_list
 from keepsane.kernel.events.show_mem.gaps import are_zones_whole, gaps
 from keepsane.kernel.events.show_mem.lines import QUOTED, MemoryLine, memory_lines
 from keepsane.kernel.events.show_mem.zone_line import ZONE, parse_zone, read_amounts
+from keepsane.kernel.log.groups import read, said
 from keepsane.kernel.pages.mem_info import Amount, HugePages, MemInfo, Node, SlabUsage
 from keepsane.kernel.pages.zone import Zone
 from keepsane.model import LogRecord
@@ -84,20 +85,23 @@ _TOTAL = re.compile(
     r"(?<![\w(])([A-Za-z_]{3,32}+(?:\((?:anon|file)\))?):\s{0,8}(\d{1,15})(?!\d{0,20}[kK]B)\b"
 )
 _POOL = re.compile(
-    r"Node (?P<node>\d{1,5}) hugepages_total=(\d{1,12}) hugepages_free=(\d{1,12}) "
-    r"hugepages_surp=(\d{1,12}) hugepages_size=(\d{1,12})kB"
+    r"Node (?P<node>\d{1,5}) hugepages_total=(?P<total>\d{1,12}) hugepages_free=(?P<free>\d{1,12}) "
+    r"hugepages_surp=(?P<surplus>\d{1,12}) hugepages_size=(?P<size_kibibytes>\d{1,12})kB"
 )
-_COUNTS = (
-    ("pagecache_pages", re.compile(r"(\d{1,20}) total pagecache pages")),
-    ("swapcache_pages", re.compile(r"(\d{1,20}) pages (?:in swap cache|swap cached)")),
-    ("ram_pages", re.compile(r"(\d{1,20}) pages (?:of )?RAM")),
-    ("highmem_pages", re.compile(r"(\d{1,20}) pages (?:of )?(?:HighMem|HIGHMEM)")),
-    ("cma_pages", re.compile(r"(\d{1,20}) pages cma reserved")),
-    ("hwpoisoned_pages", re.compile(r"(\d{1,20}) pages hwpoisoned")),
-    ("reserved_pages", re.compile(r"(\d{1,20}) (?:pages reserved|reserved pages)")),
+_COUNT = re.compile(
+    r"(?P<pagecache_pages>\d{1,20}) total pagecache pages"
+    r"|(?P<swapcache_pages>\d{1,20}) pages (?:in swap cache|swap cached)"
+    r"|(?P<ram_pages>\d{1,20}) pages (?:of )?RAM"
+    r"|(?P<highmem_pages>\d{1,20}) pages (?:of )?(?:HighMem|HIGHMEM)"
+    r"|(?P<cma_pages>\d{1,20}) pages cma reserved"
+    r"|(?P<hwpoisoned_pages>\d{1,20}) pages hwpoisoned"
+    r"|(?P<reserved_pages>\d{1,20}) (?:pages reserved|reserved pages)"
 )
 _SWAP = re.compile(r"(Free|Total) swap\s*[=:]\s*(-?\d{1,15})kB")
-_SLAB = re.compile(r"(\S{1,64})\s{1,40}+(\d{1,20})KB\s{1,40}+(\d{1,20})KB$")
+_SLAB = re.compile(
+    r"(?P<name>\S{1,64})\s{1,40}+(?P<used_kibibytes>\d{1,20})KB\s{1,40}+(?P<total_kibibytes>\d{1,20})KB$"
+)
+T = TypeVar("T")
 _PAGES_BYTES = (4096, 8192, 16384, 65536)
 
 
@@ -149,14 +153,8 @@ def parse_mem_info(records: Iterable[LogRecord]) -> MemInfo | None:
         zones=_with_blocks(zones, lists),
         swap_free_kibibytes=swap.get("Free"),
         swap_total_kibibytes=swap.get("Total"),
-        hugepages=tuple(
-            HugePages(int(node), int(size), int(total), int(free), int(surplus))
-            for node, total, free, surplus, size in _found(_POOL, report.pools)
-        ),
-        slabs=tuple(
-            SlabUsage(name, int(used), int(total))
-            for name, used, total in _found(_SLAB, report.slabs[:MAX_SLABS])
-        ),
+        hugepages=tuple(_read_all(HugePages, _POOL, report.pools)),
+        slabs=tuple(_read_all(SlabUsage, _SLAB, report.slabs[:MAX_SLABS])),
         **counts,
     )
     return _with_gaps(info, lists, report, left_out, sized=page_bytes is not None)
@@ -201,6 +199,10 @@ def sort_lines(lines: Iterable[MemoryLine]) -> Sorted:
 
 def _found(pattern: re.Pattern[str], lines: Iterable[MemoryLine]) -> Iterable[tuple[str, ...]]:
     return (found for line in lines for found in pattern.findall(line.text))
+
+
+def _read_all(cls: type[T], pattern: re.Pattern[str], lines: Iterable[MemoryLine]) -> Iterable[T]:
+    return (read(cls, found) for line in lines for found in pattern.finditer(line.text))
 
 
 def _page_bytes(report: Sorted, lists: list[BlockList]) -> int | None:
@@ -253,12 +255,7 @@ def _node(line: MemoryLine, page_bytes: int) -> Node:
 
 def _counts(lines: Iterable[MemoryLine]) -> dict[str, Any]:
     """Read the lines that count pages, by the field of MemInfo that they fill."""
-    read: dict[str, Any] = {}
-    for line in lines:
-        for name, pattern in _COUNTS:
-            if name not in read and (found := pattern.match(line.text)):
-                read[name] = int(found[1])
-    return read
+    return said(MemInfo, *(_COUNT.match(line.text) for line in lines))
 
 
 def _swap(lines: Iterable[MemoryLine]) -> dict[str, int]:

@@ -15,6 +15,7 @@ import re
 from typing import Any
 
 from keepsane.kernel.events.show_mem.lines import ZONE_NAME
+from keepsane.kernel.log.groups import read
 from keepsane.kernel.pages.zone import Zone
 
 ZONE = re.compile(ZONE_NAME + r" free:\s*\d")
@@ -65,9 +66,9 @@ def parse_zone(text: str, line: int, page_bytes: int) -> Zone | None:
         f"{name}_pages": amounts[name] * 1024 // page_bytes for name in _COUNTERS if name in amounts
     }
     reserve, unreclaimable = _RESERVE.search(text), _UNRECLAIMABLE.search(text)
-    return Zone(
-        name=found["name"],
-        node=int(found["node"]) if found["node"] else None,
+    return read(
+        Zone,
+        found,
         line=line,
         all_unreclaimable=unreclaimable[1] == "yes" if unreclaimable else None,
         lowmem_reserve_pages=tuple(map(int, reserve[1].split())) if reserve else None,
