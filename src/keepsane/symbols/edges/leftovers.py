@@ -19,7 +19,7 @@ from keepsane.symbols.calls.jumps import callees
 from keepsane.symbols.code.text import Function, Place, function_at, is_same
 from keepsane.symbols.edges.draft import Draft, Reader
 from keepsane.symbols.edges.one_call import judge_call
-from keepsane.symbols.lines.names import padded_function
+from keepsane.symbols.lines.names import padded_function, said_padding
 
 _KINDS = (("page fault", PAGE_FAULTS), ("interrupt", INTERRUPTS), ("system call", SYSTEM_CALLS))
 _MAX_OPEN = 4
@@ -61,9 +61,8 @@ def _judge(reader: Reader, marked: Sequence[Marked], index: int) -> Draft:
     frame, functions, _ = marked[index]
     padded = padded_function(frame.function or "")
     if padded:
-        # The frame's own note has said it where its code is at hand: the same words, to be shown once.
-        said = frame.note if padded in frame.note else f"a pointer to {padded}, not an address behind a call"
-        return Draft("not-a-call", (), said)
+        # Where its code is at hand the frame's own note says it: the same words, to be shown once.
+        return Draft("not-a-call", (), said_padding(padded))
     if frame.offset_bytes == 0:
         return Draft("not-a-call", (), f"a pointer to the start of {frame.function}")
     if not functions:

@@ -17,7 +17,7 @@ from keepsane.model import Frame, SourceLine
 from keepsane.symbols.binary.dwarf import Chain
 from keepsane.symbols.binary.image import Image
 from keepsane.symbols.binary.symtab import Symbol
-from keepsane.symbols.lines.names import padded_function, remark, without_lto_suffix
+from keepsane.symbols.lines.names import padded_function, remark, said_padding, without_lto_suffix
 
 Symbols = Mapping[str, tuple[Symbol, ...]]
 """The functions of each name, as Image.symbols() gives them."""
@@ -101,7 +101,7 @@ def looked_up(frame: Frame, start: int) -> int:
 def _place_of_padding(padding: Sequence[Symbol], functions: Sequence[Symbol], name: str) -> Place:
     ends = {symbol.address + symbol.size_bytes for symbol in padding}
     starts = [symbol.address for symbol in functions if symbol.address in ends]
-    note = f"padding before {name}: a pointer to {name}, not a call"
+    note = said_padding(name)
     if len(starts) == 1:
         return Place(starts[0], note)
     return Place(

@@ -66,6 +66,11 @@ def without_lto_suffix(function: str) -> str:
     return _LTO.sub("", function)
 
 
+def said_padding(function: str) -> str:
+    """Say what an address in front of a function is."""
+    return f"padding before {function}: a pointer to {function}, not a call"
+
+
 def padded_function(function: str) -> str | None:
     """Name the function that padding belongs to: `__pfx_f` and `__cfi_f` stand before `f`."""
     return next((function[len(start) :] for start in _PADDING if function.startswith(start)), None)
