@@ -34,6 +34,12 @@ def said_percent(share: float) -> str:
     return f"{share:.{1 if share < 10 else 0}f}".removesuffix(".0") + " %"
 
 
+def percent_words(part: int, whole: int) -> str:
+    """Say a part in a column of a table, as a whole percentage; less than half of one is "<1"."""
+    share = round(100 * part / whole) if whole > 0 else 0
+    return f"{share} %" if share or part <= 0 else "<1 %"
+
+
 def counted(number: int, thing: str, things: str = "") -> str:
     """
     Put a number before its noun; `things` where more of them do not end in s.

@@ -61,9 +61,16 @@ def sizes(source: Source) -> Iterator[int]:
 
 def shares(source: Source) -> Iterator[int]:
     """A rounded number with a percent sign behind it: words.said_percent() says how many digits."""
-    # A column of a table or a bar has no room for "less than 0.1 %".
-    if not source.name.startswith("render/"):
-        yield from behind_a_number(source, r" ?%(?!\()")
+    yield from behind_a_number(source, r" %")
+
+
+def counts(source: Source) -> Iterator[int]:
+    """An s that stands where there are several: words.counted() puts it there."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.IfExp):
+            ends = {ast.unparse(node.body), ast.unparse(node.orelse)}
+            if ends in ({"''", "'s'"}, {"''", "'es'"}):
+                yield node.lineno
 
 
 def behind_a_number(source: Source, unit: str) -> Iterator[int]:
@@ -171,6 +178,7 @@ def is_empty(value: ast.expr) -> bool:
 MAY: dict[Search, dict[str, str]] = {
     sizes: {"words.py": "says them"},
     shares: {"words.py": "says them"},
+    counts: {"words.py": "says them"},
     sysctl_files: {"kernel/pages/advice.py": "names it"},
     commands: {
         "kernel/pages/advice.py": "gives them",
@@ -192,6 +200,8 @@ FORMS: dict[str, tuple[Search, str]] = {
     "a limit": (sizes, 'raise InputError(f"{path} holds more than {MAX_KEPT_BYTES >> 20} MB of samples")'),
     "a share": (shares, 'said = f"it stood still for memory {waited:.0f} % of the time"'),
     "a rounded share": (shares, 'share = f"{round(100 * largest / whole)} % of it"'),
+    "several": (counts, 'said = str(count) + " line" + ("" if count == 1 else "s")'),
+    "several processes": (counts, 'said = f"killed {killed} process{{}}".format("es" if killed > 1 else "")'),
     "a file of settings": (
         sysctl_files,
         'KEEP = "; to keep it, put `{name}` into /etc/sysctl.d/60-memory.conf"',
@@ -235,6 +245,7 @@ QUIET: dict[str, tuple[Search, str]] = {
     "a size in one place": (sizes, 'said = f"{size_words(free)} are free"'),
     "a size of the log": (sizes, 'said = f"would be min:{least}kB"'),
     "a size of an argument": (sizes, 'said = f"boot with cma={wanted // 1024}M"'),
+    "a width of a page": (shares, 'bar = f"width:{100 * part / whole:.2f}%"'),
     "a share in one place": (shares, 'said = f"{said_percent(share)} of memory"'),
     "where files of settings are": (sysctl_files, 'FOLDERS = ("etc/sysctl.d", "run/sysctl.d")'),
     "a docstring": (commands, '"""Set it by sysctl -w vm.compact_memory=1."""'),

@@ -9,8 +9,8 @@ from keepsane.render.cleaned import cleaned
 from keepsane.render.html.page import markup_of
 from keepsane.render.report_page import pieces_of
 from keepsane.render.text.report import BAR, lines_of
-from keepsane.render.words import percent_words
 from keepsane.report import Share
+from keepsane.words import percent_words
 
 SHARES = (
     Share("programs", 600 * 1024, "what programs allocated"),

@@ -11,6 +11,7 @@ from keepsane.memory.preflight import Preflight, ZonePreflight
 from keepsane.render.cleaned import cleaned
 from keepsane.render.visible import written
 from keepsane.symbols.calls.route import Located, Route, RouteHop
+from keepsane.words import counted
 
 _SAID = {"passes": "yes", "fails": "no", "unknown": "cannot tell"}
 
@@ -74,5 +75,5 @@ def _preflight(found: Preflight, order: int) -> Iterator[str]:
 def _blocks(zone: ZonePreflight) -> str:
     if zone.blocks is None:
         return "its free blocks were not read"
-    blocks = "1 free block" if zone.blocks == 1 else f"{zone.blocks} free blocks"
+    blocks = counted(zone.blocks, "free block")
     return f"{blocks} of this size or more, room for {zone.requests}"

@@ -10,6 +10,7 @@ from keepsane.model import Event, Kernel, Task
 from keepsane.render.cleaned import COMMON, names_of
 from keepsane.render.value_words import value_words
 from keepsane.report import Report
+from keepsane.words import counted
 
 _SAID_TOGETHER = frozenset({"address", "address_means", "access", "file", "source_line"})
 _ABOUT_MEMORY = frozenset({"alloc-failure", "oom-kill"})
@@ -40,7 +41,7 @@ def kernel_words(kernel: Kernel) -> str:
 def count_words(report: Report) -> str:
     """Say how many reports the log holds, equal ones counted each."""
     count = len(report.events) + sum(len(event.again) for event in report.events)
-    return "nothing found" if count == 0 else "1 report" if count == 1 else f"{count} reports"
+    return counted(count, "report") if count else "nothing found"
 
 
 def verdict_words(report: Report) -> str:
@@ -56,14 +57,8 @@ def verdict_words(report: Report) -> str:
 
 def unread_words(report: Report) -> str:
     """Say how many lines nobody understood."""
-    inside = f"{report.unread_lines} line{'' if report.unread_lines == 1 else 's'} inside the reports"
+    inside = f"{counted(report.unread_lines, 'line')} inside the reports"
     return f"{inside} could not be read; {report.skipped_lines} outside belong to none"
-
-
-def percent_words(part: int, whole: int) -> str:
-    """Say a part as a whole percentage; what is there but less than half of one as "<1"."""
-    share = round(100 * part / whole) if whole > 0 else 0
-    return f"{share} %" if share or part <= 0 else "<1 %"
 
 
 def event_facts(event: Event) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ from keepsane.kernel.log.culprit import culprit, first_beyond, names
 from keepsane.kernel.log.groups import Hex, task_of
 from keepsane.kernel.log.machinery import ALLOCATORS, ENTRIES, HELPERS, REPORTING
 from keepsane.model import Event
+from keepsane.words import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ def parse_object(block: Block) -> Kmemleak | None:
 def parse_count(block: Block) -> Kmemleak | None:
     """Read the line that only counts: `kmemleak: 3 new suspected memory leaks (see ...)`."""
     count = int(block.head["count"])
-    title = f"{count} suspected memory leak" + ("s" if count != 1 else "")
+    title = counted(count, "suspected memory leak")
     return build(Kmemleak, block, "kmemleak", title, damage="")
 
 

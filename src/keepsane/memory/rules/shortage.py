@@ -15,7 +15,7 @@ from keepsane.memory.rules.quote import cgroup_file, quote_change, quote_meminfo
 from keepsane.memory.rules.zones import scanned_rate
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
-from keepsane.words import said_percent, size_words
+from keepsane.words import counted, said_percent, size_words
 
 _HOLDERS = (
     ("AnonPages", "the memory of processes"),
@@ -116,7 +116,7 @@ def oom_kill_now(state: MemoryState) -> Finding | Clear:
     return Finding(
         severity="error",
         confidence="high",
-        title=f"the kernel killed {killed} process{'es' if killed > 1 else ''} {where}{at_limit}",
+        title=f"the kernel killed {counted(killed, 'process', 'processes')} {where}{at_limit}",
         evidence=(*quote_risen(state, "oom_kill"), *_of_group(state, group), *quote_failures(state, logged)),
         explanation="The kernel log has a report for each: who asked, what was short, who was killed.",
         advice=(

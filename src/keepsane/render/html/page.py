@@ -16,8 +16,8 @@ from keepsane.render.event_page import more_of
 from keepsane.render.html.element import Markup, details, element, joined, reference, rows, say, span
 from keepsane.render.html.style import STYLE
 from keepsane.render.report_page import page_of
-from keepsane.render.words import percent_words
 from keepsane.report import Report
+from keepsane.words import percent_words
 
 _NOTHING = Markup("")
 HEAD = (

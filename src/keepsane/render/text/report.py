@@ -22,8 +22,8 @@ from keepsane.render import elements
 from keepsane.render.report_page import page_of
 from keepsane.render.text.paint import Paint, link, plain
 from keepsane.render.visible import written
-from keepsane.render.words import percent_words
 from keepsane.report import Report
+from keepsane.words import percent_words
 
 WIDTH = 100
 _WIDEST_FUNCTION, _WIDEST_PIECE = 60, 32

@@ -33,6 +33,7 @@ from keepsane.symbols.edges.draft import (
     said_of,
     steps_of,
 )
+from keepsane.words import counted
 
 _MAX_JUMPS_BACK = 4
 _MAX_BEFORE = 60
@@ -89,7 +90,7 @@ def _through_table(said: str, callee: Function, found: Found) -> Draft | None:
     if not found.is_member or not more:
         why = f"could be {said_of(found.possible)}, which is {callee.name}"
         return Draft("indirect", hops, f"{said}: {why}")
-    others = f"{more} more table{'s' if more > 1 else ''}{not_listed(more + 1)}"
+    others = f"{counted(more, 'more table')}{not_listed(more + 1)}"
     why = f"{said}: could be {first.name}, which is {callee.name} (or {others})"
     return Draft("indirect", hops, why, through=said)
 
