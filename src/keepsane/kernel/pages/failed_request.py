@@ -98,5 +98,5 @@ def accounted(
 
 
 def _common(nodes: Iterable[tuple[int, ...] | None]) -> tuple[int, ...] | None:
-    named = [set(one) for one in nodes if one is not None]
+    named = [set(allowed) for allowed in nodes if allowed is not None]
     return tuple(sorted(set.intersection(*named))) if named else None

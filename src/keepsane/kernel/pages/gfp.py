@@ -97,9 +97,9 @@ def tables() -> tuple[Table, ...]:
 def _table(since: Version, until: Version) -> Table:
     bits = {bit.name: bit.mask for bit in BITS if bit.since <= since < bit.until}
     short = [
-        (one.name, sum(bits[part] for part in one.parts))
-        for one in COMBINATIONS
-        if one.since <= since < one.until and all(part in bits for part in one.parts)
+        (mask.name, sum(bits[part] for part in mask.parts))
+        for mask in COMBINATIONS
+        if mask.since <= since < mask.until and all(part in bits for part in mask.parts)
     ]
     reclaim = bits.get("__GFP_DIRECT_RECLAIM", 0) | bits.get("__GFP_KSWAPD_RECLAIM", 0)
     single = [
@@ -202,8 +202,8 @@ def candidates(mask: int) -> tuple[Gfp, ...]:
     return tuple(found) or (_gfp(tables()[-1], mask, [tables()[-1]]),)
 
 
-def _says_enough(one: Gfp) -> bool:
-    return one.names.startswith("GFP_") and not one.names.startswith(("GFP_DMA", "GFP_TRANSHUGE_LIGHT|"))
+def _says_enough(gfp: Gfp) -> bool:
+    return gfp.names.startswith("GFP_") and not gfp.names.startswith(("GFP_DMA", "GFP_TRANSHUGE_LIGHT|"))
 
 
 def _alike(own: Table, mask: int) -> list[Table]:

@@ -117,7 +117,7 @@ def _sized(said: _Said, checked: tuple[ZoneLedger, ...], page_bytes: int, reques
     size = request.size_bytes
     if size is None or said.verdict not in ("race", "contradiction"):
         return said
-    asked, usable = -(-size // page_bytes), sum(one.usable_pages for one in checked)
+    asked, usable = -(-size // page_bytes), sum(zone.usable_pages for zone in checked)
     if asked > usable:
         return _Said(
             "shortage", f"{counted(asked, 'page')} were asked for, and {usable} are usable", said.zone
@@ -197,21 +197,21 @@ def _leaves_out_nodes(request: Request) -> bool:
 
 
 def _decide(checked: tuple[ZoneLedger, ...], request: Request) -> _Said:
-    within = [one for one in checked if one.outcome != "out-of-reach"]
-    real = [one for one in within if one.outcome != "zone-empty"]
+    within = [zone for zone in checked if zone.outcome != "out-of-reach"]
+    real = [zone for zone in within if zone.outcome != "zone-empty"]
     if not real:
         return _nothing_within(checked, within, request)
-    passing = [one for one in real if one.outcome == "passes"]
+    passing = [zone for zone in real if zone.outcome == "passes"]
     if passing:
         return _passed(passing, real, request)
-    unknown = next((one for one in real if one.outcome == "unknown"), None)
+    unknown = next((zone for zone in real if zone.outcome == "unknown"), None)
     if unknown:
         return _Said("incomplete", unknown.why, unknown)
     return _failed(checked, real, request)
 
 
 def _nothing_within(checked: tuple[ZoneLedger, ...], within: list[ZoneLedger], request: Request) -> _Said:
-    barred = [one for one in checked if _is_barred(one, request)]
+    barred = [zone for zone in checked if _is_barred(zone, request)]
     if barred and not within:
         largest = _largest(barred)
         why = f"the only zones printed are out of its reach: {largest.why}"
@@ -220,17 +220,17 @@ def _nothing_within(checked: tuple[ZoneLedger, ...], within: list[ZoneLedger], r
     return _Said("zone-empty", "no zone that it may use has any pages", empty)
 
 
-def _is_barred(one: ZoneLedger, request: Request) -> bool:
+def _is_barred(zone: ZoneLedger, request: Request) -> bool:
     """Tell whether a movable zone, or a node, is closed to the request, rather than a higher zone."""
-    if one.outcome != "out-of-reach" or request.gfp is None:
+    if zone.outcome != "out-of-reach" or request.gfp is None:
         return False
-    return one.zone.name == "Movable" or is_within_reach(one.zone, request.gfp.highest_zone)
+    return zone.zone.name == "Movable" or is_within_reach(zone.zone, request.gfp.highest_zone)
 
 
 def _passed(passing: list[ZoneLedger], real: list[ZoneLedger], request: Request) -> _Said:
-    best = max(passing, key=lambda one: one.margin_pages or 0)
-    nodes = {one.zone.node for one in real}
-    able = {one.zone.node for one in passing}
+    best = max(passing, key=lambda zone: zone.margin_pages or 0)
+    nodes = {zone.zone.node for zone in real}
+    able = {zone.zone.node for zone in passing}
     if request.gfp is not None and request.gfp.thisnode and able != nodes:
         return _Said("incomplete", "it may use one node only, and the report does not say which", best)
     if _contradicts(best, request):
@@ -293,17 +293,19 @@ def _elsewhere(checked: tuple[ZoneLedger, ...], request: Request) -> ZoneLedger 
     if request.gfp is None:
         return None
     free = replace(request, nodes=None, gfp=replace(request.gfp, highest_zone="Movable"))
-    names = _names_by_node(tuple(one.zone for one in checked))
-    for one in checked:
-        if _is_barred(one, request):
-            tried = check_zone(one.zone, free, names=names[one.zone.node])
+    names = _names_by_node(tuple(zone.zone for zone in checked))
+    for zone in checked:
+        if _is_barred(zone, request):
+            tried = check_zone(zone.zone, free, names=names[zone.zone.node])
             if tried.outcome == "passes" and not tried.borderline:
-                return one
+                return zone
     return None
 
 
 def _largest(some: list[ZoneLedger]) -> ZoneLedger:
-    return max(some, key=lambda one: one.zone.managed_pages or one.zone.present_pages or one.zone.free_pages)
+    return max(
+        some, key=lambda zone: zone.zone.managed_pages or zone.zone.present_pages or zone.zone.free_pages
+    )
 
 
 def _numbers(said: _Said, request: Request) -> tuple[int | None, int | None]:
@@ -328,30 +330,30 @@ _REASONS = {
 def _losses(checked: tuple[ZoneLedger, ...], request: Request) -> tuple[Loss, ...]:
     """Add up over the zones what kept the free pages from the request."""
     pages: dict[str, int] = {}
-    for one in checked:
-        for reason, lost in _lost(one, request):
+    for zone in checked:
+        for reason, lost in _lost(zone, request):
             pages[reason] = pages.get(reason, 0) + lost
     return tuple(Loss(reason, lost) for reason, lost in pages.items() if lost)
 
 
-def _lost(one: ZoneLedger, request: Request) -> list[Loss]:
-    free = one.zone.free_pages
-    if one.margin_pages is None:
-        return [Loss(_reason_of_all(one, request), free)]
+def _lost(zone: ZoneLedger, request: Request) -> list[Loss]:
+    free = zone.zone.free_pages
+    if zone.margin_pages is None:
+        return [Loss(_reason_of_all(zone, request), free)]
     lost = []
-    for step in one.steps:
+    for step in zone.steps:
         if step.name in _REASONS:
             taken = min(free, -step.pages)
             lost.append(Loss(_REASONS[step.name], taken))
             free -= taken
-    if one.outcome == "unknown":
+    if zone.outcome == "unknown":
         return [*lost, Loss("not known", free)]
-    lies_in_blocks = one.outcome == "fragmentation" or (request.order and one.outcome == "passes")
+    lies_in_blocks = zone.outcome == "fragmentation" or (request.order and zone.outcome == "passes")
     short = "blocks too small" if lies_in_blocks else "watermark"
-    return [*lost, Loss(short, free - one.usable_pages)]
+    return [*lost, Loss(short, free - zone.usable_pages)]
 
 
-def _reason_of_all(one: ZoneLedger, request: Request) -> str:
-    if one.outcome != "out-of-reach" or request.gfp is None:
+def _reason_of_all(zone: ZoneLedger, request: Request) -> str:
+    if zone.outcome != "out-of-reach" or request.gfp is None:
         return "not known"
-    return "other nodes" if is_within_reach(one.zone, request.gfp.highest_zone) else "zones above reach"
+    return "other nodes" if is_within_reach(zone.zone, request.gfp.highest_zone) else "zones above reach"

@@ -31,19 +31,19 @@ def ledger_table(ledger: Ledger) -> Table | None:
     """Give the account as a table, None where no zone was printed."""
     if not ledger.zones:
         return None
-    used = [name for name in _COLUMNS if any(_pages(one, name) for one in ledger.zones) or name == "free"]
+    used = [name for name in _COLUMNS if any(_pages(zone, name) for zone in ledger.zones) or name == "free"]
     head = ("zone", *(_TITLES.get(name, name) for name in used), "over", "")
-    return Table(head, tuple(_row(one, used) for one in ledger.zones))
+    return Table(head, tuple(_row(zone, used) for zone in ledger.zones))
 
 
-def _row(one: ZoneLedger, used: list[str]) -> tuple[str, ...]:
-    cells = [str(one.zone.free_pages), *(_signed(_pages(one, name)) for name in used[1:])]
-    over = "" if one.margin_pages is None else str(one.margin_pages)
-    return (zone_name(one.zone), *cells, over, one.outcome)
+def _row(zone: ZoneLedger, used: list[str]) -> tuple[str, ...]:
+    cells = [str(zone.zone.free_pages), *(_signed(_pages(zone, name)) for name in used[1:])]
+    over = "" if zone.margin_pages is None else str(zone.margin_pages)
+    return (zone_name(zone.zone), *cells, over, zone.outcome)
 
 
-def _pages(one: ZoneLedger, name: str) -> int:
-    return sum(step.pages for step in one.steps if step.name == name)
+def _pages(zone: ZoneLedger, name: str) -> int:
+    return sum(step.pages for step in zone.steps if step.name == name)
 
 
 def _signed(pages: int) -> str:

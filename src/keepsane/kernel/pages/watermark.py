@@ -108,7 +108,7 @@ def check_zone(
         _Case(zone, request, gfp, form, rights_of(gfp, request, form), (*names, zone.name)) for form in forms
     )
     every = [_ledger(case, drift) for case in cases]
-    outcomes = {one.outcome for one in every}
+    outcomes = {entry.outcome for entry in every}
     if len(outcomes) == 1:
         return every[0]
     said = " or ".join(sorted(outcomes))
@@ -186,7 +186,7 @@ def _ledger(case: _Case, drift: int) -> ZoneLedger:
 
 
 def _largest_order(case: _Case) -> int | None:
-    orders = (one.order for one in case.zone.blocks or () if blocks_for((one,), 0, case.rights.types))
+    orders = (entry.order for entry in case.zone.blocks or () if blocks_for((entry,), 0, case.rights.types))
     return max(orders, default=None)
 
 
@@ -259,7 +259,7 @@ def _is_guess(case: _Case, steps: tuple[Step, ...]) -> bool:
 
 
 def _has_highatomic(zone: Zone) -> bool:
-    return any("H" in (one.types or "") for one in zone.blocks or ())
+    return any("H" in (entry.types or "") for entry in zone.blocks or ())
 
 
 def _unseen_highatomic(case: _Case) -> int:
@@ -376,7 +376,7 @@ def _has_orders(case: _Case, blocks: tuple[FreeBlocks, ...], rest: int, mark: in
         left += case.zone.free_cma_pages or 0
     if not case.form.marks_high_orders:
         mark = 0
-    counts = {one.order: one.count for one in blocks}
+    counts = {entry.order: entry.count for entry in blocks}
     for order in range(case.request.order):
         left -= counts.get(order, 0) << order
         mark >>= 1

@@ -95,8 +95,12 @@ def blocks_for(blocks: tuple[FreeBlocks, ...], order: int, types: str) -> int:
 
     A list's letters say which types occur in it, not how many blocks of each.
     """
-    fitting = (one for one in blocks if order <= one.order <= MAX_ORDER and one.count > 0)
-    return sum(one.count << one.order for one in fitting if one.types is None or set(one.types) & set(types))
+    fitting = (entry for entry in blocks if order <= entry.order <= MAX_ORDER and entry.count > 0)
+    return sum(
+        entry.count << entry.order
+        for entry in fitting
+        if entry.types is None or set(entry.types) & set(types)
+    )
 
 
 def drift_pages(zone: Zone, cpus: int | None, page_bytes: int = 4096) -> int:

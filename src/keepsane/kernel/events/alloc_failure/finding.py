@@ -85,19 +85,19 @@ def _evidence(event: AllocFailure, ledger: Ledger) -> tuple[Evidence, ...]:
     if ledger.verdict == "size-absurd":
         ram = quote(event, _RAM, "all memory there is") if event.size_bytes else None
         return (*found, ram) if ram else tuple(found)
-    decides = [one for one in (ledger.zone, *ledger.zones) if one is not None and one.zone.line]
-    for one in dict.fromkeys(decides):
-        quoted = quote_line(event, one.zone.line, _note(one, event), MARKS)
-        if quoted is not None and (one is ledger.zone or one.outcome != "out-of-reach"):
+    decides = [zone for zone in (ledger.zone, *ledger.zones) if zone is not None and zone.zone.line]
+    for zone in dict.fromkeys(decides):
+        quoted = quote_line(event, zone.zone.line, _note(zone, event), MARKS)
+        if quoted is not None and (zone is ledger.zone or zone.outcome != "out-of-reach"):
             found.append(quoted)
     return tuple(found[: _MAX_ZONES + 1])
 
 
-def _note(one: ZoneLedger, event: AllocFailure) -> str:
-    if event.size_bytes and one.outcome == "passes":
-        return f"{counted(one.usable_pages, 'page')} of it can be used"
-    if one.left_pages is None or one.needed_pages is None:
-        return one.why
-    left = counted(one.left_pages, "page") if one.left_pages > 0 else "nothing"
-    rest = f"{left} left for this request, {one.needed_pages} needed"
-    return rest if one.outcome != "fragmentation" else one.why
+def _note(zone: ZoneLedger, event: AllocFailure) -> str:
+    if event.size_bytes and zone.outcome == "passes":
+        return f"{counted(zone.usable_pages, 'page')} of it can be used"
+    if zone.left_pages is None or zone.needed_pages is None:
+        return zone.why
+    left = counted(zone.left_pages, "page") if zone.left_pages > 0 else "nothing"
+    rest = f"{left} left for this request, {zone.needed_pages} needed"
+    return rest if zone.outcome != "fragmentation" else zone.why

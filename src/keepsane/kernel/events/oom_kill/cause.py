@@ -87,15 +87,15 @@ def quote_swap(event: OomKill) -> tuple[Evidence, ...]:
     return some(quote(event, _FREE_SWAP), quote(event, _TOTAL_SWAP))
 
 
-def quote_zone(event: OomKill, one: ZoneLedger) -> Evidence | None:
+def quote_zone(event: OomKill, zone: ZoneLedger) -> Evidence | None:
     """Quote the zone's line with the numbers that decide."""
-    return quote_line(event, one.zone.line, zone_words(event, one))
+    return quote_line(event, zone.zone.line, zone_words(event, zone))
 
 
-def zone_words(event: OomKill, one: ZoneLedger) -> str:
+def zone_words(event: OomKill, zone: ZoneLedger) -> str:
     """Say the numbers that decide in a zone: what is left of its free pages, and what has to remain."""
     page = event.page_bytes // 1024
-    if one.left_pages is None or one.needed_pages is None:
-        return f"{one.zone.free_pages * page} kB free"
-    must = max(one.needed_pages - 1, 0) * page
-    return f"{one.left_pages * page} kB left, more than {must} kB are needed"
+    if zone.left_pages is None or zone.needed_pages is None:
+        return f"{zone.zone.free_pages * page} kB free"
+    must = max(zone.needed_pages - 1, 0) * page
+    return f"{zone.left_pages * page} kB left, more than {must} kB are needed"

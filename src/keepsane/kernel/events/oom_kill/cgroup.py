@@ -65,11 +65,11 @@ def oom_cgroup_limit(event: OomKill) -> Iterator[Finding]:
     )
 
 
-def _is_full(one: CgroupUsage, event: OomKill) -> bool:
-    if one.limit_kibibytes is None or one.name == "swap":
+def _is_full(counter: CgroupUsage, event: OomKill) -> bool:
+    if counter.limit_kibibytes is None or counter.name == "swap":
         return False
     asked = event.page_bytes // 1024 << min(event.order or 0, LARGEST_ORDER)
-    return one.usage_kibibytes + asked + _BATCH_KIBIBYTES >= one.limit_kibibytes
+    return counter.usage_kibibytes + asked + _BATCH_KIBIBYTES >= counter.limit_kibibytes
 
 
 def _below(event: OomKill) -> str:

@@ -82,22 +82,22 @@ def oom_wrong_kind(event: OomKill) -> Iterator[Finding]:
     """
     if cause(event) != "kind" or event.ledger is None:
         return
-    one, highmem = event.ledger.zone, free_highmem(event)
+    zone, highmem = event.ledger.zone, free_highmem(event)
     kind = _KINDS["highmem" if highmem else event.ledger.verdict]
-    shown = quote_zone(event, one) if one else None
-    if one is None or shown is None:
+    shown = quote_zone(event, zone) if zone else None
+    if zone is None or shown is None:
         raise CannotTell(f"{event.ledger.why}, but the line of no such zone is in the report")
-    phantom = _phantom(one.zone) if event.ledger.verdict == "highatomic-held" else ""
+    phantom = _phantom(zone.zone) if event.ledger.verdict == "highatomic-held" else ""
     other = quote_line(event, highmem.line, "free, but out of its reach") if highmem else None
-    free = highmem.free_pages if highmem else one.zone.free_pages or event.ledger.free_pages
+    free = highmem.free_pages if highmem else zone.zone.free_pages or event.ledger.free_pages
     yield Finding(
         severity="error",
         confidence="medium" if event.memory and event.memory.lacks else "high",
         title=f"{event.size_of(free)} were free, but what is free {kind.title}"
         if not phantom
-        else f"the kernel took free memory of {zone_name(one.zone)} for a reserve that is not there",
-        evidence=some(quote_asked(event), shown, other, *_lists(event, one)),
-        explanation=f"{who_asked(event)} {kind.meaning} {zone_name(one.zone)}: {zone_words(event, one)}. "
+        else f"the kernel took free memory of {zone_name(zone.zone)} for a reserve that is not there",
+        evidence=some(quote_asked(event), shown, other, *_lists(event, zone)),
+        explanation=f"{who_asked(event)} {kind.meaning} {zone_name(zone.zone)}: {zone_words(event, zone)}. "
         f"{phantom}".strip(),
         advice=tuple(filter(None, (kind.advice or _sized(event),))),
         references=("mm/page_alloc.c, __zone_watermark_ok()",),
@@ -124,12 +124,12 @@ def _phantom(zone: Zone) -> str:
     )
 
 
-def _lists(event: OomKill, one: ZoneLedger) -> Iterator[Evidence]:
+def _lists(event: OomKill, zone: ZoneLedger) -> Iterator[Evidence]:
     """Quote the zone's list of free blocks, where the size or the type of blocks decides."""
     verdict = event.ledger.verdict if event.ledger else ""
     if verdict not in ("fragmentation", "highatomic-held"):
         return
-    start = f"{zone_name(one.zone)}: "
+    start = f"{zone_name(zone.zone)}: "
     for record in event.records:
         if start in record.text and "kB " in record.text:
             yield from some(quote_line(event, record.line, "its free blocks by size, with their types"))
