@@ -121,11 +121,11 @@ def _collect(scanner: Scanner, lines: Iterable[str]) -> _Collected:
             kept_bytes += sum(_RECORD_BYTES + getsizeof(record.text) for record in event.records)
         else:
             left_out += 1
-    events = (replace(one.event, again=tuple(one.again)) for one in kept.values())
+    events = (replace(repeats.event, again=tuple(repeats.again)) for repeats in kept.values())
     failures = [
-        Failure(f"list the repeats of line {one.event.line}", f"{one.more} more were only counted")
-        for one in kept.values()
-        if one.more
+        Failure(f"list the repeats of line {repeats.event.line}", f"{repeats.more} more were only counted")
+        for repeats in kept.values()
+        if repeats.more
     ]
     if left_out:
         failures.append(Failure("keep every report", f"{left_out} more than {len(kept)} were left out"))
@@ -311,9 +311,9 @@ def _in_file(finding: Finding, log: str) -> Finding:
 
 
 def _unmeasured(state: MemoryState) -> Iterator[Failure]:
-    from keepsane.memory.whole import said_unmeasured
+    from keepsane.memory.whole import unmeasured_words
 
-    if why := said_unmeasured(sample.snapshot for sample in state.samples):
+    if why := unmeasured_words(sample.snapshot for sample in state.samples):
         yield cannot_tell("verdict", why, "no-verdict")
 
 

@@ -8,11 +8,11 @@ Numbers as a reader would say them: how much, how often, what share, how many. T
 from __future__ import annotations
 
 
-def said_rate(number: float) -> str:
+def rate_words(number: float) -> str:
     """
     Say a rate or a small number without digits that tell nothing.
 
-    >>> said_rate(0.0), said_rate(0.004), said_rate(0.25), said_rate(4.0), said_rate(116.7)
+    >>> rate_words(0.0), rate_words(0.004), rate_words(0.25), rate_words(4.0), rate_words(116.7)
     ('0', 'less than 0.01', '0.25', '4', '117')
     """
     if 0 < number < 0.01:
@@ -22,11 +22,11 @@ def said_rate(number: float) -> str:
     return said.rstrip("0").rstrip(".") if "." in said else said
 
 
-def said_percent(share: float) -> str:
+def share_words(share: float) -> str:
     """
     Say a share in percent: one digit behind the point where that tells something.
 
-    >>> said_percent(0.0), said_percent(0.02), said_percent(4.6), said_percent(27.8), said_percent(100.0)
+    >>> share_words(0.0), share_words(0.02), share_words(4.6), share_words(27.8), share_words(100.0)
     ('0 %', 'less than 0.1 %', '4.6 %', '28 %', '100 %')
     """
     if 0 < share < 0.1:

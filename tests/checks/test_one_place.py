@@ -60,7 +60,7 @@ def sizes(source: Source) -> Iterator[int]:
 
 
 def shares(source: Source) -> Iterator[int]:
-    """A rounded number with a percent sign behind it: words.said_percent() says how many digits."""
+    """A rounded number with a percent sign behind it: words.share_words() says how many digits."""
     yield from behind_a_number(source, r" %")
 
 
@@ -83,7 +83,7 @@ def behind_a_number(source: Source, unit: str) -> Iterator[int]:
 
 
 def calls_words(value: ast.expr) -> bool:
-    return isinstance(value, ast.Call) and ast.unparse(value.func).endswith(("_words", "said_percent"))
+    return isinstance(value, ast.Call) and ast.unparse(value.func).endswith(("_words", "share_words"))
 
 
 def sysctl_files(source: Source) -> Iterator[int]:
@@ -246,7 +246,7 @@ QUIET: dict[str, tuple[Search, str]] = {
     "a size of the log": (sizes, 'said = f"would be min:{least}kB"'),
     "a size of an argument": (sizes, 'said = f"boot with cma={wanted // 1024}M"'),
     "a width of a page": (shares, 'bar = f"width:{100 * part / whole:.2f}%"'),
-    "a share in one place": (shares, 'said = f"{said_percent(share)} of memory"'),
+    "a share in one place": (shares, 'said = f"{share_words(share)} of memory"'),
     "where files of settings are": (sysctl_files, 'FOLDERS = ("etc/sysctl.d", "run/sysctl.d")'),
     "a docstring": (commands, '"""Set it by sysctl -w vm.compact_memory=1."""'),
     "reading a setting": (commands, 'look = command("sysctl {}", name)'),

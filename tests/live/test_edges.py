@@ -131,7 +131,7 @@ def test_every_question_mark_has_a_reason(variant: str, guest: Guest, explained:
     assert [frame["function"] for frame in doubtful if not frame["edge"]["why"]] == []
 
 
-def said_of(trace: list[Json]) -> dict[tuple[str, str], tuple[str, list[str]]]:
+def of_words(trace: list[Json]) -> dict[tuple[str, str], tuple[str, list[str]]]:
     """The verdict and hops by caller and callee, for reliable frames."""
     found = list(pairs(trace))
     assert all(frame["edge"] for frame, _ in found), "frames have no edge: explain does not judge edges"
@@ -150,8 +150,8 @@ def said_of(trace: list[Json]) -> dict[tuple[str, str], tuple[str, list[str]]]:
 def test_verdicts_do_not_depend_on_the_command_line(
     scenario: str, variant: str, guest: Guest, explained: Explain
 ) -> None:
-    here = said_of(trace_of(explained, guest, variant, scenario))
-    there = said_of(trace_of(explained, guest, VARIANTS[0], scenario))
+    here = of_words(trace_of(explained, guest, variant, scenario))
+    there = of_words(trace_of(explained, guest, VARIANTS[0], scenario))
     # Which processor idles in which way, and what is a bare address, is not the same in every boot.
     assert {
         pair: (here[pair], there[pair]) for pair in here if here[pair] != there.get(pair, here[pair])
@@ -168,7 +168,7 @@ def test_verdicts_of_crashes_do_not_depend_on_the_command_line(
 ) -> None:
     logs = (guest.log(f"{variant}/{scenario}"), guest.log(scenario))
     said = [explained(log, guest.vmlinux, guest.modules, "--edges") for log in logs]
-    here, there = (said_of(all_frames(report)) for report in said)
+    here, there = (of_words(all_frames(report)) for report in said)
     assert here == there
 
 

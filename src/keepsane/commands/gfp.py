@@ -17,7 +17,7 @@ from keepsane.commands.inputs import require_no_input
 from keepsane.commands.output import open_output, paint_for
 from keepsane.errors import InputError
 from keepsane.kernel.pages.gfp import Gfp, candidates, decode, gfp_in, mask_of, table_of, tables, version_of
-from keepsane.kernel.pages.gfp_words import MEANING, asked_in_words, reach_in_words, shape_in_words
+from keepsane.kernel.pages.gfp_words import MEANING, asked_words, reach_words, shape_words
 from keepsane.render.json import value_json
 from keepsane.render.text.paint import Paint
 from keepsane.render.visible import written
@@ -80,7 +80,7 @@ def _text(meant: tuple[Gfp, ...], paint: Paint) -> Iterator[str]:
     for other in meant[1:_SHOWN]:
         yield ""
         yield f"in {other.kernels} it would be {paint('title', other.names)} ({other.mask:#x}):"
-        yield f"  {asked_in_words(other)}"
+        yield f"  {asked_words(other)}"
     if len(meant) > 1:
         yield ""
         yield "Which of them it is only the kernel's version tells: say it with --kernel."
@@ -90,12 +90,12 @@ def _whole(gfp: Gfp, paint: Paint) -> Iterator[str]:
     yield f"{gfp.mask:#x} = {paint('title', gfp.names)}   in {gfp.kernels}"
     if gfp.doubt:
         yield paint("warning", f"  not certain: {gfp.doubt}")
-    yield f"  {asked_in_words(gfp)}"
-    shape = shape_in_words(gfp)
+    yield f"  {asked_words(gfp)}"
+    shape = shape_words(gfp)
     if shape:
         yield f"  {shape}"
     yield ""
-    for name, words in reach_in_words(gfp):
+    for name, words in reach_words(gfp):
         yield f"  {name:<15}{words}"
     yield ""
     for flag in gfp.flags:

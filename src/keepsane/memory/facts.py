@@ -16,7 +16,7 @@ from keepsane.memory.rules.amount import kibibytes
 from keepsane.memory.state import MemoryState
 from keepsane.model import Kind
 from keepsane.report import Fact
-from keepsane.words import counted, said_percent, said_rate, size_words
+from keepsane.words import counted, rate_words, share_words, size_words
 
 _RATES = (
     ("pages scanned directly", "pgscan_direct"),
@@ -115,19 +115,19 @@ def _process(state: MemoryState) -> str:
 def _sampled(state: MemoryState) -> str:
     if state.interval_seconds is None:
         return "once: what moves cannot be told"
-    return f"{len(state.samples)} times in {said_rate(state.interval_seconds)} s"
+    return f"{len(state.samples)} times in {rate_words(state.interval_seconds)} s"
 
 
 def _rates(state: MemoryState) -> str:
     told = [(name, state.rate(counter)) for name, counter in _RATES]
-    return ", ".join(f"{name} {said_rate(rate)}" for name, rate in told if rate is not None)
+    return ", ".join(f"{name} {rate_words(rate)}" for name, rate in told if rate is not None)
 
 
 def _stalled(state: MemoryState) -> str:
     some, full = state.stalled_percent("memory", "some"), state.stalled_percent("memory", "full")
     if some is None or full is None:
         return ""
-    return f"for memory, some task {said_percent(some)} of the time, all of them {said_percent(full)}"
+    return f"for memory, some task {share_words(some)} of the time, all of them {share_words(full)}"
 
 
 def _log(state: MemoryState) -> Iterator[str]:

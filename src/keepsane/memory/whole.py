@@ -29,7 +29,7 @@ _SETTINGS = re.compile(
 _NUMBERS = re.compile(r"[-\d\s]{1,4096}+", re.ASCII)
 
 
-def said_cut(files: Mapping[str, str]) -> str:
+def cut_words(files: Mapping[str, str]) -> str:
     """Say which of the files are empty or have lost their end; "" where none has."""
     cut = sorted(path for path in files if _NEVER_EMPTY.fullmatch(path) and not files[path].endswith("\n"))
     if not cut:
@@ -39,7 +39,7 @@ def said_cut(files: Mapping[str, str]) -> str:
     return f"{cut[0]}{others} {verb} empty or cut off (was a disk full when it was copied?)"
 
 
-def said_foreign(files: Mapping[str, str]) -> str:
+def foreign_words(files: Mapping[str, str]) -> str:
     """Name a setting that holds no number; "" where none does."""
     found = (
         path for path in sorted(files) if _SETTINGS.fullmatch(path) and not _NUMBERS.fullmatch(files[path])
@@ -48,11 +48,11 @@ def said_foreign(files: Mapping[str, str]) -> str:
     return "" if path is None else f"{path} holds no number, which the kernel never writes"
 
 
-def said_unmeasured(snapshots: Iterable[Snapshot]) -> str:
+def unmeasured_words(snapshots: Iterable[Snapshot]) -> str:
     """Say why no verdict can rest on these samples; "" where nothing stands against one."""
     every = tuple(snapshots)
     for number, snapshot in enumerate(every):
-        if said := said_cut(snapshot.files) or said_foreign(snapshot.files):
+        if said := cut_words(snapshot.files) or foreign_words(snapshot.files):
             return f"in sample t{number} {said}"
     for path in VITAL:
         if not any(path in snapshot.files for snapshot in every):

@@ -53,12 +53,12 @@ def account_parts(event: Event) -> Iterator[Section]:
     if ledger is None:
         return
     # Imported for these alone: most reports are of other kinds.
-    from keepsane.kernel.pages.ledger_table import ledger_table, losses_in_words
+    from keepsane.kernel.pages.ledger_table import ledger_table, losses_words
 
     table = ledger_table(ledger)
     if table is None:
         return
-    picture = tuple(Piece(name, pages, counted(pages, "page")) for name, pages in losses_in_words(ledger))
+    picture = tuple(Piece(name, pages, counted(pages, "page")) for name, pages in losses_words(ledger))
     title = "What each zone had for this request, in pages (it needs more than 0 over)"
     yield section("account", title, "title", Pieces(picture, pictured=True), Table(*table))
 
@@ -73,8 +73,10 @@ def _body(event: Event) -> Iterator[Part]:
         yield from _code(event.code, _place(ip.locations[0]).text if ip is not None and ip.locations else "")
     registers = " ".join(f"{register.name}={register.value:x}" for register in event.registers)
     yield from facts("folded", ("registers", registers))
-    known = [one for one in event.registers if one.meaning]
-    yield from facts("event", *(("", f"{one.name} {one.value:#x}: {one.meaning}") for one in known))
+    known = [register for register in event.registers if register.meaning]
+    yield from facts(
+        "event", *(("", f"{register.name} {register.value:#x}: {register.meaning}") for register in known)
+    )
     yield from facts("folded", ("modules", " ".join(event.modules)))
 
 
@@ -83,7 +85,7 @@ def _code(code: Code, here: str) -> Iterator[Part]:
     if not code.instructions:
         yield from facts("folded", ("code", code.data.hex(" ")))
         return
-    lines = (_instruction(one, here) for one in code.instructions)
+    lines = (_instruction(instruction, here) for instruction in code.instructions)
     trap = f", the trap at byte {code.trap_bytes}" if code.trap_bytes is not None else ""
     about = line("more", f"line {code.line}, {len(code.data)} bytes{trap}", "dim")
     yield section("code", "Code", "title", about, *lines)

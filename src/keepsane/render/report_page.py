@@ -38,7 +38,7 @@ from keepsane.report import (
     Share,
     Verified,
 )
-from keepsane.words import said_rate, size_words
+from keepsane.words import rate_words, size_words
 
 _TONES: dict[Severity, Tone] = {"error": "error", "warning": "warning", "note": "title", "info": "dim"}
 _EVERY_REBUILD = frozenset({"function sizes", "release"})
@@ -69,7 +69,10 @@ def _log(report: Report) -> Iterator[Part]:
         yield section("loose", "About the whole log", "", *map(finding_section, loose))
     yield from _ruled_out(report.ruled_out)
     if report.failures:
-        said = (Line("failure", (Run(f"{one.what}: ", "warning"), Run(one.why))) for one in report.failures)
+        said = (
+            Line("failure", (Run(f"{failure.what}: ", "warning"), Run(failure.why)))
+            for failure in report.failures
+        )
         yield section("failures", "What could not be done", "", *said)
     yield line("unread" if report.unread_lines else "more", unread_words(report))
 
@@ -85,7 +88,8 @@ def _machine(report: Report) -> Iterator[Part]:
         yield Section(head, (finding_section(finding),), folded=True)
     yield from _ruled_out(report.ruled_out)
     yield from _because(
-        "cannot tell", [(one.rule or one.what, one.lacks or one.why) for one in report.failures]
+        "cannot tell",
+        [(failure.rule or failure.what, failure.lacks or failure.why) for failure in report.failures],
     )
 
 
@@ -112,7 +116,7 @@ def _reasons(finding: Finding) -> Iterator[Part]:
 def pieces_of(shares: tuple[Share, ...]) -> Pieces:
     """Give the parts of a memory with their sizes in words."""
     return Pieces(
-        tuple(Piece(one.name, one.kibibytes, size_words(one.kibibytes), one.note) for one in shares)
+        tuple(Piece(share.name, share.kibibytes, size_words(share.kibibytes), share.note) for share in shares)
     )
 
 
@@ -179,8 +183,8 @@ def _compared(checks: list[Check]) -> Iterator[Part]:
 def _ruled_out(ruled_out: tuple[RuledOut, ...]) -> Iterator[Section]:
     """Say what was ruled out with the reason; rules that have one reason stand together."""
     rules: dict[str, list[str]] = {}
-    for one in ruled_out:
-        rules.setdefault(one.why, []).append(one.rule)
+    for ruled in ruled_out:
+        rules.setdefault(ruled.why, []).append(ruled.rule)
     yield from _because("ruled out", [(", ".join(names), why) for why, names in rules.items()])
 
 
@@ -194,7 +198,7 @@ def _verified(one: Verified) -> Section:
     moved = []
     for counter in one.counters:
         before, after = (
-            "not known" if rate is None else said_rate(rate)
+            "not known" if rate is None else rate_words(rate)
             for rate in (counter.before_per_second, counter.after_per_second)
         )
         moved.append((counter.name, f"{before} per second before, {after} now"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from keepsane.kernel.log.registers import address_in_words
+from keepsane.kernel.log.registers import address_words
 from keepsane.model import Event, Kernel, Task
 from keepsane.render.cleaned import COMMON, names_of
 from keepsane.render.value_words import value_words
@@ -47,7 +47,7 @@ def count_words(report: Report) -> str:
 def verdict_words(report: Report) -> str:
     """Say the verdict on a machine's memory: the gravest finding, or that nothing suffers from it."""
     first = next(iter(report.findings), None)
-    doubt = next((one.why for one in report.failures if one.kind == "no-verdict"), None)
+    doubt = next((failure.why for failure in report.failures if failure.kind == "no-verdict"), None)
     if doubt is not None and (first is None or first.severity == "info"):
         return f"{doubt}; so whether something is wrong with its memory is not known"
     if first is None:
@@ -90,7 +90,7 @@ def _address(event: Event) -> Iterator[tuple[str, str]]:
     address = getattr(event, "address", None)
     if isinstance(address, int):
         access = getattr(event, "access", None)
-        means = getattr(event, "address_means", None) or address_in_words(address)
+        means = getattr(event, "address_means", None) or address_words(address)
         yield "address", f"{address:#x}" + (f", {access}" if access else "") + (f": {means}" if means else "")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from keepsane.kernel.log.registers import address_in_words, parse_registers
+from keepsane.kernel.log.registers import address_words, parse_registers
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from keepsane.kernel.log.registers import address_in_words, parse_registers
     ],
 )
 def test_words(address: int, words: str) -> None:
-    assert words in (address_in_words(address) or "")
+    assert words in (address_words(address) or "")
 
 
 @pytest.mark.parametrize(
@@ -43,23 +43,23 @@ def test_words(address: int, words: str) -> None:
     ],
 )
 def test_ordinary_addresses_have_no_words(address: int) -> None:
-    assert address_in_words(address) is None
+    assert address_words(address) is None
 
 
 def test_five_level_paging_makes_more_addresses_canonical() -> None:
     """A user address above 47 bits is ordinary with LA57 and non-canonical without."""
-    assert address_in_words(0x00FF123456789ABC, canonical_bits=57) is None
-    assert "non-canonical" in (address_in_words(0x00FF123456789ABC, canonical_bits=48) or "")
-    assert "non-canonical" in (address_in_words(0x0112345678901234, canonical_bits=57) or "")
+    assert address_words(0x00FF123456789ABC, canonical_bits=57) is None
+    assert "non-canonical" in (address_words(0x00FF123456789ABC, canonical_bits=48) or "")
+    assert "non-canonical" in (address_words(0x0112345678901234, canonical_bits=57) or "")
 
 
 def test_the_shadow_of_a_wild_pointer_is_said_only_of_a_kernel_with_kasan() -> None:
     """The shadow of 0x6b6b6b6b6b6b6b68, and any number as high."""
     shadow = 0xDFFFFC0000000000 + (0x6B6B6B6B6B6B6B6B >> 3)
-    said = address_in_words(shadow, canonical_bits=57, kasan=True) or ""
+    said = address_words(shadow, canonical_bits=57, kasan=True) or ""
     assert "KASAN shadow of 0x6b6b6b6b6b6b6b68: freed slab memory" in said
-    assert "KASAN" not in (address_in_words(shadow, canonical_bits=57) or "")
-    assert address_in_words(0xFFFFEC0000000000, canonical_bits=57, kasan=True) is None
+    assert "KASAN" not in (address_words(shadow, canonical_bits=57) or "")
+    assert address_words(0xFFFFEC0000000000, canonical_bits=57, kasan=True) is None
 
 
 def test_registers_of_one_line() -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from keepsane.judge import CannotTell, load, run
-from keepsane.memory.rules.zone_reclaim_mode import said_mode, why_not_armed
+from keepsane.memory.rules.zone_reclaim_mode import mode_words, why_not_armed
 from keepsane.memory.snapshot import Missing, Snapshot
 from keepsane.memory.state import MemoryState, state_of
 from keepsane.report import Failure, RuledOut
@@ -40,17 +40,17 @@ def zone_reclaim(files: dict[str, str], missing: tuple[Missing, ...] = ()) -> li
     "release", ["2.6.32-642.el6.x86_64", "5.7.19", "5.10.20", "5.11.3", "5.12.0", "6.12.9", None]
 )
 def test_the_bits_are_said_as_the_documentation_has_them(mode: int, said: str, release: str | None) -> None:
-    assert said_mode(mode, release) == said
+    assert mode_words(mode, release) == said
 
 
 # mm/vmscan.c of v5.8: RECLAIM_WRITE (1<<0), RECLAIM_UNMAP (1<<1).
 @pytest.mark.parametrize("release", ["5.8.0", "5.9.16", "5.10.19", "5.11.2", "5.10.0-8-amd64", "5.11-rc3"])
 def test_kernels_between_the_two_commits_are_said_to_write_and_to_unmap(release: str) -> None:
-    assert said_mode(1, release).startswith("drop page cache of its node and write dirty pages, since")
-    assert said_mode(2, release).startswith(
+    assert mode_words(1, release).startswith("drop page cache of its node and write dirty pages, since")
+    assert mode_words(2, release).startswith(
         "drop page cache of its node, and unmap and swap out pages in use, since"
     )
-    assert said_mode(1, release).endswith("it is: drop page cache of its node")
+    assert mode_words(1, release).endswith("it is: drop page cache of its node")
 
 
 def test_it_is_said_not_to_set_what_is_off() -> None:

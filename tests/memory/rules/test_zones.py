@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from keepsane.memory.rules.amount import available_percent, said_pages
+from keepsane.memory.rules.amount import available_percent, pages_words
 from keepsane.memory.rules.binding import bound, in_need
 from keepsane.memory.rules.zones import imbalance, largest_zones, latest_imbalance, nodes_with_memory
 from keepsane.memory.snapshot import Snapshot
@@ -86,7 +86,7 @@ def test_what_is_available_before_meminfo_said_so_is_what_it_can_be_at_the_most(
 def test_the_size_of_a_page_is_taken_from_the_files() -> None:
     # 64 kB pages, as meminfo and vmstat together say: 6400 kB of slabs in 100 pages.
     large = {"proc__meminfo": "SUnreclaim: 6400 kB\n", "proc__vmstat": "nr_slab_unreclaimable 100\n"}
-    assert said_pages(state("", **large), 1600) == "100 MB"
+    assert pages_words(state("", **large), 1600) == "100 MB"
 
 
 def test_meminfo_that_lxcfs_answers_for_a_container_says_nothing_of_the_machine() -> None:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
-from keepsane.kernel.log.registers import address_in_words
+from keepsane.kernel.log.registers import address_words
 from keepsane.kernel.log.trace import MODULE, SYMBOL, symbol_frame
 from keepsane.model import Event, Frame, Kind, LogRecord
 
@@ -89,9 +89,9 @@ def _means(block: Block, kind: Kind, address: int | None) -> str | None:
     if address is None:
         return None
     if kind != "general-protection":
-        return address_in_words(address)
+        return address_words(address)
     kasan = any("KASAN" in record.text or "kasan: " in record.text for record in block.records)
-    return address_in_words(address, canonical_bits=_canonical_bits(block), kasan=kasan)
+    return address_words(address, canonical_bits=_canonical_bits(block), kasan=kasan)
 
 
 def _oops(block: Block, kind: Kind, what: str, address: int | None = None) -> Oops:
@@ -141,13 +141,13 @@ def parse_bad_address(block: Block) -> Oops | None:
         BUG: unable to handle page fault for address: ffffc90000a7f000
         Unable to handle kernel NULL pointer dereference at virtual address 0000000000000010
     """
-    address = _said_address(block)
+    address = _address_words(block)
     if "NULL pointer" in block.head_record.text:
         return _oops(block, "null-deref", "NULL pointer dereference", address)
     return _oops(block, "page-fault", "bad page access", address)
 
 
-def _said_address(block: Block) -> int | None:
+def _address_words(block: Block) -> int | None:
     """Give the address of the first line or else of CR2; None where the line is cut inside it."""
     text = block.head_record.text
     found = _ADDRESS.match(text)

@@ -100,7 +100,7 @@ def _kasan_shadow(address: int, *, anywhere: bool) -> str | None:
     return f"the KASAN shadow of {real:#x}" + (f": {held}" if held else "")
 
 
-def address_in_words(address: int, *, canonical_bits: int | None = None, kasan: bool = False) -> str | None:
+def address_words(address: int, *, canonical_bits: int | None = None, kasan: bool = False) -> str | None:
     """
     Say what a faulting address looks like; None where it looks like an ordinary address.
 

@@ -92,7 +92,7 @@ def _role(reliable: bool, function: str, offset_bytes: int, size_bytes: int) -> 
     return "return"
 
 
-def _said_location(part: dict[str, str | None]) -> tuple[SourceLine, ...]:
+def _location_words(part: dict[str, str | None]) -> tuple[SourceLine, ...]:
     """Give the file and line that the log itself prints beside a symbol."""
     file, source_line = part.get("said_file"), part.get("said_line")
     if file is None or source_line is None:
@@ -106,7 +106,7 @@ def symbol_frame(found: re.Match[str], line: int, role: Role | None = None) -> F
     part = found.groupdict()
     offset_bytes, size_bytes = int(part["offset"], 16), int(part["size"], 16)
     reliable = not part.get("unreliable")
-    locations = _said_location(part)
+    locations = _location_words(part)
     return Frame(
         line=line,
         function=part["function"],

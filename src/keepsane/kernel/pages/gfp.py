@@ -197,8 +197,10 @@ def candidates(mask: int) -> tuple[Gfp, ...]:
         if known and not set(flags) >= _CONTRADICTION:
             read.setdefault((names, flags), []).append(table)
     found = [_gfp(group[-1], mask, group) for group in read.values()]
-    order = {id(one): place for place, one in enumerate(found)}
-    found.sort(key=lambda one: (not _says_enough(one), len(one.names.split("|")), -order[id(one)]))
+    order = {id(reading): place for place, reading in enumerate(found)}
+    found.sort(
+        key=lambda reading: (not _says_enough(reading), len(reading.names.split("|")), -order[id(reading)])
+    )
     return tuple(found) or (_gfp(tables()[-1], mask, [tables()[-1]]),)
 
 

@@ -51,7 +51,7 @@ MEANING = {
 """Each flag's meaning."""
 
 
-def asked_in_words(gfp: Gfp, order: int = 0) -> str:
+def asked_words(gfp: Gfp, order: int = 0) -> str:
     """
     Say in a sentence what a request for 2**`order` pages asks for.
 
@@ -75,7 +75,7 @@ def asked_in_words(gfp: Gfp, order: int = 0) -> str:
     return "memory, and I can wait: reclaim, compaction and at last the OOM killer work for it"
 
 
-def shape_in_words(gfp: Gfp) -> str:
+def shape_words(gfp: Gfp) -> str:
     """Name a well-known caller by the flags that it alone combines; "" where there is none."""
     if not gfp.may_sleep and gfp.nomemalloc and gfp.noretry and gfp.nowarn:
         return (
@@ -91,13 +91,13 @@ def shape_in_words(gfp: Gfp) -> str:
 _ZONE_ORDER = ("Movable", "HighMem", "Normal", "DMA32", "DMA")
 
 
-def zones_in_words(gfp: Gfp) -> str:
+def zones_words(gfp: Gfp) -> str:
     """Say which zones serve a request, in the order in which the kernel tries them."""
     zones = _ZONE_ORDER[_ZONE_ORDER.index(gfp.highest_zone) :]
     return ", then ".join(zones) + ", as far as the machine has them"
 
 
-def reach_in_words(gfp: Gfp) -> Iterator[tuple[str, str]]:
+def reach_words(gfp: Gfp) -> Iterator[tuple[str, str]]:
     """Give what a request may do, each with its name."""
     yield "may sleep", "yes: it waits for reclaim" if gfp.may_sleep else "no"
     if gfp.memalloc and not gfp.nomemalloc:
@@ -107,7 +107,7 @@ def reach_in_words(gfp: Gfp) -> Iterator[tuple[str, str]]:
     else:
         yield "reserves", "none: free memory must stay above the min watermark"
     yield "wakes kswapd", "yes" if gfp.wakes_kswapd else "no"
-    yield "zones", zones_in_words(gfp)
+    yield "zones", zones_words(gfp)
     if gfp.thisnode:
         yield "nodes", "only the one asked for: free memory elsewhere does not help"
     elif gfp.hardwall:

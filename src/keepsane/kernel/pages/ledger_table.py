@@ -73,7 +73,7 @@ _REASONS = {
 }
 
 
-def losses_in_words(ledger: Ledger) -> tuple[tuple[str, int], ...]:
+def losses_words(ledger: Ledger) -> tuple[tuple[str, int], ...]:
     """Give the parts of the free memory in pages: what could be used first, then what kept the rest away."""
     usable = max(ledger.usable_total_pages, 0)
     first = (("could be used", usable),) if usable else ()

@@ -28,7 +28,7 @@ from keepsane.errors import InputError
 from keepsane.memory.capture.archive import read_members
 from keepsane.memory.proc.machine import BOOT_ID, uptime_of
 from keepsane.memory.snapshot import DMESG, TIME, Missing, Reason, Snapshot
-from keepsane.memory.whole import said_cut
+from keepsane.memory.whole import cut_words
 
 MISSING = "missing"
 UNKNOWN_BOOT = "a capture has no boot id: that the machine was not restarted between them is only assumed"
@@ -168,7 +168,7 @@ def _number(top: str) -> int:
 
 def _snapshot(files: dict[str, str], unread: list[Missing], damage: str) -> Snapshot:
     said = files.pop(MISSING, "")
-    damage = "; ".join(filter(None, (damage, said_cut(files))))
+    damage = "; ".join(filter(None, (damage, cut_words(files))))
     return Snapshot(files=files, missing=(*_parse_missing(said), *unread), damage=damage)
 
 

@@ -57,7 +57,7 @@ def check_head(path: Path, head: bytes) -> None:
         raise InputError(f"{path} has version {version}, this keepsane reads {len(_migrations())}; update it")
 
 
-def said_log_missing(path: Path) -> str:
+def log_missing_words(path: Path) -> str:
     """
     Say that a record was copied while it was recorded, without its log; "" where it was not.
 

@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeGuard
 from keepsane.errors import InputError
 from keepsane.memory.record.chunk import MAX_TEXT_BYTES, Chunk, chunk_of, unpack_chunk
 from keepsane.memory.record.record import WAIT_SECONDS, epoch_of, left_over, parse_epoch
-from keepsane.memory.record.record_file import check_record, require_schema, said_log_missing
+from keepsane.memory.record.record_file import check_record, log_missing_words, require_schema
 from keepsane.memory.snapshot import TIME, Snapshot
 from keepsane.words import size_words
 
@@ -56,7 +56,7 @@ class _Moment(NamedTuple):
 
 def read_span(path: Path) -> Span:
     """From when to when a record reaches. Raises InputError where it is empty or cannot be read."""
-    missing = said_log_missing(path)
+    missing = log_missing_words(path)
     with _damage_said(path), closing(_opened(path)) as connection:
         said = "SELECT min(began_seconds), max(ended_seconds) FROM chunk"
         times = [time for time in next(connection.execute(said)) if _is_time(time)]
@@ -91,7 +91,7 @@ def read_record(path: Path, *, around: float | None = None, seconds: float = SEC
     """
     if not 0 < seconds <= MAX_SECONDS:
         raise InputError(f"{seconds:g} seconds cannot be judged at once; ask for up to {MAX_SECONDS:g}")
-    missing = said_log_missing(path)
+    missing = log_missing_words(path)
     span = read_span(path)
     end = span.ended_seconds if around is None else around + seconds / 2
     began = end - seconds
@@ -170,7 +170,7 @@ def _is_time(value: object) -> TypeGuard[float]:
 
 def _opened(path: Path) -> sqlite3.Connection:
     check_record(path)
-    missing = said_log_missing(path)
+    missing = log_missing_words(path)
     connection = _connected(path, "mode=ro")
     try:
         try:

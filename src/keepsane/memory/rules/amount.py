@@ -63,7 +63,7 @@ def count(state: MemoryState, name: str) -> int | None:
     return state.newest(lambda sample: None if sample.vmstat is None else vmstat(sample.vmstat, name))
 
 
-def said_pages(state: MemoryState, pages: float) -> str:
+def pages_words(state: MemoryState, pages: float) -> str:
     """Say a number of pages as a size."""
     return size_words(pages * page_kibibytes(state))
 

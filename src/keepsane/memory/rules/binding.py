@@ -86,7 +86,7 @@ def in_need(
     return None
 
 
-def said_mems(who: Bound) -> str:
+def mems_words(who: Bound) -> str:
     """Say which nodes it may use."""
     numbers = ", ".join(map(str, who.mems[:16]))
     return f"node {numbers}" if len(who.mems) == 1 else f"nodes {numbers}"

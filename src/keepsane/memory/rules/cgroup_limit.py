@@ -13,7 +13,7 @@ from keepsane.memory.rules.amount import available_percent, least_kibibytes
 from keepsane.memory.rules.quote import cgroup_file, quote_change, quote_file
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding, Severity
-from keepsane.words import said_percent, said_rate, size_words
+from keepsane.words import rate_words, share_words, size_words
 
 _MEBIBYTE = 1 << 20
 
@@ -61,7 +61,7 @@ def memcg_limit_not_host(
     size = size_words(found.limit_bytes / 1024)
     said = f"{found.path} ran {found.times} times into {found.limit} of {size}"
     if available is not None and available < host_available_percent:
-        return Clear(f"{said}, but the machine is short too: {said_percent(available)} is available")
+        return Clear(f"{said}, but the machine is short too: {share_words(available)} is available")
     waited = state.cgroup_stalled_percent(found.path)
     return _is_at_limit(state, found, said, waited, _severity(found, waited, stalled_percent))
 
@@ -74,8 +74,8 @@ def _is_at_limit(
     if found.killed:
         parts.append(f"{found.killed} of its processes {'were' if found.killed > 1 else 'was'} killed")
     if waited is not None:
-        parts.append(f"it stood still for memory {said_percent(waited)} of the time")
-    host = "" if available is None else f" {said_percent(available)} of the machine's memory is available."
+        parts.append(f"it stood still for memory {share_words(waited)} of the time")
+    host = "" if available is None else f" {share_words(available)} of the machine's memory is available."
     events = cgroup_file(state, found.path, "memory.events")
     counted = ("max" if found.limit == "memory.max" else "high", *(("oom_kill",) if found.killed else ()))
     return Finding(
@@ -141,7 +141,7 @@ def _raise_limit(state: MemoryState, found: Reached) -> Advice:
     more = min(wanted, (available or 0) * 1024 // 2) // _MEBIBYTE * _MEBIBYTE
     event = found.limit.removeprefix("memory.")
     seconds = state.interval_seconds or 1
-    often = said_rate(found.times / seconds)
+    often = rate_words(found.times / seconds)
     verify = f"`{event}` in memory.events of the group rises by less than {often} per second"
     if 8 * more < found.limit_bytes:
         return Advice(text="let the program use less, or move it to a larger machine", verify=verify)

@@ -13,16 +13,16 @@ from keepsane.memory.rules.binding import (
     bound,
     in_need,
     knows_bindings,
-    said_mems,
+    mems_words,
     starved,
     waited_percent,
 )
 from keepsane.memory.rules.needs import need_scanned, need_zones
 from keepsane.memory.rules.quote import cgroup_file, quote_file, quote_marks
-from keepsane.memory.rules.zones import newest_zones, nodes_with_memory, said_imbalance, zones_of
+from keepsane.memory.rules.zones import imbalance_words, newest_zones, nodes_with_memory, zones_of
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
-from keepsane.words import said_percent
+from keepsane.words import share_words
 
 _REFERENCES = ("Documentation/admin-guide/cgroup-v2.rst, cpuset.mems",)
 _ALLOWED, _ANY = re.compile(r"^Mems_allowed_list:"), re.compile(r".")
@@ -85,7 +85,7 @@ def movable_only_mems(state: MemoryState) -> Finding | Clear:
     who = next((who for who in bound(state) if _only_movable(state, who.mems)), None)
     if who is None:
         return Clear(
-            f"{bound(state)[0].name} is bound to {said_mems(bound(state)[0])}, which is not all Movable"
+            f"{bound(state)[0].name} is bound to {mems_words(bound(state)[0])}, which is not all Movable"
         )
     killed = state.delta("oom_kill")
     return Finding(
@@ -93,7 +93,7 @@ def movable_only_mems(state: MemoryState) -> Finding | Clear:
         confidence="high",
         title=f"{who.name} may only use nodes for movable memory",
         evidence=(*_of_bound(state, who), *_of_zones(state, who)),
-        explanation=f"On {said_mems(who)} there is no zone but Movable: page tables and the kernel's own "
+        explanation=f"On {mems_words(who)} there is no zone but Movable: page tables and the kernel's own "
         "objects find no place there." + (f" {killed} processes were killed meanwhile." if killed else ""),
         advice=(_widen(state, who, "oom_kill in /proc/vmstat stands still"),),
         references=(*_REFERENCES, "Documentation/admin-guide/mm/memory-hotplug.rst, ZONE_MOVABLE"),
@@ -112,17 +112,17 @@ def _nobody_bound(state: MemoryState) -> Clear | None:
 
 def _is_starved(state: MemoryState, who: Bound, scanned: float) -> Finding:
     found, waited = starved(state, who), waited_percent(state, who)
-    how = "It may wait" if waited is None else f"It stood still for memory {said_percent(waited)} of the time"
+    how = "It may wait" if waited is None else f"It stood still for memory {share_words(waited)} of the time"
     return Finding(
         severity="info" if _is_harmless(state, waited) else "warning",
         confidence="medium" if waited is None else "high",
-        title=f"{who.name} may only use {said_mems(who)}, and that is full",
+        title=f"{who.name} may only use {mems_words(who)}, and that is full",
         evidence=(
             *_of_bound(state, who),
             *(quote_marks(state, found.sample, found.full, found.free) if found else ()),
         ),
         explanation=f"{how}; {scanned:.0f} pages were scanned per second."
-        + (f" {said_imbalance(state, found)}" if found else ""),
+        + (f" {imbalance_words(state, found)}" if found else ""),
         advice=(_widen(state, who, f"far fewer than {scanned:.0f} pages are scanned per second (pgscan_*)"),),
         references=_REFERENCES,
     )
@@ -136,13 +136,13 @@ def _is_harmless(state: MemoryState, waited: float | None) -> bool:
 
 
 def _not_starved(state: MemoryState, who: Bound) -> str:
-    said, waited = f"{who.name} is bound to {said_mems(who)}", waited_percent(state, who)
+    said, waited = f"{who.name} is bound to {mems_words(who)}", waited_percent(state, who)
     if starved(state, who) is None:
         return f"{said}, which is not full, or no other node has plenty"
     how = (
         "nothing is reclaimed"
         if waited is None
-        else f"it stood still for memory {said_percent(waited)} of the time"
+        else f"it stood still for memory {share_words(waited)} of the time"
     )
     return f"{said}, which is full, but {how}"
 

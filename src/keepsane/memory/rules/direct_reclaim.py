@@ -18,10 +18,10 @@ from keepsane.memory.rules.needs import (
 )
 from keepsane.memory.rules.quote import quote_file, quote_meminfo, quote_risen
 from keepsane.memory.rules.setting import start_kswapd_earlier
-from keepsane.memory.rules.zones import latest_imbalance, nodes_with_memory, said_imbalance
+from keepsane.memory.rules.zones import imbalance_words, latest_imbalance, nodes_with_memory
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding, Severity
-from keepsane.words import said_percent, said_rate, size_words
+from keepsane.words import rate_words, share_words, size_words
 
 _REFERENCES = (
     "Documentation/admin-guide/sysctl/vm.rst, watermark_scale_factor",
@@ -54,7 +54,7 @@ def global_direct_reclaim(
     """
     stalls, direct, kswapd = need_rates(state, "allocstall", "pgscan_direct", "pgscan_kswapd")
     share = 100 * direct / (direct + kswapd) if direct + kswapd else 0.0
-    said = _said_direct(stalls, share)
+    said = _direct_words(stalls, share)
     if stalls <= stalls_per_second or share <= direct_percent:
         return Clear(f"{said}: that is little" if stalls else said)
     if _is_short_burst(state):
@@ -68,14 +68,14 @@ def global_direct_reclaim(
         confidence="low" if large else "high",
         title="tasks must free memory themselves: kswapd starts too late",
         evidence=_evidence(state, "allocstall", "pgscan_direct", "pgscan_kswapd"),
-        explanation=f"{said}, while {_said_available(state)}."
+        explanation=f"{said}, while {_available_words(state)}."
         + (
-            f" Compaction stalled {said_rate(compactions)} times per second: large blocks are wanted."
+            f" Compaction stalled {rate_words(compactions)} times per second: large blocks are wanted."
             if large
             else ""
         ),
         advice=_earlier(
-            state, f"allocstall in /proc/vmstat rises more slowly than by {said_rate(stalls)} per second"
+            state, f"allocstall in /proc/vmstat rises more slowly than by {rate_words(stalls)} per second"
         ),
         references=_REFERENCES,
     )
@@ -99,7 +99,8 @@ def kswapd_too_late(state: MemoryState, *, hits_per_second: float = 1.0) -> Find
     When it is wrong: with memory really short every distance is used up as quickly.
     """
     hits, stalls = need_rate(state, "kswapd_low_wmark_hit_quickly"), need_rise(state, "allocstall")
-    said = f"kswapd was overtaken {said_rate(hits)} times per second, and tasks stalled {stalls} times in all"
+    overtaken = f"kswapd was overtaken {rate_words(hits)} times per second"
+    said = f"{overtaken}, and tasks stalled {stalls} times in all"
     if hits <= hits_per_second or not stalls:
         return Clear(f"{said}: bursts do not make them wait")
     if clear := _other_cause(state):
@@ -109,7 +110,7 @@ def kswapd_too_late(state: MemoryState, *, hits_per_second: float = 1.0) -> Find
         confidence="medium",
         title="bursts of allocations overtake kswapd",
         evidence=_evidence(state, "kswapd_low_wmark_hit_quickly", "allocstall"),
-        explanation=f"{said}, while {_said_available(state)}.",
+        explanation=f"{said}, while {_available_words(state)}.",
         advice=_earlier(state, "kswapd_low_wmark_hit_quickly in /proc/vmstat rises more slowly"),
         references=(*_REFERENCES, "mm/vmscan.c, prepare_kswapd_sleep(), kswapd_try_to_sleep()"),
     )
@@ -142,7 +143,7 @@ def huge_cache_lru_spike(
     cpus = need(state.machine.cpus, "the number of CPUs is not known")
     (total, _), (cached, _), free = need_part(state, "MemTotal"), need_part(state, "Cached"), need_free(state)
     stalls, direct = need_rates(state, "allocstall", "pgscan_direct")
-    size = f"{cpus} CPUs, {size_words(total)}, {said_percent(free)} free"
+    size = f"{cpus} CPUs, {size_words(total)}, {share_words(free)} free"
     said = f"{size}, {direct:.0f} direct scans per second"
     if cpus < cpus_at_least or total < memory_gibibytes_at_least << 20:
         return Clear(f"{said}: this is seen on far larger machines")
@@ -164,14 +165,14 @@ def huge_cache_lru_spike(
     )
 
 
-def _said_direct(stalls: float, share: float) -> str:
+def _direct_words(stalls: float, share: float) -> str:
     if not stalls:
         return (
             "no task entered direct reclaim for want of memory in the whole machine (allocstall stood still)"
         )
-    often = said_rate(stalls)
+    often = rate_words(stalls)
     return (
-        f"tasks entered direct reclaim {often} times per second and did {said_percent(share)} of the scanning"
+        f"tasks entered direct reclaim {often} times per second and did {share_words(share)} of the scanning"
     )
 
 
@@ -187,14 +188,14 @@ def _other_cause(state: MemoryState) -> Clear | None:
     available = need_available(state)
     if available < SHORT_PERCENT:
         return Clear(
-            f"only {said_percent(available)} of memory is available: it is short, and no watermark helps"
+            f"only {share_words(available)} of memory is available: it is short, and no watermark helps"
         )
     if len(nodes_with_memory(state)) > 1:
         need_zones(state)  # else tasks may be kept on one node that is full, unseen
     found = latest_imbalance(state)
     if found is not None and found.free is not None:
         return Clear(
-            f"{said_imbalance(state, found)} Tasks are kept on the full node; watermarks do not help"
+            f"{imbalance_words(state, found)} Tasks are kept on the full node; watermarks do not help"
         )
     return None
 
@@ -206,8 +207,8 @@ def _severity(state: MemoryState) -> Severity:
     return "warning" if waits else "info"
 
 
-def _said_available(state: MemoryState) -> str:
-    return f"{said_percent(available_percent(state) or 0)} of memory was available at the least"
+def _available_words(state: MemoryState) -> str:
+    return f"{share_words(available_percent(state) or 0)} of memory was available at the least"
 
 
 def _evidence(state: MemoryState, *counters: str) -> tuple[Evidence, ...]:

@@ -10,7 +10,7 @@ from keepsane.judge import CannotTell, Clear, need, rule
 from keepsane.kernel.pages.advice import PROACTIVENESS, compact, more_proactive
 from keepsane.kernel.pages.zone import Zone, zone_name
 from keepsane.memory.proc.pagetypeinfo import Pageblocks
-from keepsane.memory.rules.amount import said_pages
+from keepsane.memory.rules.amount import pages_words
 from keepsane.memory.rules.harm import quote_failures, recent_failures
 from keepsane.memory.rules.needs import NO_TYPES, need_zones
 from keepsane.memory.rules.quote import quote_file, quote_risen
@@ -18,7 +18,7 @@ from keepsane.memory.rules.setting import change, double_min_free
 from keepsane.memory.rules.zones import main_zones, size_pages, zones_with_blocks
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
-from keepsane.words import counted, said_percent, said_rate
+from keepsane.words import counted, rate_words, share_words
 
 _PAGETYPEINFO, _BUDDYINFO = "proc/pagetypeinfo", "proc/buddyinfo"
 
@@ -64,7 +64,7 @@ def fragmentation_high_order(
         confidence="high" if len(poor) == len(zones) else "medium",
         title=f"free memory is in small pieces: hardly any of order {order} in {zone_name(most)}",
         evidence=(*quotes, *quote_failures(state, failed[-2:]), *quote_risen(state, "compact_fail")),
-        explanation=_said_pieces(state, most, order) + _said_suffering(in_vain, len(failed)),
+        explanation=_pieces_words(state, most, order) + _suffering_words(in_vain, len(failed)),
         advice=tuple(_against_fragmentation(state, order)),
         references=("mm/vmstat.c, unusable_show_print()", "Documentation/admin-guide/sysctl/vm.rst"),
     )
@@ -87,10 +87,10 @@ def _unusable_percent(zone: Zone, order: int) -> float:
     return 100 * smaller / pages if pages else 0
 
 
-def _said_pieces(state: MemoryState, zone: Zone, order: int) -> str:
+def _pieces_words(state: MemoryState, zone: Zone, order: int) -> str:
     return (
-        f"{said_pages(state, zone.free_pages)} are free in {zone_name(zone)}, "
-        f"{said_percent(_unusable_percent(zone, order))} of that in blocks smaller than order {order}. "
+        f"{pages_words(state, zone.free_pages)} are free in {zone_name(zone)}, "
+        f"{share_words(_unusable_percent(zone, order))} of that in blocks smaller than order {order}. "
     )
 
 
@@ -98,8 +98,8 @@ def _quote_blocks(state: MemoryState, zone: Zone) -> Iterator[Evidence]:
     yield from quote_file(state, _BUDDYINFO, rf"^Node {zone.node}, zone +{zone.name} ")
 
 
-def _said_suffering(in_vain: float | None, failed: int) -> str:
-    said = [f"compaction failed {said_rate(in_vain)} times a second"] if in_vain else []
+def _suffering_words(in_vain: float | None, failed: int) -> str:
+    said = [f"compaction failed {rate_words(in_vain)} times a second"] if in_vain else []
     said += [f"{counted(failed, 'request')} of higher order failed by the log"] if failed else []
     return f"Lately {' and '.join(said)}." if said else "Nobody is seen to wait for a block now."
 
@@ -142,13 +142,13 @@ def unmovable_pollution(
     if not shares:
         raise CannotTell("/proc/pagetypeinfo does not list the main zones")
     worst = max(shares, key=lambda zone: shares[zone])
-    said = f"{said_percent(shares[worst])} of the pageblocks of {zone_name(worst)} are unmovable"
+    said = f"{share_words(shares[worst])} of the pageblocks of {zone_name(worst)} are unmovable"
     in_vain = state.rate("compact_fail")
     if in_vain is None and shares[worst] > unmovable_percent:
         raise CannotTell(f"{said}; two samples of compact_fail say whether that harms")
     if in_vain is None or shares[worst] <= unmovable_percent or in_vain < fails_per_second:
         return Clear(
-            said if in_vain is None else f"{said}; compaction failed {said_rate(in_vain)} times a second"
+            said if in_vain is None else f"{said}; compaction failed {rate_words(in_vain)} times a second"
         )
     counts = re.compile(rf"^Node {worst.node:d}, zone {{1,9}}{re.escape(worst.name)} {{1,16}}\d")
     return Finding(
@@ -160,7 +160,7 @@ def unmovable_pollution(
             *quote_file(state, _PAGETYPEINFO, counts, "pageblocks by type"),
             *quote_risen(state, "compact_fail"),
         ),
-        explanation=f"{said}. " + _said_suffering(in_vain, 0),
+        explanation=f"{said}. " + _suffering_words(in_vain, 0),
         advice=(Advice(text="find the owner: the largest slabs in /proc/slabinfo, drivers, page tables"),),
         references=("mm/vmstat.c, pagetypeinfo_showblockcount_print()",),
     )

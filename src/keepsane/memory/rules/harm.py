@@ -11,7 +11,7 @@ from keepsane.memory.kernel_log import seconds_of
 from keepsane.memory.rules.amount import available_percent
 from keepsane.memory.state import MemoryState
 from keepsane.report import Evidence, Severity
-from keepsane.words import counted, said_percent, said_rate
+from keepsane.words import counted, rate_words, share_words
 
 STALLS_PER_SECOND = 1.0
 STALLED_PERCENT = 5.0
@@ -29,13 +29,13 @@ def _harms(state: MemoryState) -> Iterator[str]:
     stalls, killed = state.rate("allocstall"), state.delta("oom_kill")
     stalled, available = state.stalled_percent("memory", "some"), available_percent(state)
     if stalls is not None and stalls >= STALLS_PER_SECOND:
-        yield f"tasks had to reclaim memory themselves {said_rate(stalls)} times a second"
+        yield f"tasks had to reclaim memory themselves {rate_words(stalls)} times a second"
     if stalled is not None and stalled >= STALLED_PERCENT:
-        yield f"tasks waited for memory {said_percent(stalled)} of the time"
+        yield f"tasks waited for memory {share_words(stalled)} of the time"
     if killed:
         yield f"{counted(killed, 'process was', 'processes were')} killed for want of memory"
     if available is not None and available < AVAILABLE_PERCENT:
-        yield f"only {said_percent(available)} of memory is available"
+        yield f"only {share_words(available)} of memory is available"
 
 
 def severity_of(found: tuple[object, ...]) -> Severity:
@@ -43,7 +43,7 @@ def severity_of(found: tuple[object, ...]) -> Severity:
     return "warning" if found else "info"
 
 
-def said_harm(found: tuple[str, ...]) -> str:
+def harmed_words(found: tuple[str, ...]) -> str:
     """Say who suffers, or that nobody is seen to."""
     return f"At the same time {', and '.join(found)}." if found else "Nothing is seen to suffer from it now."
 

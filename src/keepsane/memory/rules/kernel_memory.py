@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 from keepsane.judge import Clear, rule
 from keepsane.memory.proc.slabinfo import Slab
-from keepsane.memory.rules.amount import kibibytes, page_kibibytes, percent_of_memory, said_pages
-from keepsane.memory.rules.harm import harms, said_harm, severity_of
+from keepsane.memory.rules.amount import kibibytes, page_kibibytes, pages_words, percent_of_memory
+from keepsane.memory.rules.harm import harmed_words, harms, severity_of
 from keepsane.memory.rules.needs import need_part
 from keepsane.memory.rules.quote import quote_file, quote_meminfo, quote_risen
 from keepsane.memory.rules.setting import change
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
-from keepsane.words import said_percent, size_words
+from keepsane.words import share_words, size_words
 
 _SLABINFO = "proc/slabinfo"
 PRESSURE = "vm.vfs_cache_pressure"
@@ -41,7 +41,7 @@ def slab_growth(
     When it is wrong: a router or storage server may need that much. Half a minute shows no slow leak.
     """
     amount, share = need_part(state, "SUnreclaim")
-    said = f"{size_words(amount)} are in slabs that cannot be given back, {said_percent(share)} of memory"
+    said = f"{size_words(amount)} are in slabs that cannot be given back, {share_words(share)} of memory"
     if share <= percent:
         return Clear(said)
     grown = _grown_kibibytes(state, "SUnreclaim")
@@ -53,7 +53,7 @@ def slab_growth(
         confidence="high" if grows else "medium",
         title=f"the kernel holds {size_words(amount)} in slabs" + (" and takes more" if grows else ""),
         evidence=(*quote_meminfo(state, "MemTotal", "SUnreclaim"), *_quote_slabs(state, largest)),
-        explanation=f"{said}. {_said_grown(grown)} {_said_slabs(state, largest)} {said_harm(suffering)}",
+        explanation=f"{said}. {_grown_words(grown)} {_slabs_words(state, largest)} {harmed_words(suffering)}",
         advice=(
             Advice(text="find the owner of the largest cache: its name, or who allocates, with slab_debug=U"),
             Advice(text="boot with slab_nomerge: caches of one size are else counted under one name"),
@@ -64,7 +64,7 @@ def slab_growth(
 
 def _quote_slabs(state: MemoryState, slabs: tuple[Slab, ...]) -> Iterator[Evidence]:
     for slab in slabs:
-        yield from quote_file(state, _SLABINFO, rf"^{re.escape(slab.name)} ", said_pages(state, slab.pages))
+        yield from quote_file(state, _SLABINFO, rf"^{re.escape(slab.name)} ", pages_words(state, slab.pages))
 
 
 def _grown_kibibytes(state: MemoryState, name: str) -> int | None:
@@ -79,7 +79,7 @@ def _grown_kibibytes(state: MemoryState, name: str) -> int | None:
     return found[-1] - found[0]
 
 
-def _said_grown(grown: int | None) -> str:
+def _grown_words(grown: int | None) -> str:
     return "It is not seen to grow." if not grown else f"It grew by {size_words(grown)} meanwhile."
 
 
@@ -97,10 +97,10 @@ def _growing(state: MemoryState) -> tuple[Slab, ...]:
     return tuple(slab for slab in grown[:3] if slab.pages > had.get(slab.name, 0)) or _largest(state)
 
 
-def _said_slabs(state: MemoryState, slabs: tuple[Slab, ...]) -> str:
+def _slabs_words(state: MemoryState, slabs: tuple[Slab, ...]) -> str:
     if not slabs:
         return "Which caches, only root can read (/proc/slabinfo)."
-    return "Caches: " + ", ".join(f"{slab.name} {said_pages(state, slab.pages)}" for slab in slabs) + "."
+    return "Caches: " + ", ".join(f"{slab.name} {pages_words(state, slab.pages)}" for slab in slabs) + "."
 
 
 @rule("dentry-inode-hoard", on=MemoryState)
@@ -122,7 +122,7 @@ def dentry_inode_hoard(
     When it is wrong: a file server wants them. SReclaimable has other caches too: see /proc/slabinfo.
     """
     amount, share = need_part(state, "SReclaimable")
-    said = f"{size_words(amount)} are in slabs that can be given back, {said_percent(share)} of memory"
+    said = f"{size_words(amount)} are in slabs that can be given back, {share_words(share)} of memory"
     if share <= percent:
         return Clear(said)
     names = tuple(slab for slab in _many_slabs(state) if NAMES_AND_INODES.fullmatch(slab.name))
@@ -140,7 +140,7 @@ def dentry_inode_hoard(
             *_quote_slabs(state, slabs),
             *quote_risen(state, "slabs_scanned"),
         ),
-        explanation=f"{said}.{rate} {_said_slabs(state, slabs)} {said_harm(suffering)}",
+        explanation=f"{said}.{rate} {_slabs_words(state, slabs)} {harmed_words(suffering)}",
         advice=tuple(_prefer_page_cache(state, amount)),
         references=("Documentation/admin-guide/sysctl/vm.rst, vfs_cache_pressure",),
     )
@@ -187,7 +187,7 @@ def pgtable_bloat(
     When it is wrong: many processes with much memory of their own need the tables: one page in 512.
     """
     amount, share = need_part(state, "PageTables")
-    said = f"page tables take {size_words(amount)}, {said_percent(share)} of memory"
+    said = f"page tables take {size_words(amount)}, {share_words(share)} of memory"
     if share <= percent and not (amount > large_kibibytes and share > large_percent):
         return Clear(said)
     suffering = harms(state)
@@ -196,7 +196,7 @@ def pgtable_bloat(
         confidence="high",
         title=said,
         evidence=tuple(quote_meminfo(state, "MemTotal", "PageTables", "Shmem")),
-        explanation=f"Tables are made for each process, for shared memory too. {said_harm(suffering)}",
+        explanation=f"Tables are made for each process, for shared memory too. {harmed_words(suffering)}",
         advice=(_share_hugepages(state),),
         references=("Documentation/admin-guide/mm/hugetlbpage.rst",),
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.kernel.pages.failed_request import FailedRequest
 from keepsane.kernel.pages.zone import ZONES, Zone, zone_name
-from keepsane.memory.rules.amount import said_pages
+from keepsane.memory.rules.amount import pages_words
 from keepsane.memory.rules.harm import quote_failures, recent_failures
 from keepsane.memory.rules.needs import need_zones
 from keepsane.memory.rules.quote import quote_meminfo, quote_risen, quote_zone
@@ -43,10 +43,10 @@ def dma32_exhausted(state: MemoryState) -> Finding | Clear:
     if not low or not high:
         return Clear("there is no DMA32 zone below another one: no memory is kept apart there")
     free, rich = max(low, key=_above_min), max(high, key=lambda zone: zone.free_pages - zone.high_pages)
-    said = f"{zone_name(free)} has {said_pages(state, free.free_pages)} free, its min watermark is at "
-    said += said_pages(state, free.min_pages)
+    said = f"{zone_name(free)} has {pages_words(state, free.free_pages)} free, its min watermark is at "
+    said += pages_words(state, free.min_pages)
     if _above_min(free) > 0 or rich.free_pages <= rich.high_pages:
-        return Clear(f"{said}; {zone_name(rich)} has {said_pages(state, rich.free_pages)}")
+        return Clear(f"{said}; {zone_name(rich)} has {pages_words(state, rich.free_pages)}")
     failed = _failed_below(state, "DMA32")
     return Finding(
         severity="warning" if failed else "info",
@@ -57,8 +57,8 @@ def dma32_exhausted(state: MemoryState) -> Finding | Clear:
             *quote_zone(state, rich),
             *quote_failures(state, failed[-2:]),
         ),
-        explanation=f"{said}, while {said_pages(state, rich.free_pages)} are free in {zone_name(rich)}. "
-        + _said_failed(failed),
+        explanation=f"{said}, while {pages_words(state, rich.free_pages)} are free in {zone_name(rich)}. "
+        + _failed_words(failed),
         advice=tuple(_reach_higher(state)),
         references=("Documentation/admin-guide/sysctl/vm.rst, lowmem_reserve_ratio",),
     )
@@ -78,7 +78,7 @@ def _failed_below(state: MemoryState, highest: str) -> list[FailedRequest]:
     return [request for request in failed if request.gfp and request.gfp.highest_zone in names]
 
 
-def _said_failed(failed: list[FailedRequest]) -> str:
+def _failed_words(failed: list[FailedRequest]) -> str:
     if not failed:
         return "No request for it is seen to fail."
     return f"By the log {counted(len(failed), 'request')} for it failed lately."
@@ -134,7 +134,7 @@ def dma_zone_gone(state: MemoryState) -> Finding | Clear:
         confidence="high",
         title="the DMA zone is empty: requests for it fail, mostly without harm",
         evidence=(*quote_zone(state, dma[0], "managed"), *quote_failures(state, failed[-2:])),
-        explanation="No page of it is managed. " + _said_failed(failed),
+        explanation="No page of it is managed. " + _failed_words(failed),
         references=("mm/page_alloc.c, warn_alloc()",),
     )
 
@@ -165,7 +165,7 @@ def lowmem_32bit(
     low, rich = max(normal, key=_above_min), max(high, key=lambda zone: zone.free_pages)
     stalls = state.rate("allocstall")
     said = f"{zone_name(low)} has {low.free_pages} pages free, min is {low.min_pages}, low {low.low_pages}; "
-    said += f"{said_pages(state, rich.free_pages)} of high memory are free"
+    said += f"{pages_words(state, rich.free_pages)} of high memory are free"
     stalled = stalls is not None and stalls >= stalls_per_second
     if not (_above_min(low) <= 0 or (low.free_pages < low.low_pages and stalled)):
         return Clear(said)

@@ -19,13 +19,13 @@ from keepsane.kernel.pages.zone import Zone
 from keepsane.kernel.pages.zone_state import LOWMEM
 from keepsane.memory.kernel_log import seconds_of
 from keepsane.memory.rules.amount import SHORT_PERCENT, available_percent, kibibytes, page_kibibytes
-from keepsane.memory.rules.harm import failures, harms, quote_failures, recent, said_harm, severity_of
+from keepsane.memory.rules.harm import failures, harmed_words, harms, quote_failures, recent, severity_of
 from keepsane.memory.rules.quote import quote_file
 from keepsane.memory.rules.setting import change, keep_more_free
 from keepsane.memory.rules.zones import newest_zones, size_pages
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
-from keepsane.words import counted, said_percent, size_words
+from keepsane.words import counted, share_words, size_words
 
 _PATH, _SCALE_PATH = "proc/sys/vm/min_free_kbytes", "proc/sys/vm/watermark_scale_factor"
 _REFERENCES = (
@@ -78,13 +78,13 @@ def min_free_too_small(state: MemoryState, *, of_default: float = 0.5) -> Findin
         title=f"{'too ' if failed else ''}little is kept free for requests that cannot wait: "
         f"{size_words(value)}",
         evidence=(*quote_file(state, _PATH), *quote_failures(state, failed[-3:])),
-        explanation=f"{said}. {_said_failures(found, failed, now)}",
+        explanation=f"{said}. {_failures_words(found, failed, now)}",
         advice=(advice,),
         references=_REFERENCES,
     )
 
 
-def _said_failures(
+def _failures_words(
     log: tuple[FailedRequest, ...] | None,
     failed: tuple[FailedRequest, ...],
     now: tuple[FailedRequest, ...],
@@ -122,9 +122,9 @@ def min_free_too_large(
     zones, whole = newest_zones(state), _whole(state)
     high = sum(zone.high_pages - (zone.boost_pages or 0) for zone in zones) * page_kibibytes(state)
     factor = state.sysctl_number(SCALE_FACTOR) or 0
-    said = f"{MIN_FREE} is {value} kB, {said_percent(100 * value / whole)} of memory, and the kernel's own "
+    said = f"{MIN_FREE} is {value} kB, {share_words(100 * value / whole)} of memory, and the kernel's own "
     said += f"choice {_with_thp(state)}would be {own} kB; "
-    said += f"with the watermarks above it, {said_percent(100 * high / whole)} of memory are kept free"
+    said += f"with the watermarks above it, {share_words(100 * high / whole)} of memory are kept free"
     min_is_large = value > of_own * own
     gap_is_large = factor > MOST_SCALE_FACTOR
     is_large = 100 * high > high_percent * whole or 100 * value > min_percent * whole
@@ -138,9 +138,9 @@ def min_free_too_large(
     return Finding(
         severity=severity_of(suffering) if min_is_large else "info",
         confidence="high" if min_is_large else "medium",
-        title=f"{size_words(high)} are kept free, {said_percent(100 * high / whole)} of memory",
+        title=f"{size_words(high)} are kept free, {share_words(100 * high / whole)} of memory",
         evidence=(*quote_file(state, _PATH), *quote_file(state, _SCALE_PATH)),
-        explanation=f"{said}. {said_harm(suffering)}",
+        explanation=f"{said}. {harmed_words(suffering)}",
         advice=(_lower_min(state, value, own) if min_is_large else _lower_gap(state, factor),),
         references=_REFERENCES,
     )

@@ -6,15 +6,15 @@ from __future__ import annotations
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.kernel.pages.advice import interleave
 from keepsane.kernel.pages.zone import zone_name
-from keepsane.memory.rules.binding import in_need, knows_bindings, said_mems
+from keepsane.memory.rules.binding import in_need, knows_bindings, mems_words
 from keepsane.memory.rules.needs import need_scanned, need_zones
 from keepsane.memory.rules.quote import ZONEINFO, quote_change, quote_marks, quote_risen
 from keepsane.memory.rules.setting import is_without
 from keepsane.memory.rules.zone_reclaim_mode import MODE
-from keepsane.memory.rules.zones import Imbalance, latest_imbalance, nodes_with_memory, said_imbalance
+from keepsane.memory.rules.zones import Imbalance, imbalance_words, latest_imbalance, nodes_with_memory
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
-from keepsane.words import said_percent
+from keepsane.words import share_words
 
 _REFERENCES = (
     "Documentation/admin-guide/mm/numa_memory_policy.rst",
@@ -48,7 +48,7 @@ def node_imbalance(
     if isinstance(found, Clear):
         return found
     scanned, foreign = need_scanned(state), _foreign_percent(state, found)
-    said = f"{said_imbalance(state, found)} {_said_scanned(scanned)}"
+    said = f"{imbalance_words(state, found)} {_scanned_words(scanned)}"
     held = scanned >= scans_per_second
     if not held and (foreign is None or foreign < foreign_percent):
         return Clear(f"{said}: nothing is thrown out because of it")
@@ -57,7 +57,7 @@ def node_imbalance(
     moved = (
         ""
         if foreign is None
-        else f"; {said_percent(foreign)} of the pages asked for there came from another node"
+        else f"; {share_words(foreign)} of the pages asked for there came from another node"
     )
     return Finding(
         severity="warning" if held else "info",
@@ -86,9 +86,9 @@ def _imbalance(state: MemoryState) -> Imbalance | Clear:
     need_zones(state)
     found = latest_imbalance(state)
     if found is None or found.free is None:
-        return Clear(said_imbalance(state, found) if found else "no node is full")
+        return Clear(imbalance_words(state, found) if found else "no node is full")
     if who := in_need(state):
-        return Clear(f"{who.name} is bound to {said_mems(who)}: bind-starved judges that")
+        return Clear(f"{who.name} is bound to {mems_words(who)}: bind-starved judges that")
     return found
 
 
@@ -109,7 +109,7 @@ def _by_another(state: MemoryState, found: Imbalance, said: str) -> Clear | None
     return None
 
 
-def _said_scanned(scanned: float) -> str:
+def _scanned_words(scanned: float) -> str:
     return f"{scanned:.0f} pages were scanned per second" if scanned else "No page was scanned to free memory"
 
 

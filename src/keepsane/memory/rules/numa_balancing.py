@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from keepsane.judge import Clear, need, rule
-from keepsane.memory.rules.amount import count, said_pages
+from keepsane.memory.rules.amount import count, pages_words
 from keepsane.memory.rules.needs import need_rates
 from keepsane.memory.rules.quote import quote_file, quote_risen
 from keepsane.memory.rules.setting import change
 from keepsane.memory.rules.zones import nodes_with_memory
 from keepsane.memory.state import MemoryState
 from keepsane.report import Finding
-from keepsane.words import said_percent
+from keepsane.words import share_words
 
 SETTING = "kernel.numa_balancing"
 _PATH = "proc/sys/kernel/numa_balancing"
@@ -52,8 +52,8 @@ def numa_balancing_cost(
             "no page was unmapped to see who uses it: there were no hinting faults (numa_hint_faults)"
         )
     share = 100 * local / faults
-    size = said_pages(state, moved)
-    said = f"{faults:.0f} hinting faults per second, {said_percent(share)} of them local, and {size} moved"
+    size = pages_words(state, moved)
+    said = f"{faults:.0f} hinting faults per second, {share_words(share)} of them local, and {size} moved"
     if faults < faults_per_second or (share >= local_percent and moved < migrations_per_second):
         return Clear(said)
     return _moves_on(

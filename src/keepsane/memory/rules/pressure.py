@@ -10,7 +10,7 @@ from keepsane.memory.rules.needs import need_rate
 from keepsane.memory.rules.quote import PRESSURE, quote_pressure, quote_risen
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
-from keepsane.words import said_percent
+from keepsane.words import share_words
 
 _PSI_SINCE = (4, 20)
 
@@ -40,7 +40,7 @@ def psi_silent_warning(
     if stalled is None and not why_none:
         raise CannotTell(f"{said}; two samples of /proc/pressure/memory were not read")
     if stalled is not None and stalled >= stalled_percent:
-        return Clear(f"{said}, and memory pressure shows it: {said_percent(stalled)} of the time")
+        return Clear(f"{said}, and memory pressure shows it: {share_words(stalled)} of the time")
     how = why_none or "memory pressure did not rise; kernels such as 5.10 do not count zone reclaim there"
     return Finding(
         severity="info",

@@ -58,11 +58,11 @@ def _quote_counter(state: MemoryState, name: str) -> Iterator[Evidence]:
     risen = [name for name in every if first is None or last is None or first.get(name) != last.get(name)]
     for sample in _ends(state) if risen else (state.last,):
         for spelling in risen or every[:1]:
-            note = _said_risen(state, spelling) if sample is state.last else ""
+            note = _risen_words(state, spelling) if sample is state.last else ""
             yield from _quoted(state, sample, VMSTAT, rf"^{re.escape(spelling)} ", note)
 
 
-def _said_risen(state: MemoryState, name: str) -> str:
+def _risen_words(state: MemoryState, name: str) -> str:
     first, last = state.first.vmstat, state.last.vmstat
     if state.first is state.last or first is None or last is None:
         return ""

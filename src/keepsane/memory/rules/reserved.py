@@ -18,16 +18,16 @@ from keepsane.memory.rules.amount import (
     is_of_container,
     kibibytes,
     page_kibibytes,
-    said_pages,
+    pages_words,
 )
-from keepsane.memory.rules.harm import harms, quote_failures, recent_failures, said_harm, severity_of
+from keepsane.memory.rules.harm import harmed_words, harms, quote_failures, recent_failures, severity_of
 from keepsane.memory.rules.needs import NO_MEMINFO, NO_TYPES, need_part
 from keepsane.memory.rules.quote import quote_file, quote_meminfo, quote_zone
 from keepsane.memory.rules.setting import change
 from keepsane.memory.rules.zones import newest_zones, zones_of
 from keepsane.memory.state import MemorySample, MemoryState
 from keepsane.report import Advice, Finding
-from keepsane.words import counted, said_percent, size_words
+from keepsane.words import counted, share_words, size_words
 
 _PAGETYPEINFO = "proc/pagetypeinfo"
 _GRAIN_KIBIBYTES = 4096
@@ -79,7 +79,7 @@ def cma_hoard(state: MemoryState, *, share_percent: float = 70.0) -> Finding | C
         + (
             f"By the log {counted(len(failed), 'request')} of that kind failed lately."
             if failed
-            else said_harm(suffering)
+            else harmed_words(suffering)
         ),
         advice=tuple(_shrink_cma(state, meminfo)),
         references=("Documentation/admin-guide/kernel-parameters.txt, cma=",),
@@ -138,7 +138,7 @@ def highatomic_hoard(state: MemoryState) -> Finding | Clear:
         title=f"what {zone_name(worst)} has free is held for atomic blocks",
         evidence=(*quote_file(state, _PAGETYPEINFO, blocks), *quote_zone(state, worst, "free", "min")),
         explanation=f"{held[worst].free} of {worst.free_pages} free pages are held; min: {worst.min_pages}. "
-        + said_harm(suffering),
+        + harmed_words(suffering),
         advice=(
             Advice(text="run a newer kernel: since 6.8 the reserve is given back before the OOM killer"),
             Advice(text="let fewer requests be of higher order: a smaller MTU, no jumbo frames"),
@@ -176,7 +176,7 @@ def hugepage_hoard(
     total, _ = need_part(state, "MemTotal")
     sizes = need(_sizes(state) or None, "the counts of huge pages were not read")
     unused = sum(_unused(pages) * pages.size_kibibytes for pages in sizes)
-    share = said_percent(100 * unused / total)
+    share = share_words(100 * unused / total)
     said = f"{size_words(unused)} lie in huge pages that nobody uses, {share} of memory"
     if 100 * unused <= unused_percent * total:
         return Clear(said)
@@ -184,7 +184,7 @@ def hugepage_hoard(
     available = available_percent(state)
     suffering = harms(state)
     if not suffering and available is not None and available < least_available_percent:
-        suffering = (f"only {said_percent(available)} of memory is available",)
+        suffering = (f"only {share_words(available)} of memory is available",)
     path = f"{FOLDER}/hugepages-{worst.size_kibibytes}kB"
     return Finding(
         severity=severity_of(suffering),
@@ -194,7 +194,7 @@ def hugepage_hoard(
             *quote_meminfo(state, "MemTotal", "HugePages_Free", "HugePages_Rsvd"),
             *quote_file(state, f"{path}/free_hugepages", note=f"free pages of {worst.size_kibibytes} kB"),
         ),
-        explanation=f"{said}. {said_harm(suffering)}",
+        explanation=f"{said}. {harmed_words(suffering)}",
         advice=(_fewer_hugepages(state, worst, path),),
         references=("Documentation/admin-guide/mm/hugetlbpage.rst",),
     )
@@ -232,7 +232,7 @@ def _fewer_hugepages(state: MemoryState, pages: Hugepages, path: str) -> Advice:
     if option(state.machine, "hugepages"):
         text += ", and change hugepages= on the kernel command line"
     verify = f"HugePages_Free in /proc/meminfo falls by {_unused(pages)}, and MemAvailable rises by "
-    verify += said_pages(state, _unused(pages) * pages.size_kibibytes / page_kibibytes(state))
+    verify += pages_words(state, _unused(pages) * pages.size_kibibytes / page_kibibytes(state))
     risk = "a program that wants them later may not get them: memory in blocks of that size becomes rare"
     if default:
         return change(state, "vm.nr_hugepages", wanted, text=text, verify=verify, risk=risk)

@@ -15,7 +15,7 @@ from keepsane.memory.rules.quote import cgroup_file, quote_change, quote_meminfo
 from keepsane.memory.rules.zones import scanned_rate
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
-from keepsane.words import counted, said_percent, size_words
+from keepsane.words import counted, share_words, size_words
 
 _HOLDERS = (
     ("AnonPages", "the memory of processes"),
@@ -51,7 +51,7 @@ def real_shortage(
     machine may live with it.
     """
     available = need_available(state)
-    said = f"{said_percent(available)} of memory was available at the least"
+    said = f"{share_words(available)} of memory was available at the least"
     if available >= available_percent_below:
         return Clear(f"{said}: memory is not short as a whole")
     stalled, refaults = state.stalled_percent("memory", "some"), _refaults(state)
@@ -144,11 +144,11 @@ def _freed_percent(state: MemoryState) -> float | None:
 
 def _harm(stalled: float | None, refaults: float | None, freed: float | None) -> Iterator[str]:
     if stalled is not None:
-        yield f"tasks stood still for memory {said_percent(stalled)} of the time"
+        yield f"tasks stood still for memory {share_words(stalled)} of the time"
     if refaults is not None:
         yield f"{refaults:.0f} pages per second were needed again after they had been dropped"
     if freed is not None:
-        yield f"only {said_percent(freed)} of the pages scanned could be freed"
+        yield f"only {share_words(freed)} of the pages scanned could be freed"
 
 
 def _holder(state: MemoryState) -> str:
@@ -156,7 +156,7 @@ def _holder(state: MemoryState) -> str:
     size, what = max(sizes)
     share = percent_of_memory(state, size)
     return (
-        f"The largest part is {what}: {size_words(size)}, {said_percent(share)} of memory."
+        f"The largest part is {what}: {size_words(size)}, {share_words(share)} of memory."
         if size and share
         else ""
     )

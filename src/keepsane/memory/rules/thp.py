@@ -13,7 +13,7 @@ from keepsane.memory.rules.needs import need_rate, need_rates
 from keepsane.memory.rules.quote import quote_file, quote_risen
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
-from keepsane.words import said_percent, said_rate
+from keepsane.words import rate_words, share_words
 
 _REFERENCES = ("Documentation/admin-guide/mm/transhuge.rst",)
 HARMLESS_PERCENT = 1.0
@@ -47,7 +47,7 @@ def thp_direct_compact(
     if thp.enabled == "never":
         return Clear("transparent hugepages are switched off")
     stalls, got, missed = need_rates(state, "compact_stall", "thp_fault_alloc", "thp_fault_fallback")
-    said = _said_stalls(stalls, got, missed)
+    said = _stalls_words(stalls, got, missed)
     if stalls < stalls_per_second:
         return Clear(said)
     if got + missed < of_faults * stalls or thp.defrag not in _WAITS:
@@ -62,7 +62,7 @@ def thp_direct_compact(
             *quote_file(state, f"{thp.folder}/defrag"),
             *quote_risen(state, "compact_stall", "compact_fail", "thp_fault_alloc", "thp_fault_fallback"),
         ),
-        explanation=f"{said}. {said_percent(100 * failed)} of the waits were for nothing.",
+        explanation=f"{said}. {share_words(100 * failed)} of the waits were for nothing.",
         advice=(_wait_less(state, thp, stalls),),
         references=(*_REFERENCES, "mm/page_alloc.c, __alloc_pages_direct_compact()"),
     )
@@ -73,12 +73,12 @@ def _need_settings(state: MemoryState) -> Thp:
     return need(thp, "the settings of transparent hugepages were not read, or this kernel has none")
 
 
-def _said_stalls(stalls: float, got: float, missed: float) -> str:
+def _stalls_words(stalls: float, got: float, missed: float) -> str:
     if not stalls:
         return "no task waited for compaction (compact_stall stood still)"
     return (
-        f"tasks waited for compaction {said_rate(stalls)} times per second (compact_stall); "
-        f"{said_rate(got)} page faults got a huge page, {said_rate(missed)} did not"
+        f"tasks waited for compaction {rate_words(stalls)} times per second (compact_stall); "
+        f"{rate_words(got)} page faults got a huge page, {rate_words(missed)} did not"
     )
 
 
@@ -108,7 +108,7 @@ def thp_split_storm(
     """
     splits, *scanned = need_rates(state, "thp_split_page", "pgscan_kswapd", "pgscan_direct")
     pages = sum(scanned)
-    said = f"{said_rate(splits)} huge pages were split per second, while {pages:.0f} pages were scanned"
+    said = f"{rate_words(splits)} huge pages were split per second, while {pages:.0f} pages were scanned"
     if splits < splits_per_second or pages < scans_per_second:
         return Clear(said)
     thp, suffers = state.thp, bool(state.rate("pswpout") or harms(state))
@@ -145,7 +145,7 @@ def khugepaged_scan(
     """
     thp = _need_settings(state)
     failed = need_rate(state, "thp_collapse_alloc_failed")
-    said = f"thp_collapse_alloc_failed rose by {said_rate(failed)} per second"
+    said = f"thp_collapse_alloc_failed rose by {rate_words(failed)} per second"
     if failed < failures_per_second or thp.khugepaged_defrag == "no":
         return Clear(f"{said}; khugepaged/defrag is {thp.khugepaged_defrag or 'not known'}")
     pages = thp.khugepaged_pages_to_scan
@@ -176,7 +176,7 @@ def _wait_less(state: MemoryState, thp: Thp, stalls: float) -> Advice:
         value,
         thp.defrag or "",
         text=f"let page faults take small pages: defrag from {thp.defrag} to {value}. " + _keep(path, value),
-        verify=f"compact_stall in /proc/vmstat rises by far less than {said_rate(stalls)} per second",
+        verify=f"compact_stall in /proc/vmstat rises by far less than {rate_words(stalls)} per second",
         risk="fewer faults get a huge page at once; khugepaged makes them later",
     )
 

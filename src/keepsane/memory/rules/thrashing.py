@@ -6,13 +6,13 @@ from __future__ import annotations
 from keepsane.judge import CannotTell, Clear, rule
 from keepsane.kernel.pages.advice import interleave
 from keepsane.memory.rules.amount import free_percent, page_kibibytes
-from keepsane.memory.rules.binding import in_need, said_mems
+from keepsane.memory.rules.binding import in_need, mems_words
 from keepsane.memory.rules.needs import need_free, need_rate, need_rates, need_scanned
 from keepsane.memory.rules.quote import quote_marks, quote_meminfo, quote_pressure, quote_risen
-from keepsane.memory.rules.zones import Imbalance, latest_imbalance, said_imbalance
+from keepsane.memory.rules.zones import Imbalance, imbalance_words, latest_imbalance
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
-from keepsane.words import said_percent, size_words
+from keepsane.words import share_words, size_words
 
 _REFERENCES = ("mm/workingset.c, Double CLOCK lists", "Documentation/accounting/psi.rst")
 _MUCH_FREE_PERCENT = 10.0
@@ -46,7 +46,7 @@ def thrash_file(
     """
     refaults, read, majfaults = need_rates(state, "workingset_refault_file", "pgpgin", "pgmajfault")
     again = refaults * page_kibibytes(state)
-    said = _said_again(again, read)
+    said = _again_words(again, read)
     if refaults < refaults_per_second or 100 * again < read_percent * read:
         return Clear(said)
     activated = state.rate("workingset_activate_file") or 0.0
@@ -67,7 +67,7 @@ def _files_thrash(state: MemoryState, said: str, refaults: float) -> Finding:
         evidence=_evidence(
             state, "workingset_refault_file", "workingset_activate_file", "pgmajfault", "pgpgin"
         ),
-        explanation=f"{said}{_said_stalled(stalled)}.",
+        explanation=f"{said}{_stalled_words(stalled)}.",
         advice=(
             Advice(
                 text="leave more memory to the page cache: reduce the heaps and buffers of processes, or "
@@ -111,7 +111,7 @@ def thrash_anon(
         confidence="high" if stalled is not None else "medium",
         title="memory thrashes: pages go to swap and come back",
         evidence=_evidence(state, "pswpin", "pswpout", "workingset_refault_anon", "pgmajfault"),
-        explanation=f"{said}{_said_stalled(stalled)}: processes use more than there is.",
+        explanation=f"{said}{_stalled_words(stalled)}: processes use more than there is.",
         advice=(
             Advice(
                 text="run less at once, or limit the largest by its control group (memory.high); see who "
@@ -143,13 +143,13 @@ def swap_with_free(
     scanned pages leave it out, it is not taken for this.
     """
     out, free, scanned = need_rate(state, "pswpout"), need_free(state), need_scanned(state)
-    said = f"{out:.0f} pages went to swap per second, with {said_percent(free)} of memory free at the least"
+    said = f"{out:.0f} pages went to swap per second, with {share_words(free)} of memory free at the least"
     if out < pages_per_second or free <= free_percent_from:
         return Clear(said)
     if scanned < out:
         return Clear(f"{said}, but not for want of it in the machine: a control group is at its limit")
     if (who := in_need(state)) is not None:
-        return Clear(f"{said}; {who.name} is bound to {said_mems(who)}: bind-starved judges that")
+        return Clear(f"{said}; {who.name} is bound to {mems_words(who)}: bind-starved judges that")
     found = latest_imbalance(state)
     if found is None or found.free is None:
         raise CannotTell(
@@ -168,7 +168,7 @@ def _swaps_for_a_node(state: MemoryState, found: Imbalance, said: str, out: floa
             *quote_meminfo(state, "MemFree"),
             *quote_marks(state, found.sample, found.full, found.free),
         ),
-        explanation=f"{said}. {said_imbalance(state, found)}",
+        explanation=f"{said}. {imbalance_words(state, found)}",
         advice=(
             interleave(
                 "spread the large process over the nodes, with vm.zone_reclaim_mode at 0",
@@ -183,14 +183,14 @@ def _harmless(state: MemoryState, stalled_percent: float) -> str:
     """Say why pages that come back do no harm, or are not for want of memory; "" where neither is seen."""
     free, stalled = free_percent(state), state.stalled_percent("memory", "some")
     if free is not None and free > _MUCH_FREE_PERCENT:
-        said = f"{said_percent(free)} of memory was free"
+        said = f"{share_words(free)} of memory was free"
         return f"{said}: what is short is a kind of it, or a control group's share"
     if stalled is not None and stalled < stalled_percent:
-        return f"tasks stood still for memory only {said_percent(stalled)} of the time"
+        return f"tasks stood still for memory only {share_words(stalled)} of the time"
     return ""
 
 
-def _said_again(again_kibibytes: float, read_kibibytes: float) -> str:
+def _again_words(again_kibibytes: float, read_kibibytes: float) -> str:
     if not again_kibibytes:
         return "no page of a file was needed again after it had been dropped (workingset_refault_file)"
     return (
@@ -199,8 +199,8 @@ def _said_again(again_kibibytes: float, read_kibibytes: float) -> str:
     )
 
 
-def _said_stalled(stalled: float | None) -> str:
-    return "" if stalled is None else f"; tasks stood still for memory {said_percent(stalled)} of the time"
+def _stalled_words(stalled: float | None) -> str:
+    return "" if stalled is None else f"; tasks stood still for memory {share_words(stalled)} of the time"
 
 
 def _evidence(state: MemoryState, *counters: str) -> tuple[Evidence, ...]:

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from keepsane.judge import Clear, need, rule
 from keepsane.kernel.pages.advice import keep, set_now
-from keepsane.memory.rules.amount import page_kibibytes, said_pages
+from keepsane.memory.rules.amount import page_kibibytes, pages_words
 from keepsane.memory.rules.needs import need_rate
 from keepsane.memory.rules.quote import VMSTAT, quote_file, quote_pressure, quote_risen
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding
-from keepsane.words import said_percent, size_words
+from keepsane.words import share_words, size_words
 
 DIRTY, BACKGROUND = "vm.dirty_bytes", "vm.dirty_background_bytes"
 _MEBIBYTE = 1 << 20
@@ -59,20 +59,20 @@ def dirty_writeback_stall(
     if not pages:
         return Clear("in at least one sample nothing waited to be written: the disk keeps up")
     seconds = pages / written if written else float("inf")
-    said = f"{said_pages(state, pages)} or more were waiting to be written, " + (
-        f"{seconds:.0f} s of work at {said_pages(state, written)} per second" if written else "and none was"
+    said = f"{pages_words(state, pages)} or more were waiting to be written, " + (
+        f"{seconds:.0f} s of work at {pages_words(state, written)} per second" if written else "and none was"
     )
     stalled = state.stalled_percent("io", "some")
     if above < throttled_percent or seconds < backlog_seconds:
-        waits = f"writers had to wait in {said_percent(above)} of the samples"
+        waits = f"writers had to wait in {share_words(above)} of the samples"
         return Clear(
             f"{said}; {waits}" if above else "no writer was made to wait: too little is dirty for that"
         )
     if stalled is not None and stalled < stalled_percent:
-        return Clear(f"{said}, but tasks stood still for I/O only {said_percent(stalled)} of the time")
-    waited = "" if stalled is None else f"; tasks stood still for I/O {said_percent(stalled)} of the time"
+        return Clear(f"{said}, but tasks stood still for I/O only {share_words(stalled)} of the time")
+    waited = "" if stalled is None else f"; tasks stood still for I/O {share_words(stalled)} of the time"
     return _is_stalled(
-        state, f"{said}; writers had to wait in {said_percent(above)} of the samples{waited}.", written
+        state, f"{said}; writers had to wait in {share_words(above)} of the samples{waited}.", written
     )
 
 

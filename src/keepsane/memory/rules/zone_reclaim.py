@@ -7,11 +7,11 @@ from keepsane.judge import CannotTell, Clear, rule
 from keepsane.memory.rules.needs import need_rate, need_rates, need_rise
 from keepsane.memory.rules.quote import quote_file, quote_marks, quote_risen
 from keepsane.memory.rules.setting import change
-from keepsane.memory.rules.zone_reclaim_mode import MODE, MODE_FILE, said_mode, why_not_armed
-from keepsane.memory.rules.zones import Imbalance, imbalance, newest_zones, said_imbalance
+from keepsane.memory.rules.zone_reclaim_mode import MODE, MODE_FILE, mode_words, why_not_armed
+from keepsane.memory.rules.zones import Imbalance, imbalance, imbalance_words, newest_zones
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Evidence, Finding
-from keepsane.words import said_rate
+from keepsane.words import rate_words
 
 _REFERENCES = ("Documentation/admin-guide/sysctl/vm.rst, zone_reclaim_mode", "mm/vmscan.c, node_reclaim()")
 SCANNED_A_STALL = 32
@@ -45,7 +45,7 @@ def zone_reclaim_biting(
     if clear := why_not_armed(state):
         return clear
     scanned, stalls = need_rates(state, "pgscan_direct", "allocstall")
-    said = f"{scanned:.0f} pages were scanned directly per second, {_said_stalls(stalls)}"
+    said = f"{scanned:.0f} pages were scanned directly per second, {_stalls_words(stalls)}"
     if scanned < scans_per_second:
         return Clear(f"{MODE} is on, but {said}: it does not bite")
     few = stalls < stalls_share * scanned / SCANNED_A_STALL
@@ -59,7 +59,7 @@ def zone_reclaim_biting(
         title=f"zone reclaim bites: set {MODE} to 0",
         evidence=_evidence(state, found),
         explanation=f"{_where(state, found)} {said}: {_how_known(state, few)}. "
-        f"{_said_mode(state)}{_blind(state)}",
+        f"{_mode_words(state)}{_blind(state)}",
         advice=(
             _switch_off(
                 state, f"pgscan_direct in /proc/vmstat rises by far less than {scanned:.0f} per second"
@@ -98,7 +98,7 @@ def zone_reclaim_armed(state: MemoryState) -> Finding | Clear:
         title=f"{MODE} is {state.sysctl(MODE)}: nothing suffers from it now",
         evidence=tuple(quote_file(state, MODE_FILE)),
         explanation="No pages are scanned directly. Once a node fills up, that will change. "
-        f"{_said_mode(state)}",
+        f"{_mode_words(state)}",
         advice=(_switch_off(state, "zone_reclaim_failed in /proc/vmstat stands still"),),
         references=_REFERENCES,
     )
@@ -134,7 +134,7 @@ def zone_reclaim_in_vain(state: MemoryState, *, failures_per_second: float = 10.
         evidence=tuple(quote_risen(state, "zone_reclaim_failed", "zone_reclaim_success", "pgscan_direct")),
         explanation=f"{said}, and no page was scanned: each request for memory on the full "
         "node asks, and nothing is freed. "
-        f"{_said_mode(state)}",
+        f"{_mode_words(state)}",
         advice=(
             _switch_off(
                 state, f"zone_reclaim_failed in /proc/vmstat stands still; it rose by {failed:.0f} per second"
@@ -144,8 +144,8 @@ def zone_reclaim_in_vain(state: MemoryState, *, failures_per_second: float = 10.
     )
 
 
-def _said_stalls(stalls: float) -> str:
-    return f"with {said_rate(stalls)} allocation stalls" if stalls else "without allocation stalls"
+def _stalls_words(stalls: float) -> str:
+    return f"with {rate_words(stalls)} allocation stalls" if stalls else "without allocation stalls"
 
 
 def _by_others(state: MemoryState, said: str, few: bool, found: Imbalance | None) -> Clear | None:
@@ -168,13 +168,13 @@ def _by_others(state: MemoryState, said: str, few: bool, found: Imbalance | None
 def _how_known(state: MemoryState, few: bool) -> str:
     if few:
         return "only zone reclaim scans so without a stall"
-    return f"zone reclaim freed pages {said_rate(state.rate('zone_reclaim_success') or 0)} times per second"
+    return f"zone reclaim freed pages {rate_words(state.rate('zone_reclaim_success') or 0)} times per second"
 
 
-def _said_mode(state: MemoryState) -> str:
+def _mode_words(state: MemoryState) -> str:
     """Say the value and what it allows, as the start of a sentence."""
     mode = state.sysctl_number(MODE) or 0
-    said = said_mode(mode, state.machine.release)
+    said = mode_words(mode, state.machine.release)
     return f"{MODE} is {mode}, by which a task that asks for memory may {said}."
 
 
@@ -183,7 +183,7 @@ def _where(state: MemoryState, found: Imbalance | None) -> str:
         return "Which node is full is not known: /proc/zoneinfo was not read."
     if found is None:
         return "No node was seen near its low watermark."
-    return said_imbalance(state, found)
+    return imbalance_words(state, found)
 
 
 def _blind(state: MemoryState) -> str:

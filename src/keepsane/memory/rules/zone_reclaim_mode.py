@@ -18,7 +18,7 @@ _MOVED_SINCE, _RESTORED = (5, 8), (5, 12)
 _RESTORED_IN_STABLE = {(5, 10): 20, (5, 11): 3}
 
 
-def said_mode(mode: int, release: str | None) -> str:
+def mode_words(mode: int, release: str | None) -> str:
     """
     Say what a value of zone_reclaim_mode lets the kernel do on its way to a page of the near node.
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from keepsane.kernel.pages.zone import Zone
 from keepsane.memory.proc.buddyinfo import with_blocks
-from keepsane.memory.rules.amount import said_pages
+from keepsane.memory.rules.amount import pages_words
 from keepsane.memory.state import MemorySample, MemoryState
 
 FULL = 1.2
@@ -115,13 +115,13 @@ def _imbalances(sample: MemorySample) -> Iterator[Imbalance]:
         yield Imbalance(sample, full, max(rich, key=lambda zone: zone.free_pages, default=None))
 
 
-def said_imbalance(state: MemoryState, found: Imbalance) -> str:
+def imbalance_words(state: MemoryState, found: Imbalance) -> str:
     """Say where memory is free and where it is not, in one sentence, for a reader who does not know zones."""
     full = found.full
     said = (
-        f"node {full.node} is full: {said_pages(state, full.free_pages)} are free in its zone {full.name}, "
-        f"where the kernel keeps up to {said_pages(state, full.high_pages)} back (high watermark)"
+        f"node {full.node} is full: {pages_words(state, full.free_pages)} are free in its zone {full.name}, "
+        f"where the kernel keeps up to {pages_words(state, full.high_pages)} back (high watermark)"
     )
     if found.free is None:
         return f"{said[0].upper()}{said[1:]}; no other node has plenty."
-    return f"{said_pages(state, found.free.free_pages)} are free on node {found.free.node}, while {said}."
+    return f"{pages_words(state, found.free.free_pages)} are free on node {found.free.node}, while {said}."

@@ -73,7 +73,9 @@ def plots_element(
     moments = [_Moment(time, "asked") for time in asked]
     moments += [_Moment(time, "restart") for time in curves.restarts]
     axis = _Axis(curves.began_seconds, curves.ended_seconds, tuple(moments), zone)
-    shown = (one for one in curves.series if one.most and (one.most.value or one.least != one.most))
+    shown = (
+        curve for curve in curves.series if curve.most and (curve.most.value or curve.least != curve.most)
+    )
     plots = [_plot(series, axis, number) for number, series in enumerate(shown, 1)]
     own = () if latency is None else _own(latency, axis)
     return element("section", *_legend(curves, axis), *own, *plots, *_absent(curves), kind="plots")
@@ -152,10 +154,12 @@ def _legend(curves: Curves, axis: _Axis) -> Iterator[Markup]:
 
 def _absent(curves: Curves) -> Iterator[Markup]:
     """Name what has no plot, and why."""
-    still = (one for one in curves.series if one.most and not one.most.value and one.least == one.most)
-    gone = (one for one in curves.series if one.most is None)
+    still = (
+        curve for curve in curves.series if curve.most and not curve.most.value and curve.least == curve.most
+    )
+    gone = (curve for curve in curves.series if curve.most is None)
     for why, series in (("Zero all the time", still), ("Not counted by this kernel, or not read", gone)):
-        names = ", ".join(f"{one.label} ({one.name})" for one in series)
+        names = ", ".join(f"{curve.label} ({curve.name})" for curve in series)
         if names:
             yield element("p", say(f"{why}: {names}."), kind="dim")
 

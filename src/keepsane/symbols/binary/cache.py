@@ -94,7 +94,7 @@ class Cache:
                 joined = {subject: join(kept[subject], answers[subject]) for subject in kept} if join else {}
                 self.connection.executemany(
                     "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?)",
-                    [_row(file, question, *one) for one in {**answers, **joined}.items()],
+                    [_row(file, question, *answer) for answer in {**answers, **joined}.items()],
                 )
         except _PROBLEMS as problem:
             self._give_up(problem)

@@ -82,8 +82,11 @@ def open_program(drgn: Any, elf: Elf) -> drgn.Program:
             f"{elf.path} is for ELF machine {elf.machine}; only x86-64 and arm64 can be decoded"
         )
     program = drgn.Program(drgn.Platform(machines[elf.machine]))
-    places = lay_out(elf.sections) if elf.kind == ET_REL else tuple(one.address for one in elf.sections)
-    text = [(place, one.size_bytes) for place, one in zip(places, elf.sections, strict=True) if one.is_text]
+    places = (
+        lay_out(elf.sections) if elf.kind == ET_REL else tuple(section.address for section in elf.sections)
+    )
+    pairs = zip(places, elf.sections, strict=True)
+    text = [(place, section.size_bytes) for place, section in pairs if section.is_text]
     if not text:
         raise SymbolError(f"{elf.path} has no code; give a vmlinux or a .ko")
     refuse_split_dwarf(elf)

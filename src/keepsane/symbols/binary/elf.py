@@ -165,7 +165,9 @@ def _sections(descriptor: int, start: int, entries: int, names: int) -> tuple[Se
     if not raw:
         return ()
     table = os.pread(descriptor, min(raw[names][5], MAX_SECTION_NAMES_BYTES), raw[names][4])
-    return tuple(Section(name_at(table, one[0]).decode("utf-8", "replace"), *one[1:9]) for one in raw)
+    return tuple(
+        Section(name_at(table, section[0]).decode("utf-8", "replace"), *section[1:9]) for section in raw
+    )
 
 
 def name_at(table: bytes, offset: int) -> bytes:
@@ -192,11 +194,11 @@ def _refuse_misplaced(sections: tuple[Section, ...], kind: int) -> None:
             section.align_bytes & (section.align_bytes - 1) or section.align_bytes > MAX_ALIGN_BYTES
         ):
             raise ValueError(f"section {section.name} is to be aligned to {section.align_bytes:#x} bytes")
-    room_bytes = sum(one.size_bytes + max(one.align_bytes, _PAGE_BYTES) for one in loaded)
+    room_bytes = sum(section.size_bytes + max(section.align_bytes, _PAGE_BYTES) for section in loaded)
     if kind == ET_REL and room_bytes > MAX_LOADED_BYTES:
         raise ValueError(f"its sections take {room_bytes} bytes of memory")
     # Sections may lie on one another: each is small enough, and all together are read a thousand times.
-    file_bytes = sum(one.size_bytes for one in loaded if one.kind != SHT_NOBITS)
+    file_bytes = sum(section.size_bytes for section in loaded if section.kind != SHT_NOBITS)
     if file_bytes > MAX_LOADED_KERNEL_BYTES:
         raise ValueError(f"its loaded sections have {file_bytes} bytes")
 

@@ -103,7 +103,9 @@ class Image:
             around = self._read_containing(missing)
             fresh = {address: (around[address],) if address in around else () for address in missing}
             found |= fresh
-            self.cache.keep(self.key, "at", {f"{one:x}": _packed(symbols) for one, symbols in fresh.items()})
+            self.cache.keep(
+                self.key, "at", {f"{address:x}": _packed(symbols) for address, symbols in fresh.items()}
+            )
         return {address: symbols[0] for address, symbols in found.items() if symbols}
 
     def locate(self, addresses: Iterable[int]) -> dict[int, Chain]:

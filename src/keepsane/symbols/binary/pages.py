@@ -85,4 +85,6 @@ def _unpacked(content: Any, wanted: Set[int]) -> dict[int, Chain]:
         for function, file, line, column, inlined in zip(*columns, strict=True)
     )
     chains = {address: tuple(islice(lines, count)) for address, count in zip(addresses, levels, strict=True)}
-    return chains if chains.keys() <= wanted else {one: chains[one] for one in chains.keys() & wanted}
+    if chains.keys() <= wanted:
+        return chains
+    return {address: chains[address] for address in chains.keys() & wanted}

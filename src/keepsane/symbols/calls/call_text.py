@@ -38,7 +38,7 @@ def call_text(text: Text, data: Data, module: str | None, branch: Branch) -> str
         return insn.text
     image = text.images[module]
     code = bytes_at(image.elf, symbols_of(image), insn.address, insn.size_bytes)
-    written = next((one.text for one in decode(open_at_and_t(), code, insn.address)), insn.text)
+    written = next((decoded.text for decoded in decode(open_at_and_t(), code, insn.address)), insn.text)
     name = _memory(data, place)
     return _FIXED.sub(lambda _: name, written, count=1) if name else written
 

@@ -141,7 +141,7 @@ def _is_named_in(
         return True
     program = _program_of(types, variable.module)
     found = [_variable(program, variable.name, file) for file in files()] if program is not None else []
-    return any(one is not None and one.address_ == variable.address for one in found)
+    return any(kept is not None and kept.address_ == variable.address for kept in found)
 
 
 def constant_offset(types: Types, variable: Variable, structure: str, member: str) -> int | None:
@@ -160,7 +160,7 @@ def _constant_offset(types: Types, variable: Variable, structure: str, member: s
     kind = _plain(drgn, kind)
     if kind.kind != drgn.TypeKind.STRUCT or kind.tag != structure:
         return None
-    return next((one.offset for one in kind.members or () if one.name == member), None)
+    return next((field.offset for field in kind.members or () if field.name == member), None)
 
 
 def _type_of(types: Types, variable: Variable, files: Callable[[], Sequence[str]]) -> Any:
@@ -171,7 +171,9 @@ def _type_of(types: Types, variable: Variable, files: Callable[[], Sequence[str]
     found = _variable(program, name, None)
     if found is not None and found.address_ != variable.address:
         others = (_variable(program, name, file) for file in files())
-        found = next((one for one in others if one is not None and one.address_ == variable.address), None)
+        found = next(
+            (other for other in others if other is not None and other.address_ == variable.address), None
+        )
     return None if found is None else found.type_
 
 
@@ -370,8 +372,8 @@ def _functions_in(drgn: Any, union: Any, offset_bytes: int) -> list[Any]:
 
 
 def _containing(drgn: Any, members: Any, offset_bytes: int) -> Any:
-    before = [one for one in members if one.bit_offset // 8 <= offset_bytes]
-    nearest = max((one.bit_offset // 8 for one in before), default=0)
+    before = [member for member in members if member.bit_offset // 8 <= offset_bytes]
+    nearest = max((kept.bit_offset // 8 for kept in before), default=0)
     for member in before:
         # All but the offset makes drgn read the member's type, and all DWARF if that is only declared here.
         if member.bit_offset // 8 == nearest and member.bit_field_size is None:

@@ -242,7 +242,7 @@ def positions_of_number(numbers: Numbers, wanted: bytes) -> Iterator[int]:
 
 def _listed(content: bytes, high: bytes, size: int) -> tuple[list[int], bytes]:
     # Lookahead, since high bytes that are all the same may begin inside others.
-    first, *rest = (bytes([one]) for one in high)
+    first, *rest = (bytes([byte]) for byte in high)
     pattern = re.compile(re.escape(first) + b"(?=" + re.escape(b"".join(rest)) + b")", re.DOTALL)
     starts = (found.start() for found in pattern.finditer(content))
     ends = [start + len(high) for start in starts if start >= _LOW_BYTES]

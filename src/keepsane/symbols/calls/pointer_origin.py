@@ -74,7 +74,7 @@ def pointer_of(text: Text, function: Function, insn: Insn, register: str | None)
     `register` is the one that holds it, None where the instruction itself reads it from memory.
     """
     flow = _flow(text, function)
-    index = next((at for at, one in enumerate(flow.insns) if one.address == insn.address), None)
+    index = next((at for at, other in enumerate(flow.insns) if other.address == insn.address), None)
     if index is None:
         return UNKNOWN
     if register is None:
@@ -168,7 +168,7 @@ def _step(register: str, number: str) -> tuple[str, int] | None:
 
 def _walk(distance: int, origins: set[Pointer]) -> Pointer:
     """What is read at a distance from a register that a loop increases."""
-    steps = {one.step_bytes for one in origins if one.step_bytes is not None}
+    steps = {origin.step_bytes for origin in origins if origin.step_bytes is not None}
     starts = origins - {Pointer(step_bytes=step) for step in steps}
     start = starts.pop().value if len(starts) == 1 else None
     if len(steps) > 1 or start is None or start.address is None:
@@ -224,7 +224,7 @@ def _writes(insn: Insn, register: str) -> bool:
         return True
     first, _, second = insn.operands.partition(", ")
     written = (first, second) if name in ("xchg", "xadd") else (first,)
-    return any(wide(one) == register for one in written)
+    return any(wide(other) == register for other in written)
 
 
 def _memory_operand(insn: Insn) -> str:
@@ -245,7 +245,7 @@ def _loaded(flow: _Flow, at: int, operand: str) -> Pointer:
     if base is None or wide(base) == "rsp":
         return UNKNOWN
     origins = set(_origins(flow, at, base, is_base=True))
-    if not indexed and any(one.step_bytes for one in origins):
+    if not indexed and any(origin.step_bytes for origin in origins):
         return _walk(distance, origins)
     known = origins.pop() if len(origins) == 1 else UNKNOWN
     if known.value is not None and known.value.address is not None:

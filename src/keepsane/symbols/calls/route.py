@@ -162,7 +162,7 @@ def _functions(text: Text, site: Site, answer: _Answer, *, clones: bool = False)
             "or in a module; give the module's directory with --modules DIR"
         )
     if len(found) > 1:
-        names = ", ".join(sorted({one.name for one in found}))
+        names = ", ".join(sorted({place.name for place in found}))
         answer.notes.append(f"{len(found)} functions are meant by {site.function}, any of them: {names}")
     return found
 
@@ -170,13 +170,13 @@ def _functions(text: Text, site: Site, answer: _Answer, *, clones: bool = False)
 def _calls(text: Text, functions: Iterable[Function], offset_bytes: int) -> list[Call]:
     calls = [call for function in functions for call in calls_at(text, function, offset_bytes)]
     if not calls:
-        names = {f"{one.name}+{offset_bytes:#x}": one for one in functions}
+        names = {f"{function.name}+{offset_bytes:#x}": function for function in functions}
         name, function = next(iter(names.items()))
         returns = [
             insn.end - function.address for insn in instructions(text, function) if "call" in insn.flow
         ]
-        returns.sort(key=lambda one: abs(one - offset_bytes))
-        near = ", ".join(f"+{one:#x}" for one in sorted(returns[:_CALLS_SHOWN])) or "none"
+        returns.sort(key=lambda place: abs(place - offset_bytes))
+        near = ", ".join(f"+{place:#x}" for place in sorted(returns[:_CALLS_SHOWN])) or "none"
         raise SymbolError(f"no call returns to {name}; its calls near there return to {near}")
     return calls
 
@@ -207,7 +207,7 @@ def _whole(way: Way, first: Mapping[Function, Hop], goals: Sequence[Function]) -
 
 
 def _is_one_of(function: Function, goals: Iterable[Function]) -> bool:
-    return any((one.module, one.address) == (function.module, function.address) for one in goals)
+    return any((goal.module, goal.address) == (function.module, function.address) for goal in goals)
 
 
 def _remarks(found: Reach) -> list[str]:
@@ -233,7 +233,9 @@ def _lines(answer: _Answer, text: Text) -> dict[Place, Chain]:
     places = {hop.place for way in answer.ways for hop in way}
     found: dict[Place, Chain] = {}
     for module, image in text.images.items():
-        asked = {one.address: one for one in places if one.module == module and one.address is not None}
+        asked = {
+            place.address: place for place in places if place.module == module and place.address is not None
+        }
         try:
             chains = image.locate(asked)
         except KeepsaneError as problem:

@@ -65,8 +65,13 @@ def functions_of(text: Text, site: Site, *, clones: bool = False) -> tuple[Funct
             names += [name for name in longer if ".cold" not in name]
         symbols = [symbol for found in image.symbols(names).values() for symbol in found]
         if symbols:
-            fitting = {one.address: one for one in symbols if site.size_bytes in (None, one.size_bytes)}
-            return tuple(Function(module, one.name, one.address, one.size_bytes) for one in fitting.values())
+            fitting = {
+                symbol.address: symbol for symbol in symbols if site.size_bytes in (None, symbol.size_bytes)
+            }
+            return tuple(
+                Function(module, symbol.name, symbol.address, symbol.size_bytes)
+                for symbol in fitting.values()
+            )
     return ()
 
 

@@ -122,10 +122,10 @@ def tables_read(tables: Tables, function: Function, site: Site) -> Found:
     """Say which table a call that led to this function read, going by where its pointer was loaded from."""
     possible, pointer = holders(tables, function), site.pointer
     if pointer.fixed is not None:
-        fixed = [one for one in possible if _is_read(tables, one, pointer)]
+        fixed = [table for table in possible if _is_read(tables, table, pointer)]
         return Found(fixed[0] if len(fixed) == 1 else None, tuple(fixed))
     walked = _walked(tables, possible, pointer)
-    fitting = walked or [one for one in possible if _fits(one, pointer)]
+    fitting = walked or [table for table in possible if _fits(table, pointer)]
     # What code hands over may stand at that offset of a structure that is filled in at run time.
     if len(fitting) == 1 and (
         walked or (_is_of_type(tables, fitting[0], site) and not taken_in(tables, function))
@@ -147,8 +147,8 @@ def _is_of_type(tables: Tables, holder: Holder, site: Site) -> bool:
 
 def structures_of(holders: Sequence[Holder], pointer: Pointer) -> frozenset[str]:
     """Name the structures in which the member of these tables stands at the offset that was loaded."""
-    members = [one.member for one in holders if one.member is not None]
-    pairs = [pair for one in members for pair in zip(one.structures, one.offsets_bytes, strict=True)]
+    members = [holder.member for holder in holders if holder.member is not None]
+    pairs = [pair for member in members for pair in zip(member.structures, member.offsets_bytes, strict=True)]
     return frozenset(name for name, offset_bytes in pairs if name and offset_bytes == pointer.displacement)
 
 
@@ -177,9 +177,9 @@ def _walked(tables: Tables, possible: Sequence[Holder], pointer: Pointer) -> tup
         return ()
     read = start + (pointer.displacement or 0)
     return tuple(
-        one
-        for one in possible
-        if one.variable in (first, *others) and ((one.place.address or 0) - read) % step_bytes == 0
+        table
+        for table in possible
+        if table.variable in (first, *others) and ((table.place.address or 0) - read) % step_bytes == 0
     )
 
 

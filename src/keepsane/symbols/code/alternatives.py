@@ -85,7 +85,7 @@ def _replacement(patched: Patched, table: PatchTable, site: PatchSite) -> Replac
 
 def _sizes_bytes(table: PatchTable, site: PatchSite) -> list[int]:
     """Its own size and, of the alternatives for one place, that of the longest: it pads all of them."""
-    sizes = {one.size_bytes for one in same_place(table, site)}
+    sizes = {choice.size_bytes for choice in same_place(table, site)}
     return sorted({site.size_bytes, max(sizes, default=site.size_bytes)})
 
 
@@ -96,7 +96,7 @@ def _written(patched: Patched, found: Replacement) -> Iterator[Content]:
     yield file._replace(moved_bytes=moved_bytes)
     inside = [site for site in _inner_sites(patched, found) if site.table not in _NOT_INSIDE][:_MOST_SITES]
     known = [(site, one) for site in inside if (one := form_contents(patched, site)) is not None]
-    for chosen in islice(product(*(one for _, one in known)), 1, _MOST_CONTENTS):
+    for chosen in islice(product(*(choice for _, choice in known)), 1, _MOST_CONTENTS):
         content = file
         for (site, _), inner in zip(known, chosen, strict=True):
             content = _overlaid(content, site.address - found.origin, inner)

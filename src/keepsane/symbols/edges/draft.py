@@ -93,9 +93,9 @@ def steps_of(chain: Sequence[Hop]) -> tuple[DraftHop, ...]:
     )
 
 
-def said_of(possible: Sequence[Holder]) -> str:
+def of_words(possible: Sequence[Holder]) -> str:
     """Name some of several tables, and how many more there are."""
-    return any_of([one.name for one in possible])
+    return any_of([table.name for table in possible])
 
 
 def any_of(names: Sequence[str]) -> str:

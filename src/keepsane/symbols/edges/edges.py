@@ -210,8 +210,8 @@ def candidates(text: Text, frame: Frame, kernel: Kernel) -> tuple[Function, ...]
         return _bare(text, frame, kernel)
     name = frame.function
     image = text.images[frame.module]
-    found = [one for one in image.symbols([name])[name] if fits(one, frame.size_bytes)]
-    return tuple(Function(frame.module, one.name, one.address, one.size_bytes) for one in found)
+    found = [symbol for symbol in image.symbols([name])[name] if fits(symbol, frame.size_bytes)]
+    return tuple(Function(frame.module, symbol.name, symbol.address, symbol.size_bytes) for symbol in found)
 
 
 def _bare(text: Text, frame: Frame, kernel: Kernel) -> tuple[Function, ...]:

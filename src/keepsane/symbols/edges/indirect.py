@@ -30,7 +30,7 @@ from keepsane.symbols.edges.draft import (
     Reader,
     any_of,
     not_listed,
-    said_of,
+    of_words,
     steps_of,
 )
 from keepsane.words import counted
@@ -58,13 +58,13 @@ def judge_indirect(reader: Reader, caller: Function, branch: Branch, callee: Fun
         jumped, is_cut = _jumped(reader, site, callee, thorough=True)
         if len(jumped) == 1 and not is_cut:
             return jumped[0].draft
-    hops = (*_possible(callee, possible), *_pointers(callee, places), *(one.hop for one in jumped))
-    first = f"{said_of(possible)}, or " if possible else ""
+    hops = (*_possible(callee, possible), *_pointers(callee, places), *(way.hop for way in jumped))
+    first = f"{of_words(possible)}, or " if possible else ""
     # Code hands the function over itself, so that it may have been called without any jump.
     first = f"{callee.name} itself, or " if places else first
     on = "which jumps on" if len(jumped) == 1 else "each of which jumps on"
     on += ", of those that were looked at" if is_cut else ""
-    ways = any_of([one.said for one in jumped])
+    ways = any_of([way.said for way in jumped])
     return Draft("indirect", hops[:LISTED], f"{said}: could be {first}a call of {ways}, {on}")
 
 
@@ -74,7 +74,7 @@ def _fitting(found: Found) -> tuple[Holder, ...]:
 
 def _agree(expression: str, found: Found) -> bool:
     """Say whether the source's name fits the tables found: it may be of another structure at that offset."""
-    members = {one.name.rpartition(".")[2] for one in _fitting(found)}
+    members = {way.name.rpartition(".")[2] for way in _fitting(found)}
     return not members or "->" not in expression or re.split(r"\.|->", expression)[-1] in members
 
 
@@ -88,7 +88,7 @@ def _through_table(said: str, callee: Function, found: Found) -> Draft | None:
     hops = _possible(callee, found.possible)[:LISTED]
     first, more = found.possible[0], len(found.possible) - 1
     if not found.is_member or not more:
-        why = f"could be {said_of(found.possible)}, which is {callee.name}"
+        why = f"could be {of_words(found.possible)}, which is {callee.name}"
         return Draft("indirect", hops, f"{said}: {why}")
     others = f"{counted(more, 'more table')}{not_listed(more + 1)}"
     why = f"{said}: could be {first.name}, which is {callee.name} (or {others})"
@@ -96,7 +96,7 @@ def _through_table(said: str, callee: Function, found: Found) -> Draft | None:
 
 
 def _possible(callee: Function, holders: Sequence[Holder]) -> tuple[DraftHop, ...]:
-    return tuple(DraftHop("possible table", callee.name, one.name, None, one) for one in holders)
+    return tuple(DraftHop("possible table", callee.name, holder.name, None, holder) for holder in holders)
 
 
 def _pointers(callee: Function, places: Sequence[tuple[Function, int]]) -> tuple[DraftHop, ...]:
@@ -177,7 +177,7 @@ def _before(reader: Reader, callee: Function, *, thorough: bool) -> tuple[list[F
         jumping = [jumpers(reader.graph, function, thorough=thorough) for function in wave]
         is_cut |= None in jumping
         seen = {callee, *found}
-        wave = list(dict.fromkeys(one for some in jumping for one in some or () if one not in seen))
+        wave = list(dict.fromkeys(way for some in jumping for way in some or () if way not in seen))
         found += wave
         if len(found) > _MAX_BEFORE:
             break

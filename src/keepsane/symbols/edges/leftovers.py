@@ -19,7 +19,7 @@ from keepsane.symbols.calls.jumps import callees
 from keepsane.symbols.code.text import Function, Place, function_at, is_same
 from keepsane.symbols.edges.draft import Draft, Reader
 from keepsane.symbols.edges.one_call import judge_call
-from keepsane.symbols.lines.names import padded_function, said_padding
+from keepsane.symbols.lines.names import padded_function, padding_words
 
 _KINDS = (("page fault", PAGE_FAULTS), ("interrupt", INTERRUPTS), ("system call", SYSTEM_CALLS))
 _MAX_OPEN = 4
@@ -41,9 +41,9 @@ def judge_leftovers(reader: Reader, marked: Sequence[Marked], why_unjudged: str)
     `why_unjudged` says why none of them can be judged, "" where they can.
     """
     drafts = {}
-    last = max((index for index, one in enumerate(marked) if one.frame.reliable), default=-1)
-    for index, one in enumerate(marked):
-        if one.frame.reliable:
+    last = max((index for index, mark in enumerate(marked) if mark.frame.reliable), default=-1)
+    for index, mark in enumerate(marked):
+        if mark.frame.reliable:
             continue
         given_up = index > last >= 0 and not _is_outermost(marked[last].frame)
         if why_unjudged or given_up:
@@ -62,7 +62,7 @@ def _judge(reader: Reader, marked: Sequence[Marked], index: int) -> Draft:
     padded = padded_function(frame.function or "")
     if padded:
         # Where its code is at hand the frame's own note says it: the same words, to be shown once.
-        return Draft("not-a-call", (), said_padding(padded))
+        return Draft("not-a-call", (), padding_words(padded))
     if frame.offset_bytes == 0:
         return Draft("not-a-call", (), f"a pointer to the start of {frame.function}")
     if not functions:
@@ -92,10 +92,10 @@ def _behind(reader: Reader, function: Function, frame: Frame) -> str | None:
 
 def _left_over(marked: Sequence[Marked], index: int, draft: Draft) -> Draft:
     frame = marked[index].frame
-    leading = not any(one.frame.reliable and not _reports(one.frame) for one in marked[:index])
+    leading = not any(mark.frame.reliable and not _reports(mark.frame) for mark in marked[:index])
     if leading and _reports(frame):
         return draft._replace(verdict="reporter", why=f"it belongs to the report itself: {draft.why}")
-    on_path = {one.frame.function for one in marked if one.frame.reliable}
+    on_path = {mark.frame.function for mark in marked if mark.frame.reliable}
     where = (
         "as this path does elsewhere"
         if any(hop.function in on_path for hop in draft.via)
@@ -122,12 +122,12 @@ def _on_path(reader: Reader, marked: Sequence[Marked], drafts: Mapping[int, Draf
     """A `?` frame between two confirmed ones, where only it explains how the one led to the other."""
     found = {}
     inner: int | None = None
-    for index, one in enumerate(marked):
-        if not one.frame.reliable:
+    for index, mark in enumerate(marked):
+        if not mark.frame.reliable:
             continue
-        if inner is not None and one.draft is not None and one.draft.verdict == "unknown":
+        if inner is not None and mark.draft is not None and mark.draft.verdict == "unknown":
             for between in range(inner + 1, index):
-                if drafts[between].verdict != "stale" or not _leads_to(reader, one, marked[between]):
+                if drafts[between].verdict != "stale" or not _leads_to(reader, mark, marked[between]):
                     continue
                 draft = _leads_to(reader, marked[between], marked[inner])
                 if draft is not None:
@@ -157,11 +157,11 @@ def _grouped(reader: Reader, marked: Sequence[Marked], drafts: Mapping[int, Draf
     for index in sorted(drafts):
         if drafts[index].verdict == "stale":
             near = [
-                one
-                for one in paths[-_MAX_OPEN:]
-                if _may_have_called(reader, marked[index], marked[one.longest[0]])
+                path
+                for path in paths[-_MAX_OPEN:]
+                if _may_have_called(reader, marked[index], marked[path.longest[0]])
             ]
-            paths = [one for one in paths if all(one is not other for other in near)]
+            paths = [path for path in paths if all(path is not other for other in near)]
             paths.append(_path(index, near))
     said: dict[int, Draft] = {}
     for path in paths:
@@ -175,8 +175,8 @@ def _grouped(reader: Reader, marked: Sequence[Marked], drafts: Mapping[int, Draf
 
 
 def _path(index: int, near: Sequence[_Path]) -> _Path:
-    inner = max(near, key=lambda one: one.depth, default=_Path([], (), 0))
-    members = [member for one in near for member in one.members]
+    inner = max(near, key=lambda mark: mark.depth, default=_Path([], (), 0))
+    members = [member for mark in near for member in mark.members]
     return _Path([*members, index], (index, *inner.longest)[:_MAX_NAMED], inner.depth + 1)
 
 

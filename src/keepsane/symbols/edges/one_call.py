@@ -16,7 +16,7 @@ from keepsane.symbols.calls.objects import variable_at
 from keepsane.symbols.calls.pointer_origin import pointer_of
 from keepsane.symbols.calls.tables import Site, holders, tables_read, taken_in
 from keepsane.symbols.code.text import Function, Place, body_of, function_at
-from keepsane.symbols.edges.draft import SHOWN, Draft, DraftHop, Reader, all_of, hops_of, said_of
+from keepsane.symbols.edges.draft import SHOWN, Draft, DraftHop, Reader, all_of, hops_of, of_words
 from keepsane.symbols.edges.indirect import judge_indirect
 
 _TRACERS = ("ftrace_", "arch_ftrace_")
@@ -181,6 +181,6 @@ def _through_end(
         jump = DraftHop("indirect jump", callee.name, found.used.name, place)
         return Draft("tail-call", (*hops, jump), f"{last.inside.name} jumps through {found.used.name}")
     if found.possible:
-        said = said_of(found.possible)
+        said = of_words(found.possible)
         return Draft("unknown", (), f"{last.inside.name} jumps through a pointer, which could be {said}")
     return None

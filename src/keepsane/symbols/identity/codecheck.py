@@ -36,7 +36,7 @@ def check_codes(facts: Facts, image: Image) -> list[Check]:
 
 
 def _distinct_codes(codes: Iterable[PrintedCode]) -> list[PrintedCode]:
-    return list({(one.function, one.offset_bytes, one.code.data): one for one in codes}.values())
+    return list({(code.function, code.offset_bytes, code.code.data): code for code in codes}.values())
 
 
 def _check_code(
@@ -46,7 +46,7 @@ def _check_code(
     symbols = image.symbols({printed.function}).get(printed.function, ())
     matches = [
         found
-        for symbol in [one for one in symbols if fits(one, printed.size_bytes)] or symbols
+        for symbol in [symbol for symbol in symbols if fits(symbol, printed.size_bytes)] or symbols
         if (found := _match(printed, symbol, facts, image, table, patches)) is not None
     ]
     best = min(matches, key=lambda found: len(found.different), default=None)

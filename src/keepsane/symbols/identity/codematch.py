@@ -71,7 +71,7 @@ def match_code(
     patched = Patched(elf, symbols, patches)
     sites: list[PatchSite] = []
     # The big tables take milliseconds each, so the small ones come first and most are not asked.
-    for table in (None, *sorted(patches.tables, key=lambda one: len(one.content))):
+    for table in (None, *sorted(patches.tables, key=lambda table: len(table.content))):
         if different:
             found = _sites(window, PatchTables((table,) if table else (), ()))
             sites += found
@@ -115,7 +115,7 @@ def _unpredicted(
     for known in (sites, None):
         # What one table does not say another may, which was not asked.
         judged = _sites(window, patched.patches) if known is None else known
-        found = min((set(unpredicted(patched, judged, window, one)) for one in tried), key=len)
+        found = min((set(unpredicted(patched, judged, window, content)) for content in tried), key=len)
         if not found:
             break
     return found
@@ -131,7 +131,7 @@ def _unexplained(window: Window, offset_bytes: int | None) -> list[int]:
 
 def _window(elf: Elf, symbols: SymbolTable, code: Code, start: int) -> Window | None:
     log, end = code.data, start + len(code.data)
-    section = next((one for one in _texts(elf, symbols) if start + (code.trap_bytes or 0) in one), None)
+    section = next((text for text in _texts(elf, symbols) if start + (code.trap_bytes or 0) in text), None)
     if section is None:
         return None
     # What lies outside the section that holds the trap is not the file's to say.

@@ -44,7 +44,7 @@ def check(facts: Facts, image: Image) -> tuple[Check, ...]:
     leaves most checks "not possible", which is no error.
     """
     checks = [_check_build_id(facts, image.elf)]
-    release, version = _said_in_module(image.elf) if facts.module else _said_in_vmlinux(image.elf)
+    release, version = _in_module_words(image.elf) if facts.module else _in_vmlinux_words(image.elf)
     if not facts.module:
         checks.append(_check_version(facts, image.elf, version))
     checks.append(_check_release(facts, image.elf, release, version))
@@ -62,19 +62,19 @@ def _check_functions(facts: Facts, image: Image, is_same_build: bool) -> list[Ch
 
 def contradicts(checks: Sequence[Check]) -> bool:
     """Whether the file is not the log's: an equal build-id settles it, otherwise any mismatch does."""
-    if any(one.name == "build-id" and one.outcome == "match" for one in checks):
+    if any(check.name == "build-id" and check.outcome == "match" for check in checks):
         return False
-    return any(one.outcome == "mismatch" for one in checks)
+    return any(check.outcome == "mismatch" for check in checks)
 
 
-def _said_in_vmlinux(elf: Elf) -> tuple[str | None, str]:
+def _in_vmlinux_words(elf: Elf) -> tuple[str | None, str]:
     """Release and version as linux_banner has them."""
     section = elf.section(".rodata")
     found = _BANNER.search(elf.content(section)) if section is not None else None
     return (found["release"].decode(), found["version"].decode("utf-8", "replace")) if found else (None, "")
 
 
-def _said_in_module(elf: Elf) -> tuple[str | None, str]:
+def _in_module_words(elf: Elf) -> tuple[str | None, str]:
     """Release and features as vermagic has them."""
     section = elf.section(".modinfo")
     found = _VERMAGIC.search(elf.content(section)) if section is not None else None
@@ -194,7 +194,7 @@ def _check_line(printed: PrintedLine, image: Image) -> Check:
     symbols = image.symbols({printed.function}).get(printed.function, ())
     try:
         chains = image.locate(
-            {one.address + printed.offset_bytes for one in symbols if fits(one, printed.size_bytes)}
+            {symbol.address + printed.offset_bytes for symbol in symbols if fits(symbol, printed.size_bytes)}
         )
     except KeepsaneError as problem:
         return Check(name, file, "not possible", f"{there} in the log; {problem}")

@@ -17,7 +17,7 @@ from keepsane.model import Frame, SourceLine
 from keepsane.symbols.binary.dwarf import Chain
 from keepsane.symbols.binary.image import Image
 from keepsane.symbols.binary.symtab import Symbol
-from keepsane.symbols.lines.names import padded_function, remark, said_padding, without_lto_suffix
+from keepsane.symbols.lines.names import padded_function, padding_words, remark, without_lto_suffix
 
 Symbols = Mapping[str, tuple[Symbol, ...]]
 """The functions of each name, as Image.symbols() gives them."""
@@ -101,7 +101,7 @@ def looked_up(frame: Frame, start: int) -> int:
 def _place_of_padding(padding: Sequence[Symbol], functions: Sequence[Symbol], name: str) -> Place:
     ends = {symbol.address + symbol.size_bytes for symbol in padding}
     starts = [symbol.address for symbol in functions if symbol.address in ends]
-    note = said_padding(name)
+    note = padding_words(name)
     if len(starts) == 1:
         return Place(starts[0], note)
     return Place(
@@ -152,10 +152,13 @@ def decode_frames(image: Image, frames: Sequence[Frame], offset_bytes: int | Non
         image, [frame for frame in frames if frame.function is None], frames, symbols, offset_bytes
     )
     asked = {
-        address for one in places.values() for address in (one.address, *one.rivals) if address is not None
+        address
+        for place in places.values()
+        for address in (place.address, *place.rivals)
+        if address is not None
     }
     chains = image.locate(asked)
-    return {frame: _decoded(one, chains) for frame, one in places.items()}
+    return {frame: _decoded(place, chains) for frame, place in places.items()}
 
 
 def _place_bare(

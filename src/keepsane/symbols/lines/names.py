@@ -66,7 +66,7 @@ def without_lto_suffix(function: str) -> str:
     return _LTO.sub("", function)
 
 
-def said_padding(function: str) -> str:
+def padding_words(function: str) -> str:
     """Say what an address in front of a function is."""
     return f"padding before {function}: a pointer to {function}, not a call"
 

@@ -24,7 +24,7 @@ _frame = attrgetter(
 )
 _about = attrgetter("kind", "release", "build_id", "boot")
 _code = attrgetter("data", "trap_bytes", "word_bytes")
-_BUT_LINE = tuple(one.name for one in fields(Frame) if one.name != "line")
+_BUT_LINE = tuple(field.name for field in fields(Frame) if field.name != "line")
 _values = attrgetter(*_BUT_LINE)
 
 
@@ -77,7 +77,7 @@ class Repeats:
             del self._kept[next(iter(self._kept))]
         (event,) = made.events
         ip = None if event.ip is None else _fields(event.ip)
-        self._kept[key] = _Known(made, ip, tuple(tuple(map(_fields, one.frames)) for one in event.stacks))
+        self._kept[key] = _Known(made, ip, tuple(tuple(map(_fields, stack.frames)) for stack in event.stacks))
 
 
 def key_of(event: Event, kernel: Kernel) -> object:

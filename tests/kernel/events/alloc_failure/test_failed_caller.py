@@ -9,7 +9,7 @@ import pytest
 
 from keepsane.api import explain
 from keepsane.kernel.events.alloc_failure.failure import AllocFailure
-from keepsane.kernel.events.alloc_failure.purpose import harm_in_words, is_harmless
+from keepsane.kernel.events.alloc_failure.purpose import harm_words, is_harmless
 from tests.golden import CASES, events_of, read_case
 
 
@@ -19,7 +19,7 @@ def failure(case: str) -> AllocFailure:
 
 def test_a_module_that_nobody_knows_is_named_and_not_judged() -> None:
     event = failure("alloc-failure/lab-atomic0-6.12.case")
-    assert harm_in_words(event) == (
+    assert harm_words(event) == (
         "cannot be told: exhaust [crashme] is not among the callers that keepsane knows"
     )
     assert not is_harmless(event)
@@ -27,16 +27,14 @@ def test_a_module_that_nobody_knows_is_named_and_not_judged() -> None:
 
 def test_a_packet_now_and_then_is_no_loss() -> None:
     # page_to_skb of virtio_net, under its poll function: a packet that arrives.
-    assert harm_in_words(failure("rules/allocation-shortage.case")).startswith(
-        "once, yes; often, no: packets"
-    )
+    assert harm_words(failure("rules/allocation-shortage.case")).startswith("once, yes; often, no: packets")
 
 
 def test_a_report_that_does_not_say_who_asked_says_so() -> None:
     log = read_case(CASES / "alloc-failure/lab-atomic0-6.12.case").log
     cut = "\n".join(line for line in log.splitlines() if "+0x" not in line)
     event = next(one for one in events_of(cut) if isinstance(one, AllocFailure))
-    assert harm_in_words(event) == "cannot be told: the report does not say who asked"
+    assert harm_words(event) == "cannot be told: the report does not say who asked"
 
 
 @pytest.mark.parametrize("path", sorted(CASES.glob("rules/allocation-*.case")), ids=lambda path: path.stem)
@@ -44,7 +42,7 @@ def test_the_answer_agrees_with_the_findings(path: Path) -> None:
     for event in events_of(read_case(path).log):
         if isinstance(event, AllocFailure):
             starts = ("yes: ", "probably: ") if is_harmless(event) else ("no: ", "once, ", "cannot be told: ")
-            assert harm_in_words(event).startswith(starts)
+            assert harm_words(event).startswith(starts)
 
 
 def test_what_cannot_be_told_is_among_the_failures_too() -> None:

@@ -241,7 +241,7 @@ def is_harmless(event: AllocFailure) -> bool:
     )
 
 
-def harm_in_words(event: AllocFailure) -> str:
+def harm_words(event: AllocFailure) -> str:
     """
     Answer whether a failure is harmless, also where that cannot be told.
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from keepsane.kernel.events.alloc_failure.failure import AllocFailure
-from keepsane.kernel.events.alloc_failure.purpose import harm_in_words
+from keepsane.kernel.events.alloc_failure.purpose import harm_words
 from keepsane.kernel.events.oom_kill.kill import OomKill
-from keepsane.kernel.pages.gfp_words import asked_in_words
+from keepsane.kernel.pages.gfp_words import asked_words
 from keepsane.kernel.pages.ledger_table import loss_words
 from keepsane.kernel.pages.zone_state import hidden_free_pages
 from keepsane.model import Event, Frame
@@ -30,7 +30,7 @@ def memory_facts(event: Event) -> Iterator[tuple[str, str]]:
     if isinstance(event, AllocFailure) and event.requester is not None:
         yield "asked by", _who(event, event.requester)
     if isinstance(event, AllocFailure) and event.gfp is not None:
-        yield "harmless", harm_in_words(event)
+        yield "harmless", harm_words(event)
     if isinstance(event, AllocFailure) and event.suppressed:
         yield "not printed", f"{event.suppressed} more failures before this one"
     if said := _could_use(event):
@@ -55,7 +55,7 @@ def _asked(event: AllocFailure | OomKill) -> Iterator[tuple[str, str]]:
         pages = 1 << min(event.order, 20)
         parts.append(f"{counted(pages, 'page', 'pages in one piece')} ({event.size_of(pages)})")
     if event.gfp is not None and event.mode is not None:
-        parts.append(f"{event.mode:#x} {event.gfp.names}: {asked_in_words(event.gfp, event.order or 0)}")
+        parts.append(f"{event.mode:#x} {event.gfp.names}: {asked_words(event.gfp, event.order or 0)}")
     if parts:
         yield "asked for", ", ".join(parts)
     if event.gfp is not None and event.gfp.doubt:

@@ -15,7 +15,7 @@ from keepsane.kernel.events.show_mem.memcg import cgroup_parts
 from keepsane.kernel.events.show_mem.usage import PROGRAMS, Part
 from keepsane.kernel.log.quote import quote, quote_head, quote_line, some
 from keepsane.report import Advice, Evidence, Finding, Share
-from keepsane.words import said_percent, size_words
+from keepsane.words import share_words, size_words
 
 _SHOWN_CACHES = 3
 _MOST_OVER = 1.1
@@ -146,7 +146,7 @@ def _missing(event: OomKill) -> str:
 
 
 def _title(event: OomKill, largest: Part, whole: int, holders: tuple[TaskGroup, ...]) -> str:
-    share = f"{said_percent(100 * largest.kibibytes / whole)} of {size_words(whole)}"
+    share = f"{share_words(100 * largest.kibibytes / whole)} of {size_words(whole)}"
     if largest.name == mem_usage.PROGRAMS and holders:
         first = holders[0]
         count = f"{len(first.tasks)} {first.comm} together" if len(first.tasks) > 1 else first.comm
