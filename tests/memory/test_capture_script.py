@@ -138,9 +138,9 @@ def test_a_signal_ends_it_with_what_it_has_and_leaves_nothing_else(
 ) -> None:
     with sampling(tmp_path, shell) as run:
         os.killpg(run.pid, number)  # as a terminal does it, the commands that it runs get it too
-        run.communicate()
+        _, said = run.communicate()
 
-    assert run.returncode == 0
+    assert run.returncode == 0, said
     assert left(tmp_path) == ["out.tar.gz"]
     assert len(read_capture(tmp_path / "out.tar.gz")) >= 2
 
