@@ -16,6 +16,8 @@ from sys import getsizeof
 from keepsane.kernel.log.banner import KernelFacts
 from keepsane.kernel.log.block import Block, Opening
 from keepsane.kernel.log.body import BodyReader
+from keepsane.kernel.log.dress.letters import spaced
+from keepsane.kernel.log.dress.stage import Stage
 from keepsane.kernel.log.kinds import GATE, find_opening
 from keepsane.kernel.log.records import MAX_RECORD_CHARACTERS, records_of
 from keepsane.kernel.log.records import record as read_record
@@ -123,6 +125,7 @@ class Scanner:
 
     def __init__(self) -> None:
         self._open: dict[str | None, _Open] = {}
+        self._stage = Stage()
         self._boots = [KernelFacts()]
         self._timed = False
         self._skipped = 0
@@ -137,13 +140,20 @@ class Scanner:
 
     def read(self, line: int, text: str) -> Iterable[Event]:
         """Read a line as it stands in the log; what belongs to no report is not even split."""
+        text = spaced(text)
         gated = GATE.search(text, 0, MAX_RECORD_CHARACTERS) is not None
-        if not gated and not self._open:
+        if not gated and not self._open and not self._stage.busy:
+            self._stage.pass_over(line, text)
             self._skipped += 1
             return ()
-        if len(text) <= MAX_RECORD_CHARACTERS:
-            return self._take(read_record(line, text), gated)
-        return self._read_long(line, text)
+        return self._read_lines(self._stage.read(line, text, gated=gated))
+
+    def _read_lines(self, lines: Iterable[tuple[int, str]]) -> Iterator[Event]:
+        for line, text in lines:
+            if len(text) <= MAX_RECORD_CHARACTERS:
+                yield from self._take(read_record(line, text), GATE.search(text) is not None)
+            else:
+                yield from self._read_long(line, text)
 
     def _read_long(self, line: int, text: str) -> Iterator[Event]:
         found = list(records_of(line, text))
@@ -171,7 +181,7 @@ class Scanner:
 
     def _reboot(self, record: LogRecord) -> list[Event]:
         """End every report with the boot it belongs to."""
-        ended = list(self.finish())
+        ended = list(self._close_all())
         self._next_boot()
         self._boots[-1].take(record.text)
         self._skipped += 1
@@ -198,6 +208,10 @@ class Scanner:
 
     def finish(self) -> Iterator[Event]:
         """End of the log: yield what was still open, as cut off there."""
+        yield from self._read_lines(self._stage.finish())
+        yield from self._close_all()
+
+    def _close_all(self) -> Iterator[Event]:
         while self._open:
             yield from self._close(next(iter(self._open.values())), cut=True)
 
@@ -210,7 +224,7 @@ class Scanner:
             boots=boots,
             events=events,
             unread_lines=self._unread,
-            skipped_lines=self._skipped,
+            skipped_lines=self._skipped - self._stage.recalled_lines,
         )
 
     def left_out(self) -> tuple[Failure, ...]:

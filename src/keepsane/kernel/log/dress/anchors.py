@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Words that only a kernel says, and only at the beginning of a line: what stands before them is dress.
+
+"BUG: soft lockup" is none, since "watchdog: " stands before it; nor is "general protection fault" alone,
+which the kernel says of programs too, behind their names.
+"""
+
+from __future__ import annotations
+
+import re
+
+ANCHOR = re.compile(
+    r"-{8,16}\[ cut here \]|---\[ end |Call [Tt]race:|Backtrace:"
+    r"|BUG: (?:K[A-Z]{3,5}: |kernel NULL|[Uu]nable to handle|sleeping function|scheduling while"
+    r"|Bad |spinlock|TASK stack|stack guard|Dentry|memory leak|workqueue|using )"
+    r"|kernel BUG at |WARNING: (?:CPU: \d|possible |suspicious |[a-z./_-]{3,48}:\d)"
+    r"|Oops: [0-9a-f]{4,16} |Internal error: |Unable to handle |Kernel panic - not syncing"
+    r"|general protection fault.{0,40}: 0{4} \[#|(?:invalid opcode|divide error|stack segment): 0{4} \[#"
+    r"|CPU: \d{1,5} (?:UID: \d{1,7} )?PID: \d{1,7} Comm: |Hardware name: "
+    r"|RIP: [0-9a-f]{4}:|RSP: [0-9a-f]{4}:|R[ABD]X: [0-9a-f]{16}|EIP: |E[AS]X: [0-9a-f]{8}"
+    r"|EIP is at |[Pp][Cc] is at |LR is at |pc : |lr : |Code: [0-9a-f(<]|Modules linked in:"
+    r"|list_(?:add|del) corruption|Mem-Info:|Mem abort info:|INFO: task "
+)

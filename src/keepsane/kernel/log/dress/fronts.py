@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Where in a line the kernel's own words begin: what stands before them is its front.
+
+    Jul 27 14:08:04 host kernel: Call Trace:            an anchor: no front holds these words
+    4,1234,26813123456,-;VFS: Busy inodes after ...     an opening, behind times or a logger's "kernel"
+    [  +0.000012] rcu:   3-...0: (1 GPs behind)         a time in brackets
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from keepsane.kernel.log.dress.anchors import ANCHOR
+from keepsane.kernel.log.dress.shape import MAX_FRONT_CHARACTERS
+from keepsane.kernel.log.kinds import GATE, find_opening
+from keepsane.kernel.log.records import record
+
+_BORDER = re.compile(r"[^\w(<%](?=[\w(<*.\[-])")
+_KERNEL = re.compile(
+    r"^.{0,200}\bkern(?:el)?\b[\s\d:;.-]{0,20}(?:(?:emerg|alert|crit|err|warn|notice|info|debug)\W{0,8})?\Z",
+    re.IGNORECASE,
+)
+_BRACKETED = re.compile(r"\[[^\[\]]{0,60}\]|caller=[TC]\d{1,20}")
+_WORD = re.compile(r"[^\W\d_]{2}")
+_SPOKEN = re.compile(r"[\"'`=]")
+"""A program that quotes the kernel, or tells a value."""
+_TIME = re.compile(r"\[ {0,8}(?:[^\W\d_]{2,5}\.? {0,2}\d{1,2} )?[+-]?\d{1,11}[.:][\d.:]{1,12} ?\] ?")
+
+
+class Front(NamedTuple):
+    """What stands before the kernel's words; `alone` where one such line is enough to know it."""
+
+    text: str
+    alone: bool
+
+
+def front_of(line: str) -> Front | None:
+    """Give what stands before the kernel's words; None where nothing does, or where that is not known."""
+    anchor = ANCHOR.search(line, 0, MAX_FRONT_CHARACTERS)
+    if anchor is None:
+        found = opening_front(line) or _time_front(line)
+        return Front(found, alone=True) if found else None
+    front, rest = line[: anchor.start()], record(0, line).text
+    between = front[max(0, len(line) - len(rest)) :]
+    if not front or rest.lstrip().startswith(anchor[0]) or GATE.search(front):
+        return None
+    if _SPOKEN.search(_BRACKETED.sub("", between)) or (rest != line and not _is_front(between)):
+        return None
+    return Front(front, alone=_is_front(front))
+
+
+def opening_front(line: str) -> str:
+    """Give what stands before the opening of a report: times, or a logger's words that name the kernel."""
+    gate = GATE.search(line, 0, MAX_FRONT_CHARACTERS)
+    if gate is None or find_opening(record(0, line).text.lstrip()):
+        return ""
+    borders = [border.end() for border in _BORDER.finditer(line, 0, gate.start() + 1)]
+    fronts = (line[:border] for border in reversed(borders) if find_opening(line[border:]))
+    return next(filter(_is_front, fronts), "")
+
+
+def _is_front(front: str) -> bool:
+    outside = _BRACKETED.sub("", front)
+    return "[" not in outside and not _WORD.search(_KERNEL.sub("", outside))
+
+
+def _time_front(line: str) -> str:
+    """Give a time in brackets at the beginning of a line that printk did not write."""
+    found = _TIME.match(line)
+    return found[0] if found and record(0, line).seconds is None else ""

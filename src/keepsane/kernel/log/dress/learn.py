@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Learn from a stretch of a log how its lines are dressed: quoted, dated, folded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from keepsane.kernel.log.dress.anchors import ANCHOR
+from keepsane.kernel.log.dress.fronts import front_of
+from keepsane.kernel.log.dress.json_line import as_text
+from keepsane.kernel.log.dress.letters import plain, unescaped
+from keepsane.kernel.log.dress.shape import Shape, end_of, merged, shape_of
+from keepsane.kernel.log.records import record
+
+_SURE_NUMBERS, _SURE_SAMPLES, _SURE_WORDS = 2, 2, 3
+_MARKS = frozenset(">|:*+#;%! \t")
+_MOST = 0.8
+_LEAST_DRESSED = 3
+LEAST_WIDTH, _SOFT = 40, range(56, 101)
+WIDTHS = frozenset({60, 64, 70, 72, 74, 75, 76, 78, 79, 80, 100, 120, 132, 160})
+"""What programs cut lines at by habit: one such line is enough."""
+
+
+class Fold(NamedTuple):
+    """
+    How long lines are that go on in the next; `soft` where they are cut between words.
+
+    Several lengths, since a paste may have passed through several programs.
+    """
+
+    widths: frozenset[int]
+    soft: bool = False
+
+    def is_full(self, text: str, following: str) -> bool:
+        """Say whether a line may go on in the following one."""
+        if self.soft:
+            return len(text) + 1 + len(following.split(None, 1)[0]) > max(self.widths)
+        return len(text) in self.widths
+
+
+class Dress(NamedTuple):
+    """
+    How lines are dressed: `quote` before each, behind that a front of one of `shapes`, cut as `fold` says.
+
+    `outside` says what was put over the lines after they had been cut: nothing, the quote, a layer of HTML.
+    """
+
+    quote: str = ""
+    shapes: tuple[Shape, ...] = ()
+    fold: Fold | None = None
+    outside: int = 0
+
+    @property
+    def is_any(self) -> bool:
+        """Say whether there is anything to take off."""
+        return bool(self.quote or self.shapes or self.fold)
+
+    def unwrapped(self, line: str) -> str:
+        """Take off what was put around a line after it had been cut."""
+        return _OUTSIDE[self.outside](self.quote, line)
+
+    def unquoted(self, line: str) -> str:
+        """Take off what was put around a line before it was cut."""
+        return bare(line if self.outside else without(self.quote, line))
+
+
+def bare(line: str) -> str:
+    """Undo colours, HTML and JSON."""
+    return as_text(plain(line))
+
+
+def learn(lines: Sequence[str]) -> Dress:
+    """Learn the dress of lines that stand together."""
+    quote = _quote(lines)
+    shapes = _shapes(bare(without(quote, line)) for line in lines)
+    folds = [_fold([outside(quote, line) for line in lines], shapes) for outside in _OUTSIDE]
+    best = max(range(len(folds)), key=lambda outside: (folds[outside].certainty, outside == 1))
+    fold = folds[best].fold
+    return Dress(quote, shapes, fold, best if fold else 1)
+
+
+def without(quote: str, line: str) -> str:
+    """Take the quote off a line; an empty line may have lost its end."""
+    return line[len(quote) :] if line.startswith(quote) else "" if line == quote.rstrip() else line
+
+
+def _quote(lines: Sequence[str]) -> str:
+    """Find the marks that stand before nearly every line."""
+    full = [line for line in lines if line.strip()]
+    fronts = [line[: len(line) - len(line.lstrip("".join(_MARKS)))] for line in full]
+    anchored = [front for front, line in zip(fronts, full, strict=True) if ANCHOR.match(line, len(front))]
+    best = ""
+    for front in sorted(set(anchored or fronts), key=len, reverse=True):
+        if sum(line.startswith(front) for line in full) >= _MOST * len(full):
+            best = front
+            break
+    return best
+
+
+def _shapes(lines: Iterable[str]) -> tuple[Shape, ...]:
+    """Learn the shapes of fronts, the longest first: one may begin as another does."""
+    found: dict[tuple[str, ...], _Learnt] = {}
+    for front in filter(None, map(front_of, lines)):
+        shape = shape_of(front.text)
+        known = found.get(shape.kinds, _Learnt(shape, 0, alone=False))
+        found[shape.kinds] = _Learnt(merged(known.shape, shape), known.times + 1, known.alone or front.alone)
+    sure = [learnt.shape for learnt in found.values() if _is_sure(learnt)]
+    return tuple(sorted(sure, key=lambda shape: -len(shape.kinds)))
+
+
+class _Learnt(NamedTuple):
+    shape: Shape
+    times: int
+    alone: bool
+
+
+def _is_sure(learnt: _Learnt) -> bool:
+    shape, times = learnt.shape, learnt.times
+    if shape.numbers >= _SURE_NUMBERS:
+        return learnt.alone or times >= _SURE_SAMPLES
+    return times >= (_SURE_SAMPLES if shape.numbers else _SURE_WORDS) and bool(shape.kinds)
+
+
+def is_dressed(shapes: Iterable[Shape], line: str) -> bool:
+    """Say whether a line begins with a front that was learnt, or with printk's own."""
+    known = record(0, line)
+    has_clock = known.text != line and known.level is None and line[:1] != ">"
+    has_front = any(end_of(shape, line) for shape in shapes)
+    return has_front or known.seconds is not None or has_clock or line[:2] == '{"'
+
+
+_OUTSIDE: tuple[Callable[[str, str], str], ...] = (
+    lambda _, line: line,
+    without,
+    lambda quote, line: unescaped(without(quote, line)),
+)
+
+
+class _Guess(NamedTuple):
+    fold: Fold | None
+    certainty: tuple[int, int]
+
+
+def _fold(lines: Sequence[str], shapes: Sequence[Shape]) -> _Guess:
+    """Find the lengths at which lines are cut: what stands behind a cut has no front of its own."""
+    dressed = [is_dressed(shapes, plain(line)) for line in lines]
+    if sum(dressed) * _LEAST_DRESSED < len(lines):
+        return _Guess(None, (0, 0))
+    pairs = [*zip(lines, lines[1:], dressed, dressed[1:], strict=False)]
+    cut = [(before, line) for before, line, _, has_front in pairs if line.strip() and not has_front]
+    # Only what follows a line with a front shows a cut: a log may have stretches without any.
+    lengths = Counter(len(before) for before, line, had, has in pairs if had and line.strip() and not has)
+    whole = Counter(len(before) for before, _, had, has in pairs if had and has)
+    widths = frozenset(
+        width for width, times in lengths.items() if _is_width(width, times) and times > whole[width]
+    )
+    if widths:
+        usual = sum(times for width, times in lengths.items() if width in WIDTHS)
+        return _Guess(Fold(widths | WIDTHS), (usual, sum(lengths[width] for width in widths)))
+    soft = Fold(frozenset({max(map(len, lines), default=0)}), soft=True)
+    is_soft = len(cut) > 1 and max(soft.widths) in _SOFT and all(soft.is_full(*pair) for pair in cut)
+    return _Guess(soft if is_soft else None, (0, 0))
+
+
+def _is_width(width: int, times: int) -> bool:
+    return width in WIDTHS or (width >= LEAST_WIDTH and times > 1)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A crash is the same crash however a tool, a logger, a console or a page has written it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from zlib import crc32
+
+import pytest
+
+from keepsane.api import explain
+from tests.dressing import FRONTS, QUOTES, any_dress, bare, dressed, told
+from tests.golden import CASES, read_case
+
+CRASHES = ("kasan/slab-use-after-free", "null-deref/arm64-6.1", "oom-kill/lab-oom-6.1")
+ABOUT_DRESS = frozenset(
+    {
+        # Their subject is how a log is written.
+        *("null-deref/behind-a-prompt", "null-deref/messages-dropped", "kmemleak/two-objects"),
+        *("quiet/words-of-user-space", "rules/oops-after-refcount", "null-deref/lab-6.12-jump"),
+    }
+)
+
+
+def lines_of(name: str) -> list[str]:
+    return bare(read_case(CASES / f"{name}.case").log)
+
+
+@pytest.mark.parametrize("name", CRASHES)
+@pytest.mark.parametrize("front", FRONTS)
+def test_a_front_changes_nothing(front: str, name: str) -> None:
+    lines = lines_of(name)
+    assert told(explain(dressed(lines, front, "as it is"))) == told(explain("\n".join(lines)))
+
+
+@pytest.mark.parametrize("name", CRASHES)
+@pytest.mark.parametrize("quote", QUOTES)
+def test_a_quotation_changes_nothing(quote: str, name: str) -> None:
+    lines = lines_of(name)
+    for front in ("printk", "dmesg -x -T", "journalctl -o short-unix"):
+        assert told(explain(dressed(lines, front, quote))) == told(explain("\n".join(lines)))
+
+
+@pytest.mark.parametrize(
+    "path", sorted(CASES.rglob("*.case")), ids=lambda path: f"{path.parent.name}/{path.stem}"
+)
+def test_every_case_in_a_front_of_its_own(path: Path) -> None:
+    """Each case draws its fronts by its name: the same on each machine and in each order."""
+    name = f"{path.parent.name}/{path.stem}"
+    if name in ABOUT_DRESS:
+        return
+    lines = bare(read_case(path).log)
+    expected = told(explain("\n".join(lines)))
+    for number in range(5):
+        front, quote, _ = any_dress(Random(crc32(name.encode()) + number))
+        assert told(explain(dressed(lines, front, quote))) == expected, (front, quote)

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is taken off lines, what is not, and how long they are held back."""
+
+from __future__ import annotations
+
+import pytest
+
+from keepsane.api import explain, explain_stream
+from keepsane.kernel.log.dress.stage import WINDOW_LINES, split_glued
+from keepsane.model import Event
+from keepsane.report import Report
+from tests.dressing import dressed
+
+CRASH = [
+    "widget: probing",
+    "BUG: kernel NULL pointer dereference, address: 0000000000000080",
+    "#PF: supervisor write access in kernel mode",
+    "CPU: 2 PID: 812 Comm: frob Not tainted 6.1.0-made-up #1",
+    "RIP: 0010:poke_widget+0x12/0x40 [crashme]",
+    "Call Trace:",
+    " outer_widget+0x45/0x60 [crashme]",
+    " crash_write+0x6c/0xa0 [crashme]",
+    "---[ end trace 0000000000000000 ]---",
+    "widget: gone",
+]
+
+
+def titles(log: str) -> list[str]:
+    return [event.title for event in explain(log).events]
+
+
+TITLE = titles("\n".join(CRASH))
+
+
+def test_the_crash_is_one() -> None:
+    assert TITLE == ["NULL pointer dereference in poke_widget"]
+
+
+def test_what_a_front_tells_is_kept() -> None:
+    """Seconds, level and context are printk's own words, whoever wrote them down."""
+    for front in ("/dev/kmsg", "dmesg -d", "a space behind the time", "journalctl -o json"):
+        (event,) = explain(dressed(CRASH, front, "as it is")).events
+        assert event.records[0].seconds == pytest.approx(7431.25, abs=0.1), front
+    (event,) = explain(dressed(CRASH, "extended netconsole", "a mail")).events
+    assert {record.caller for record in event.records} == {"C3"}
+    assert {record.level for record in event.records} == {3}
+
+
+def test_a_program_that_quotes_the_kernel_is_no_kernel() -> None:
+    said = 'audit[812]: proctitle="grep BUG: KASAN: use-after-free in foo"'
+    assert titles(f"[   12.200000] {said}\n") == []
+    assert titles(f"Nov  2 22:17:00 web-3 {said}\n" * 3) == []
+    assert titles(f"2025-11-02T22:17:00,431250+01:00 {said}\n" * 3) == []
+
+
+def test_a_front_is_not_looked_for_in_the_log_behind_it() -> None:
+    """Two files that were written one behind the other: each has its own dress."""
+    first = dressed(CRASH, "/dev/kmsg", "a mail")
+    behind = [line.replace("poke_widget", "poke_gadget") for line in CRASH]
+    for front in ("printk", "RFC 5424", "cat -n"):
+        assert titles(first + dressed(behind, front, "as it is")) == [
+            *TITLE,
+            TITLE[0].replace("widget", "gadget"),
+        ]
+
+
+def test_equal_frames_of_a_recursion_stay() -> None:
+    """A slow clock gives each of them the same timestamp."""
+    frames = [" recurse_widget+0x10/0x20 [crashme]"] * 5
+    lines = [f"[  812.100000] {line}" for line in (*CRASH[1:6], *frames, *CRASH[7:])]
+    (event,) = explain("\n".join(lines)).events
+    (stack,) = [stack for stack in event.stacks if stack.frames]
+    assert [frame.function for frame in stack.frames] == ["recurse_widget"] * 5 + ["crash_write"]
+
+
+def test_two_messages_in_one_line() -> None:
+    first, second = "[  812.100000] sd 0:0:0:0: 8352 bytes", "[  812.100001] BUG: unable to handle"
+    assert list(split_glued(7, first + second)) == [(7, first), (7, second)]
+
+
+@pytest.mark.parametrize("front", ["printk", "journalctl", "journalctl -o short-unix", "RFC 5424"])
+def test_a_report_is_not_waited_for(front: str) -> None:
+    """What is held back in a stream is bounded, and nothing is where printk's own front is known."""
+    lines = dressed(CRASH * 9, front, "as it is").splitlines()
+    taken = 0
+
+    def fed() -> object:
+        nonlocal taken
+        for line in lines:
+            taken += 1
+            yield line
+
+    first = next(iter(explain_stream(fed())))  # type: ignore[arg-type]
+    assert not isinstance(first, Report)
+    assert taken <= (len(CRASH) + 2 if front in {"printk", "journalctl"} else WINDOW_LINES + len(CRASH))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "{}",
+        '{"MESSAGE": [300, "x", -1]}',
+        '{"MESSAGE": {}}',
+        '{"log": "x"}',
+        '{"a":' * 9000,
+    ],
+)
+def test_what_is_no_message_goes_through(line: str) -> None:
+    log = "\n".join([*CRASH[:3], line, *CRASH[3:]])
+    events: tuple[Event, ...] = explain(log).events
+    assert [event.title for event in events] == TITLE
