@@ -240,6 +240,7 @@ def _report(
         events=events,
         findings=_by_line(judged.findings),
         ruled_out=judged.ruled_out,
+        notes=summary.notes,
         checks=checks,
         failures=failures,
         unread_lines=summary.unread_lines,

@@ -251,7 +251,7 @@ class LogSummary:
     What is known when the log has ended: the fact that rules about a whole log judge.
 
     `skipped_lines` counts lines outside every recognised block, `unread_lines` those inside a block that
-    no pattern took.
+    no pattern took. `notes` are what must be known of a log that reports nothing.
     """
 
     kernel: Kernel
@@ -259,3 +259,4 @@ class LogSummary:
     unread_lines: int
     skipped_lines: int
     boots: tuple[Kernel, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -20,7 +20,9 @@ ListKind = Literal["loose", "failures", "verified", "list"]
 LineKind = Literal["alarm", "absent", "explanation", "quote", "advice", "reference", "instruction", "edge"]
 """What a line is; an `alarm` is what contradicts the log, `absent` what could not be compared with it."""
 Kind = HeadKind | ListKind | LineKind | Literal["failure", "unread", "more"]
-FactsKind = Literal["boots", "compared", "event", "machine", "steps", "counters", "because", "folded", "more"]
+FactsKind = Literal[
+    "boots", "notes", "compared", "event", "machine", "steps", "counters", "because", "folded", "more"
+]
 
 
 class Run(NamedTuple):

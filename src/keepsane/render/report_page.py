@@ -60,6 +60,8 @@ def _log(report: Report) -> Iterator[Part]:
         yield from facts(
             "boots", *((f"boot {at}", kernel_words(boot)) for at, boot in enumerate(report.boots, 1))
         )
+    if report.notes:
+        yield Facts("notes", tuple(Fact("note", note, "warning") for note in report.notes))
     yield from _checks(report)
     about = _findings_by_event(report)
     for event in report.events:

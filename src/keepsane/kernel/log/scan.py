@@ -19,6 +19,7 @@ from keepsane.kernel.log.body import BodyReader
 from keepsane.kernel.log.dress.letters import spaced
 from keepsane.kernel.log.dress.stage import Stage
 from keepsane.kernel.log.kinds import GATE, find_opening
+from keepsane.kernel.log.recognised import Recognised
 from keepsane.kernel.log.records import MAX_RECORD_CHARACTERS, records_of
 from keepsane.kernel.log.records import record as read_record
 from keepsane.model import Event, LogRecord, LogSummary
@@ -126,6 +127,8 @@ class Scanner:
     def __init__(self) -> None:
         self._open: dict[str | None, _Open] = {}
         self._stage = Stage()
+        self._recognised = Recognised()
+        self._reported = False
         self._boots = [KernelFacts()]
         self._timed = False
         self._skipped = 0
@@ -142,6 +145,7 @@ class Scanner:
         """Read a line as it stands in the log; what belongs to no report is not even split."""
         text = spaced(text)
         gated = GATE.search(text, 0, MAX_RECORD_CHARACTERS) is not None
+        self._recognised.look(text, gated=gated)
         if not gated and not self._open and not self._stage.busy:
             self._stage.pass_over(line, text)
             self._skipped += 1
@@ -176,6 +180,8 @@ class Scanner:
         block = self._open.get(record.caller)
         if block is None and opening is None:
             self._skipped += 1
+            if gated:
+                self._recognised.doubt(record.line, record.text)
             return ()
         return self._read(record, block, opening)
 
@@ -225,6 +231,7 @@ class Scanner:
             events=events,
             unread_lines=self._unread,
             skipped_lines=self._skipped - self._stage.recalled_lines,
+            notes=() if self._reported else self._recognised.notes(),
         )
 
     def left_out(self) -> tuple[Failure, ...]:
@@ -272,9 +279,11 @@ class Scanner:
             del block.records[-block.foreign :]
         event = _parse(block, cut=cut and block.foreign == 0)
         if event is None:
+            self._recognised.doubt(block.records[0].line, block.records[0].text)
             self._skipped += len(block.records)
             return
         self._unread += block.unread
+        self._reported = True
         if len(self._boots) < MAX_BOOTS and self._boots[-1].is_foreign(event):
             self._next_boot()
         self._boots[-1].learn(event, block.reader.release.version if block.reader.release else None)

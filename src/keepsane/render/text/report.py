@@ -64,6 +64,7 @@ _FORMS: dict[elements.Kind | elements.FactsKind, _Form] = {
     "failure": _Form(""),
     "unread": _Form("", apart=True),
     "boots": _Form(mark=": "),
+    "notes": _Form(mark=": "),
     "compared": _Form("    ", mark=":", width=16),
     "event": _Form(width=11),
     "folded": _Form(width=11, fills=True),
