@@ -23,6 +23,7 @@ _NO_CULPRIT: frozenset[Kind] = frozenset(
         "rcu-stall",
         "netdev-watchdog",
         "mce",
+        "machine-check",
         "pcie-aer",
         "other",
     }

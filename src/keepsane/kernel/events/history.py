@@ -22,6 +22,11 @@ DIED: frozenset[Kind] = frozenset(
         "invalid-opcode",
         "stack-overflow",
         "double-fault",
+        "x86-trap",
+        "machine-check",
+        "bus-error",
+        "bad-mode",
+        "alignment",
     }
 )
 """Kinds that go through die(), which taints the kernel with D when it is done."""

@@ -5,11 +5,12 @@ Faults the processor reported: bad pointers, general protection, division, inval
     BUG: kernel NULL pointer dereference, address: 0000000000000080       x86 since 5.1
     BUG: unable to handle kernel paging request at ffff88002bde1e40       x86 before
     Unable to handle kernel paging request at virtual address 00800000    arm64, arm
+    BUG: Kernel NULL pointer dereference on read at 0x00000430            powerpc since 5.2
+    BUG: Unable to handle kernel data access on write at 0xc0000000deadbeef
     general protection fault, probably for non-canonical address 0xdead000000000100: 0000 [#1] SMP
     divide error: 0000 [#1] PREEMPT SMP NOPTI
     BUG: TASK stack guard page was hit at ffffc9000012bff8 (stack is ffffc9000012c000..ffffc90000130000)
     PANIC: double fault, error_code: 0x0
-    Internal error: Oops: 0000000096000004 [#1] PREEMPT SMP
 
 Source: arch/x86/mm/fault.c, show_fault_oops(); arch/x86/kernel/traps.c; arch/x86/kernel/dumpstack.c,
 __die_header(); arch/arm64/mm/fault.c, die_kernel_fault(); arch/arm64/kernel/traps.c, die().
@@ -47,15 +48,18 @@ class Oops(Event):
 _ADDRESS = re.compile(
     r".{0,400}?(?:address:? (?:space )?|request(?: from \w{1,32} \w{1,32})? at "
     r"|dereference (?:from \w{1,32} \w{1,32} )?at "
-    r"|was hit at |fault at )(?:virtual address )?"
+    r"| on (?:read|write) at |unaligned access at |was hit at |fault at )(?:virtual address )?"
     r"(?:0x)?(?P<address>[0-9a-f]{8,16})\b"
+)
+_PPC_ACCESS = re.compile(
+    r"BUG: .{10,80}? on (?P<access>read|write) at 0x|BUG: .{10,60} instruction (?P<fetch>fetch)"
 )
 _COUNT = re.compile(r".*\[#(?P<count>\d{1,5})\]")
 _PF_ACCESS = re.compile(r"#PF: \w+ (?P<access>read|write|instruction fetch)")
 _OOPS_CODE = re.compile(r"(?:Oops: )+(?P<code>[0-9a-f]{4})\b")
 _ARM64_WRITE = re.compile(r"\s*(?:ISV = \d{1,20}|CM = \d{1,20}), (?:.*)?WnR = (?P<write>[01])")
-_UNHANDLED = re.compile(r"Unhandled fault: .{0,120}? at (?:0x)?(?P<address>[0-9a-f]{8,16})\b")
-_BAD_ADDRESS = re.compile(
+UNHANDLED = re.compile(r"Unhandled fault: .{0,120}? at (?:0x)?(?P<address>[0-9a-f]{8,16})\b")
+BAD_ADDRESS = re.compile(
     r".*?(?:NULL pointer dereference|kernel paging request|user memory|access user-memory|bad area)"
 )
 _CR2 = re.compile(r"CR2: (?P<address>[0-9a-f]{16}|[0-9a-f]{8})\b")
@@ -66,10 +70,13 @@ _ADDRESS_DIGITS = (8, 16)
 
 
 def _access(block: Block) -> str | None:
-    """Read what was tried, from x86's words, its error code (bit 1 write, bit 4 fetch), or arm64's WnR."""
+    """Read what was tried, from words, x86's error code (bit 1 write, bit 4 fetch), or arm64's WnR."""
     words = block.find(_PF_ACCESS)
     if words is not None:
         return words["access"].replace("instruction fetch", "execute")
+    ppc = block.find(_PPC_ACCESS)
+    if ppc is not None:
+        return ppc["access"] or "execute"
     code = block.find(_OOPS_CODE)
     if code is not None:
         bits = int(code["code"], 16)
@@ -99,7 +106,7 @@ def _oops(block: Block, kind: Kind, what: str, address: int | None = None) -> Oo
         Oops,
         block,
         kind,
-        titled(what, _function(block)),
+        titled(what, faulting_function(block)),
         block.find(_COUNT),
         needs_end=True,
         address=address,
@@ -108,7 +115,7 @@ def _oops(block: Block, kind: Kind, what: str, address: int | None = None) -> Oo
     )
 
 
-def _function(block: Block) -> str | None:
+def faulting_function(block: Block) -> str | None:
     """Name who called where the processor was sent to no code: on arm and arm64 the link register says it."""
     lost = block.body.ip is not None and block.body.ip.function is None
     caller = link(block.records) if lost else None
@@ -144,6 +151,8 @@ def parse_bad_address(block: Block) -> Oops | None:
     address = _address_words(block)
     if "NULL pointer" in block.head_record.text:
         return _oops(block, "null-deref", "NULL pointer dereference", address)
+    if "kernel unaligned access" in block.head_record.text:
+        return _oops(block, "alignment", "unaligned access", address)
     return _oops(block, "page-fault", "bad page access", address)
 
 
@@ -171,7 +180,7 @@ def parse_protection(block: Block) -> Oops | None:
         general protection fault, probably for non-canonical address 0xdffffc0000000000: 0000 [#1] SMP
         general protection fault: 0000 [#1] SMP KASAN
     """
-    found = re.match(r".*?address 0x(?P<address>[0-9a-f]{1,16})", block.head_record.text)
+    found = re.match(r".*?(?:address|dereference) 0x(?P<address>[0-9a-f]{1,16})", block.head_record.text)
     return _oops(block, "general-protection", "general protection fault", _address(found))
 
 
@@ -210,7 +219,7 @@ def parse_double_fault(block: Block) -> Oops | None:
     return _oops(block, "double-fault", "double fault")
 
 
-def parse_unhandled_fault(block: Block) -> Oops | None:
+def parse_unhandled_fault(block: Block, what: str = "unhandled fault") -> Oops | None:
     """
     Read an arm or arm64 abort that has no handler of its own: alignment, domain, external abort.
 
@@ -218,26 +227,12 @@ def parse_unhandled_fault(block: Block) -> Oops | None:
         Unhandled fault: page domain fault (0x01b) at 0x00000e30
         Alignment trap: not handling instruction e1b21f9f at [<802b4048>]
     """
-    return _oops(block, "page-fault", "unhandled fault", _address(block.find(_UNHANDLED)))
+    return _oops(block, "page-fault", what, _address(block.find(UNHANDLED)))
 
 
-def parse_internal_error(block: Block) -> Oops | None:
-    """
-    Read an oops whose first line was lost, or a trap with no kind of its own.
-
-    Accepted format:
-        Internal error: Oops - SP/PC alignment exception: 8a000000 [#1] PREEMPT SMP
-        Oops: 0002 [#1] SMP
-    """
-    bad = block.find(_BAD_ADDRESS)
-    if bad is not None:
-        return parse_bad_address(block)
-    text = block.head_record.text
-    if "undefined instruction" in text:
-        return _oops(block, "invalid-opcode", "undefined instruction")
-    if "Oops - BUG" in text:
-        return _oops(block, "bug", "kernel BUG")
-    return _oops(block, "page-fault", "internal error", _address(block.find(_UNHANDLED)))
+def parse_said(block: Block, kind: Kind, what: str) -> Oops:
+    """Read a report of which only its kind is known, from the line of die()."""
+    return _oops(block, kind, what)
 
 
 # Before 5.6 KASAN's hint was printed without a line end, so the fault may follow on its line.
@@ -250,19 +245,18 @@ OPENINGS = tuple(
             "bad-address",
             3,
             parse_bad_address,
-            r"(?:BUG: )?[Uu]nable to handle (?:kernel|page fault|paging request|access|user)",
+            r"(?:BUG: )?[Uu]nable to handle (?:kernel|page fault|paging request|access|user|unknown paging)",
         ),
-        ("null-pointer", 3, parse_bad_address, r"BUG: kernel NULL pointer dereference"),
+        ("null-pointer", 3, parse_bad_address, r"BUG: [Kk]ernel NULL pointer dereference"),
         ("stack-guard", 3, parse_stack_overflow, r"BUG: (?:\w+ )?stack guard page was hit"),
-        ("kernel-stack-overflow", 2, parse_stack_overflow, r"kernel stack overflow"),
+        ("guard-page", 1, parse_stack_overflow, r"(?:Oops: )?stack guard page: \w+ \[#\d{1,20}\]"),
+        ("kernel-stack-overflow", 2, parse_stack_overflow, r"(?:Oops: )?kernel stack overflow"),
         ("insufficient-stack", 3, parse_stack_overflow, r"Insufficient stack space to handle exception"),
-        ("double-fault", 3, parse_double_fault, r"(?:PANIC: |traps: PANIC: )?double fault[:,]"),
+        ("double-fault", 3, parse_double_fault, r"(?:traps: )?(?:PANIC: |Oops: )?double fault[:,]"),
         ("unhandled-fault", 3, parse_unhandled_fault, r"Unhandled fault: "),
         ("alignment-trap", 3, parse_unhandled_fault, r"Alignment trap: not handling"),
         ("protection", 1, parse_protection, _PROTECTION),
         ("divide", 1, parse_divide, r"(?:Oops: )?divide[ _]error: \w+ \[#\d{1,20}\]"),
         ("invalid-opcode", 1, parse_invalid_opcode, r"(?:Oops: )?invalid opcode: "),
-        ("internal-error", 1, parse_internal_error, r"Internal error: "),
-        ("die", 1, parse_internal_error, r"Oops(?::|\b.{0,400}\[#\d{1,20}\])"),
     )
 )

@@ -134,7 +134,7 @@ KINDS = {
         ),
         (
             "nable to handle",
-            "BUG: kernel NULL pointer",
+            "ernel NULL pointer",
             "stack guard page was hit",
             "kernel stack overflow",
             "Insufficient stack space",
@@ -144,9 +144,12 @@ KINDS = {
             "eneral protection fault",
             "divide",
             "invalid opcode:",
-            "Internal error: ",
-            "Oops",
+            "stack guard page:",
         ),
+    ),
+    "trap": Row(
+        ("x86-trap", "machine-check", "bus-error", "bad-mode", "alignment"),
+        ("Internal error: ", "Oops", "[#", "plit lock detected", "#VC exception", "Missing ENDBR"),
     ),
     "warning": Row(("warning",), ("WARNING: ",)),
     # After those two: no line is theirs and lockdep's, and most logs need not load it.

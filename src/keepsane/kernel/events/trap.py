@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Traps that have a name and no report of their own: the first line of die(), on every architecture.
+
+    int3: 0000 [#1] SMP NOPTI                              x86, "Oops: " before it since 6.10
+    Oops: stack segment: 0000 [#1] PREEMPT SMP
+    Oops: Split lock detected                              x86, its end stands on the next line
+    PANIC: Unhandled #VC exception in kernel space (result=2)
+    traps: Missing ENDBR: widget_poke+0x0/0x40
+    Oops: Machine check, sig: 7 [#1]                       powerpc
+    Oops - store (or AMO) access fault [#1]                riscv
+    Internal error: Oops - bad mode: 0 [#1] SMP ARM        arm, arm64
+    specification exception: 0006 ilc:2 [#1] SMP           s390
+    Unhandled kernel unaligned access[#1]:                 mips
+
+Source: arch/x86/kernel/dumpstack.c, __die_header(). Its names: arch/x86/kernel/traps.c, exc_overflow(),
+exc_bounds(), exc_coproc_segment_overrun(), exc_invalid_tss(), exc_segment_not_present(), exc_stack_segment(),
+exc_alignment_check(), exc_int3(), math_error(), exc_device_not_available(), iret_error(), ve_raise_fault();
+arch/x86/kernel/cet.c, do_kernel_cp_fault(); arch/x86/kernel/sev-es.c, exc_vmm_communication();
+arch/x86/mm/fault.c, pgtable_bad(). Other machines: arch/powerpc/kernel/traps.c, __die();
+arch/riscv/kernel/traps.c, do_trap_error(); arch/arm/kernel/traps.c, arch/arm64/kernel/traps.c,
+arch/s390/kernel/dumpstack.c and arch/mips/kernel/traps.c, die().
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from keepsane.kernel.events import oops
+from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
+from keepsane.kernel.log.culprit import plain_name
+from keepsane.kernel.log.groups import Hex
+from keepsane.kernel.log.trace import MODULE, SYMBOL, symbol_frame
+from keepsane.model import Event, Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuTrap(Event):
+    """
+    The processor stopped at an instruction for a reason that has a name.
+
+    `trap` is that name, as the kernel prints it. `address` is what was accessed and `access` is "read",
+    "write" or "execute", where the report says so. `count` is the number in `[#1]`: above 1, an earlier
+    oops came first.
+    """
+
+    trap: str
+    address: Hex | None = None
+    access: str | None = None
+    count: int | None = None
+
+
+_COUNT = re.compile(r".{0,400}?\[#(?P<count>\d{1,5})\]")
+_TAIL = re.compile(r"(?:, sig: \d{1,3}|(?:^|: ?)[0-9a-f]{1,16}(?: ilc:\d)?)[ :]{0,4}$")
+_ADDRESS = re.compile(r".{0,160}?\b(?:badaddr: |stval: |DAR: )(?P<address>[0-9a-f]{8,16})\b")
+_ACCESS = {"load": "read", "store": "write", "instruction": "execute"}
+
+_WHOLE: dict[str, Kind] = {
+    "kernel bug detected": "bug",
+    "kernel bug": "bug",
+    "bug": "bug",
+    "fixpoint divide exception": "divide-error",
+} | dict.fromkeys(
+    (
+        "overflow",
+        "bounds",
+        "int3",
+        "debug",
+        "coprocessor segment overrun",
+        "invalid tss",
+        "segment not present",
+        "stack segment",
+        "alignment check",
+        "simd exception",
+        "fpu exception",
+        "iret exception",
+        "control protection fault",
+        "ve fault",
+        "unexpected #nm exception",
+    ),
+    "x86-trap",
+)
+"""What die() is given, in small letters, and the kind it is."""
+
+_HELD: tuple[tuple[str, Kind], ...] = (
+    ("machine check", "machine-check"),
+    (" access fault", "bus-error"),
+    ("external abort", "bus-error"),
+    ("bus error", "bus-error"),
+    ("synchronous parity", "bus-error"),
+    ("synchronous ecc", "bus-error"),
+    ("bad mode", "bad-mode"),
+    ("address misaligned", "alignment"),
+    ("alignment exception", "alignment"),
+    ("alignment fault", "alignment"),
+    ("unaligned access", "alignment"),
+    ("undefined instruction", "invalid-opcode"),
+    ("illegal instruction", "invalid-opcode"),
+    ("illegal operation", "invalid-opcode"),
+    ("reserved instruction", "invalid-opcode"),
+    ("bad area", "page-fault"),
+    ("bad pagetable", "page-fault"),
+    ("page fault", "page-fault"),
+    ("translation fault", "page-fault"),
+    ("permission fault", "page-fault"),
+    ("domain fault", "page-fault"),
+    ("access flag fault", "page-fault"),
+    ("userspace memory", "page-fault"),
+    ("user space memory", "page-fault"),
+)
+"""Words inside what it is given that say the kind; the first that is there counts."""
+
+
+def named_kind(name: str) -> Kind:
+    """
+    Say which kind a name of die() is: `bad mode`; a fault on an address often has none.
+
+    The kind is "other" for a name that nobody listed: what it is not is not known either.
+    """
+    small = name.lower()
+    if not small:
+        return "page-fault"
+    return _WHOLE.get(small) or next((kind for words, kind in _HELD if words in small), "other")
+
+
+def name_of(text: str) -> str:
+    """
+    Cut the name out of the first line of die(), "" where it only has an error code.
+
+    Accepted format:
+        Internal error: Oops - bad mode: 0 [#1] SMP ARM
+        Oops: Machine check, sig: 7 [#1]
+        Oops: 0002 [#1] SMP
+    """
+    name = text.partition("[#")[0].strip().removeprefix("Internal error:").strip()
+    for prefix in ("Oops:", "Oops:", "Oops -", "Oops"):
+        name = name.removeprefix(prefix).strip()
+    return _TAIL.sub("", name).strip(" :")
+
+
+def parse_die(block: Block) -> Event | None:
+    """
+    Read an oops by the line of die(): its name says what it is, and a fault on an address often has none.
+
+    Accepted format:
+        Internal error: Oops - bad mode: 0 [#1] SMP ARM
+        Oops: 0002 [#1] SMP
+    """
+    text = block.head_record.text.strip()
+    if block.find(oops.BAD_ADDRESS) is not None:
+        return oops.parse_bad_address(block)
+    name = name_of(text)
+    kind = "invalid-opcode" if name == "Exception in kernel mode" and "sig: 4 " in text else named_kind(name)
+    if kind == "page-fault":
+        return oops.parse_unhandled_fault(block, _words(name) or "internal error")
+    if kind in ("invalid-opcode", "bug", "divide-error"):
+        return oops.parse_said(block, kind, "kernel BUG" if kind == "bug" else _words(name))
+    return _trap(block, kind, name)
+
+
+def _words(name: str) -> str:
+    """Write a name as it stands inside a sentence: `Machine check` small, `VE fault` as it is."""
+    return name[:1].lower() + name[1:] if name[1:2].islower() else name
+
+
+def _trap(block: Block, kind: Kind, name: str, function: str | None = None) -> CpuTrap:
+    found = block.find(_ADDRESS) if kind in ("bus-error", "alignment") else None
+    bare = kind == "x86-trap" and not name.endswith(("fault", "exception", "ENDBR"))
+    words = f"{name} trap" if bare else _words(name)
+    return build(
+        CpuTrap,
+        block,
+        kind,
+        titled(words, function or oops.faulting_function(block)),
+        found or block.find(oops.UNHANDLED),
+        block.find(_COUNT),
+        needs_end=True,
+        trap=name,
+        access=_ACCESS.get(name.partition(" ")[0]) if kind == "bus-error" else None,
+    )
+
+
+def parse_split_lock(block: Block) -> CpuTrap | None:
+    """
+    Read a locked access across two cache lines; the kernel ends the line before the error code.
+
+    Accepted format:
+        Oops: Split lock detected
+        : 0000 [#1] PREEMPT SMP
+    """
+    return _trap(block, "x86-trap", "split lock") if block.find(_COUNT) or block.body.stacks else None
+
+
+def parse_vmm(block: Block) -> CpuTrap | None:
+    """
+    Read an exit to the hypervisor that an encrypted guest could not handle.
+
+    Accepted format:
+        SEV: PANIC: Unhandled #VC exception in kernel space (result=2)
+    """
+    return _trap(block, "x86-trap", "unhandled #VC exception")
+
+
+def parse_endbr(block: Block) -> CpuTrap | None:
+    """
+    Read a call through a pointer to code that does not begin with ENDBR; a BUG or WARNING follows.
+
+    Accepted format:
+        traps: Missing ENDBR: widget_poke+0x0/0x40
+    """
+    called = symbol_frame(block.head, block.head_record.line, "ip")
+    return _trap(block, "x86-trap", "missing ENDBR", plain_name(called.function or ""))
+
+
+_ERROR_CODE = re.compile(r": [0-9a-f]{4} \[#\d{1,5}\]")
+
+OPENINGS = (
+    Opening(
+        "split-lock",
+        re.compile(r"(?:Oops: )?Split lock detected(?:\s*+$|: \w+ \[#)"),
+        parse_split_lock,
+        own=_ERROR_CODE,
+    ),
+    Opening("internal-error", re.compile(r"Internal error: "), parse_die, rank=1),
+    Opening("die", re.compile(r"Oops(?:: [0-9a-f]{4,16}\b|\b.{0,400}\[#\d{1,20}\])"), parse_die, rank=1),
+    Opening(
+        "died",
+        re.compile(r"[A-Za-z][\w #()/-]{2,60}: [0-9a-f]{4} (?:ilc:\d )?\[#\d{1,20}\]"),
+        parse_die,
+        rank=1,
+    ),
+    Opening("died-mips", re.compile(r"[A-Z][\w ]{3,60}\[#\d{1,20}\]:"), parse_die, rank=1),
+    Opening("vmm", re.compile(r"(?:SEV(?:-ES)?: )?PANIC: Unhandled #VC exception"), parse_vmm),
+    Opening(
+        "endbr", re.compile(r"(?:traps: |CET: )?Missing ENDBR: " + SYMBOL + MODULE), parse_endbr, rank=PRELUDE
+    ),
+)
