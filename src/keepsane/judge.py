@@ -27,6 +27,7 @@ FAMILIES = {
     "keepsane.kernel.events.error_pointer": "keepsane.kernel.events.oops",
     "keepsane.kernel.events.poison": "keepsane.kernel.events.oops",
     "keepsane.kernel.events.stack_overflow": "keepsane.kernel.events.oops",
+    "keepsane.kernel.events.panic_cause": "keepsane.kernel.events.panic",
     "keepsane.kernel.events.foreign_code": "keepsane.model",
     "keepsane.kernel.events.alloc_failure.verdicts": "keepsane.kernel.events.alloc_failure.failure",
     "keepsane.kernel.events.alloc_failure.harm": "keepsane.kernel.events.alloc_failure.failure",

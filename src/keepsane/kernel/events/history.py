@@ -38,6 +38,7 @@ _WARNED: frozenset[Kind] = _CORRUPTED | {"warning"}
 _STUCK: frozenset[Kind] = frozenset(
     {"soft-lockup", "hard-lockup", "hung-task", "rcu-stall", "workqueue-lockup"}
 )
+_CHECKED: frozenset[Kind] = frozenset({"mce", "machine-check"})
 _FATAL: frozenset[Kind] = DIED | {"list-corruption", "panic"}
 _AFTERMATH: frozenset[Kind] = _FATAL | _WARNED | _STUCK
 
@@ -57,6 +58,13 @@ _ENDS: tuple[tuple[re.Pattern[str], frozenset[Kind], int | None], ...] = (
     (re.compile(r"RCU Stall"), frozenset({"rcu-stall"}), None),
     (re.compile(r"scheduling while atomic"), frozenset({"atomic-sleep"}), None),
     (re.compile(r"Machine halted\."), frozenset({"double-fault", "stack-overflow"}), None),
+    (
+        re.compile(
+            r"Fatal (?:local )?[Mm]achine check|CPU context corrupt|Machine check from unknown source"
+        ),
+        _CHECKED,
+        None,
+    ),
     (re.compile(r"^[Oo]ut of memory\b.{0,80}panic_on_oom"), frozenset({"oom-kill"}), None),
 )
 """A panic's sentence, the kinds of report it can end, and the pid that must have been running, if any."""

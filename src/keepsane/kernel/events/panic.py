@@ -7,8 +7,9 @@ The kernel gave up: panic().
     Kernel panic - not syncing: corrupted stack end detected inside scheduler
     Kernel panic - not syncing: hung_task: blocked tasks
     Kernel panic - not syncing: panic_on_warn set ...
+    Kernel panic: CPU context corrupt                                                 up to 2.6
 
-Source: kernel/panic.c, vpanic().
+Source: kernel/panic.c, vpanic(); init/do_mounts.c, mount_root_generic().
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keepsane.kernel.log.block import Block, Opening, build, titled
+from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, plain_name, runs_in, traces
 from keepsane.model import Event
 
@@ -56,6 +57,31 @@ def parse_panic(block: Block) -> Panic | None:
     return build(Panic, block, "panic", title, damage="", reason=reason)
 
 
-HEAD = re.compile(r"Kernel panic - not syncing:? ?(?P<reason>.*)")
+def parse_root(block: Block) -> None:
+    """
+    Read nothing: these lines belong to the panic that follows.
+
+    Accepted format:
+        VFS: Cannot open root device "sda1" or unknown-block(0,0): error -6
+        List of all partitions:
+    """
+
+
+HEAD = re.compile(r"Kernel panic(?: - not syncing:?|:) ?(?P<reason>.*)")
+CANNOT_OPEN = re.compile(
+    r'VFS: Cannot open root device "(?P<name>[^"]{1,200})" or .{1,40}: error -?(?P<error>\d{1,4})'
+)
+_ROOT = re.compile(
+    r"VFS: Cannot open root device|List of all partitions:|No filesystem could mount root, tried"
+)
+_PARTITION = re.compile(
+    r"\s*(?:[0-9a-f]{4}\s{1,20}\d{1,20} |driver: |\(driver\?\)|No filesystem could mount"
+    r"|Please append a correct|List of all (?:partitions|bdev filesystems))"
+)
 # Rank 0: a panic before any stack is the end of the report it stands in (panic_on_warn), not a new one.
-OPENINGS = (Opening("panic", HEAD, parse_panic, rank=0),)
+OPENINGS = (
+    Opening("panic", HEAD, parse_panic, rank=0),
+    Opening(
+        "root-device", _ROOT, parse_root, rank=PRELUDE, own=_PARTITION, detail_of=frozenset({"root-device"})
+    ),
+)

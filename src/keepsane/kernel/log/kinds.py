@@ -155,7 +155,10 @@ KINDS = {
     # After those two: no line is theirs and lockdep's, and most logs need not load it.
     "lockdep": Row(("lockdep",), ("INFO: ", "WARNING: ", "BUG: ")),
     "bug": Row(("bug",), ("ernel BUG at ", "BUG: ")),
-    "panic": Row(("panic",), ("Kernel panic - not",)),
+    "panic": Row(
+        ("panic",),
+        ("Kernel panic", "VFS: Cannot open root", "List of all partitions", "No filesystem could mount"),
+    ),
     "task_dump": Row(("task-dump",), ("ppid:", " 0x0000", " 0x8000")),
     "backtrace": Row(
         ("backtrace",),
