@@ -31,3 +31,10 @@ def test_a_stack_without_certain_frames_names_no_function() -> None:
 
     assert event.title == "rcu_preempt stall"
     assert not any(frame.reliable for frame in event.stacks[0].frames)
+
+
+def test_starved_is_the_number_of_the_line_that_says_starved() -> None:
+    event = first_of("rules/rcu-timer-issue")
+
+    assert isinstance(event, RcuStall)
+    assert event.starved_jiffies == 1519

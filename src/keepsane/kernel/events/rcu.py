@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.log.block import Block, Opening, build
 from keepsane.kernel.log.culprit import runs_in, stalled
-from keepsane.kernel.log.quote import quote
+from keepsane.kernel.log.quote import quote, some
 from keepsane.kernel.log.task import parse_task
 from keepsane.model import Event, Frame, Task
 from keepsane.report import Finding
@@ -50,9 +50,9 @@ _CPUS = re.compile(
     r"(?:rcu: )?\s*(?:INFO: .{0,150}?stalls? on CPUs?(?:/tasks)?:? ?\{?\s*+)?(?P<cpu>\d{1,5})(?:-[.\w?!]{3,4}"
     r"|: \(\d{1,20}|\}|\s+\()"
 )
-_STARVED = re.compile(
-    r"(?:rcu: )?\s*\w+ kthread (?:timer )?(?:starved|wakeup didn't happen) for "
-    r"(?P<starved_jiffies>\d{1,19}) jiffies"
+_STARVED = re.compile(r"(?:rcu: )?\s*\w+ kthread starved for (?P<starved_jiffies>\d{1,19}) jiffies")
+_NO_TIMER = re.compile(
+    r"(?:rcu: )?\s*\w+ kthread timer wakeup didn't happen for (?P<starved_jiffies>\d{1,19}) jiffies"
 )
 _OWN = re.compile(
     r"rcu: |\s*(?:Tasks blocked on level|\d{1,20}-[.\w?!]{3,4}:|\(t=\d{1,20} jiffies|\(detected by \d{1,20}"
@@ -108,7 +108,7 @@ def parse_rcu_stall(block: Block) -> RcuStall | None:
         block,
         "rcu-stall",
         f"{block.head['flavor']} stall{stalled(sample)}",
-        block.find(_STARVED),
+        block.find(_STARVED) or block.find(_NO_TIMER),
         task=_task(block, cpus),
         ip=block.body.ip or next((frame for frame in sample if frame.role == "ip"), None),
         cpus=cpus,
@@ -181,4 +181,42 @@ def _waits_for_others(event: Event) -> bool:
         frame.function == "multi_cpu_stop" and frame.reliable
         for stack in event.stacks
         for frame in stack.frames
+    )
+
+
+_TIMER_ISSUE = re.compile(r"Possible timer handling issue on cpu=(?P<cpu>\d{1,5})")
+_TIMER_LATE = re.compile(r"kthread timer wakeup didn't happen for \d{1,19} jiffies")
+
+
+@rule("rcu-timer-not-handled", on=RcuStall)
+def rcu_timer_not_handled(event: RcuStall) -> Iterator[Finding]:
+    """
+    RCU's thread slept and its timer did not wake it: a CPU did not handle timers.
+
+    What it means: between two looks at the CPUs, RCU's thread sleeps for a few ticks. The timer that should
+    have ended that sleep ran out long ago and nobody called it, so the thread could do nothing.
+
+    How we know: the kernel says `Possible timer handling issue on cpu=N`: it prints this where the thread
+    still waits for a timer that was due more than a second ago. N is the CPU it was last on.
+
+    What to do: look at what that CPU does: interrupts that are off for long, a softirq that never ends, a
+    clock event device that stopped (in a virtual machine: the host), a tick that was switched off.
+
+    When it is wrong: where the whole machine stood still (a hypervisor, a debugger, System Management Mode),
+    every timer is late and this one only shows it.
+    """
+    found = quote(event, _TIMER_ISSUE, "the kernel's own suspicion")
+    said = _TIMER_ISSUE.search(found.quote) if found is not None else None
+    if found is None or said is None:
+        if quote(event, _TIMER_LATE) is not None:
+            raise CannotTell("the line that names the CPU whose timer did not come is cut")
+        return
+    yield Finding(
+        severity="note",
+        confidence="medium",
+        title=f"the timer that should wake RCU's thread did not run: possible timer handling issue on"
+        f" CPU {said['cpu']}",
+        evidence=some(found, quote(event, _TIMER_LATE, "how long it is overdue")),
+        explanation=f"CPU {said['cpu']} is the one to look at: it handled no timer while RCU's thread slept.",
+        references=("Documentation/RCU/stallwarn.rst",),
     )
