@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from keepsane.kernel.events.mce import Mce
+from keepsane.render.words import event_facts
 from tests.golden import events_of, first_of
 
 
@@ -23,3 +24,20 @@ def test_the_capitals_of_old_kernels_begin_a_report() -> None:
     assert isinstance(event, Mce)
     assert (event.bank, event.status, event.address) == (3, 0xB600000000000175, 0x7F00AA40)
     assert event.last_line == 4
+
+
+def test_the_flags_of_the_status_are_said_in_words() -> None:
+    event = first_of("mce/fatal")
+
+    assert isinstance(event, Mce)
+    assert event.status_means == "uncorrected (UC), processor context corrupt (PCC)"
+    assert dict(event_facts(event))["status"] == "0xb200000080060001"
+
+
+def test_a_register_that_is_not_valid_means_nothing() -> None:
+    (event,) = events_of(
+        "mce: [Hardware Error]: CPU 0: Machine Check Exception: 5 Bank 0: 0000000080060001\n"
+    )
+
+    assert isinstance(event, Mce)
+    assert event.status_means is None

@@ -7,6 +7,8 @@ Machine checks: the processor or the firmware reports an error of the hardware.
     [Hardware Error]: Corrected error, no action required.
     {1}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 0
     HARDWARE ERROR                                                                    up to 2.6.32
+    CPU 0: Machine Check Exception: 4 Bank 4: b200000000070f0f                        up to 2.6.32
+    CPU 0: Machine Check Exception: 0000000000000004                                  32 bits, banks below
 
 Source: arch/x86/kernel/cpu/mce/core.c, __print_mce(); drivers/edac/mce_amd.c, amd_decode_mce();
 drivers/acpi/apei/ghes.c, __ghes_print_estatus().
@@ -27,15 +29,21 @@ class Mce(Event):
     """
     An error the hardware reported about itself.
 
-    `status` is the value of the bank's status register, `bank` the bank; `address` what the access was to.
+    `status` is the value of the bank's status register and `status_means` its flags in words, `bank` the
+    bank; `address` what the access was to.
     """
 
     bank: int | None = None
     status: Hex | None = None
+    status_means: str | None = None
     address: Hex | None = None
 
 
-HEAD = re.compile(r"(?:mce: )?(?:\{\d{1,10}\})?(?:\[Hardware Error\]: \S|HARDWARE ERROR)")
+HEAD = re.compile(
+    r"(?:mce: )?(?:\{\d{1,10}\})?(?:\[Hardware Error\]: \S|HARDWARE ERROR)"
+    r"|CPU \d{1,5}: Machine Check Exception: {1,40}+[0-9a-f]"
+)
+_BANK = re.compile(r"Bank (?P<bank>\d{1,3}): (?P<status>[0-9a-f]{16})\b")
 _CHECK = re.compile(
     r".{0,80}?CPU:? ?(?P<cpu>\d{1,5}):? .{0,40}?Machine Check(?: Exception)?: {1,40}+[0-9a-f]{1,16} Bank "
     r"(?P<bank>\d{1,3}): (?P<status>[0-9a-f]{1,16})"
@@ -57,13 +65,36 @@ def parse_mce(block: Block) -> Mce | None:
     Accepted format:
         mce: [Hardware Error]: CPU 0: Machine Check Exception: 5 Bank 4: be00000000800400
     """
-    check = block.find(_CHECK) or block.find(_AMD)
+    check = block.find(_CHECK) or block.find(_AMD) or block.find(_BANK)
     title = f"machine check in bank {check['bank']}" if check else "hardware error"
-    return build(Mce, block, "mce", title, check, block.find(_ADDRESS), damage="", task=task_of(check))
+    means = _status_words(int(check["status"], 16)) if check else None
+    address = block.find(_ADDRESS)
+    return build(Mce, block, "mce", title, check, address, damage="", task=task_of(check), status_means=means)
+
+
+_UNCORRECTED = 61
+_FLAGS = (
+    (_UNCORRECTED, "uncorrected (UC)"),
+    (57, "processor context corrupt (PCC)"),
+    (62, "an earlier error was overwritten (OVER)"),
+)
+_VALID = 63
+
+
+def _status_words(status: int) -> str | None:
+    """
+    Say the flags of IA32_MCi_STATUS, which AMD has in the same places; None where the register is not valid.
+
+    Source: arch/x86/include/asm/mce.h, MCI_STATUS_VAL to MCI_STATUS_PCC.
+    """
+    if not status >> _VALID & 1:
+        return None
+    said = [words for bit, words in _FLAGS if status >> bit & 1]
+    return ", ".join(said if status >> _UNCORRECTED & 1 else ["corrected or deferred (no UC)", *said])
 
 
 _OWN = re.compile(
-    HEAD.pattern + r"|CPU \d{1,5}: Machine Check Exception: |TSC [0-9a-f]{1,16}\b|PROCESSOR \d{1,3}:"
+    HEAD.pattern + r"|Bank \d{1,3}: [0-9a-f]{16}|TSC [0-9a-f]{1,16}\b|PROCESSOR \d{1,3}:"
     r"|This is not a software problem|No human readable MCE decoding|Run through mcelog"
 )
 OPENINGS = (Opening("mce", HEAD, parse_mce, rank=0, own=_OWN, detail_of=frozenset({"mce"})),)

@@ -102,7 +102,7 @@ KINDS = {
     ),
     "oom_kill.kill": Row(("oom-kill",), ("oom-killer: gfp_mask=", ": Kill", "VM: killing process")),
     "show_mem.alone": Row((), ("Show Memory", "Mem-Info:", "Mem-info:", "kB min:")),
-    "mce": Row(("mce",), ("ardware Error]: ", "HARDWARE ERROR")),
+    "mce": Row(("mce",), ("ardware Error]: ", "HARDWARE ERROR", "Machine Check Exception: ")),
     "aer": Row(("pcie-aer",), (" received", "PCIe Bus Error: ")),
     "other": Row(
         ("other",),
