@@ -80,7 +80,7 @@ def parse_release(text: str) -> Release | None:
     if said is None:
         return None
     version = (said["version"] or "").strip() or None
-    return Release(found["release"], version, build_id, taint_flags(found["taint"] or ""))
+    return Release(found["release"], version, build_id, taint_flags(found["taint"] or "", found["release"]))
 
 
 def _ident(text: str) -> Release | None:
@@ -88,12 +88,15 @@ def _ident(text: str) -> Release | None:
     found = _IDENT.match(text)
     if found is None:
         return None
-    return Release(found["release"], found["version"], None, taint_flags(found["taint"] or ""))
+    return Release(
+        found["release"], found["version"], None, taint_flags(found["taint"] or "", found["release"])
+    )
 
 
+FORCED = "a module was force loaded"
 MEANINGS = {
     "P": "a proprietary module was loaded",
-    "F": "a module was force loaded",
+    "F": FORCED,
     "S": "the processor or system is out of specification",
     "R": "a module was force unloaded",
     "M": "a machine check exception happened",
@@ -116,10 +119,20 @@ MEANINGS = {
 """Letter to meaning; `G` (no proprietary module) is the absence of `P` and no taint."""
 
 
-def taint_flags(letters: str) -> tuple[TaintFlag, ...]:
-    """Turn the text after `Tainted:` ("G        W  OE") into flags; letters nobody knows say so."""
+FORCED_OR_UNSIGNED = "a module was force loaded, or is only unsigned (from 3.7 to 3.14 both are F)"
+_SAID_UNSIGNED = re.compile(r"3\.(?:[7-9]|1[0-4])\b")
+
+
+def taint_flags(letters: str, release: str = "") -> tuple[TaintFlag, ...]:
+    """
+    Turn the text after `Tainted:` ("G        W  OE") into flags; letters nobody knows say so.
+
+    `E` exists since Linux kernel commit 66cc69e34e86 ("Fix: module signature vs tracepoints: add new
+    TAINT_UNSIGNED_MODULE") (in v3.15); before it an unsigned module was `F`.
+    """
+    known = MEANINGS | ({"F": FORCED_OR_UNSIGNED} if _SAID_UNSIGNED.match(release) else {})
     return tuple(
-        TaintFlag(letter, MEANINGS.get(letter, "a flag this keepsane does not know"))
+        TaintFlag(letter, known.get(letter, "a flag this keepsane does not know"))
         for letter in letters
         if letter.isalpha() and letter != "G"
     )
