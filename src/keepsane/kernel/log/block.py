@@ -71,9 +71,15 @@ class Block:
 
     def find_all(self, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
         """Yield the match of every line of the block at whose start `pattern` stands."""
-        return (found for record in self.records if (found := pattern.match(record.text)))
+        for record in self.records:
+            found = pattern.match(record.text)
+            if found is None and record.text[:1].isspace():
+                found = pattern.match(record.text.lstrip())  # a log pasted into a mail is indented
+            if found is not None:
+                yield found
 
 
+_END_TRACE = re.compile(r"---\[ end trace ")
 _COMMON = frozenset(field.name for field in fields(Event))
 
 
@@ -131,15 +137,16 @@ def damage_of(block: Block, *, needs_end: bool = False) -> str:
     `needs_end` is for reports that close with `---[ end trace`: without it the rest is missing.
     """
     body = block.body
+    ended = body.ended or block.find(_END_TRACE) is not None
     lacks = []
     if not body.stacks:
         lacks.append("no call trace")
     if body.task is None and body.stacks and needs_end:
         lacks.append("no line that says which task ran")
-    if needs_end and not body.ended and "panic" not in block.openings:
+    if needs_end and not ended and "panic" not in block.openings:
         lacks.append("its end is missing (no `---[ end trace`)")
     if body.frames_left_out:
         lacks.append(f"{body.frames_left_out} frames beyond the first {MAX_FRAMES} were left out")
-    if block.cut and lacks:
+    if block.cut and lacks and not (needs_end and ended):
         lacks.append("the log ends inside this report")
     return "; ".join(lacks)

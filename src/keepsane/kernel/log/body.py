@@ -54,6 +54,7 @@ _KNOWN = re.compile(
     r"|irq event stamp|(?:hard"
     r"|soft)irqs last)"
 )
+_END_TRACE = re.compile(r"\s*---\[ end trace ")
 _END = re.compile(r"\s*---\[ end (?:trace|Kernel panic)|={50,}\s*+$|-{8,}\[ cut here")
 
 
@@ -208,6 +209,8 @@ class BodyReader:
         if self.begun and _END.match(text):
             self.ended = True
             return True
+        if self.ip is not None and _END_TRACE.match(text):
+            return True  # the end of an oops without a call trace; a trace that still comes is read
         if self.stacks.header(text):
             return True
         bare = _BARE_CPU.match(text)
