@@ -57,4 +57,11 @@ def parse_rust(block: Block) -> RustPanic | None:
     return build(RustPanic, block, "rust-panic", title, needs_end=True, message=message)
 
 
-OPENINGS = (Opening("rust-panic", HEAD, parse_rust, rank=PRELUDE),)
+# dmesg prints the second line of a message without a stamp, like what programs write to the console; so the
+# words with which Rust's own library panics tell that it is the kernel's.
+_OWN = re.compile(
+    r"called `\w{1,20}::\w{1,40}\(\)` on an? `|attempt to \w{1,20} |assertion (?:`|failed)"
+    r"|index out of bounds|(?:range|slice) (?:start |end )?index |explicit panic"
+    r"|not (?:yet )?implemented|internal error: entered|already (?:mutably )?borrowed|byte index \d"
+)
+OPENINGS = (Opening("rust-panic", HEAD, parse_rust, rank=PRELUDE, own=_OWN),)
