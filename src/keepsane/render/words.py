@@ -14,7 +14,7 @@ from keepsane.words import counted
 
 _SAID_TOGETHER = frozenset({"address", "address_means", "access", "file", "source_line"})
 _ABOUT_MEMORY = frozenset({"alloc-failure", "oom-kill"})
-_IN_HEX = ("address", "mode", "mask", "preempt_count", "status")
+_IN_HEX = ("address", "mode", "mask", "preempt_count", "status", "expected_type")
 
 
 def task_words(task: Task) -> str:

@@ -25,6 +25,7 @@ _NO_CULPRIT: frozenset[Kind] = frozenset(
         "mce",
         "machine-check",
         "pcie-aer",
+        "irq-nobody-cared",
         "other",
     }
 )

@@ -83,6 +83,8 @@ KINDS = {
     "refcount": Row(("refcount",), ("refcount_t", "refcount.", "kref.h:")),
     "list_debug": Row(("list-corruption",), ("list_add ", "list_del ", "list_debug.c:")),
     "debugobjects": Row((), ("ODEBUG: ", "debugobjects.c:")),
+    "cfi": Row(("cfi",), ("CFI failure",)),
+    "irq": Row(("irq-nobody-cared",), (": nobody cared",)),
     "rust": Row(("rust-panic",), ("rust_kernel: panicked",)),
     "alloc_failure.failure": Row(
         ("alloc-failure",),
