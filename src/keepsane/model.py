@@ -207,8 +207,9 @@ class Event:
 
     A subclass per kind adds what only that kind says; those fields are `fields` in JSON. `line` and
     `last_line` bound the block in the log; `boot` counts the boots in it from 1; `again` holds the first
-    lines of later reports that said the same. `ip` is the frame that was executing. `damage` says in words
-    what the block lacks, "" when it is whole. `records` is the block itself and is not rendered.
+    lines of later reports that said the same. `arch` is the machine by the report's own register lines, None
+    where it has none. `ip` is the frame that was executing. `damage` says in words what the block lacks, ""
+    when it is whole. `records` is the block itself and is not rendered.
     """
 
     kind: Kind
@@ -220,6 +221,7 @@ class Event:
     task: Task | None = None
     release: str | None = None
     build_id: str | None = None
+    arch: str | None = None
     taint: tuple[TaintFlag, ...] = ()
     ip: Frame | None = None
     registers: tuple[Register, ...] = ()

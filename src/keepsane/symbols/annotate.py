@@ -200,7 +200,9 @@ def _disassembled(run: _Run, event: Event) -> Code | None:
         return None
     try:
         address = event.ip.address if event.ip is not None else None
-        return replace(event.code, instructions=disassemble(event.code, address, run.kernel.arch))
+        return replace(
+            event.code, instructions=disassemble(event.code, address, event.arch or run.kernel.arch)
+        )
     except KeepsaneError as problem:
         run.failures.append(Failure("disassemble the Code: line", str(problem)))
         return event.code

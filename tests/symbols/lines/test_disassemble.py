@@ -65,12 +65,15 @@ def test_a_jump_says_where_it_goes() -> None:
 
 
 def test_a_cut_instruction_at_the_end_is_bytes() -> None:
-    assert disassemble(_code(BUG), None, None)[-1].text == ".byte 0x83"
-    assert disassemble(_code("Code: <90> 48 c7 c7 c0"), None, None)[-1].text == ".byte 0x48, 0xc7, 0xc7, 0xc0"
+    assert disassemble(_code(BUG), None, "x86_64")[-1].text == ".byte 0x83"
+    assert (
+        disassemble(_code("Code: <90> 48 c7 c7 c0"), None, "x86_64")[-1].text
+        == ".byte 0x48, 0xc7, 0xc7, 0xc0"
+    )
 
 
 def test_int3_and_brk_have_their_names() -> None:
-    assert [i.text for i in disassemble(_code("Code: <cc> 90"), None, None)] == ["int3", "nop"]
+    assert [i.text for i in disassemble(_code("Code: <cc> 90"), None, "x86_64")] == ["int3", "nop"]
     arm64 = _code("Code: 54000ee1 34000eeb b9402a69 91002103 (d4210000)")
     texts = [(i.offset_bytes, i.text, i.trapping) for i in disassemble(arm64, 0xFFFF800008001000, "arm64")]
     assert texts[0] == (-16, "b.ne #0xffff8000080011cc", False)
@@ -85,25 +88,25 @@ def test_an_arm64_word_that_is_no_instruction_is_shown_as_one() -> None:
 def test_nothing_is_said_of_bytes_that_do_not_lead_to_the_mark() -> None:
     # 0x06 is no instruction in 64-bit mode, wherever one starts.
     code = _code("Code: " + "06 " * 20 + "<0f> 0b")
-    assert [(i.offset_bytes, i.text) for i in disassemble(code, None, None)] == [(0, "ud2")]
+    assert [(i.offset_bytes, i.text) for i in disassemble(code, None, "x86_64")] == [(0, "ud2")]
 
 
 def test_without_a_mark_or_on_another_machine_nothing_is_said() -> None:
     assert disassemble(_code("Code: 90 90 90"), None, "x86_64") == ()
     assert disassemble(_code("Code: <90> 90"), None, "s390x") == ()
-    assert disassemble(_code("Code: 4b1a (681b)"), None, None) == ()
+    assert disassemble(_code("Code: 4b1a (681b)"), None, "arm64") == ()
 
 
 def test_a_missing_capstone_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "capstone", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'keepsane\[symbols\]'"):
-        disassemble(_code(BUG), None, None)
+        disassemble(_code(BUG), None, "x86_64")
 
 
 @pytest.mark.skipif(shutil.which("objdump") is None, reason="objdump, the second opinion, is not installed")
 @pytest.mark.parametrize("text", [BUG, GPF])
 def test_objdump_cuts_the_same_instructions(text: str, tmp_path: Path) -> None:
-    instructions = [i for i in disassemble(_code(text), None, None) if not i.text.startswith(".byte")]
+    instructions = [i for i in disassemble(_code(text), None, "x86_64") if not i.text.startswith(".byte")]
     raw = tmp_path / "code.bin"
     raw.write_bytes(b"".join(i.raw for i in instructions))
     command = ["objdump", "-D", "-b", "binary", "-m", "i386:x86-64", "--insn-width=16", str(raw)]
@@ -116,6 +119,6 @@ def test_objdump_cuts_the_same_instructions(text: str, tmp_path: Path) -> None:
 @given(st.binary(min_size=1, max_size=80), st.integers(0, 79), st.none() | st.integers(0, 2**64 - 1))
 def test_any_bytes_decode_to_pieces_that_are_theirs(data: bytes, trap: int, ip: int | None) -> None:
     code = Code(line=1, data=data, trap_bytes=trap % len(data), word_bytes=1)
-    instructions = disassemble(code, ip, None)
+    instructions = disassemble(code, ip, "x86_64")
     assert data.endswith(b"".join(i.raw for i in instructions))
     assert [i.offset_bytes for i in instructions if i.trapping] == [0]

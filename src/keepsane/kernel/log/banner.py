@@ -81,7 +81,7 @@ class KernelFacts:
         self.release = self.release or event.release
         self.build_id = self.build_id or event.build_id
         self.version = self.version or version
-        self.arch = self.arch or _arch(event)
+        self.arch = self.arch or event.arch
         self.last_seconds = event.records[0].seconds if event.records[0].seconds is not None else 0.0
 
     def kernel(self) -> Kernel:
@@ -107,15 +107,3 @@ class KernelFacts:
         if self._offsets == 0 or offset_bytes != self.offset_bytes:
             self._offsets += 1
         self.offset_bytes = offset_bytes
-
-
-def _arch(event: Event) -> str | None:
-    names = {register.name for register in event.registers}
-    if names & {"RAX", "RSP"}:
-        return "x86_64"
-    if {"x29", "x28"} & names:
-        return "arm64"
-    functions = {frame.function for stack in event.stacks for frame in stack.frames}
-    if functions & {"do_syscall_64", "entry_SYSCALL_64_after_hwframe", "ret_from_fork_asm"}:
-        return "x86_64"
-    return "arm64" if functions & {"el0_svc", "el0t_64_sync", "el0_svc_common"} else None

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, TypeVar
 
+from keepsane.kernel.log.architecture import architecture
 from keepsane.kernel.log.body import Body
 from keepsane.kernel.log.groups import Groups, said
 from keepsane.kernel.log.stacks import MAX_FRAMES
@@ -116,6 +117,7 @@ def build(
         "task": body.task,
         "release": body.release,
         "build_id": body.build_id,
+        "arch": architecture(block.records, body.stacks),
         "taint": body.taint,
         "ip": body.ip,
         "registers": body.registers,

@@ -22,7 +22,7 @@ _frame = attrgetter(
     *("function", "offset_bytes", "size_bytes", "module", "build_id", "address", "reliable", "role"),
     *("locations", "note", "file_unused"),
 )
-_about = attrgetter("kind", "release", "build_id", "boot")
+_about = attrgetter("kind", "release", "build_id", "arch", "boot")
 _code = attrgetter("data", "trap_bytes", "word_bytes")
 _BUT_LINE = tuple(field.name for field in fields(Frame) if field.name != "line")
 _values = attrgetter(*_BUT_LINE)
