@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 Kind = str
 """A kind of report, `null-deref` or `oom-kill`: the names are in the table of kernel/log/kinds.py."""
 Role = Literal["ip", "return", "pointer"]
+Access = Literal["read", "write"] | None
 Verdict = Literal[
     "direct",
     "inlined",
@@ -185,12 +186,31 @@ class Instruction(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trap:
+    """
+    How the instruction that trapped made the address it used: base + index * scale + displacement.
+
+    `base` and `index` are registers as the instruction names them, None where it has none. `access` is "read"
+    or "write" and `width_bytes` how much it touched, each None where the instruction does not tell.
+    """
+
+    mnemonic: str
+    base: str | None
+    index: str | None
+    scale: int
+    displacement: int
+    access: Access
+    width_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
     """
     A `Code:` line: the bytes around the trapping instruction.
 
     `line` is where the log printed it, `data` the bytes, `trap_bytes` the index of the byte in `<>` or
     `()`, None where none was marked, `word_bytes` the size of a printed word (1 on x86, 4 on arm64).
+    `trap` is what the marked instruction did to memory, None where it used none or was not decoded.
     """
 
     line: int
@@ -198,6 +218,7 @@ class Code:
     trap_bytes: int | None
     word_bytes: int
     instructions: tuple[Instruction, ...] = ()
+    trap: Trap | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from keepsane.symbols.lines.locate import Decoded, decode_frames
 from keepsane.symbols.lines.names import made_at_run_time
 from keepsane.symbols.lines.repeats import Annotated, Repeats, key_of
 from keepsane.symbols.lines.source import read_source
+from keepsane.symbols.lines.trap import read_trap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,8 +201,11 @@ def _disassembled(run: _Run, event: Event) -> Code | None:
         return None
     try:
         address = event.ip.address if event.ip is not None else None
+        arch, faulted = event.arch or run.kernel.arch, getattr(event, "address", None)
         return replace(
-            event.code, instructions=disassemble(event.code, address, event.arch or run.kernel.arch)
+            event.code,
+            instructions=disassemble(event.code, address, arch),
+            trap=read_trap(event.code, arch, event.registers, faulted),
         )
     except KeepsaneError as problem:
         run.failures.append(Failure("disassemble the Code: line", str(problem)))

@@ -52,6 +52,9 @@ _ENTRIES = {
 }
 """Functions that only one architecture has, at the end of a trace without registers."""
 
+DECODED = frozenset({"x86_64", "i386", "arm64", "arm", "ppc64", "ppc", "riscv", "mips"})
+"""Those whose `Code:` lines are decoded where keepsane[symbols] is installed."""
+
 
 def architecture(records: Iterable[LogRecord], stacks: Iterable[Stack] = ()) -> str | None:
     """

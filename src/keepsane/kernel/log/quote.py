@@ -57,9 +57,8 @@ def quote_register(event: Event, register: Register | None, note: str) -> Eviden
     """Quote a register as the report prints it: `RAX: ffffffffffffffea`; None where there is none."""
     if register is None:
         return None
-    return quote(
-        event, re.compile(rf"\b{re.escape(register.name)}\s?: (?:[0-9a-f]{{4}}:)?{register.value:016x}"), note
-    )
+    number = re.compile(rf"\b{re.escape(register.name)}\s?: (?:[0-9a-f]{{4}}:)?0{{0,16}}{register.value:x}\b")
+    return quote(event, number, note)
 
 
 def some(*evidence: Evidence | None) -> tuple[Evidence, ...]:

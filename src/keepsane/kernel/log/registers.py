@@ -7,6 +7,8 @@ Register dumps and what the values in them look like.
     EAX: 00000000 EBX: f6a3c000                                             x86-32
     x29: ffff800012c3bc60 x28: ffff0000c0a1e1c0                             arm64, __show_regs()
     sp : ffff800012c3bc60
+    r10: 00000000  r9 : c7a3a000  r8 : c0a0b0c0                             arm, __show_regs()
+     gp : ffffffff81d0c0a0 tp : ff6000000203a000 t0 : 0000000000000000      riscv, __show_regs()
 
 Addresses in words: include/linux/poison.h, mm/kasan, Documentation/arch/x86/x86_64/mm.rst.
 What they mean is said only where it is certain: an address that has no words may still be a bad one.
@@ -20,7 +22,7 @@ from keepsane.model import Register
 
 _PAIR = re.compile(
     r"\b(?P<name>[RE][A-D]X|[RE][SD]I|[RE][BS]P|R(?:0[89]|1[0-5])|CR[0234]|ORIG_RAX|EFLAGS|x[0-9]{1,2}|sp"
-    r"|lr)\s?: "
+    r"|lr|r(?:1[0-2]|[0-9])|fp|ip|ra|gp|tp|t[0-6]|a[0-7]|s(?:1[01]|[0-9]))\s?: "
     r"(?:[0-9a-f]{4}:)?(?P<value>[0-9a-f]{8,16})\b"
 )
 _LINE = re.compile(

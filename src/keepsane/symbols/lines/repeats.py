@@ -101,7 +101,9 @@ def _fields(frame: Frame) -> _Fields:
 
 
 def _again(own: Code | None, known: Code | None) -> Code | None:
-    return own if own is None or known is None else replace(own, instructions=known.instructions)
+    if own is None or known is None:
+        return own
+    return replace(own, instructions=known.instructions, trap=known.trap)
 
 
 def _at_lines_of(own: Stack, known: Stack, kept: Sequence[_Fields]) -> Stack:

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+The address that a trapping instruction made, from the registers that the report prints.
+
+    movq %rdx, 8(%rcx)   RCX: 0000000000000003    reaches 0xb, through a pointer that was 3 and not NULL
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from keepsane.model import Event, Register, Trap
+
+_NARROW = frozenset({"i386", "arm", "ppc"})
+_OTHER_NAMES = {"sb": "r9", "sl": "r10", "r11": "fp", "r12": "ip", "r13": "sp", "r14": "lr", "x30": "lr"}
+"""A register that a disassembler and arm's dump call differently; arm64 says x29 for `fp`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pointer:
+    """
+    What the trapping instruction followed: `base` plus `index` times the scale plus the displacement.
+
+    Each register with its printed value, None where the instruction has none; `bits` is the width of both.
+    """
+
+    trap: Trap
+    base: Register | None
+    index: Register | None
+    bits: int
+
+    @property
+    def registers(self) -> tuple[Register, ...]:
+        """Give the registers that made the address."""
+        return tuple(register for register in (self.base, self.index) if register is not None)
+
+
+def address_bits(arch: str | None) -> int:
+    """Give the width of an address on a machine, 64 where it is not known."""
+    return 32 if arch in _NARROW else 64
+
+
+def register_of(registers: Iterable[Register], name: str) -> Register | None:
+    """Find a register by an instruction's name for it: `%r8` is R08, `sl` r10, `w2` the lower half of x2."""
+    plain = name.lstrip("%$").lower()
+    known: dict[str, Register] = {}
+    for register in registers:
+        known.setdefault(re.sub(r"\Ar0(?=\d)", "r", register.name.lower()), register)
+    if re.fullmatch(r"w\d{1,2}", plain) and f"x{plain[1:]}" in known:
+        whole = known[f"x{plain[1:]}"]
+        return whole._replace(value=whole.value & 0xFFFFFFFF)
+    other = "x29" if plain == "fp" else _OTHER_NAMES.get(plain)
+    return known.get(plain) or known.get(other or "")
+
+
+def aim(trap: Trap, registers: Iterable[Register], arch: str | None) -> int | None:
+    """Give the address that an instruction makes of the registers; None where one is not printed."""
+    known = tuple(registers)
+    total = trap.displacement
+    for name, factor in ((trap.base, 1), (trap.index, trap.scale)):
+        if name is None:
+            continue
+        register = register_of(known, name)
+        if register is None:
+            return None
+        total += register.value * factor
+    return total % (1 << address_bits(arch))
+
+
+def reaches(trap: Trap, aimed: int | None, address: int) -> bool:
+    """Tell whether an access at `aimed` touches the address that the processor reported."""
+    return aimed is not None and 0 <= address - aimed < (trap.width_bytes or 1)
+
+
+def pointer_of(event: Event, address: int | None) -> Pointer | None:
+    """
+    Give what the report's instruction followed; None where the report does not prove it.
+
+    The sum must be the `address` that faulted: else the code, the registers or the address are another's.
+    """
+    trap = event.code.trap if event.code is not None else None
+    if trap is None:
+        return None
+    aimed = aim(trap, event.registers, event.arch)
+    if aimed is None or (address is not None and not reaches(trap, aimed, address)):
+        return None
+    base = register_of(event.registers, trap.base) if trap.base else None
+    index = register_of(event.registers, trap.index) if trap.index else None
+    return Pointer(trap=trap, base=base, index=index, bits=address_bits(event.arch))
