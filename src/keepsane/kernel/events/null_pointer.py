@@ -7,10 +7,13 @@ import re
 from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, rule
+from keepsane.kernel.events.bad_pointer import done, from_instruction
 from keepsane.kernel.events.oops import Oops, link
+from keepsane.kernel.log.architecture import DECODED
 from keepsane.kernel.log.culprit import where
 from keepsane.kernel.log.quote import first_stack, quote, quote_frame, quote_head, some
 from keepsane.kernel.log.registers import KASAN_SHADOW_BASE, PAGE_BYTES
+from keepsane.kernel.log.trap_address import pointer_of
 from keepsane.model import Frame
 from keepsane.report import Advice, Confidence, Finding
 
@@ -21,6 +24,20 @@ _IP_LINE = re.compile(r"^\s*(?:[RE]?IP|pc|PC|NIP|epc)\b")
 _X86_64 = re.compile(r"\s*(?:RIP: |RAX: |RSP: )")
 _KASAN_NULL = re.compile(
     r"KASAN: null-ptr-deref in range \[0x(?P<low>[0-9a-f]{1,16})-0x(?P<high>[0-9a-f]{1,16})\]"
+)
+_NOT_SHOWN = (
+    "No instruction with its registers shows what the pointer held: it may as well be a stale pointer, or a"
+    " small number."
+)
+_NOT_DECODED = (
+    "The Code: line and the registers would show what the pointer held; the line was not decoded here, so it"
+    " may as well be a stale pointer, or a small number."
+)
+_INSTALL = Advice(
+    text="install what decodes the Code: line, and explain the log again",
+    command="pip install 'keepsane[symbols]'",
+    undo="pip uninstall capstone drgn",
+    verify="the report shows instructions instead of bytes",
 )
 _DECODE = Advice(
     text="see the source line: decode the report with the kernel's debug information",
@@ -48,48 +65,68 @@ def null_member_access(event: Oops, *, limit_bytes: int = PAGE_BYTES) -> Iterato
     faulted is the member's offset in the structure: 0x80 is the member 0x80 bytes behind its beginning, 0 is
     the first member or the thing pointed to itself.
 
-    How we know: the processor reported a read or write, not a jump, at an address on the first page, and the
-    kernel calls it a NULL pointer dereference.
+    How we know: the processor reported a read or write, not a jump, and the instruction of the `Code:` line
+    with the registers shows what the pointer held. NULL gives high confidence. A small number that is not
+    NULL is said to be one, an index on NULL an element of an array, a number just below zero container_of()
+    of NULL or an error code. Without instruction and registers the kernel's own words and the address are all
+    there is, and the confidence is medium.
 
     What to do: look up which structure has a member at that offset (`pahole -C NAME VMLINUX`) in the
     function named, and find out how the pointer can be NULL there: never set, already cleared, or a lookup
-    whose failure nobody checked.
+    whose failure nobody checked. Where the pointer was no NULL, look for who overwrote it.
 
-    When it is wrong: a small number in a pointer looks the same: an array element of a NULL array, or an
+    When it is wrong: without the instruction a small number in a stale pointer looks the same, and so does an
     error pointer plus an offset that wraps around (-2 + 0x10 is 0xe). An address that no member is likely to
-    have (an odd one) is given medium confidence for that reason.
+    have (an odd one) is given low confidence for that reason.
     """
-    if event.kind != "null-deref" or (event.address or 0) >= limit_bytes:
-        return
     fetch = fetches(event)
-    if event.address is None and not fetch:
-        raise CannotTell("the report is cut before it says which address faulted")
-    if fetch or event.address is None:
+    if event.kind not in _FAULTS or fetch:
         return
+    pointer = pointer_of(event, event.address) if event.address is not None else None
+    if pointer is not None and event.address is not None:
+        yield from from_instruction(event, pointer, event.address, _decode(event), limit_bytes=limit_bytes)
+    elif event.kind == "null-deref" and (event.address or 0) < limit_bytes:
+        yield _member_finding(event, _address_told(event, fetch))
+
+
+def _decode(event: Oops) -> tuple[Advice, ...]:
+    return () if event.ip is not None and event.ip.locations else (_DECODE,)
+
+
+def _address_told(event: Oops, fetch: bool | None) -> int:
+    if event.address is None:
+        raise CannotTell("the report is cut before it says which address faulted")
     if fetch is None and event.address == 0:
         raise CannotTell("the report is cut before it says whether NULL was read, written or called")
-    certain = fetch is False and event.address % 2 == 0
-    yield _member_finding(event, event.address, "high" if certain else "medium")
+    return event.address
 
 
-def _member_finding(event: Oops, address: int, confidence: Confidence) -> Finding:
-    done = {"read": "read", "write": "written"}.get(event.access or "", "used")
+def _member_finding(event: Oops, address: int) -> Finding:
+    what = done(event)
     if address:
-        title = f"a member at offset {address:#x} of a NULL structure was {done}{where(event)}"
-        why = f"NULL + {address:#x} faulted: the structure was NULL, its member is {address:#x} bytes in."
+        title = f"a member at offset {address:#x} of a NULL structure was {what}{where(event)}"
+        why = f"NULL + {address:#x} faulted: if the pointer was NULL, its member is {address:#x} bytes in."
     else:
-        title = f"NULL itself was {done}{where(event)}: a pointer, or the first member of a NULL structure"
+        title = f"NULL itself was {what}{where(event)}: a pointer, or the first member of a NULL structure"
         why = (
             "The address was exactly 0: either the pointer itself was followed or the first member behind it."
         )
+    undecoded = _is_undecoded(event)
     return Finding(
         severity="error",
-        confidence=confidence,
+        confidence="medium" if address % 2 == 0 else "low",
         title=title,
         evidence=some(quote_head(event, "the address that faulted"), quote(event, _IP_LINE, "who used it")),
-        explanation=why,
-        advice=() if event.ip is not None and event.ip.locations else (_DECODE,),
+        explanation=f"{why} {_NOT_DECODED if undecoded else _NOT_SHOWN}",
+        advice=((_INSTALL,) if undecoded else ()) + _decode(event),
     )
+
+
+def _is_undecoded(event: Oops) -> bool:
+    """Tell whether there is an instruction that nobody decoded: where capstone is not installed."""
+    code = event.code
+    known = code is not None and code.trap_bytes is not None and not code.instructions
+    return known and event.arch in DECODED and bool(event.registers)
 
 
 @rule("call-through-null-pointer", on=Oops)

@@ -11,6 +11,7 @@ from keepsane.kernel.events.oops import Oops
 from keepsane.kernel.log.culprit import where
 from keepsane.kernel.log.quote import quote, quote_head, quote_register, some
 from keepsane.kernel.log.registers import FILLS, LIST_POISONS, PAGE_BYTES, POISON_POINTER_DELTA, fill
+from keepsane.kernel.log.trap_address import pointer_of
 from keepsane.model import Event, Register
 from keepsane.report import Advice, Confidence, Evidence, Finding
 
@@ -171,6 +172,10 @@ def _list_finding(event: Event, why: str, confidence: Confidence, *quoted: Evide
 
 
 def _general(event: Event) -> tuple[Register, ...]:
+    """Give the registers that may have held the pointer: those the instruction used, where it is decoded."""
+    pointer = pointer_of(event, None)
+    if pointer is not None and pointer.registers:
+        return pointer.registers
     return tuple(register for register in event.registers if not _FLAGS.match(register.name))
 
 

@@ -26,7 +26,7 @@ _PAIR = re.compile(
     r"(?:[0-9a-f]{4}:)?(?P<value>[0-9a-f]{8,16})\b"
 )
 _LINE = re.compile(
-    r"\s*(?:(?:R|E)(?:AX|DX|SP|BP|SI|DI|10|13)|ORIG_RAX|CS|CR[02]|DR[036]|FS|DS|PKRU|x\d{1,20}|sp|[rR]\d{1,20}"
+    r"\s*(?:(?:R|E)(?:[A-D]X|SP|BP|SI|DI)|R(?:08|09|1[0-5])|ORIG_RAX|CS|CR[02]|DR[036]|FS|DS|PKRU|x\d{1,20}|sp|[rR]\d{1,20}"
     r"|pstate|ESI|MSR|Flags|Control|Stack|Table"
     r"|CFAR|CTR|GPR\d\d|gp|t\d|a\d|s\d{1,20}|status|ra|PGD|FAR|psr)\s?[:=] ?\S"
 )
@@ -84,7 +84,7 @@ def _near_null(address: int) -> str | None:
     if address == 0:
         return "NULL"
     if address < PAGE_BYTES:
-        return f"NULL + {address:#x}: a member at offset {address:#x} of a NULL structure"
+        return f"NULL + {address:#x}: perhaps a member at offset {address:#x} of a NULL structure"
     if address > 2**64 - PAGE_BYTES:
         return f"an error pointer or a small negative offset from NULL ({address - 2**64})"
     return None
