@@ -26,6 +26,7 @@ FAMILIES = {
     "keepsane.kernel.events.null_pointer": "keepsane.kernel.events.oops",
     "keepsane.kernel.events.error_pointer": "keepsane.kernel.events.oops",
     "keepsane.kernel.events.poison": "keepsane.kernel.events.oops",
+    "keepsane.kernel.events.text_pointer": "keepsane.kernel.events.oops",
     "keepsane.kernel.events.stack_overflow": "keepsane.kernel.events.oops",
     "keepsane.kernel.events.panic_cause": "keepsane.kernel.events.panic",
     "keepsane.kernel.events.foreign_code": "keepsane.model",

@@ -210,3 +210,39 @@ def test_a_poison_in_a_register_that_the_instruction_did_not_use_is_not_named() 
 )
 def test_a_fault_elsewhere_is_no_null_pointer(log: str) -> None:
     assert "null-member-access" not in [finding.rule for finding in explain(log, cache=False).findings]
+
+
+GPF = (
+    "general protection fault{}: 0000 [#1] SMP\nCPU: 3 PID: 777 Comm: worker Not tainted 5.17.5 #2\n"
+    "RIP: 0010:widget_unlink+0x67/0x250\nCode: <48> 8b 51 18\nRAX: 0000000000000000 RCX: {:016x}\n"
+    "Call Trace:\n widget_close+0x10/0x40\n---[ end trace 0000000000000000 ]---\n"
+)
+DOCUMENT = int.from_bytes(b"document", "little")
+
+
+@pytest.mark.parametrize(
+    "address", ["", f", probably for non-canonical address {DOCUMENT + 0x18:#x}"], ids=["before 5.5", "since"]
+)
+def test_a_pointer_of_letters_is_read_in_the_register_that_was_followed(address: str) -> None:
+    finding = found(GPF.format(address, DOCUMENT), "text-used-as-pointer")
+    assert finding.title == "text was used as a pointer in widget_unlink: `document`"
+    assert finding.confidence == "medium"
+
+
+@pytest.mark.parametrize(
+    "value", [0x6B6B6B6B6B6B6B6B, 0x2020202020202020, 0x00007F6F6E6D6C6B, 0x1234567812345678]
+)
+def test_a_fill_pattern_or_a_number_is_no_text(value: int) -> None:
+    rules = [finding.rule for finding in explain(GPF.format("", value), cache=False).findings]
+    assert "text-used-as-pointer" not in rules
+
+
+@pytest.mark.parametrize(
+    ("value", "held"),
+    [("00000100", "LIST_POISON1, the next pointer"), ("00000122", "LIST_POISON2, the prev")],
+)
+def test_a_list_poison_of_32_bits_is_a_small_number(value: str, held: str) -> None:
+    log = i386(int(value, 16) + 4, "<8b> 51 04", f"EAX: f6a3c000 EBX: f6a3c000 ECX: {value} EDX: 00000000")
+    finding = found(log)
+    assert finding.title.startswith(f"the pointer was {int(value, 16):#x}, not NULL: ")
+    assert held in finding.explanation

@@ -18,6 +18,7 @@ from keepsane.kernel.events.error_pointer import MAX_ERRNO, errno_words, is_errn
 from keepsane.kernel.events.oops import Oops
 from keepsane.kernel.log.culprit import where
 from keepsane.kernel.log.quote import quote_frame, quote_head, quote_line, quote_register, some
+from keepsane.kernel.log.registers import LIST_POISONS
 from keepsane.kernel.log.trap_address import Pointer
 from keepsane.report import Advice, Confidence, Evidence, Finding
 
@@ -26,6 +27,8 @@ _ALIGNED_BYTES = 4
 _STRUCTURE_BYTES = 1 << 20
 """No member lies farther in: what is added to a register then is the address of a table."""
 _ARRAY_BYTES = 1 << 32
+_MOVED_POISONS = frozenset({None, "x86_64", "arm64", "ppc64", "riscv"})
+"""Machines with CONFIG_ILLEGAL_POINTER_VALUE, which is added to every poison (include/linux/poison.h)."""
 _DONE = {"read": "read", "write": "written"}
 
 Held = Literal["null", "element", "small", "negative", "pointer"]
@@ -160,8 +163,14 @@ def _small(event: Oops, pointer: Pointer, address: int) -> _Said:
     return _Said(
         "medium",
         f"the pointer was {value:#x}, not NULL: {cause} was followed{where(event)}",
-        f"The instruction used {_sum(pointer)}: {name} held {value:#x}.{more}",
+        f"The instruction used {_sum(pointer)}: {name} held {value:#x}.{more}{_poison(event, value)}",
     )
+
+
+def _poison(event: Oops, value: int) -> str:
+    """Say where a small number is what list_del() writes: there where no poison is moved out of the way."""
+    name = LIST_POISONS.get(value) if event.arch not in _MOVED_POISONS else None
+    return f" list_del() writes {value:#x} ({name}) into an entry that it takes off its list." if name else ""
 
 
 def _negative(event: Oops, pointer: Pointer, address: int) -> _Said:
