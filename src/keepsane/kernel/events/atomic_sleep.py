@@ -256,9 +256,9 @@ def _sleeper(event: AtomicSleep) -> tuple[str | None, str | None]:
     sleeper = None
     for frame in stack.frames if stack else ():
         name = plain_name(frame.function or "")
-        if not frame.reliable or not name or name in REPORTING:
+        if not frame.reliable or not name or (name in REPORTING and not frame.module):
             continue
-        if not is_machinery(name):
+        if not is_machinery(name, frame.module):
             return sleeper, name
         sleeper = name
     return sleeper, None

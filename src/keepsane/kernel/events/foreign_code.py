@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, rule
-from keepsane.kernel.log.culprit import is_machinery, plain_name
+from keepsane.kernel.log.culprit import is_machinery
 from keepsane.kernel.log.module_list import LISTED, ListedModule, continues_list, listed_modules
 from keepsane.kernel.log.quote import first_stack, quote_frame, some
 from keepsane.model import Event, Frame, Kind
@@ -66,7 +66,7 @@ def _first(event: Event) -> Frame | None:
     frames += [frame for frame in stack.frames if frame.reliable and frame.function] if stack else []
     for frame in frames:
         # A module's own functions are its code whatever they are called.
-        if frame.module or not is_machinery(plain_name(frame.function or "")):
+        if frame.module or not is_machinery(frame.function or ""):
             return frame
     return None
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from keepsane.kernel.log.block import Block, Opening, build, damage_of, titled
-from keepsane.kernel.log.culprit import accused
+from keepsane.kernel.log.culprit import accused, own_stack
 from keepsane.kernel.log.groups import Hex, task_of
 from keepsane.kernel.log.trace import MODULE, SYMBOL
 from keepsane.model import Event, Stack
@@ -121,6 +121,8 @@ def _damage(block: Block) -> str:
     # Before 6.0 a bad free had no line of its own.
     bad_free = block.head["bug"].startswith("double-free") or block.head["bug"].endswith("invalid-free")
     said = [] if bad_free or block.find(_ACCESS) else ["no line that says what was accessed"]
+    if block.body.stacks and own_stack(block.head, block.body) is None:
+        said.append("its call trace is lost: the one here does not lead to the function of the headline")
     return "; ".join([*said, *filter(None, [damage_of(block)])])
 
 

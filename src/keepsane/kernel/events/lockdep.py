@@ -28,7 +28,7 @@ from typing import NamedTuple
 from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
 from keepsane.kernel.log.groups import task_of
-from keepsane.kernel.log.trace import SYMBOL
+from keepsane.kernel.log.trace import MODULE, SYMBOL
 from keepsane.model import Event, LogRecord
 
 
@@ -48,8 +48,8 @@ class Lockdep(Event):
     locks: tuple[HeldLock, ...] = ()
 
 
-_AT = re.compile(r".{0,1000}?\bat: (?:\[<[0-9a-f]{8,16}>\] )?" + SYMBOL)
-_PLACE = re.compile(r"\s*(?:\[<[0-9a-f]{8,16}>\] )?" + SYMBOL)
+_AT = re.compile(r".{0,1000}?\bat: (?:\[<[0-9a-f]{8,16}>\] )?" + SYMBOL + MODULE)
+_PLACE = re.compile(r"\s*(?:\[<[0-9a-f]{8,16}>\] )?" + SYMBOL + MODULE)
 _HELD = re.compile(
     r"\s*#\d{1,20}: +(?:[0-9a-f]{8,16} )?\((?P<name>.{1,200}?)\)\{.{2,20}?\}(?:-\{\d:\d\})?, at: "
     r"(?:\[<[0-9a-f]{8,16}>\] )?"
@@ -89,7 +89,7 @@ def _named_at(block: Block) -> str | None:
         found = _AT.match(record.text) or (
             _PLACE.match(after.text) if record.text.rstrip().endswith(" at:") else None
         )
-        if found is not None and not is_machinery(plain_name(found["function"])):
+        if found is not None and not is_machinery(found["function"], found["module"]):
             return plain_name(found["function"])
     return None
 

@@ -119,8 +119,9 @@ def faulting_function(block: Block) -> str | None:
     """Name who called where the processor was sent to no code: on arm and arm64 the link register says it."""
     lost = block.body.ip is not None and block.body.ip.function is None
     caller = link(block.records) if lost else None
-    named = plain_name(caller.function or "") if caller is not None else ""
-    return named if named and not is_machinery(named) else culprit(block.body)
+    if caller is None or not caller.function or is_machinery(caller.function, caller.module):
+        return culprit(block.body)
+    return plain_name(caller.function)
 
 
 def link(records: Iterable[LogRecord]) -> Frame | None:

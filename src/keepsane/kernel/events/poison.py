@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.oops import Oops
-from keepsane.kernel.log.culprit import where
+from keepsane.kernel.log.culprit import culprit_of, where
+from keepsane.kernel.log.machinery import SCHEDULER
 from keepsane.kernel.log.quote import quote, quote_head, quote_register, some
 from keepsane.kernel.log.registers import FILLS, LIST_POISONS, PAGE_BYTES, POISON_POINTER_DELTA, fill
 from keepsane.kernel.log.trap_address import pointer_of
@@ -166,9 +167,16 @@ def _list_finding(event: Event, why: str, confidence: Confidence, *quoted: Evide
         confidence=confidence,
         title=f"a list entry was used after its deletion{where(event)}",
         evidence=some(*quoted) or (quote_head(event),),
-        explanation=f"list_del() leaves its poison in the entry's pointers, and {why}.",
+        explanation=f"list_del() leaves its poison in the entry's pointers, and {why}.{_whose(event)}",
         references=("include/linux/poison.h", "include/linux/list.h, list_del()"),
     )
+
+
+def _whose(event: Event) -> str:
+    """Say where the function that crashed does not tell whose list it walked."""
+    if (culprit_of(event) or "") not in SCHEDULER:
+        return ""
+    return " The scheduler works on the data of every task: which list it was cannot be told from this."
 
 
 def _general(event: Event) -> tuple[Register, ...]:

@@ -69,7 +69,7 @@ def _ip(block: Block) -> Frame | None:
 def _function(block: Block) -> str | None:
     """Name the function with the check, or its caller where the check belongs to a general helper."""
     said = block.head["function"]
-    if said and not is_machinery(plain_name(said)):
+    if said and not is_machinery(said, block.head["module"]):
         return plain_name(said)
     found = culprit(block.body)
     return found if found and found not in REPORTING else plain_name(said) if said else None

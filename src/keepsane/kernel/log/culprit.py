@@ -16,20 +16,29 @@ from itertools import dropwhile
 from keepsane.kernel.log.body import Body
 from keepsane.kernel.log.demangle import demangled
 from keepsane.kernel.log.machinery import (
+    ACCUSERS,
     CALL_ENTRIES,
     CROSS_CALLS,
     ENTRIES,
     HELPERS,
     INTERRUPT_ENTRIES,
+    LIBRARIES,
     NAMED_WAITS,
     REPORTING,
+    SCHEDULER,
     TICKS,
     WAITS,
     Names,
+    Own,
 )
 from keepsane.model import Event, Frame, Stack
 
 _CLONE = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv|str)(?:\.\d{1,20}+){0,8}$")
+
+_OF_ACCESS = re.compile(r"Use-after-free|Out-of-bounds|Corrupted memory|Invalid (?:read|write|free)")
+"""Names that KFENCE gives the stack of its headline."""
+_OF_MEMORY = re.compile(r"[Aa]llocated|[Ff]reed|Last|Uninit|Local|The buggy|addr ")
+"""Names of the stacks that tell a sanitizer's object, not its access."""
 
 
 def plain_name(function: str) -> str:
@@ -46,7 +55,12 @@ def names(frames: Iterable[Frame]) -> list[str]:
 
 def _named(frames: Iterable[Frame]) -> list[tuple[str, Frame]]:
     certain = (frame for frame in frames if frame.reliable or frame.role == "ip")
-    return [(plain_name(frame.function), frame) for frame in certain if frame.function]
+    return [(_own_name(frame.function, frame.module), frame) for frame in certain if frame.function]
+
+
+def _own_name(function: str, module: str | None) -> str:
+    name = plain_name(function)
+    return Own(name) if module else name
 
 
 def first_beyond(functions: Iterable[str], *skips: Names) -> str | None:
@@ -92,6 +106,8 @@ def _name(frame: Frame | None) -> str | None:
 def _chosen(stacks: Iterable[Stack], ip: Frame | None) -> Frame | None:
     called = [frame for stack in traces(stacks) for frame in stack.frames]
     named = _named(called if ip is None else [ip, *called])
+    if ip is not None and ip.function and plain_name(ip.function) in SCHEDULER:
+        return ip  # it works on every task's data: who called it has nothing to do with its crash
     for skips in ((REPORTING, HELPERS, ENTRIES), (REPORTING, ENTRIES), (REPORTING,)):
         for name, frame in named:
             if not any(name in skip for skip in skips):
@@ -99,9 +115,10 @@ def _chosen(stacks: Iterable[Stack], ip: Frame | None) -> Frame | None:
     return named[-1][1] if len(named) > 1 else None
 
 
-def is_machinery(function: str) -> bool:
+def is_machinery(function: str, module: str | None = None) -> bool:
     """Tell whether a function only reports or helps, so that a title names its caller."""
-    return function in REPORTING or function in HELPERS
+    name = _own_name(function, module)
+    return name in REPORTING or name in HELPERS
 
 
 def waits_in(frames: Iterable[Frame]) -> str | None:
@@ -159,8 +176,38 @@ def accused(head: re.Match[str], body: Body) -> str | None:
 
     `head` is the headline's match: `function` in it has an offset behind it, `bare` has none.
     """
+    function = _headline(head)
+    if function and not _helps(function, head):
+        return function
+    stack = own_stack(head, body)
+    caller = culprit(body, stacks=[stack], ip=False) if stack is not None else None
+    return caller or function
+
+
+def _helps(function: str, head: re.Match[str]) -> bool:
+    """Tell whether the accused is the kernel's own helper; a name that only begins like one is not."""
+    name = Own(function)
+    return name in REPORTING or name in HELPERS or (not head["module"] and function in LIBRARIES)
+
+
+def own_stack(head: re.Match[str], body: Body) -> Stack | None:
+    """
+    Give the stack that a sanitizer's headline is about, None where there is none.
+
+    It leads through the function of the headline, or through the sanitizer: other stacks in the report are
+    another CPU's, or who had the memory before.
+    """
+    function = _headline(head)
+    for stack in body.stacks:
+        if _OF_MEMORY.match(stack.name):
+            continue
+        called = {plain_name(frame.function) for frame in stack.frames if frame.function}
+        known = function is None or _OF_ACCESS.match(stack.name) is not None
+        if known or function in called or any(name in ACCUSERS for name in called):
+            return stack
+    return None
+
+
+def _headline(head: re.Match[str]) -> str | None:
     function = head["function"] or head["bare"]
-    function = None if function == "(null)" else function
-    if function and not is_machinery(function):
-        return plain_name(function)
-    return culprit(body, stacks=body.stacks[:1], ip=False) or (plain_name(function) if function else None)
+    return plain_name(function) if function and function != "(null)" else None

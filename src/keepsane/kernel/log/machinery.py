@@ -5,6 +5,7 @@ Functions that a title passes over, by the reason why; the lists are data.
 A word is a function's name without its clone suffix and without underscores in front; `name*` is any name
 that begins so, `*part*` any that contains it, `(a|b)` stands for either, `(a|b)?` for either or none. A new
 name goes into the group whose comment it fits: by what the function is, not by the log it was seen in.
+The stars are for the kernel's own families: a module's `kmalloc_widget` is none of them (`Own`).
 """
 
 from __future__ import annotations
@@ -17,13 +18,22 @@ _MOST_REMEMBERED = 4096
 _CHOICE = re.compile(r"\(([^)]{0,400})\)(\??)")
 
 
+class Own(str):
+    """A function's name that no star stands for: of a module, or one that a headline accuses."""
+
+    __slots__ = ()
+
+
 class Names:
     """A set of function names; `name in names` is what everybody asks."""
 
-    def __init__(self, *groups: str) -> None:
-        """Take groups of blank-separated words."""
+    def __init__(self, *groups: str, modules: bool = False) -> None:
+        """Take groups of blank-separated words; `modules` says that a star holds a module's function too."""
+        self._modules = modules
         words = [word for pattern in " ".join(groups).split() for word in _spelled_out(pattern)]
         self._exact = frozenset(word for word in words if "*" not in word)
+        # A family's own word is a function, too: `memcpy*`.
+        self._words = self._exact | {word[:-1] for word in words if word.count("*") == 1}
         self._begins = tuple(word[:-1] for word in words if word.endswith("*") and not word.startswith("*"))
         self._parts = tuple(word.strip("*") for word in words if word.startswith("*"))
         # A log names the same functions again and again.
@@ -31,6 +41,8 @@ class Names:
 
     def __contains__(self, function: str) -> bool:
         """Tell whether a function is one of these."""
+        if isinstance(function, Own) and not self._modules:
+            return function.lstrip("_") in self._words
         return self._asked(function)
 
     def _holds(self, function: str) -> bool:
@@ -99,6 +111,13 @@ _CHECKS = """
 
 REPORTING = Names(_STACK, _PRINT, _TRAPS, _CHECKS)
 """Frames that only report, trap or check."""
+
+ACCUSERS = Names("""
+    (kasan|kmsan|kfence|hwasan)_report* kasan_check* kasan_handle* print_report* print_address_description*
+    asan_* hwasan_* msan_* check_memory_region* kmsan_warning* report_double_free kasan_slab_free*
+    kasan_poison* kfence_handle* kfence_guarded* memory_is_*
+""")
+"""Where a sanitizer found the fault: a stack without them is not the one its headline is about."""
 
 STACK_PRINTERS = Names(_STACK)
 """The innermost frame of a stack that somebody asked for."""
@@ -172,11 +191,37 @@ _SCHEDULE = """
     wait_for_* wait_on_* do_wait_for* prepare_to_wait* finish_wait bit_wait* out_of_line_wait* msleep*
     usleep* fsleep context_switch switch_to
 """
+# Prefixes that belong to one library of the kernel, and its functions whose names others carry on:
+# `mutex_lock` helps, `mutex_lock_widget` is a driver's.
+_LIBRARIES = """
+    (refcount|kref|kobject|xas|xa|mas|mtree|idr|ida|rht|rhashtable|klist|llist|plist|percpu_ref|ref_tracker)_*
+    (kernfs|sysfs|iov_iter|mempool|page_pool|kmem_cache|lockdep|devres|pcpu|rwsem|osq|slab)_*
+    (kasan|kmsan|kcsan|kfence|asan|hwasan|msan|tsan|ubsan)_*
+    (stack_trace|stack_depot)_*
+    list_(add|del|del_entry)_valid(_or_report)? kfree_skb(_reason|_list|_partial)? rb_insert_color
+    (raw_|arch_)?atomic(64|_long)?_(read|set|add|sub|inc|dec|cmpxchg|xchg|or|and|fetch_add|fetch_sub)
+    (raw_|arch_)?atomic(64|_long)?_(inc_return|dec_return|dec_and_test|inc_not_zero|sub_and_test|add_unless)
+    atomic_dec_and_(lock|lock_irqsave|raw_lock|mutex_lock)
+    (do_)?(raw_)?(spin|read|write)_(lock|unlock|trylock)(_bh|_irq|_irqsave|_irqrestore)?
+    (native_|pv_)?queued_(spin|read|write)_lock_slowpath
+    mutex_(lock|unlock|trylock|is_locked|spin_on_owner)(_nested|_common|_slowpath)?
+    mutex_lock_(interruptible|killable)(_nested)?
+    (add|del|mod)_timer(_sync|_pending)? try_to_del_timer_sync timer_delete(_sync)?
+    cancel_(delayed_)?work(_sync)? flush_(delayed_)?work prepare_to_wait_(event|exclusive)
+    wait_for_completion_(timeout|killable|interruptible) copy_page_(to|from)_iter
+    skb_(put|push|pull|trim|copy|clone)(_data|_header|_bits|_expand|_checksum)?
+"""
+LIBRARIES = Names(_LIBRARIES)
+"""Helpers that a title passes over even where a headline accuses them."""
+
+SCHEDULER = Names("schedule context_switch switch_to")
+"""The switch from one task to another."""
+
 HELPERS = Names(_MEMORY, _STRINGS, _LOCKS, _STRUCTURES, _REGISTRIES, _FILES, _WORK, _SCHEDULE)
 """General helpers: what matters is who called them."""
 
 _ALLOCATE = "*alloc* *strdup* *memdup* create_object *printf pcpu_*"
-ALLOCATORS = Names(_ALLOCATE)
+ALLOCATORS = Names(_ALLOCATE, modules=True)
 """Functions that get memory for their caller: he is the one who must give it back."""
 
 PAGE_ALLOCATORS = Names(
@@ -185,6 +230,7 @@ PAGE_ALLOCATORS = Names(
     *get_free_page* kmem_* slab_* *new_slab* *cache_refill* vm_area* cache_grow* get_page_from* should_fail*
     out_of_memory* oom_kill* *folio_* *page_cache* *page_frag* fallback_* dma_direct*
     """,
+    modules=True,
 )
 """Those, and what stands between them and the pages: who asked for memory is above."""
 
