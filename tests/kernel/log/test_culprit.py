@@ -32,6 +32,46 @@ def test_machinery_names_nothing(name: str) -> None:
     assert is_machinery(name)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "complete", "__wake_up_common", "add_wait_queue", "filemap_alloc_folio_noprof", "__set_page_owner",
+        "__phys_addr", "hex_string", "handle_overflow", "init_timer_key", "hlock_class", "__seqprop_assert",
+        "rcu_preempt_sleep_check", "rt_read_lock", "panic_bad_stack", "crc16", "aes_encrypt",
+        "crc32_le_base", "crc_itu_t", "release_sock", "usb_start_wait_urb", "dpm_sysfs_remove",
+        "sk_stop_timer_sync", ".memcpy",
+    ],
+)  # fmt: skip
+def test_wake_ups_checks_and_leaves_name_their_caller(name: str) -> None:
+    assert is_machinery(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "kmalloc_widget",
+        "memcpy_widget",
+        "kfree_widget",
+        "mutex_lock_widget",
+        "copy_from_user_widget",
+        "list_add_widget",
+    ],
+)
+def test_a_function_of_a_module_is_no_helper_of_the_kernel(name: str) -> None:
+    assert not is_machinery(name, "widget")
+
+
+@pytest.mark.parametrize("name", ["wake_up_new_task", "completer", "crc_widget", "aes_widget"])
+def test_neighbours_of_those_helpers_count(name: str) -> None:
+    assert not is_machinery(name)
+
+
+def test_a_request_to_the_network_is_named_after_its_own_handler() -> None:
+    stack = frames("find_widget", "rtnl_newlink", "rtnetlink_rcv_msg", "netlink_rcv_skb", "netlink_sendmsg")
+
+    assert runs_in(stack) == "rtnl_newlink"
+
+
 @pytest.mark.parametrize("name", ["update_widget", "free_widget", "find_widget", "strange_widget"])
 def test_a_name_that_only_begins_alike_counts(name: str) -> None:
     assert not is_machinery(name)

@@ -15,6 +15,7 @@ from itertools import dropwhile
 
 from keepsane.kernel.log.body import Body
 from keepsane.kernel.log.demangle import demangled
+from keepsane.kernel.log.function_names import Names, Own
 from keepsane.kernel.log.machinery import (
     ACCUSERS,
     CALL_ENTRIES,
@@ -28,8 +29,6 @@ from keepsane.kernel.log.machinery import (
     SCHEDULER,
     TICKS,
     WAITS,
-    Names,
-    Own,
 )
 from keepsane.model import Event, Frame, Stack
 
@@ -42,7 +41,8 @@ _OF_MEMORY = re.compile(r"[Aa]llocated|[Ff]reed|Last|Uninit|Local|The buggy|addr
 
 
 def plain_name(function: str) -> str:
-    """Take the compiler's clone suffixes off, and Rust's mangling: `do_null.constprop.0` is `do_null`."""
+    """Take off the compiler's clone suffixes, Rust's mangling, and the dot of a powerpc function's code."""
+    function = function.lstrip(".")
     while (plain := _CLONE.sub("", function)) != function:
         function = plain
     return demangled(function)

@@ -1,66 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Functions that a title passes over, by the reason why; the lists are data.
+Functions that a title passes over, by the reason why; function_names.py says how the lists are written.
 
-A word is a function's name without its clone suffix and without underscores in front; `name*` is any name
-that begins so, `*part*` any that contains it, `(a|b)` stands for either, `(a|b)?` for either or none. A new
-name goes into the group whose comment it fits: by what the function is, not by the log it was seen in.
-The stars are for the kernel's own families: a module's `kmalloc_widget` is none of them (`Own`).
+A new name goes into the group whose comment it fits: by what the function is, not by the log it was seen in.
 """
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
-from itertools import product
-
-_MOST_REMEMBERED = 4096
-_CHOICE = re.compile(r"\(([^)]{0,400})\)(\??)")
-
-
-class Own(str):
-    """A function's name that no star stands for: of a module, or one that a headline accuses."""
-
-    __slots__ = ()
-
-
-class Names:
-    """A set of function names; `name in names` is what everybody asks."""
-
-    def __init__(self, *groups: str, modules: bool = False) -> None:
-        """Take groups of blank-separated words; `modules` says that a star holds a module's function too."""
-        self._modules = modules
-        words = [word for pattern in " ".join(groups).split() for word in _spelled_out(pattern)]
-        self._exact = frozenset(word for word in words if "*" not in word)
-        # A family's own word is a function, too: `memcpy*`.
-        self._words = self._exact | {word[:-1] for word in words if word.count("*") == 1}
-        self._begins = tuple(word[:-1] for word in words if word.endswith("*") and not word.startswith("*"))
-        self._parts = tuple(word.strip("*") for word in words if word.startswith("*"))
-        # A log names the same functions again and again.
-        self._asked = lru_cache(_MOST_REMEMBERED)(self._holds)
-
-    def __contains__(self, function: str) -> bool:
-        """Tell whether a function is one of these."""
-        if isinstance(function, Own) and not self._modules:
-            return function.lstrip("_") in self._words
-        return self._asked(function)
-
-    def _holds(self, function: str) -> bool:
-        name = function.lstrip("_")
-        if name in self._exact or name.startswith(self._begins):
-            return True
-        return any(part in name for part in self._parts)
-
-
-def _spelled_out(pattern: str) -> list[str]:
-    """Give every word that a pattern with choices stands for."""
-    pieces: list[list[str]] = []
-    end = 0
-    for choice in _CHOICE.finditer(pattern):
-        pieces += [[pattern[end : choice.start()]], choice[1].split("|") + ([""] if choice[2] else [])]
-        end = choice.end()
-    return ["".join(parts) for parts in product(*pieces, [pattern[end:]])]
-
+from keepsane.kernel.log.function_names import Names
 
 # They print a stack.
 _STACK = "(dump|show)_stack* show_trace* dump_backtrace* sched_show_task*"
@@ -74,7 +21,7 @@ _PRINT = """
     nmi_(cpu|trigger|handle)* arch_trigger_* default_do_nmi do_nmi end_repeat_nmi nmi first_nmi repeat_nmi
     ubsan_* val_to_string dynamic_(pr|dev|netdev)_* *assertfail assfail show_state_filter
     (netdev|dev)_(printk|err|warn|info|notice|dbg) *_panic *rust_begin_unwind* core::panicking::*
-    rust_helper_*
+    rust_helper_* panic_*
 """
 
 # They take the trap.
@@ -106,7 +53,9 @@ _CHECKS = """
     timer_is_static_object work_is_static_object free_obj_work fill_pool lookup_object*
     read_word_at_a_time bad_page* get_(freepointer|map_page)* on_freelist (free|alloc)_debug_processing
     free_consistency_checks ref_tracker_* refcount_* kref_* kobject_* add_uevent_var reacquire_held_locks
-    lock_class* fortify_*
+    lock_class* fortify_* hlock_class find_usage_* seqprop_* rcu_(preempt_)?sleep_check*
+    handle_(overflow|null_ptr_deref|misaligned_access|object_size_mismatch)
+    (phys_addr|virt_to_phys|slow_virt_to_phys|virt_addr_valid|pfn_valid|virt_to_head_page)*
 """
 
 REPORTING = Names(_STACK, _PRINT, _TRAPS, _CHECKS)
@@ -131,7 +80,8 @@ _MEMORY = """
     free_unref* free_the_page free_large_kmalloc free_frozen* put_cpu_partial slab_* pcpu_* do_kmalloc*
     do_slab_free folio_alloc* mempool_* vmap* vunmap* should_fail* fail_* ioremap* iounmap* free_percpu
     rmqueue* prep_* post_alloc_hook discard_slab find_(get|lock)_entries truncate_inode_pages* page_pool_*
-    alloc_large_kmalloc kmalloc_*
+    alloc_large_kmalloc kmalloc_* (filemap|vma|shmem)_alloc_folio* (set|reset|split|copy)_page_owner*
+    page_frag_(alloc|cache|free)* alloc_slab_page
 """
 # lib/string*.c, lib/vsprintf.c, lib/usercopy.c, lib/iov_iter.c, include/linux/uaccess.h
 _STRINGS = """
@@ -141,6 +91,16 @@ _STRINGS = """
     (raw_|arch_)?copy_(to|from|in)_(user|iter)* copy_user_* copyin copyout simple_copy_* (get|put)_user*
     hex_dump* rep_(movs|stos)* copy_page_(to|from)_iter* iov_iter_* import_(iovec|ubuf|single)*
     logic_(in|out)* read(b|w|l|q) write(b|w|l|q) clear_user* csum_*
+    (hex|bitmap|bitmap_list|symbol|resource|resource_or_range|mac_address|uuid|escaped|rtc|time)_string
+    (ip4|ip6|ip4_addr|ip6_addr|ip6_compressed|device_node|fwnode|fwnode_full_name|fourcc|err_ptr)_string
+    (bdev|dentry|file_dentry|clock|netdev_bits|address_val|flags|widen|default|restricted)_(name|pointer|string)
+    special_hex_number num_to_str put_dec* ptr_to_* widen_string string_escape_mem* string_truncate
+"""
+# lib/crc/, lib/crypto/, lib/math/: they compute on what they are given.
+_LEAVES = """
+    crc(4|7|8|16|32|64|32c|_ccitt|_itu_t|_t10dif)(_le|_be)?(_base|_arch|_generic|_update)? crypto_xor*
+    aes_(encrypt|decrypt|expandkey)* aesti_* (sha1|sha256|sha512|md5|blake2s|chacha|poly1305)_*
+    siphash* hsiphash* jhash* xxh(32|64)* (int|int64)_sqrt* gcd bsearch sort sort_r div64_* div_u64*
 """
 # kernel/locking/, include/linux/spinlock.h, kernel/softirq.c
 _LOCKS = """
@@ -149,6 +109,7 @@ _LOCKS = """
     (native_)?(queued_)?spin_(lock|unlock|trylock)* rt_spin_* rtlock*
     (native_)?(queued_)?(read|write)_(lock|unlock|trylock)* pv_queued_* osq_* lock_sock* bit_spin*
     arch_spin* arch_local* *write_lock *write_lock_nested rq_lock* task_rq_lock* raw_spin_rq*
+    rt_(read|write)_(lock|unlock|trylock)* rwbase_* release_sock
     lock_timer_base local_bh_* local_irq_* seqcount_* seqlock_* percpu_(down|up)_*
 """
 # include/linux/atomic, bitops, list.h; lib/rbtree.c, rhashtable.c, xarray.c, maple_tree.c, idr.c, kref
@@ -171,6 +132,7 @@ _REGISTRIES = """
     unregister_netdev* rollback_registered* tty_unregister_device cdev_(add|del|put)*
     usb_(submit_urb|kill_urb|kill_anchored_urbs|control_msg|bulk_msg|interrupt_msg|start_wait_urb)
     usb_(unlink_urb|poison_urb|free_urb|get_urb|anchor_urb|unanchor_urb)* usb_hcd_* unregister_client
+    dpm_sysfs_* device_pm_* pm_runtime_*
 """
 # What inodes, pages and buffers share: fs/inode.c, fs/buffer.c, mm/filemap.c
 _FILES = """
@@ -183,6 +145,7 @@ _WORK = """
     insert_work queue_(work|delayed_work|rcu_work)* mod_delayed_work* flush_(work|workqueue|delayed_work)*
     drain_workqueue* destroy_workqueue start_flush_work cancel_(delayed_)?work* try_to_grab_pending
     (add|del|mod)_timer* try_to_del* timer_(delete|shutdown|reduce)* detach_if_pending call_rcu*
+    (init|do_init)_timer* timer_init* sk_(stop|reset)_timer*
     smp_call_function* on_each_cpu* kthread_(stop|queue_work|flush_work|cancel)*
 """
 # kernel/sched/core.c, kernel/sched/wait.c, kernel/time/sleep_timeout.c
@@ -190,6 +153,10 @@ _SCHEDULE = """
     schedule schedule_(timeout|preempt|hrtimeout|idle|debug)* io_schedule* preempt_schedule* cond_resched*
     wait_for_* wait_on_* do_wait_for* prepare_to_wait* finish_wait bit_wait* out_of_line_wait* msleep*
     usleep* fsleep context_switch switch_to
+    complete complete_all swake_up* wake_up
+    wake_up_(all|bit|var|process|q|state|poll|locked|interruptible|sync|common)*
+    try_to_wake_up default_wake_function autoremove_wake_function
+    (add|remove)_wait_queue* ep_poll_callback pollwake
 """
 # Prefixes that belong to one library of the kernel, and its functions whose names others carry on:
 # `mutex_lock` helps, `mutex_lock_widget` is a driver's.
@@ -207,7 +174,7 @@ _LIBRARIES = """
     mutex_(lock|unlock|trylock|is_locked|spin_on_owner)(_nested|_common|_slowpath)?
     mutex_lock_(interruptible|killable)(_nested)?
     (add|del|mod)_timer(_sync|_pending)? try_to_del_timer_sync timer_delete(_sync)?
-    cancel_(delayed_)?work(_sync)? flush_(delayed_)?work prepare_to_wait_(event|exclusive)
+    cancel_(delayed_)?work(_sync)? flush_(delayed_)?work wake_up_common_lock prepare_to_wait_(event|exclusive)
     wait_for_completion_(timeout|killable|interruptible) copy_page_(to|from)_iter
     skb_(put|push|pull|trim|copy|clone)(_data|_header|_bits|_expand|_checksum)?
 """
@@ -217,7 +184,7 @@ LIBRARIES = Names(_LIBRARIES)
 SCHEDULER = Names("schedule context_switch switch_to")
 """The switch from one task to another."""
 
-HELPERS = Names(_MEMORY, _STRINGS, _LOCKS, _STRUCTURES, _REGISTRIES, _FILES, _WORK, _SCHEDULE)
+HELPERS = Names(_MEMORY, _STRINGS, _LEAVES, _LOCKS, _STRUCTURES, _REGISTRIES, _FILES, _WORK, _SCHEDULE)
 """General helpers: what matters is who called them."""
 
 _ALLOCATE = "*alloc* *strdup* *memdup* create_object *printf pcpu_*"
@@ -337,7 +304,8 @@ _OPERATIONS = """
     *(sys|SyS|SYSC)_(connect|bind|listen|accept|accept4|setsockopt|getsockopt|getsockname|socketpair)
     kernel_(setsockopt|listen|accept|connect|bind) sock_common_setsockopt do_sock_(set|get)sockopt
     sk_common_release sock_(read|write)_iter nfnetlink_rcv_msg netlink_dump netif_receive_skb*
-    net_rx_action napi_poll
+    net_rx_action napi_poll rtnetlink_rcv_msg
+    handle_pte_fault do_fault do_(read|cow|shared|anonymous|page|file)_fault do_page_mkwrite do_shared_fault
 """
 CALL_ENTRIES = Names(_SYSTEM_CALLS, _TO_USER, _THREADS, _PAGE_FAULTS, _CALLBACKS, _OPERATIONS)
 """Who called decides: the frame inside one of these tells one call, timer, work or protocol from another."""
@@ -353,6 +321,8 @@ WAITS = Names(
     jbd2_log_wait* *down* kthread lock_* rcu_barrier* synchronize_* exp_funnel* rt_* switch_to
     refrigerator flush_* *unlock* blk_mq_freeze* blk_freeze* blk_queue_enter* percpu_*
     do_read_cache_(folio|page)
+    usb_(start_wait_urb|control_msg|bulk_msg|interrupt_msg|kill_urb|poison_urb|kill_anchored_urbs)*
+    release_sock
 """,
 )
 """A blocked task: the ways to wait."""

@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 from keepsane.kernel.events.alloc_failure.failure import AllocFailure
 from keepsane.kernel.events.show_mem.requester import frames_of_request
 from keepsane.kernel.log.culprit import plain_name
-from keepsane.kernel.log.machinery import Names
+from keepsane.kernel.log.function_names import Names
 from keepsane.kernel.pages.gfp import Gfp
 from keepsane.model import Frame
 

@@ -14,6 +14,7 @@ from itertools import dropwhile, takewhile
 
 from keepsane.kernel.log.block import Block
 from keepsane.kernel.log.culprit import plain_name
+from keepsane.kernel.log.function_names import Names
 from keepsane.kernel.log.machinery import (
     ALLOCATIONS,
     BUFFER_MAKERS,
@@ -22,7 +23,6 @@ from keepsane.kernel.log.machinery import (
     REPORTING,
     SOFTIRQ_THREADS,
     TASK_ENTRIES,
-    Names,
 )
 from keepsane.kernel.log.task import parse_task
 from keepsane.kernel.log.trace import strip_marker
