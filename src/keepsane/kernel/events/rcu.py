@@ -16,15 +16,16 @@ Source: kernel/rcu/tree_stall.h, print_cpu_stall() and print_other_cpu_stall(); 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.log.block import Block, Opening, build
-from keepsane.kernel.log.culprit import runs_in, stalled
-from keepsane.kernel.log.quote import quote, some
+from keepsane.kernel.log.culprit import names, runs_in, stalled
+from keepsane.kernel.log.quote import quote, quote_line, some
 from keepsane.kernel.log.task import parse_task
-from keepsane.model import Event, Frame, Task
+from keepsane.model import Event, Frame, LogRecord, Stack, Task
 from keepsane.report import Finding
 
 
@@ -63,21 +64,30 @@ _OWN = re.compile(
 )
 
 
+_ASKERS = frozenset({"print_other_cpu_stall", "nmi_trigger_cpumask_backtrace"})
+
+
 def _cpus(block: Block) -> tuple[int, ...]:
     return tuple(dict.fromkeys(int(found["cpu"]) for found in block.find_all(_CPUS)))
+
+
+def _bystander(stack: Stack, *, others: bool) -> bool:
+    """Tell whether a stack did not hold up the grace period; `others` says that other CPUs are named."""
+    functions = names(stack.frames)
+    return "rcu_gp_kthread" in functions or (others and not _ASKERS.isdisjoint(functions))
 
 
 def _samples(block: Block, cpus: tuple[int, ...]) -> list[tuple[Frame, ...]]:
     """
     Give the stacks that could hold up the grace period, those of the stalled CPUs first.
 
-    RCU's own thread is none of them; a stack without a CPU's name is the one that found itself stalled.
+    RCU's own thread is none of them, nor is the CPU that found another one stalled and asked for its stack.
+    A stack without a CPU's name is the one that found itself stalled.
     """
     body = block.body
     stalled = {f"NMI backtrace for cpu {cpu}" for cpu in cpus}
-    stacks = [
-        stack for stack in body.stacks if all(frame.function != "rcu_gp_kthread" for frame in stack.frames)
-    ]
+    others = bool(cpus) and "self-detected" not in block.head[0]
+    stacks = [stack for stack in body.stacks if not _bystander(stack, others=others)]
     stacks.sort(key=lambda stack: stack.name.startswith("NMI ") and stack.name not in stalled)
     return [
         (body.ip, *stack.frames) if body.ip is not None and stack is body.stacks[0] else stack.frames
@@ -118,6 +128,78 @@ def parse_rcu_stall(block: Block) -> RcuStall | None:
 OPENINGS = (Opening("rcu-stall", HEAD, parse_rcu_stall, own=_OWN),)
 
 
+UNANSWERED_SECONDS = 9.0
+"""The kernel waits 10 seconds for the CPUs that it asked (lib/nmi_backtrace.c)."""
+_LONGEST_JIFFY_SECONDS = 0.01
+_SHORTEST_JIFFY_SECONDS = 0.001
+_ASKED = re.compile(r"\s*Sending NMI (?:from CPU \d{1,5} )?to (?:other )?CPUs (?P<cpus>[\d,-]{1,200})")
+_ANSWERED = re.compile(r"NMI backtrace for cpu (?P<cpu>\d{1,5})\b")
+_FQS = re.compile(r"\bfqs=(?P<runs>\d{1,10})\b")
+
+
+def nmi_requests(records: Iterable[LogRecord]) -> Iterator[LogRecord]:
+    """
+    Yield the lines in which a CPU asks others for their stacks.
+
+    Accepted format:
+        Sending NMI from CPU 1 to CPUs 3:
+    """
+    return (record for record in records if _ASKED.match(record.text))
+
+
+@rule("stalled-cpu-does-not-answer", on=RcuStall)
+def stalled_cpu_does_not_answer(event: RcuStall) -> Iterator[Finding]:
+    """
+    A stalled CPU did not even answer when it was asked for its stack.
+
+    What it means: the CPU that asked waits ten seconds for a stack of the stalled one. A CPU that only loops
+    in the kernel answers at once. One that does not has its interrupts off where they are what asks it (arm,
+    riscv, arm64 without NMIs), or on x86 does not run kernel code at all: firmware (SMM), a hypervisor
+    that does not run it, or the hardware.
+
+    How we know: `Sending NMI ... to CPUs N` is followed by nine seconds or more of silence, and no
+    `NMI backtrace for cpu N` follows.
+
+    What to do: look at what that CPU did last, not at the other stacks of the report, nor at RCU's thread,
+    which waited for it. In a virtual machine look at the host; on hardware at firmware and at MCEs.
+
+    When it is wrong: lines of the answer may be lost, or be printed by another CPU too late for this report.
+    """
+    for asked, after in pairwise(event.records):
+        found = _ASKED.match(asked.text)
+        if found is None or asked.seconds is None or after.seconds is None:
+            continue
+        silent = _silent(event, found["cpus"])
+        if silent and after.seconds - asked.seconds >= UNANSWERED_SECONDS:
+            yield _no_answer(event, asked, after, silent)
+            return
+
+
+def _silent(event: RcuStall, asked: str) -> tuple[int, ...]:
+    answered = {int(found["cpu"]) for record in event.records if (found := _ANSWERED.match(record.text))}
+    return tuple(cpu for cpu in event.cpus if str(cpu) in asked.split(",") and cpu not in answered)
+
+
+def _no_answer(event: RcuStall, asked: LogRecord, after: LogRecord, silent: tuple[int, ...]) -> Finding:
+    who = ", ".join(str(cpu) for cpu in silent)
+    waited = (after.seconds or 0) - (asked.seconds or 0)
+    runs = next((found["runs"] for record in event.records if (found := _FQS.search(record.text))), "0")
+    ran = (
+        f" RCU's own thread ran: it looked {runs} times in this grace period (fqs)." if int(runs) > 1 else ""
+    )
+    return Finding(
+        severity="error",
+        confidence="medium",
+        title=f"CPU {who} did not answer for {waited:.0f} s: probably its interrupts are off",
+        evidence=some(
+            quote_line(event, asked.line, "it was asked for its stack"),
+            quote_line(event, after.line, "the next line, without an answer"),
+        ),
+        explanation=f"The stall is on that CPU; no other stack here shows what it does.{ran}",
+        references=("lib/nmi_backtrace.c, nmi_trigger_cpumask_backtrace()",),
+    )
+
+
 _STARVED_LINE = re.compile(
     r"(?P<thread>\w{1,40}+) kthread starved for (?P<jiffies>\d{1,19}) jiffies!"
     r"(?:.{0,80}?->state=(?P<state>0x[0-9a-f]{1,8})(?: ->cpu=(?P<cpu>\d{1,5}))?)?"
@@ -141,11 +223,13 @@ def rcu_kthread_starved(event: RcuStall) -> Iterator[Finding]:
 
     When it is wrong: starvation can itself be an effect of the stalled CPU: where the thread's CPU only waits
     for the others (stop_machine(), multi_cpu_stop in its trace), the CPU that does not answer is the cause.
-    A thread that sleeps (another state) did not lack a CPU but its wake-up; this does not fire then.
+    A thread that sleeps (another state) did not lack a CPU but its wake-up; this does not fire then. Nor does
+    it where the count is no longer than the dump itself took: RCU's thread prints it after it has waited for
+    CPUs that did not answer.
     """
     line = quote(event, _STARVED_LINE, "RCU's thread did not run")
     found = _STARVED_LINE.search(line.quote) if line is not None else None
-    if line is None or found is None:
+    if line is None or found is None or _is_the_dump(event, line.line, int(found["jiffies"])):
         return
     if found["state"] is None:
         raise CannotTell("the line that says whether RCU's thread was ready to run or asleep is cut")
@@ -159,6 +243,26 @@ def rcu_kthread_starved(event: RcuStall) -> Iterator[Finding]:
             explanation=_explanation(event, cpu),
             references=("Documentation/RCU/stallwarn.rst",),
         )
+
+
+def _is_the_dump(event: RcuStall, line: int, jiffies: int) -> bool:
+    """
+    Tell whether RCU's thread did not run for so long only because the stacks were being dumped.
+
+    How long a jiffy is is not printed: 1 to 10 ms (CONFIG_HZ).
+    """
+    asked = next(nmi_requests(event.records), None)
+    said = next((record.seconds for record in event.records if record.line == line), None)
+    if asked is None or asked.line > line or asked.seconds is None or said is None:
+        return False
+    dump_seconds = said - asked.seconds
+    if dump_seconds >= jiffies * _LONGEST_JIFFY_SECONDS * 0.95:
+        return True
+    if dump_seconds >= jiffies * _SHORTEST_JIFFY_SECONDS and dump_seconds >= UNANSWERED_SECONDS:
+        raise CannotTell(
+            "whether RCU's thread was starved or waited for the dump: the kernel's HZ is not shown"
+        )
+    return False
 
 
 def _explanation(event: RcuStall, cpu: int | None) -> str:
