@@ -28,10 +28,9 @@ from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
 from keepsane.kernel.log.groups import Groups, Hex, task_of
 from keepsane.kernel.log.machinery import INTERRUPTS, REPORTING, USER_MODE_EXITS
 from keepsane.kernel.log.quote import quote, quote_head, some
+from keepsane.kernel.log.stacks import DISABLED_AT
 from keepsane.model import Event, Stack
 from keepsane.report import Confidence, Evidence, Finding
-
-DISABLED_AT = "Preemption disabled at"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +77,12 @@ def _disabled_in(stacks: tuple[Stack, ...]) -> str | None:
 
 def _sleep(block: Block, what: str, who: Groups, *found: Groups, irqs_disabled: bool | None) -> AtomicSleep:
     named, seen = task_of(who), block.body.task
+    slept = [stack for stack in block.body.stacks if stack.name != DISABLED_AT]
     return build(
         AtomicSleep,
         block,
         "atomic-sleep",
-        titled(what, culprit(block.body)),
+        titled(what, culprit(block.body, stacks=slept)),
         *found,
         task=replace(named, cpu=seen.cpu if seen else None) if named else seen,
         irqs_disabled=irqs_disabled,
@@ -209,8 +209,8 @@ def sleeping_in_interrupt(event: AtomicSleep) -> Iterator[Finding]:
     that could be put aside, so it must never sleep.
 
     How we know: the kernel's preempt count says that a softirq, a hardware interrupt or an NMI was being
-    served when the function that sleeps was called, and the trace leads through the entry of one. Without
-    such a frame the confidence is low.
+    served when the function that sleeps was called, and the trace leads through the entry of one. With a
+    trace that has no such frame the confidence is low, without any trace it is medium.
 
     What to do: move the part that sleeps into a workqueue or a threaded interrupt handler, or call the form
     that does not sleep (GFP_ATOMIC, trylock).
@@ -220,9 +220,14 @@ def sleeping_in_interrupt(event: AtomicSleep) -> Iterator[Finding]:
     """
     found = nesting(event.preempt_count or 0)
     if found.interrupt is not None and found.preempt < _TOO_HIGH and found.nmi < 0xF:
-        seen = any((frame.function or "") in INTERRUPTS for stack in event.stacks for frame in stack.frames)
-        why = f"{found.interrupt} is being served" + ("" if seen else ", but the trace shows no interrupt")
-        yield _finding(event, f"inside {found.interrupt}", why, "high" if seen else "low")
+        stacks = [stack for stack in event.stacks if stack.name != DISABLED_AT]
+        seen = any((frame.function or "") in INTERRUPTS for stack in stacks for frame in stack.frames)
+        contrary = bool(stacks) and not seen
+        why = f"{found.interrupt} is being served" + (
+            ", but the trace shows no interrupt" if contrary else ""
+        )
+        confidence: Confidence = "high" if seen else "low" if contrary else "medium"
+        yield _finding(event, f"inside {found.interrupt}", why, confidence)
 
 
 def _forbidden_by(event: AtomicSleep, depth: int, bottom_half_off: int) -> str:

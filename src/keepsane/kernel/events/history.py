@@ -194,9 +194,13 @@ def _after_crash(event: Event, first: Event | None) -> Finding:
 
 
 def _after_warning(event: Event, before: Sequence[Event]) -> Finding:
-    warned = [earlier for earlier in before if earlier.kind in _WARNED]
-    corrupted = next((earlier for earlier in warned if earlier.kind in _CORRUPTED), None)
-    first = corrupted or (warned[0] if warned else None)
+    warned = "W" in {flag.letter for flag in event.taint}
+    kinds = _WARNED if warned else _CORRUPTED  # B alone tells of damaged memory, not of a warning
+    reports = [earlier for earlier in before if earlier.kind in kinds]
+    corrupted = next((earlier for earlier in reports if earlier.kind in _CORRUPTED), None)
+    first = corrupted or (reports[0] if reports else None)
+    what = "an earlier warning" if warned else "memory found damaged earlier"
+    words = "The kernel had warned" if warned else "The kernel had found damaged memory"
     confidence: Confidence = "medium" if corrupted else "low"
     return Finding(
         severity="warning" if corrupted else "note",
@@ -204,13 +208,13 @@ def _after_warning(event: Event, before: Sequence[Event]) -> Finding:
         title=(
             f"may follow from an earlier report: {_named(first)}"
             if first
-            else "may follow from an earlier warning, whose report is not in this log"
+            else f"may follow from {what}, whose report is not in this log"
         ),
-        evidence=_evidence(event, first, "the kernel had warned before this report"),
+        evidence=_evidence(event, first, f"{words[0].lower()}{words[1:]} before this report"),
         explanation=(
             "The earlier report says that memory, a count or a lock was wrong before; this may be its effect."
             if corrupted
-            else "The kernel had warned before. That may be the cause, or have nothing to do with this crash."
+            else f"{words} before. That may be the cause, or have nothing to do with this crash."
         ),
     )
 

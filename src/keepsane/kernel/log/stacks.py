@@ -25,6 +25,8 @@ MAX_FRAMES = 4096
 """Frames kept per report, the rest is counted; the kernel itself stops far earlier."""
 
 CALL_TRACE = "Call Trace"
+DISABLED_AT = "Preemption disabled at"
+"""One frame of before, which __schedule_bug() prints ahead of the report's own stack, and of a panic."""
 _HEADER = re.compile(r"\s*(?P<name>-> #\d{1,5} .{1,200}?|[^\s:][^:]{0,120}?):?\s*:\s*+$")
 
 
@@ -70,7 +72,7 @@ class StackReader:
 
     def add(self, frame: Frame) -> None:
         """Add a frame to the stack that is being read."""
-        self.begun = True
+        self.begun = self.begun or self._name != DISABLED_AT
         self._count += 1
         if self._inlined:
             frame = replace(frame, locations=(*self._inlined, *frame.locations), note="decoded in the log")
