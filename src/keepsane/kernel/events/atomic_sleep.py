@@ -77,12 +77,15 @@ def _disabled_in(stacks: tuple[Stack, ...]) -> str | None:
 
 def _sleep(block: Block, what: str, who: Groups, *found: Groups, irqs_disabled: bool | None) -> AtomicSleep:
     named, seen = task_of(who), block.body.task
-    slept = [stack for stack in block.body.stacks if stack.name != DISABLED_AT]
+    slept = tuple(stack for stack in block.body.stacks if stack.name != DISABLED_AT)
+    function = culprit(block.body, stacks=slept)
+    if function is None or is_machinery(function):  # only the way back to user space is beyond
+        function = _sleeper(slept)[1] or function
     return build(
         AtomicSleep,
         block,
         "atomic-sleep",
-        titled(what, culprit(block.body, stacks=slept)),
+        titled(what, function),
         *found,
         task=replace(named, cpu=seen.cpu if seen else None) if named else seen,
         irqs_disabled=irqs_disabled,
@@ -193,7 +196,7 @@ def sleeping_while_holding_a_lock(event: AtomicSleep) -> Iterator[Finding]:
     found = nesting(event.preempt_count)
     own = 1 if event.file is None else 0
     depth = found.preempt - own
-    if (_sleeper(event)[1] or "") in USER_MODE_EXITS:
+    if (_sleeper(event.stacks)[1] or "") in USER_MODE_EXITS:
         return
     if found.interrupt is None and depth < _TOO_HIGH and (depth > 0 or found.bottom_half_off):
         where = "while a lock is held or preemption is off"
@@ -242,7 +245,7 @@ def _finding(event: AtomicSleep, where: str, why: str, confidence: Confidence) -
         f"{lock.name} (taken in {lock.function or 'an unknown function'})" for lock in event.locks
     )
     count = f"{event.preempt_count or 0:#x}"
-    sleeper, caller = _sleeper(event)
+    sleeper, caller = _sleeper(event.stacks)
     who = f"{caller or 'a task'} sleeps{f' through {sleeper}' if sleeper else ''}"
     return Finding(
         severity="error",
@@ -255,9 +258,9 @@ def _finding(event: AtomicSleep, where: str, why: str, confidence: Confidence) -
     )
 
 
-def _sleeper(event: AtomicSleep) -> tuple[str | None, str | None]:
+def _sleeper(stacks: tuple[Stack, ...]) -> tuple[str | None, str | None]:
     """Name the function that sleeps and its first caller that is no general machinery."""
-    stack = next((stack for stack in event.stacks if stack.name != DISABLED_AT), None)
+    stack = next((stack for stack in stacks if stack.name != DISABLED_AT), None)
     sleeper = None
     for frame in stack.frames if stack else ():
         name = plain_name(frame.function or "")

@@ -26,6 +26,7 @@ from keepsane.kernel.log.machinery import (
     LIBRARIES,
     NAMED_WAITS,
     REPORTING,
+    RETURN_PLACES,
     SCHEDULER,
     TICKS,
     WAITS,
@@ -55,7 +56,24 @@ def names(frames: Iterable[Frame]) -> list[str]:
 
 def _named(frames: Iterable[Frame]) -> list[tuple[str, Frame]]:
     certain = (frame for frame in frames if frame.reliable or frame.role == "ip")
-    return [(_own_name(frame.function, frame.module), frame) for frame in certain if frame.function]
+    return [
+        (_own_name(frame.function, frame.module), frame)
+        for frame in certain
+        if frame.function and _neighbour(frame) is None
+    ]
+
+
+def _neighbour(frame: Frame) -> str | None:
+    """
+    Say where the code really is if the symbol printed is only the nearest: before it or behind it.
+
+    A call that does not return may be a function's last instruction; it returns to what follows in memory.
+    """
+    at_end = frame.offset_bytes == frame.size_bytes
+    if frame.role == "ip":
+        return "behind" if at_end and frame.offset_bytes else None
+    placed = frame.function is None or plain_name(frame.function) in RETURN_PLACES
+    return "before" if frame.offset_bytes == 0 and frame.role == "return" and not placed else None
 
 
 def _own_name(function: str, module: str | None) -> str:
@@ -100,12 +118,19 @@ def where(event: Event) -> str:
 
 
 def _name(frame: Frame | None) -> str | None:
-    return plain_name(frame.function) if frame is not None and frame.function else None
+    if frame is None or not frame.function:
+        return None
+    name, near = plain_name(frame.function), _neighbour(frame)
+    return f"the function {near} {name}" if near else name
 
 
 def _chosen(stacks: Iterable[Stack], ip: Frame | None) -> Frame | None:
     called = [frame for stack in traces(stacks) for frame in stack.frames]
-    named = _named(called if ip is None else [ip, *called])
+    frames = called if ip is None else [ip, *called]
+    named = _named(frames)
+    unknown = _unknown(frames)
+    if unknown is not None:
+        return unknown
     if ip is not None and ip.function and plain_name(ip.function) in SCHEDULER:
         return ip  # it works on every task's data: who called it has nothing to do with its crash
     for skips in ((REPORTING, HELPERS, ENTRIES), (REPORTING, ENTRIES), (REPORTING,)):
@@ -113,6 +138,14 @@ def _chosen(stacks: Iterable[Stack], ip: Frame | None) -> Frame | None:
             if not any(name in skip for skip in skips):
                 return frame
     return named[-1][1] if len(named) > 1 else None
+
+
+def _unknown(frames: Sequence[Frame]) -> Frame | None:
+    """Give the frame that would be named but has no known name: beyond all that only reports, the first."""
+    certain = [frame for frame in frames if frame.function and (frame.reliable or frame.role == "ip")]
+    reports = [at for at, frame in enumerate(certain) if plain_name(frame.function or "") in REPORTING]
+    first = certain[reports[-1] + 1 if reports else 0 :][:1]
+    return next((frame for frame in first if _neighbour(frame) is not None), None)
 
 
 def is_machinery(function: str, module: str | None = None) -> bool:

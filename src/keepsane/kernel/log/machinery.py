@@ -68,6 +68,13 @@ ACCUSERS = Names("""
 """)
 """Where a sanitizer found the fault: a stack without them is not the one its headline is about."""
 
+RETURN_PLACES = Names("""
+    ret_* kthread kernel_thread_* child_rip work_pending restore_* return_to_handler *_trampoline
+    el0_* dump_backtrace* dump_stack* show_stack* unwind_backtrace* stack_trace_* arch_stack_walk*
+    save_stack_trace* start secondary_startup* entry_* handle_sys*
+""")
+"""Their first address is put into a stack by hand, so that what is called returns there."""
+
 STACK_PRINTERS = Names(_STACK)
 """The innermost frame of a stack that somebody asked for."""
 
