@@ -73,6 +73,8 @@ _ON_PURPOSE = re.compile(r"sysrq triggered crash|VFS: Unable to mount|No working
 _MOST_BEFORE = 1000
 """Reports before a panic that are looked at: a log of thousands of panics need not be searched for each."""
 _TAINT_LINE = re.compile(r"[Tt]ainted: [A-Z]")
+_OF_A_PROGRAM = re.compile(r"Alignment trap: |Unhandled fault: ")
+"""Head of a fault that is a program's, unless the kernel says below that it died (arch/arm/mm/)."""
 _DIE_COUNT = re.compile(r"\[#(?P<count>\d{1,5})\]")
 
 
@@ -221,7 +223,7 @@ def _after_warning(event: Event, before: Sequence[Event]) -> Finding:
 
 def _untold(event: Event, before: Sequence[Event], count: int | None) -> Finding | None:
     """Judge a report whose own taint is lost: only its place after a crash is known."""
-    if event.release is not None or count is not None or event.kind == "panic":
+    if event.release is not None or count is not None or event.kind == "panic" or _is_of_a_program(event):
         return None
     first = _first_death(before, None)
     if first is None:
@@ -239,11 +241,20 @@ def _untold(event: Event, before: Sequence[Event], count: int | None) -> Finding
 def _first_death(before: Sequence[Event], count: int | None) -> Event | None:
     for earlier in before:
         number = _die_count(earlier)
-        if (earlier.kind in DIED or number is not None) and (
+        if ((earlier.kind in DIED and not _is_of_a_program(earlier)) or number is not None) and (
             number is None or count is None or number < count
         ):
             return earlier
     return None
+
+
+def _is_of_a_program(event: Event) -> bool:
+    """Tell whether a fault was in user space: the kernel says what it could not mend, and does not die."""
+    return (
+        _OF_A_PROGRAM.match(event.records[0].text) is not None
+        and event.release is None
+        and _die_count(event) is None
+    )
 
 
 def _panic_reason(event: Event) -> str | None:

@@ -61,6 +61,7 @@ _TASK = re.compile(
 )
 _SAID = re.compile(r"[\[\s]*+(?:INFO|WARNING|BUG): (?:\S{1,64}/\d{1,20} )?(?P<what>.{0,400})")
 
+_ABOUT_HELD = re.compile(r"locks? held|held lock|freeing|exiting")
 _AROUND = " \t!.]"
 """What stands behind the sentence of a report: ` ]`, `!`."""
 
@@ -82,14 +83,22 @@ def held_locks(records: Iterable[LogRecord]) -> tuple[HeldLock, ...]:
 
 
 def _named_at(block: Block) -> str | None:
-    """Name the first function lockdep itself says a lock was taken or released in, helpers passed over."""
+    """
+    Name the first function lockdep itself says a lock was taken or released in, helpers passed over.
+
+    The list of all locks held (`#0: ...`) counts only in a report about a lock that should not be held any
+    more: of others, where they were taken is no site of the bug.
+    """
+    about_held = _ABOUT_HELD.search(block.head_record.text) is not None
     for record, after in pairwise((*block.records, block.records[-1])):
         if record.text.startswith("stack backtrace"):
             return None
         found = _AT.match(record.text) or (
             _PLACE.match(after.text) if record.text.rstrip().endswith(" at:") else None
         )
-        if found is not None and not is_machinery(found["function"], found["module"]):
+        if found is None or (not about_held and _HELD.match(record.text)):
+            continue
+        if not is_machinery(found["function"], found["module"]):
             return plain_name(found["function"])
     return None
 

@@ -53,7 +53,7 @@ _CHECKS = """
     timer_is_static_object work_is_static_object free_obj_work fill_pool lookup_object*
     read_word_at_a_time bad_page* get_(freepointer|map_page)* on_freelist (free|alloc)_debug_processing
     free_consistency_checks ref_tracker_* refcount_* kref_* kobject_* add_uevent_var reacquire_held_locks
-    lock_class* fortify_* hlock_class find_usage_* seqprop_* rcu_(preempt_)?sleep_check*
+    lock_class* fortify_* fs_reclaim_* hlock_class find_usage_* seqprop_* rcu_(preempt_)?sleep_check*
     handle_(overflow|null_ptr_deref|misaligned_access|object_size_mismatch)
     (phys_addr|virt_to_phys|slow_virt_to_phys|virt_addr_valid|pfn_valid|virt_to_head_page)*
 """
@@ -89,6 +89,7 @@ _MEMORY = """
     rmqueue* prep_* post_alloc_hook discard_slab find_(get|lock)_entries truncate_inode_pages* page_pool_*
     alloc_large_kmalloc kmalloc_* (filemap|vma|shmem)_alloc_folio* (set|reset|split|copy)_page_owner*
     page_frag_(alloc|cache|free)* alloc_slab_page
+    alloc_skb* (netdev|napi)_alloc_* sock_alloc_send_(skb|pskb) sock_(wmalloc|omalloc) build_skb*
 """
 # lib/string*.c, lib/vsprintf.c, lib/usercopy.c, lib/iov_iter.c, include/linux/uaccess.h
 _STRINGS = """
