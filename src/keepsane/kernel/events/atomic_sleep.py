@@ -11,7 +11,9 @@ Sleeping where it is forbidden.
     Preemption disabled at:
     [<ffffffffc05ab012>] do_atomic_sleep+0x12/0x30 [crashme]
 
-Source: kernel/sched/core.c, __schedule_bug() and __might_resched().
+    bad: scheduling from the idle thread!
+
+Source: kernel/sched/core.c, __schedule_bug() and __might_resched(); kernel/sched/idle.c, dequeue_task_idle().
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import NamedTuple
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.lockdep import HeldLock, held_locks
 from keepsane.kernel.log.block import Block, Opening, build, titled
-from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
+from keepsane.kernel.log.culprit import beyond, culprit, is_machinery, plain_name
 from keepsane.kernel.log.groups import Groups, Hex, task_of
 from keepsane.kernel.log.machinery import INTERRUPTS, REPORTING, USER_MODE_EXITS
 from keepsane.kernel.log.quote import quote, quote_head, some
@@ -118,7 +120,18 @@ def parse_sleeping(block: Block) -> AtomicSleep | None:
     return _sleep(block, what, state, block.find(_COUNT), irqs_disabled=off)
 
 
+def parse_idle(block: Block) -> Event | None:
+    """Read the idle thread going to sleep, which nobody would ever wake: the line says no more than that."""
+    function = culprit(block.body, stacks=beyond(block.body.stacks, _DEQUEUE))
+    return build(Event, block, "atomic-sleep", titled("scheduling from the idle thread", function))
+
+
+_DEQUEUE = frozenset({"dequeue_task_idle"})
+"""It prints the line; what called schedule() stands outside of it."""
+
+
 OPENINGS = (
+    Opening("idle-schedules", re.compile(r"bad: scheduling from the idle thread!"), parse_idle),
     Opening("scheduling-while-atomic", SCHEDULING, parse_scheduling, own=_OWN),
     Opening("sleeping-function", SLEEPING, parse_sleeping, own=_OWN),
 )

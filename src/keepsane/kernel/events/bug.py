@@ -5,8 +5,10 @@ BUG() and BUG_ON(), and the lines that begin with `BUG: ` and have no kind of th
     kernel BUG at mm/vmalloc.c:2554!
     invalid opcode: 0000 [#1] PREEMPT SMP NOPTI
     BUG: key ffff88800a3ee9a8 has not been registered!
+    VERIFY3(0 == remove_reference(hdr, NULL, tag)) failed (0 == 1)                    ZFS
+    PANIC at arc.c:3844:arc_buf_destroy()
 
-Source: lib/bug.c, __report_bug().
+Source: lib/bug.c, __report_bug(). ZFS: module/os/linux/spl/spl-err.c, spl_panic() and vcmn_err().
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import re
 from dataclasses import dataclass
 
 from keepsane.kernel.log.block import Block, Opening, build, titled
-from keepsane.kernel.log.culprit import culprit
+from keepsane.kernel.log.culprit import beyond, culprit
 from keepsane.model import Event
 
 
@@ -52,7 +54,38 @@ def parse_said(block: Block) -> Bug | None:
     return build(Bug, block, "bug", titled(f"BUG: {message}", culprit(block.body)), message=message)
 
 
+def parse_verify(block: Block) -> Bug | None:
+    """
+    Read a check of ZFS that failed; the task stops for ever where it stands.
+
+    Accepted format:
+        VERIFY3(0 == remove_reference(hdr, NULL, tag)) failed (0 == 1)
+        PANIC at arc.c:3844:arc_buf_destroy()
+        PANIC: zfs: adding existent segment to range tree
+    """
+    place, said = block.find(_PLACE), block.find(_VERIFY) or block.find(_VCMN)
+    if place is None and not block.body.stacks:
+        return None
+    message = said["message"].strip() if said else None
+    function = place["function"] if place else culprit(block.body, stacks=beyond(block.body.stacks, _SPL))
+    what = message if message and len(message) <= _LONGEST else "ZFS: a check failed"
+    return build(Bug, block, "bug", titled(what, function), place, message=message)
+
+
+_LONGEST = 70
+"""A message of more characters is no title; it stands in `message`."""
+_VERIFY = re.compile(r"(?P<message>(?:VERIFY|ASSERT)\w{0,8}\(.{1,300}\) failed.{0,200})")
+_VCMN = re.compile(r"PANIC: (?P<message>zfs: .{1,300})")
+_PLACE = re.compile(r"PANIC at (?P<file>[^\s:]{1,255}):(?P<source_line>\d{1,7}):(?P<function>\w{1,255})\(\)")
+_SPL = frozenset({"spl_panic", "vcmn_err", "cmn_err", "zfs_panic_recover"})
+_ZFS = re.compile(r"Showing stack for process \d")
 HEAD = re.compile(r"[Kk]ernel BUG at (?P<file>[^\s:]{1,1024}):(?P<source_line>\d{1,7})!?")
 SAID = re.compile(r"BUG: (?P<message>.{4,400})")
 
-OPENINGS = (Opening("bug", HEAD, parse_bug), Opening("bug-said", SAID, parse_said, rank=3))
+OPENINGS = (
+    Opening("zfs-verify", _VERIFY, parse_verify, own=_ZFS),
+    Opening("zfs-panic", _PLACE, parse_verify, rank=1, own=_ZFS),
+    Opening("zfs-said", _VCMN, parse_verify, own=_ZFS),
+    Opening("bug", HEAD, parse_bug),
+    Opening("bug-said", SAID, parse_said, rank=3),
+)

@@ -8,8 +8,10 @@ kmemleak: memory that nothing points to any more.
       hex dump (first 32 bytes):
       backtrace (crc c9a1c131):
     kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)
+    kmemleak: Cannot insert 0xffff888012345678 into the object search tree (overlaps existing)
 
-Source: mm/kmemleak.c, print_unreferenced(). `BUG: memory leak` is a line that test programs add.
+Source: mm/kmemleak.c, print_unreferenced() and __link_object(). `BUG: memory leak` is a line that test
+programs add.
 """
 
 from __future__ import annotations
@@ -78,7 +80,25 @@ def parse_count(block: Block) -> Kmemleak | None:
     return build(Kmemleak, block, "kmemleak", title, damage="")
 
 
+def parse_overlap(block: Block) -> Kmemleak | None:
+    """
+    Read memory that was handed out twice, or never said to be free; kmemleak gives up then.
+
+    Accepted format:
+        kmemleak: Cannot insert 0xffff888012345678 into the object search tree (overlaps existing)
+    """
+    frames = names(frame for stack in block.body.stacks for frame in stack.frames)
+    function = first_beyond(frames, REPORTING, HELPERS, ENTRIES, ALLOCATORS) or culprit(block.body)
+    what = "an object overlaps one that kmemleak knows"
+    return build(Kmemleak, block, "kmemleak", titled(what, function), block.find(_KNOWN_OBJECT))
+
+
+OVERLAP = re.compile(
+    r"kmemleak: Cannot insert (?:0x)?(?P<address>[0-9a-f]{4,16}) into the object search tree"
+)
+_KNOWN_OBJECT = re.compile(r"kmemleak: Object .{1,40} \(size (?P<size_bytes>\d{1,20})\)")
 OPENINGS = (
+    Opening("kmemleak-overlap", OVERLAP, parse_overlap, own=re.compile(r"kmemleak: ")),
     Opening("memory-leak", re.compile(r"BUG: memory leak\s*+$"), parse_object, rank=3, own=_OWN),
     Opening("unreferenced-object", OBJECT, parse_object, own=_OWN),
     Opening("kmemleak-count", COUNT, parse_count, rank=0),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import dropwhile
 
 from keepsane.kernel.log.body import Body
@@ -99,6 +100,16 @@ def culprit(body: Body, *, stacks: Iterable[Stack] | None = None, ip: bool = Tru
     `ip` says whether the executing function counts. Where every frame is machinery, the outermost is named.
     """
     return _name(_chosen(body.stacks if stacks is None else stacks, body.ip if ip else None))
+
+
+def beyond(stacks: Iterable[Stack], inner: frozenset[str]) -> tuple[Stack, ...]:
+    """Cut off each stack what stands inside of the outermost frame that is one of `inner`."""
+    return tuple(replace(stack, frames=_outside(stack.frames, inner)) for stack in stacks)
+
+
+def _outside(frames: tuple[Frame, ...], inner: frozenset[str]) -> tuple[Frame, ...]:
+    held = [place for place, frame in enumerate(frames) if plain_name(frame.function or "") in inner]
+    return frames[max(held) + 1 :] if held else frames
 
 
 def culprit_of(event: Event) -> str | None:

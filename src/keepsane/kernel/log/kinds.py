@@ -79,7 +79,10 @@ KINDS = {
     "slub": Row(
         ("slab-corruption",), ("(Not tainted", "(Tainted", "lab corruption", "lab error in", " age=")
     ),
-    "kmemleak": Row(("kmemleak",), ("BUG: memory leak", "unreferenced object", "new suspected memory leaks")),
+    "kmemleak": Row(
+        ("kmemleak",),
+        ("BUG: memory leak", "unreferenced object", "new suspected memory leaks", "kmemleak: Cannot insert"),
+    ),
     "refcount": Row(("refcount",), ("refcount_t", "refcount.", "kref.h:")),
     "list_debug": Row(("list-corruption",), ("list_add ", "list_del ", "list_debug.c:")),
     "debugobjects": Row((), ("ODEBUG: ", "debugobjects.c:")),
@@ -123,7 +126,9 @@ KINDS = {
     "hung_task": Row(("hung-task",), ("INFO: task ",)),
     "rcu": Row(("rcu-stall",), ("INFO: rcu", "INFO: srcu")),
     "workqueue": Row(("workqueue-lockup",), ("BUG: workqueue lockup", "BUG: workqueue leaked")),
-    "atomic_sleep": Row(("atomic-sleep",), ("BUG: scheduling while", "BUG: sleeping function")),
+    "atomic_sleep": Row(
+        ("atomic-sleep",), ("BUG: scheduling while", "BUG: sleeping function", "bad: scheduling from")
+    ),
     "oops": Row(
         (
             "null-deref",
@@ -156,7 +161,7 @@ KINDS = {
     "warning": Row(("warning",), ("WARNING: ",)),
     # After those two: no line is theirs and lockdep's, and most logs need not load it.
     "lockdep": Row(("lockdep",), ("INFO: ", "WARNING: ", "BUG: ")),
-    "bug": Row(("bug",), ("ernel BUG at ", "BUG: ")),
+    "bug": Row(("bug",), ("ernel BUG at ", "BUG: ", ") failed", "PANIC at ", "PANIC: zfs")),
     "panic": Row(
         ("panic",),
         ("Kernel panic", "VFS: Cannot open root", "List of all partitions", "No filesystem could mount"),
