@@ -42,3 +42,18 @@ def test_a_title_names_no_reporter_and_no_caller_of_a_like_name(checked: str, st
     head = f"WARNING: CPU: 1 PID: 9 at mm/widget.c:12 {checked}+0x5d/0x70\n"
 
     assert events_of(head + "Call Trace:\n" + stack)[0].title == title
+
+
+def test_a_condition_in_brackets_is_the_message() -> None:
+    event = first_of("warning/condition-6.19")
+
+    assert isinstance(event, Warning)
+    assert (event.message, event.file, event.source_line) == ("refs < 0", "drivers/misc/widget.c", 70)
+
+
+def test_a_pid_below_zero_is_no_pid() -> None:
+    event = first_of("warning/negative-pid")
+
+    assert event.kind == "warning"
+    assert event.task is not None
+    assert (event.task.cpu, event.task.pid) == (5, None)

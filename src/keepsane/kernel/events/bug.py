@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keepsane.kernel.log.block import Block, Opening, build, titled
+from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.culprit import beyond, culprit
 from keepsane.model import Event
 
@@ -38,7 +38,8 @@ def parse_bug(block: Block) -> Bug | None:
         kernel BUG at mm/vmalloc.c:2554!
     """
     function, place = culprit(block.body), f"kernel BUG at {block.head['file']}:{block.head['source_line']}"
-    return build(Bug, block, "bug", titled("kernel BUG", function) if function else place, needs_end=True)
+    title = titled("kernel BUG", function) if function else place
+    return build(Bug, block, "bug", title, block.find(_DUMPED), needs_end=True)
 
 
 def parse_said(block: Block) -> Bug | None:
@@ -79,13 +80,23 @@ _VCMN = re.compile(r"PANIC: (?P<message>zfs: .{1,300})")
 _PLACE = re.compile(r"PANIC at (?P<file>[^\s:]{1,255}):(?P<source_line>\d{1,7}):(?P<function>\w{1,255})\(\)")
 _SPL = frozenset({"spl_panic", "vcmn_err", "cmn_err", "zfs_panic_recover"})
 _ZFS = re.compile(r"Showing stack for process \d")
-HEAD = re.compile(r"[Kk]ernel BUG at (?P<file>[^\s:]{1,1024}):(?P<source_line>\d{1,7})!?")
+
+
+def parse_dumped(block: Block) -> None:
+    """Read nothing: the condition of VM_BUG_ON() belongs to the BUG that follows the dumped page."""
+
+
+_DUMPED = re.compile(r"page dumped because: (?P<message>VM_BUG_ON\w{0,20}\(.{1,300})")
+HEAD = re.compile(
+    r"[Kk]ernel BUG at (?:\[(?P<message>.{1,200}?)\] )?(?P<file>[^\s:]{1,1024}):(?P<source_line>\d{1,7})!?"
+)
 SAID = re.compile(r"BUG: (?P<message>.{4,400})")
 
 OPENINGS = (
     Opening("zfs-verify", _VERIFY, parse_verify, own=_ZFS),
     Opening("zfs-panic", _PLACE, parse_verify, rank=1, own=_ZFS),
     Opening("zfs-said", _VCMN, parse_verify, own=_ZFS),
+    Opening("dumped", _DUMPED, parse_dumped, rank=PRELUDE),
     Opening("bug", HEAD, parse_bug),
     Opening("bug-said", SAID, parse_said, rank=3),
 )

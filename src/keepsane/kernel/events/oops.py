@@ -22,7 +22,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from keepsane.kernel.log.block import Block, Opening, build, titled
+from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
 from keepsane.kernel.log.registers import address_words
 from keepsane.kernel.log.trace import MODULE, SYMBOL, symbol_frame
@@ -62,6 +62,7 @@ UNHANDLED = re.compile(r"Unhandled fault: .{0,120}? at (?:0x)?(?P<address>[0-9a-
 BAD_ADDRESS = re.compile(
     r".*?(?:NULL pointer dereference|kernel paging request|user memory|access user-memory|bad area)"
 )
+OVERRAN = re.compile(r"Thread overran stack, or stack corrupted")
 _CR2 = re.compile(r"CR2: (?P<address>[0-9a-f]{16}|[0-9a-f]{8})\b")
 _NULL = re.compile(r" at {1,40}+(?:virtual address {1,40}+)?\(null\)")
 _LR = re.compile(r"\s*(?:lr ?: |LR is at )" + SYMBOL + MODULE)
@@ -150,11 +151,24 @@ def parse_bad_address(block: Block) -> Oops | None:
         Unable to handle kernel NULL pointer dereference at virtual address 0000000000000010
     """
     address = _address_words(block)
+    if block.find(OVERRAN) is not None:
+        return _oops(block, "stack-overflow", "stack overrun or corrupted", address)
     if "NULL pointer" in block.head_record.text:
         return _oops(block, "null-deref", "NULL pointer dereference", address)
     if "kernel unaligned access" in block.head_record.text:
         return _oops(block, "alignment", "unaligned access", address)
     return _oops(block, "page-fault", "bad page access", address)
+
+
+def parse_overrun(block: Block) -> Oops | None:
+    """
+    Read a fault of a task whose stack's last word is overwritten.
+
+    Accepted format:
+        Thread overran stack, or stack corrupted
+        Oops: 0002 [#1] SMP
+    """
+    return parse_bad_address(block)
 
 
 def _address_words(block: Block) -> int | None:
@@ -239,8 +253,9 @@ def parse_said(block: Block, kind: Kind, what: str) -> Oops:
 # Before 5.6 KASAN's hint was printed without a line end, so the fault may follow on its line.
 _PROTECTION = r"(?:kasan: GPF could .{0,60}access)?(?:Oops: )?(?:segment-related )?general protection fault.*"
 
+_INSIDE = {"overran": frozenset({"bad-address", "null-pointer"})}
 OPENINGS = tuple(
-    Opening(name, re.compile(pattern), parse, rank=rank)
+    Opening(name, re.compile(pattern), parse, rank=rank, detail_of=_INSIDE.get(name, frozenset()))
     for name, rank, parse, pattern in (
         (
             "bad-address",
@@ -248,6 +263,7 @@ OPENINGS = tuple(
             parse_bad_address,
             r"(?:BUG: )?[Uu]nable to handle (?:kernel|page fault|paging request|access|user|unknown paging)",
         ),
+        ("overran", PRELUDE, parse_overrun, OVERRAN.pattern),
         ("null-pointer", 3, parse_bad_address, r"BUG: [Kk]ernel NULL pointer dereference"),
         ("stack-guard", 3, parse_stack_overflow, r"BUG: (?:\w+ )?stack guard page was hit"),
         ("guard-page", 1, parse_stack_overflow, r"(?:Oops: )?stack guard page: \w+ \[#\d{1,20}\]"),

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from keepsane.judge import CannotTell, rule
-from keepsane.kernel.events.oops import Oops
-from keepsane.kernel.log.quote import quote_frame, quote_head, some
+from keepsane.kernel.events.oops import OVERRAN, Oops
+from keepsane.kernel.log.quote import quote, quote_frame, quote_head, some
 from keepsane.model import Event, Frame
 from keepsane.report import Finding
 
@@ -90,4 +90,34 @@ def _finding(event: Event, cycle: Cycle) -> Finding:
         title=title,
         evidence=some(quote_head(event), repeated),
         explanation=f"{_covered(cycle)} frames are {cycle.times} turns of the same circle of calls.",
+    )
+
+
+@rule("stack-end-overwritten", on=Oops)
+def stack_end_overwritten(event: Oops) -> Iterator[Finding]:
+    """
+    The last word of a task's stack is overwritten: the stack was used up, or something wrote into it.
+
+    What it means: the kernel keeps a magic number at the far end of each stack. When this task faulted, it
+    was gone. Either calls went so deep that they passed the end, or a stray write hit it.
+
+    How we know: the kernel compares the number while it reports the fault and says `Thread overran stack, or
+    stack corrupted`. Which of the two it was it does not know.
+
+    What to do: look for deep nesting or large local variables in the trace (`scripts/checkstack.pl`), and
+    switch on CONFIG_VMAP_STACK, which catches an overflow where it happens. If the trace is short, look for
+    a write beyond a buffer on the stack or in the memory below it.
+
+    When it is wrong: the trace is read from the damaged stack and may itself be damaged.
+    """
+    found = quote(event, OVERRAN, "the kernel's own comparison")
+    if found is None:
+        return
+    yield Finding(
+        severity="error",
+        confidence="medium",
+        title="the task's stack was used up, or something else overwrote its end",
+        evidence=(found, quote_head(event)),
+        explanation="The magic number at the end of the stack is gone; the fault may only follow from that.",
+        references=("include/linux/sched/task_stack.h, task_stack_end_corrupted()",),
     )

@@ -17,9 +17,9 @@ Source: arch/x86/kernel/dumpstack.c, __die_header(). Its names: arch/x86/kernel/
 exc_bounds(), exc_coproc_segment_overrun(), exc_invalid_tss(), exc_segment_not_present(), exc_stack_segment(),
 exc_alignment_check(), exc_int3(), math_error(), exc_device_not_available(), iret_error(), ve_raise_fault();
 arch/x86/kernel/cet.c, do_kernel_cp_fault(); arch/x86/kernel/sev-es.c, exc_vmm_communication();
-arch/x86/mm/fault.c, pgtable_bad(). Other machines: arch/powerpc/kernel/traps.c, __die();
-arch/riscv/kernel/traps.c, do_trap_error(); arch/arm/kernel/traps.c, arch/arm64/kernel/traps.c,
-arch/s390/kernel/dumpstack.c and arch/mips/kernel/traps.c, die().
+arch/x86/mm/fault.c, pgtable_bad(); arch/x86/mm/extable.c, ex_handler_msr(). Other machines:
+arch/powerpc/kernel/traps.c, __die(); arch/riscv/kernel/traps.c, do_trap_error(); arch/arm/kernel/traps.c,
+arch/arm64/kernel/traps.c, arch/s390/kernel/dumpstack.c and arch/mips/kernel/traps.c, die().
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from dataclasses import dataclass
 
 from keepsane.kernel.events import oops
 from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
-from keepsane.kernel.log.culprit import plain_name
+from keepsane.kernel.log.culprit import beyond, culprit, plain_name
 from keepsane.kernel.log.groups import Hex
 from keepsane.kernel.log.trace import MODULE, SYMBOL, symbol_frame
 from keepsane.model import Event, Kind
@@ -213,9 +213,25 @@ def parse_endbr(block: Block) -> CpuTrap | None:
     return _trap(block, "x86-trap", "missing ENDBR", plain_name(called.function or ""))
 
 
+def parse_msr(block: Block) -> CpuTrap | None:
+    """
+    Read an access to a register of the processor that it does not have; the kernel goes on without, so it is
+    none of the kinds of which a kernel dies.
+
+    Accepted format:
+        unchecked MSR access error: RDMSR from 0x1a2 at rIP: 0xffffffff8106a1b4 (native_read_msr+0x4/0x20)
+    """
+    function = culprit(block.body, stacks=beyond(block.body.stacks, _MSR), ip=False)
+    title = titled(f"unchecked MSR access: {block.head['what']}", function)
+    return build(CpuTrap, block, "other", title, trap="unchecked MSR access error")
+
+
+_MSR = frozenset({"ex_handler_msr", "native_read_msr", "native_write_msr", "native_read_msr_safe"})
+MSR = re.compile(r"unchecked MSR access error: (?P<what>(?:RD|WR)MSR (?:from|to) 0x[0-9a-f]{1,8})")
 _ERROR_CODE = re.compile(r": [0-9a-f]{4} \[#\d{1,5}\]")
 
 OPENINGS = (
+    Opening("msr", MSR, parse_msr),
     Opening(
         "split-lock",
         re.compile(r"(?:Oops: )?Split lock detected(?:\s*+$|: \w+ \[#)"),

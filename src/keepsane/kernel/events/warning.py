@@ -6,6 +6,7 @@ WARN() and its relatives.
     crashme: widget 4 is out of shape
     WARNING: CPU: 0 PID: 1 at /build/crashme/crashme.c:81 do_warn+0x1a/0x30 [crashme]
     WARNING: net/mac80211/tx.c:5024 at __ieee80211_beacon_get+0x125d/0x1630, CPU#1: syz.9.803/11907    6.19
+    WARNING: [refs < 0] drivers/widget.c:70 at widget_put+0x1d/0x30, CPU#1: insmod/77    6.19
     WARNING: at mm/page_alloc.c:2204 __alloc_pages_nodemask+0x231/0x8f0()                              3.x
 
 Source: kernel/panic.c, __warn(); lib/bug.c, __report_bug().
@@ -34,9 +35,9 @@ class Warning(Event):
 
 
 HEAD = re.compile(
-    r"WARNING: (?:CPU: (?P<cpu>\d{1,5}) )?(?:PID: (?P<pid>\d{1,10}) )?"
-    r"(?:at (?P<file>[^\s:]{1,1024}):(?P<source_line>\d{1,7})"
-    r"|(?P<file_>[^\s:]{1,1024}):(?P<source_line_>\d{1,7}) at)"
+    r"WARNING: (?:CPU: (?P<cpu>\d{1,5}) )?(?:PID: (?:(?P<pid>\d{1,10})|-\d{1,10}) )?"
+    r"(?:at (?:\[(?P<condition>.{1,200}?)\] )?(?P<file>[^\s:]{1,1024}):(?P<source_line>\d{1,7})"
+    r"|(?:\[(?P<condition_>.{1,200}?)\] )?(?P<file_>[^\s:]{1,1024}):(?P<source_line_>\d{1,7}) at)"
     r"(?:,? "
     + SYMBOL
     + MODULE
@@ -52,7 +53,8 @@ def _message(block: Block) -> str | None:
         for text in before
         if text.strip() and "cut here" not in text and not text.startswith("===")
     ]
-    return "\n".join(said)[:1000] or None
+    condition = block.head["condition"] or block.head["condition_"]
+    return "\n".join([condition, *said] if condition else said)[:1000] or None
 
 
 def _task(block: Block) -> Task | None:
@@ -113,6 +115,7 @@ BAD_STACK = re.compile(
     r"|unrecognized) (?P<what>stack \w+(?: \w+)?) at +(?:[0-9a-f]{1,16}|\(null\))"
     r" in (?P<comm>.{1,32}):(?P<pid>\d{1,10}) has bad"
 )
+
 
 OPENINGS = (
     Opening("warning", HEAD, parse_warning),

@@ -145,6 +145,7 @@ KINDS = {
             "stack guard page was hit",
             "kernel stack overflow",
             "Insufficient stack space",
+            "Thread overran stack",
             "double fault",
             "Unhandled fault: ",
             "Alignment trap: ",
@@ -156,12 +157,20 @@ KINDS = {
     ),
     "trap": Row(
         ("x86-trap", "machine-check", "bus-error", "bad-mode", "alignment"),
-        ("Internal error: ", "Oops", "[#", "plit lock detected", "#VC exception", "Missing ENDBR"),
+        (
+            "Internal error: ",
+            "Oops",
+            "[#",
+            "plit lock detected",
+            "#VC exception",
+            "Missing ENDBR",
+            "unchecked MSR access",
+        ),
     ),
     "warning": Row(("warning",), ("WARNING: ",)),
     # After those two: no line is theirs and lockdep's, and most logs need not load it.
     "lockdep": Row(("lockdep",), ("INFO: ", "WARNING: ", "BUG: ")),
-    "bug": Row(("bug",), ("ernel BUG at ", "BUG: ", ") failed", "PANIC at ", "PANIC: zfs")),
+    "bug": Row(("bug",), ("ernel BUG at ", "BUG: ", ") failed", "PANIC at ", "PANIC: zfs", "because: VM_")),
     "panic": Row(
         ("panic",),
         ("Kernel panic", "VFS: Cannot open root", "List of all partitions", "No filesystem could mount"),

@@ -20,7 +20,8 @@ from keepsane.kernel.log.groups import read, task_of
 from keepsane.model import TaintFlag, Task
 
 _TASK = re.compile(
-    r"(?:CPU: (?P<cpu>\d{1,5}) )?(?:UID: \d{1,20} )?(?:PID: (?P<pid>\d{1,10}) |Pid: (?P<pid_>\d{1,10}), )"
+    r"(?:CPU: (?P<cpu>\d{1,5}) )?(?:UID: \d{1,20} )?"
+    r"(?:PID: (?:(?P<pid>\d{1,10})|-\d{1,10}) |Pid: (?P<pid_>\d{1,10}), )"
     r"[cC]omm: "
 )
 _COMM = re.compile(r"(?P<comm>.{0,64}?)(?: (?=Tainted:|Not tainted|Kdump:)|$)")
