@@ -7,11 +7,12 @@ Reports with a line of their own and no other shape: page state, dentries, inode
     usercopy: Kernel memory exposure attempt detected from SLUB object 'kmalloc-64' (offset 0, size 100)!
     BUG: Dentry ffff888119d8a000{i=0,n=widget}  still in use (1) [unmount of ramfs ramfs]
     VFS: Busy inodes after unmount of sda1 (ext4)
+    VFS: Close: file count is 0
     BUG: using smp_processor_id() in preemptible [00000000] code: insmod/101
     unregister_netdevice: waiting for veth0 to become free. Usage count = 2
 
 Source: mm/page_alloc.c, bad_page(); kernel/fork.c, check_mm(); mm/usercopy.c, usercopy_abort();
-fs/dcache.c, umount_check(); fs/super.c, generic_shutdown_super();
+fs/dcache.c, umount_check(); fs/super.c, generic_shutdown_super(); fs/open.c, filp_flush();
 lib/smp_processor_id.c, check_preemption_disabled(); net/core/dev.c, netdev_wait_allrefs_any().
 """
 
@@ -39,6 +40,7 @@ DENTRY = re.compile(
     r"(?P<filesystem>[^\]]{1,80})\])?\s{0,8}+$"
 )
 INODES = re.compile(r"VFS: Busy inodes after unmount(?: of (?P<filesystem>[^.]{1,80}?))?(?:\.|\s*+$)")
+CLOSED = re.compile(r"VFS: Close: file count is 0")
 PREEMPTIBLE = re.compile(
     r"BUG: using (?P<what>\w{1,40}\(\)) in preemptible(?: \[[0-9a-f]{8}\])? code:? ?(?:(?P<comm>.{1,32})/"
     r"(?P<pid>\d{1,10}))?"
@@ -99,6 +101,12 @@ def parse_inodes(block: Block) -> Event | None:
     return build(Event, block, "bug", f"busy inodes after unmount of {filesystem}", damage="")
 
 
+def parse_closed(block: Block) -> Event | None:
+    """Read a file that was closed once too often: `VFS: Close: file count is 0`; a BUG may follow."""
+    function = culprit(block.body)
+    return build(Event, block, "bug", titled("a file was closed whose count is 0", function), damage="")
+
+
 def parse_preemptible(block: Block) -> Event | None:
     """
     Read a use of per-CPU data where the task may move to another CPU.
@@ -128,6 +136,7 @@ OPENINGS = (
     Opening("usercopy", USERCOPY, parse_usercopy, rank=PRELUDE),
     Opening("dentry", DENTRY, parse_dentry, rank=PRELUDE),
     Opening("busy-inodes", INODES, parse_inodes, rank=PRELUDE),
+    Opening("closed", CLOSED, parse_closed, rank=PRELUDE),
     Opening("preemptible", PREEMPTIBLE, parse_preemptible, own=_CALLER),
     Opening("netdevice", NETDEVICE, parse_netdevice, rank=0, own=NETDEVICE, detail_of=_AGAIN),
 )

@@ -112,7 +112,7 @@ def parse_warning(block: Block) -> Warning | None:
 
 BAD_STACK = re.compile(
     r"WARNING: (?:kernel|can't"
-    r"|unrecognized) (?P<what>stack \w+(?: \w+)?) at +(?:[0-9a-f]{1,16}|\(null\))"
+    r"|unrecognized) (?P<what>stack \w+(?: \w+)?) at +(?:[0-9a-f]{1,16}|\((?:null|_{0,4}ptrval_{0,4})\))"
     r" in (?P<comm>.{1,32}):(?P<pid>\d{1,10}) has bad"
 )
 

@@ -117,6 +117,7 @@ KINDS = {
             "ernel memory ",
             "BUG: Dentry ",
             "VFS: Busy inodes",
+            "VFS: Close: ",
             "in preemptible",
             "unregister_netdevice: ",
         ),
