@@ -246,3 +246,42 @@ def test_a_list_poison_of_32_bits_is_a_small_number(value: str, held: str) -> No
     finding = found(log)
     assert finding.title.startswith(f"the pointer was {int(value, 16):#x}, not NULL: ")
     assert held in finding.explanation
+
+
+ARM = (
+    "Unable to handle kernel NULL pointer dereference at virtual address 00000004\n"
+    "Internal error: Oops: 17 [#1] SMP ARM\nCPU: 0 PID: 77 Comm: worker Not tainted 4.14.0 #1\n"
+    "PC is at widget_get+0x10/0x40\npc : [<c0123454>]    lr : [<c0123400>]    psr: 60000013\n"
+    "r3 : 00000000  r2 : c0a0b0c0  r1 : 00000001  r0 : c7a3a000\n"
+    "Code: e3a02001 e1a03007 (e5930004)\n---[ end trace 78180528c62bb300 ]---\n"
+)
+MIPS = (
+    "CPU 0 Unable to handle kernel paging request at virtual address 00000018, epc == 80123454, "
+    "ra == 80123400\n"
+    "Oops[#1]:\nCPU: 0 PID: 77 Comm: worker Not tainted 5.4.0 #1\n"
+    "$ 0   : 00000000 00000001 8f0c0000 00000000\n$ 4   : 00000000 00000001 8f0c1e40 8f0c0000\n"
+    "epc   : 80123454 widget_get+0x6c/0x88\nra    : 80123400 widget_new+0x20/0x60\n"
+    "Code: 24420001 <8c820018> 03e00008\n---[ end trace 78180528c62bb300 ]---\n"
+)
+RISCV = (
+    "Unable to handle kernel NULL pointer dereference at virtual address 0000000000000010\nOops [#1]\n"
+    "CPU: 0 PID: 77 Comm: worker Not tainted 6.5.0 #1\nepc : widget_get+0x10/0x40\n"
+    "epc : ffffffff80123454 ra : ffffffff80123400 sp : ff20000000013d10\n"
+    " a5 : 0000000000000000 a6 : ff6000000203a000 a7 : 0000000000000001\n"
+    "Code: 842a b783 0107 (6b9c)\n---[ end trace 0000000000000000 ]---\n"
+)
+POWERPC = (
+    "BUG: Unable to handle kernel NULL pointer dereference at 0x00000430\n"
+    "Oops: Kernel access of bad area, sig: 11 [#1]\n"
+    "NIP:  c0123454 LR: c0123400 CTR: c0012340\nNIP [c0123454] widget_get+0x10/0x40\n"
+    "GPR00: c0123400 c7a3bd10 c7a3a000 00000000 00000001 00000000 00000000 00000000\n"
+    "Code: 7c7f1b78 <81230430>\n---[ end trace 78180528c62bb300 ]---\n"
+)
+
+
+@pytest.mark.parametrize(("log", "offset"), [(ARM, 4), (MIPS, 0x18), (RISCV, 0x10), (POWERPC, 0x430)])
+def test_a_null_pointer_is_proven_on_each_machine(log: str, offset: int) -> None:
+    finding = found(log)
+    assert finding.title.startswith(f"a member at offset {offset:#x} of a NULL structure was read")
+    assert finding.confidence == "high"
+    assert any("the register is 0" in quoted.note for quoted in finding.evidence)

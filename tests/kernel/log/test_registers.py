@@ -82,8 +82,10 @@ def test_arm64_registers() -> None:
     [
         ("r10: 00000000  r9 : c7a3a000  r8 : c0a0b0c0", {"r10": 0, "r9": 0xC7A3A000, "r8": 0xC0A0B0C0}),
         ("sp : c7a3bd10  ip : 00000000  fp : c7a3bd54", {"sp": 0xC7A3BD10, "ip": 0, "fp": 0xC7A3BD54}),
+        ("$ 4   : 8f0c0000 00000001 8f0c1e40", {"$4": 0x8F0C0000, "$5": 1, "$6": 0x8F0C1E40}),
+        ("GPR04: c7a3bd10 00000003", {"r4": 0xC7A3BD10, "r5": 3}),
         (" a0 : 0000000000000003 a1 : ff6000000203a000", {"a0": 3, "a1": 0xFF6000000203A000}),
     ],
 )
-def test_arm_and_riscv_name_their_registers_in_their_own_way(line: str, registers: dict[str, int]) -> None:
+def test_each_machine_names_its_registers_in_its_own_way(line: str, registers: dict[str, int]) -> None:
     assert {register.name: register.value for register in parse_registers(line)} == registers

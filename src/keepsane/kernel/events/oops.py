@@ -273,6 +273,8 @@ OPENINGS = tuple(
         ("unhandled-fault", 3, parse_unhandled_fault, r"Unhandled fault: "),
         ("alignment-trap", 3, parse_unhandled_fault, r"Alignment trap: not handling"),
         ("protection", 1, parse_protection, _PROTECTION),
+        # mips says which processor in front (arch/mips/mm/fault.c, __do_page_fault()).
+        ("mips-bad-address", 3, parse_bad_address, r"CPU \d{1,5} Unable to handle kernel "),
         ("divide", 1, parse_divide, r"(?:Oops: )?divide[ _]error: \w+ \[#\d{1,20}\]"),
         ("invalid-opcode", 1, parse_invalid_opcode, r"(?:Oops: )?invalid opcode: "),
     )

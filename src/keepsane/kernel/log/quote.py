@@ -12,6 +12,7 @@ from keepsane.report import Evidence
 MAX_QUOTE = 200
 """Characters of a line that are quoted; what is longer is cut at its end."""
 
+_ROW = re.compile(r"\s{0,20}(?:\$|GPR) ?\d{1,2} {0,3}: ")
 _NOT_HEADS = ("[ cut here ]", " callbacks suppressed")
 """What may stand above the line that says what happened."""
 
@@ -57,8 +58,16 @@ def quote_register(event: Event, register: Register | None, note: str) -> Eviden
     """Quote a register as the report prints it: `RAX: ffffffffffffffea`; None where there is none."""
     if register is None:
         return None
-    number = re.compile(rf"\b{re.escape(register.name)}\s?: (?:[0-9a-f]{{4}}:)?0{{0,16}}{register.value:x}\b")
-    return quote(event, number, note)
+    alone = re.compile(rf"\b{re.escape(register.name)}\s?: (?:[0-9a-f]{{4}}:)?0{{0,16}}{register.value:x}\b")
+    return quote(event, alone, note) or _quote_row(event, register, note)
+
+
+def _quote_row(event: Event, register: Register, note: str) -> Evidence | None:
+    """Quote the row of a register that is only counted: `$ 4   : ...` of mips, `GPR04: ...` of powerpc."""
+    for record in event.records:
+        if _ROW.match(record.text) and f"{register.value:x}" in record.text:
+            return _evidence(record.line, record.text, f"{register.name}: {note}")
+    return None
 
 
 def some(*evidence: Evidence | None) -> tuple[Evidence, ...]:

@@ -8,6 +8,8 @@ Register dumps and what the values in them look like.
     x29: ffff800012c3bc60 x28: ffff0000c0a1e1c0                             arm64, __show_regs()
     sp : ffff800012c3bc60
     r10: 00000000  r9 : c7a3a000  r8 : c0a0b0c0                             arm, __show_regs()
+    $ 4   : 8f0c0000 00000001 8f0c1e40 00000000                             mips: $4 to $7
+    GPR04: c7a3bd10 c7a3a000 00000000 00000001 c0a0b0c0 00000000 ...        powerpc: r4 to r11, or to r7
      gp : ffffffff81d0c0a0 tp : ff6000000203a000 t0 : 0000000000000000      riscv, __show_regs()
 
 Addresses in words: include/linux/poison.h, mm/kasan, Documentation/arch/x86/x86_64/mm.rst.
@@ -17,6 +19,7 @@ What they mean is said only where it is certain: an address that has no words ma
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from keepsane.model import Register
 
@@ -31,6 +34,10 @@ _LINE = re.compile(
     r"|CFAR|CTR|GPR\d\d|gp|t\d|a\d|s\d{1,20}|status|ra|PGD|FAR|psr)\s?[:=] ?\S"
 )
 
+_ROW = re.compile(
+    r"\s{0,20}(?P<kind>\$|GPR) ?(?P<first>\d{1,2}) {0,3}: "
+    r"(?P<values>[0-9a-f]{8,16}(?: {1,2}[0-9a-f]{8,16}){0,7})"
+)
 PAGE_BYTES = 4096
 POISON_POINTER_DELTA = 0xDEAD000000000000
 LIST_POISONS = {
@@ -126,7 +133,7 @@ def _canonical(address: int, bits: int) -> bool:
 
 def is_register_line(text: str) -> bool:
     """Tell whether a line belongs to a register dump of any architecture."""
-    return _LINE.match(text) is not None
+    return _LINE.match(text) is not None or _ROW.match(text) is not None
 
 
 def parse_registers(text: str) -> tuple[Register, ...]:
@@ -136,11 +143,20 @@ def parse_registers(text: str) -> tuple[Register, ...]:
     Flags and control registers are kept as numbers; a general register's value is put in words where it
     is a poison.
     """
+    row = _ROW.match(text)
+    pairs = _numbered(row) if row else ((found["name"], found["value"]) for found in _PAIR.finditer(text))
     return tuple(
-        Register(found["name"], value, _meaning(found["name"], value))
-        for found in _PAIR.finditer(text)
-        for value in (int(found["value"], 16),)
+        Register(name, value, _meaning(name, value))
+        for name, printed in pairs
+        for value in (int(printed, 16),)
     )
+
+
+def _numbered(row: re.Match[str]) -> Iterator[tuple[str, str]]:
+    """Name the values of a row whose first one alone is numbered: mips `$4`, powerpc `r4`."""
+    letter = "$" if row["kind"] == "$" else "r"
+    for number, printed in enumerate(row["values"].split(), int(row["first"])):
+        yield f"{letter}{number}", printed
 
 
 def _meaning(name: str, value: int) -> str | None:

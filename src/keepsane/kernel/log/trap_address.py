@@ -17,6 +17,12 @@ _NARROW = frozenset({"i386", "arm", "ppc"})
 _OTHER_NAMES = {"sb": "r9", "sl": "r10", "r11": "fp", "r12": "ip", "r13": "sp", "r14": "lr", "x30": "lr"}
 """A register that a disassembler and arm's dump call differently; arm64 says x29 for `fp`."""
 
+_MIPS_NAMES = (
+    "zero at v0 v1 a0 a1 a2 a3 t0 t1 t2 t3 t4 t5 t6 t7 s0 s1 s2 s3 s4 s5 s6 s7 t8 t9 k0 k1 gp sp fp ra"
+)
+_NUMBERED = {name: f"${number}" for number, name in enumerate(_MIPS_NAMES.split())}
+"""What a disassembler calls the registers that the dump of mips numbers."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointer:
@@ -51,7 +57,9 @@ def register_of(registers: Iterable[Register], name: str) -> Register | None:
     if re.fullmatch(r"w\d{1,2}", plain) and f"x{plain[1:]}" in known:
         whole = known[f"x{plain[1:]}"]
         return whole._replace(value=whole.value & 0xFFFFFFFF)
-    other = "x29" if plain == "fp" else _OTHER_NAMES.get(plain)
+    if "$4" in known:
+        return known.get(_NUMBERED.get(plain, ""))
+    other = "x29" if plain == "fp" and "fp" not in known else _OTHER_NAMES.get(plain)
     return known.get(plain) or known.get(other or "")
 
 
