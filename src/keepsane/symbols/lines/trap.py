@@ -20,6 +20,7 @@ _UNACCESSED = re.compile(r"lea|nop|prefetch|prfm|pld|adr|cache|pref|dcb|icb")
 _STORES = re.compile(r"(?:c\.)?(?:st|fs[dw]|s[bhwd]|s[dw]c1|s[dw][lr])|push")
 _WIDTH = re.compile(r"(?:c\.)?(?:str?|ldr?|lds|f?[ls])(?P<letter>[bhwd])")
 _BEHIND = re.compile(r"(?P<distance>0x[0-9a-f]{1,4}|\d{1,4})\((?P<base>\w{2,3})\)$")
+_ARM_WIDTH = re.compile(r"(?:ld|st)(?:[rpa]|u|t|n|l|x|e){1,5}s?(?P<letter>[bhwd])?t?")
 _WIDTH_BYTES = {"b": 1, "h": 2, "w": 4, "d": 8}
 _REGISTER_BYTES = {"w": 4, "s": 4, "x": 8, "d": 8, "q": 16}
 _READ, _WRITE = 1, 2  # capstone's CS_AC_READ and CS_AC_WRITE
@@ -62,7 +63,7 @@ def _traps(machine: Machine, found: Any) -> Iterator[Trap]:
             index=found.reg_name(index) if index else None,
             scale=_scale(operand) if index else 1,
             displacement=operand.mem.disp,
-            access=_x86_access(operand) if x86 else _access(found.mnemonic),
+            access=_x86_access(found, operand) if x86 else _access(found.mnemonic),
             width_bytes=operand.size if x86 else _width_bytes(machine, found),
         )
 
@@ -91,10 +92,14 @@ def _scale(operand: Any) -> int:
     """Give what the index is multiplied by: x86 says it, arm and arm64 shift, arm may also subtract."""
     scale = int(getattr(operand.mem, "scale", 1)) or 1
     shift = getattr(operand, "shift", None)
-    return scale << shift.value if shift is not None and 0 < shift.value < 5 else scale
+    if shift is not None and 0 < shift.value < 5:
+        scale <<= shift.value
+    return -scale if getattr(operand, "subtracted", False) else scale
 
 
-def _x86_access(operand: Any) -> Access:
+def _x86_access(found: Any, operand: Any) -> Access:
+    if found.mnemonic.startswith("lock "):
+        return "write"  # so the processor reports it, whatever comes of the comparison
     return "write" if operand.access & _WRITE else "read" if operand.access & _READ else None
 
 
@@ -106,13 +111,14 @@ def _access(mnemonic: str) -> Access:
 
 def _width_bytes(machine: Machine, found: Any) -> int | None:
     """Give the bytes that one load or store touches, None where its name does not tell."""
-    mnemonic, first = found.mnemonic, found.op_str[:1]
-    said = _WIDTH.match(mnemonic)
-    if machine.arch == "CS_ARCH_ARM64":
-        narrow = re.fullmatch(r"(?:ld|st)u?r?s?(?P<letter>[bh])", mnemonic)
-        pair = 2 if mnemonic.startswith(("ldp", "stp")) else 1
-        known = _REGISTER_BYTES.get(first)
-        return _WIDTH_BYTES[narrow["letter"]] if narrow else known * pair if known else None
-    if machine.arch == "CS_ARCH_ARM" and mnemonic.partition(".")[0] in ("ldr", "str"):
-        return 4
-    return _WIDTH_BYTES[said["letter"]] if said else None
+    mnemonic = found.mnemonic.partition(".")[0] if "ARM" in machine.arch else found.mnemonic
+    if "ARM" not in machine.arch:
+        said = _WIDTH.match(mnemonic)
+        return _WIDTH_BYTES[said["letter"]] if said else None
+    said = _ARM_WIDTH.fullmatch(mnemonic)
+    if said is None:
+        return None
+    if said["letter"]:
+        return _WIDTH_BYTES[said["letter"]]
+    known = 4 if machine.arch == "CS_ARCH_ARM" else _REGISTER_BYTES.get(found.op_str[:1])
+    return known * 2 if known and mnemonic.endswith("p") else known
