@@ -85,7 +85,7 @@ MINUS_8, MINUS_2, MINUS_776 = 2**64 - 8, 2**64 - 2, 2**64 - 776
         (
             x86(0x168, "<0f> b6 04 08", RAX=0x168, RCX=0),
             "high",
-            "element 0x168 of a NULL array was read in widget_unlink",
+            "NULL with an index of 0x168 was read in widget_unlink",
         ),
         (
             x86(0, "<48> 8b 51 08", RCX=MINUS_8),

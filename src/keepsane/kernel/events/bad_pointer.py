@@ -138,11 +138,20 @@ def _null(event: Oops, pointer: Pointer, address: int) -> _Said:
 
 def _element(event: Oops, pointer: Pointer, address: int) -> _Said:
     number = max(register.value for register in pointer.registers)  # the other one is 0
+    proof = f"The instruction used {_sum(pointer)}: "
+    confidence: Confidence = "high" if pointer.base is not None else "medium"
+    if pointer.trap.scale == 1:
+        return _Said(
+            confidence,
+            f"NULL with an index of {number:#x} was {done(event, pointer)}{where(event)}",
+            f"{proof}the pointer was NULL, and {number:#x} was added when the code ran: an index into a"
+            " buffer, or an offset that was computed.",
+        )
     return _Said(
-        "high" if pointer.base is not None else "medium",
+        confidence,
         f"element {number:#x} of a NULL array was {done(event, pointer)}{where(event)}",
-        f"The instruction used {_sum(pointer)}: the array was NULL, {address:#x} is where its element"
-        f" {number:#x} would be. {address:#x} is not a member's offset.",
+        f"{proof}the array was NULL, {address:#x} is where its element {number:#x} would be, and no member's"
+        " offset.",
     )
 
 
