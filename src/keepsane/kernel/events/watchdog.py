@@ -7,6 +7,7 @@ A CPU that no longer schedules (soft lockup) or no longer takes interrupts (hard
     watchdog: CPU3: Watchdog detected hard LOCKUP on cpu 3                        since 4.17
     NMI watchdog: Watchdog detected hard LOCKUP on cpu 1                          3.x to 4.11
     BUG: NMI Watchdog detected LOCKUP on CPU1, ip ffffffff8103e2fa, registers:    2.6
+    WARNING: CPU: 1 PID: 9 at kernel/watchdog.c:267 watchdog_overflow_callback+0x98/0xc0  up to 4.3, by WARN()
 
 Source: kernel/watchdog.c, watchdog_timer_fn() and watchdog_hardlockup_check().
 """
@@ -37,6 +38,13 @@ HARD = re.compile(
     r"(?:NMI )?(?:watchdog: )?(?:CPU\d{1,20}: )?(?:BUG: )?(?:NMI )?Watchdog detected (?:hard )?LOCKUP(?: on "
     r"(?:cpu|CPU) ?(?P<cpu>\d{1,5}))?"
 )
+
+_WARNED = re.compile(
+    r"WARNING: (?:CPU: (?P<cpu>\d{1,5}) )?(?:PID: \d{1,10} )?at \S{0,400}?kernel/watchdog(?:_hld)?\.c:\d{1,7}"
+    r" watchdog_overflow_callback\b"
+)
+_MESSAGE = re.compile(r"(?=Watchdog detected hard LOCKUP)" + HARD.pattern)
+"""The message of that WARN(), which stands behind its WARNING line."""
 
 
 def _stuck(block: Block) -> tuple[Frame, ...]:
@@ -70,6 +78,7 @@ def parse_hard_lockup(block: Block) -> Lockup | None:
     Accepted format:
         watchdog: CPU3: Watchdog detected hard LOCKUP on cpu 3
         Watchdog detected hard LOCKUP on cpu 1
+        WARNING: CPU: 1 PID: 9 at kernel/watchdog.c:267 watchdog_overflow_callback+0x98/0xc0
     """
     return _lockup(block, "hard-lockup", "hard lockup")
 
@@ -81,5 +90,8 @@ _OWN = re.compile(
 
 OPENINGS = (
     Opening("soft-lockup", SOFT, parse_soft_lockup, own=_OWN),
+    # One report: the message, and the WARNING that prints it or follows it.
+    Opening("hard-lockup", _MESSAGE, parse_hard_lockup, rank=0, own=_OWN),
+    Opening("hard-lockup", _WARNED, parse_hard_lockup, rank=1, own=_OWN),
     Opening("hard-lockup", HARD, parse_hard_lockup, own=_OWN),
 )

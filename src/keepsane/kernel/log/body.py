@@ -35,6 +35,8 @@ _IP = re.compile(
     r"(?:\[[0-9a-f]{8,16}\] )?"
     r"(?:" + SYMBOL + MODULE + r"|(?P<bare>0x[0-9a-f]{1,16})|\s{0,8}(?P<null>\(null\)))?"
 )
+_TRAILER = re.compile(r"\s*+(?:RIP {1,4}\[<|EIP: .{0,200} SS:ESP )")
+"""The instruction pointer once more behind the code, up to 4.13: arch/x86/kernel/dumpstack.c, __die()."""
 _STACK_WORDS = re.compile(r"\s*+(?:[0-9a-f]{4}: ?)?(?:\s?[0-9a-f]{8}){2,16}\s*+$")
 _KNOWN = re.compile(
     r"\s*(?:Hardware name:|Workqueue:|Stopper:|task: \S+ ti?|task\.stack|Stack:|Dumping ftrace buffer"
@@ -176,7 +178,9 @@ class BodyReader:
             )
         else:
             return
-        if self.stacks.any():
+        if _TRAILER.match(found.string):
+            self.ip = self.ip or frame
+        elif self.stacks.any():
             self.stacks.add(frame)
         elif self.ip is None or self.ip.function is None:
             self.ip = frame

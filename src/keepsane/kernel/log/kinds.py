@@ -123,7 +123,7 @@ KINDS = {
         ),
     ),
     "netdev_watchdog": Row(("netdev-watchdog",), ("NETDEV WATCHDOG: ",)),
-    "watchdog": Row(("soft-lockup", "hard-lockup"), ("BUG: soft lockup", "LOCKUP")),
+    "watchdog": Row(("soft-lockup", "hard-lockup"), ("BUG: soft lockup", "LOCKUP", "kernel/watchdog")),
     "hung_task": Row(("hung-task",), ("INFO: task ",)),
     "rcu": Row(("rcu-stall",), ("INFO: rcu", "INFO: srcu")),
     "workqueue": Row(("workqueue-lockup",), ("BUG: workqueue lockup", "BUG: workqueue leaked")),

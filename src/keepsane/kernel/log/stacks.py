@@ -27,6 +27,8 @@ MAX_FRAMES = 4096
 CALL_TRACE = "Call Trace"
 DISABLED_AT = "Preemption disabled at"
 """One frame of before, which __schedule_bug() prints ahead of the report's own stack, and of a panic."""
+_INTERRUPTED = ("<EOI>", "<<EOE>>")
+"""What follows these was running when the interrupt or the NMI came."""
 _HEADER = re.compile(r"\s*(?P<name>-> #\d{1,5} .{1,200}?|[^\s:][^:]{0,120}?):?\s*:\s*+$")
 
 
@@ -52,7 +54,7 @@ class StackReader:
                 self.end()
             if not rest.strip():
                 return True, ""
-        return self._frame(rest, line, interrupted=marker == "<EOI>"), rest
+        return self._frame(rest, line, interrupted=marker in _INTERRUPTED), rest
 
     def header(self, text: str) -> bool:
         """Remember a line that may name the frames below it; True where it is a call trace for certain."""

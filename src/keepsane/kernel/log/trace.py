@@ -65,7 +65,7 @@ _INLINED = re.compile(
     r"\s*(?:\[<[0-9a-f]{8,16}>\] )?(?P<function>[A-Za-z_][\w.$]{0,255}) "
     r"(?P<file>[\w./+~-]{1,255}\.[chSs]):(?P<source_line>\d{1,7}) \[inline\]$"
 )
-_MARKER = re.compile(r"\s*(?P<marker></?[#A-Z][A-Z0-9_#]{1,20}>)(?: \[ *\d{1,10}\.\d{6}\] )?\s?")
+_MARKER = re.compile(r"\s*(?P<marker><?</?[#A-Z][A-Z0-9_#]{1,20}>>?)(?: \[ *\d{1,10}\.\d{6}\] )?\s?")
 
 
 def strip_marker(text: str) -> tuple[str | None, str]:
@@ -75,6 +75,7 @@ def strip_marker(text: str) -> tuple[str | None, str]:
     Accepted format:
         <IRQ>
         <EOI>  [<ffffffff8106439d>] ? wake_up_atomic_t+0x22/0x22
+        <<EOE>>  [<ffffffff8106439d>] spin_widget+0x90/0xa0                 behind an NMI, up to 4.8
 
     Returns (None, text) where the line has no marker.
     """
