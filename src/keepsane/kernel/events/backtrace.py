@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 
-from keepsane.kernel.log.block import Block, Opening, build, titled
+from keepsane.kernel.log.block import Block, Opening, build, damage_of, titled
 from keepsane.kernel.log.culprit import culprit
 from keepsane.model import Event
 
@@ -43,18 +43,31 @@ _OWN = re.compile(r"Sending NMI from CPU|INFO: NMI handler|rcu: |CPU\d{1,20}:")
 
 def parse_backtrace(block: Block) -> Event | None:
     """
-    Read a call trace that no report claims; None where no frame follows.
+    Read a call trace that no report claims, or the rest of a report without its head; None without a frame.
 
     Accepted format:
         Call Trace:
          [<ffffffff81542e45>] schedule+0x45/0x60
+
+        CPU: 0 PID: 327 Comm: widgetd Not tainted 5.15.167 #1
+        RIP: 0010:widget_remove+0x1e6/0x200
     """
     stacks = block.body.stacks
     if not stacks:
-        return None
+        return _headless(block)
     if len(stacks) > 1:
         return build(Event, block, "backtrace", "backtraces of several CPUs")
     return build(Event, block, "backtrace", titled("backtrace", culprit(block.body, stacks=stacks)))
+
+
+def _headless(block: Block) -> Event | None:
+    """Read registers that no headline claims: what the kernel objected to stood above and is lost."""
+    ip = block.body.ip
+    if ip is None or ip.function is None or block.opening.name != "backtrace":
+        return None
+    title = titled("a report without its first lines", culprit(block.body))
+    lacks = "; ".join(["the lines that say what happened are missing", damage_of(block)])
+    return build(Event, block, "backtrace", title, damage=lacks)
 
 
 def parse_injected(block: Block) -> Event | None:

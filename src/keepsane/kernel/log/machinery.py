@@ -136,7 +136,9 @@ _REGISTRIES = """
     (get|put)_device* devres_* devm_(add|remove|release|kfree)*
     driver_(register|unregister|attach|detach|probe)* really_probe bus_(add|remove|probe|for_each)*
     class_(create|destroy|register|unregister)* hwrng_unregister i2c_del_adapter
-    proc_(register|create|mkdir|remove)* remove_proc_* sysfs_* kernfs_* internal_create_group*
+    proc_(register|create|mkdir|remove)* remove_proc_* sysfs_*
+    kernfs_(add|remove|create|get|put|find|link|unlink|activate|deactivate|drain|new|rename|notify|destroy)*
+    kernfs_(next|name|path|walk|break|unbreak|refresh|dir|iop|dop)* internal_create_group*
     unregister_netdev* rollback_registered* tty_unregister_device cdev_(add|del|put)*
     usb_(submit_urb|kill_urb|kill_anchored_urbs|control_msg|bulk_msg|interrupt_msg|start_wait_urb)
     usb_(unlink_urb|poison_urb|free_urb|get_urb|anchor_urb|unanchor_urb)* usb_hcd_* unregister_client
@@ -170,7 +172,7 @@ _SCHEDULE = """
 # `mutex_lock` helps, `mutex_lock_widget` is a driver's.
 _LIBRARIES = """
     (refcount|kref|kobject|xas|xa|mas|mtree|idr|ida|rht|rhashtable|klist|llist|plist|percpu_ref|ref_tracker)_*
-    (kernfs|sysfs|iov_iter|mempool|page_pool|kmem_cache|lockdep|devres|pcpu|rwsem|osq|slab)_*
+    (sysfs|iov_iter|mempool|page_pool|kmem_cache|lockdep|devres|pcpu|rwsem|osq|slab)_*
     (kasan|kmsan|kcsan|kfence|asan|hwasan|msan|tsan|ubsan)_*
     (stack_trace|stack_depot)_*
     list_(add|del|del_entry)_valid(_or_report)? kfree_skb(_reason|_list|_partial)? rb_insert_color
