@@ -143,7 +143,7 @@ class Scanner:
 
     def read(self, line: int, text: str) -> Iterable[Event]:
         """Read a line as it stands in the log; what belongs to no report is not even split."""
-        text = spaced(text)
+        text = text if text.isascii() else spaced(text)
         gated = GATE.search(text, 0, MAX_RECORD_CHARACTERS) is not None
         self._recognised.look(text, gated=gated)
         if not gated and not self._open and not self._stage.busy:

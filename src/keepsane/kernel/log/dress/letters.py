@@ -9,7 +9,6 @@ Letters that a page, a terminal or a mail put in place of the kernel's own.
 
 from __future__ import annotations
 
-import html
 import re
 
 _LETTERS = str.maketrans(
@@ -38,7 +37,12 @@ def is_html(text: str) -> bool:
 
 def unescaped(text: str) -> str:
     """Undo one layer of HTML."""
-    return spaced(html.unescape(_TAG.sub("", text))) if is_html(text) else text
+    if not is_html(text):
+        return text
+    # Imported here: most logs are no page, and its table of names costs milliseconds.
+    from html import unescape
+
+    return spaced(unescape(_TAG.sub("", text)))
 
 
 def plain(text: str) -> str:
