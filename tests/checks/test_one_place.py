@@ -190,6 +190,7 @@ MAY: dict[Search, dict[str, str]] = {
         "kernel/log/kinds.py": "has the words that open a report",
         "symbols/calls/paths.py": "names what a search of ways leads around first: another question",
         "kernel/events/alloc_failure/purpose.py": "says what a function wants memory for: another fact",
+        "kernel/log/architecture.py": "says which machine alone has a function: another fact",
     },
     log_lines: {},
     prose: {},
