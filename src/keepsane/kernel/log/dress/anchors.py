@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 ANCHOR = re.compile(
-    r"-{8,16}\[ cut here \]|---\[ end |Call [Tt]race:|Backtrace:"
+    r"(?<!\w)(?:-{8,16}\[ cut here \]|---\[ end |Call [Tt]race:|Backtrace:"
     r"|BUG: (?:K[A-Z]{3,5}: |kernel NULL|[Uu]nable to handle|sleeping function|scheduling while"
     r"|Bad |spinlock|TASK stack|stack guard|Dentry|memory leak|workqueue|using )"
     r"|kernel BUG at |WARNING: (?:CPU: \d|possible |suspicious |[a-z./_-]{3,48}:\d)"
@@ -20,5 +20,5 @@ ANCHOR = re.compile(
     r"|CPU: \d{1,5} (?:UID: \d{1,7} )?PID: \d{1,7} Comm: |Hardware name: "
     r"|RIP: [0-9a-f]{4}:|RSP: [0-9a-f]{4}:|R[ABD]X: [0-9a-f]{16}|EIP: |E[AS]X: [0-9a-f]{8}"
     r"|EIP is at |[Pp][Cc] is at |LR is at |pc : |lr : |Code: [0-9a-f(<]|Modules linked in:"
-    r"|list_(?:add|del) corruption|Mem-Info:|Mem abort info:|INFO: task "
+    r"|list_(?:add|del) corruption|Mem-Info:|Mem abort info:|INFO: task )"
 )

@@ -18,6 +18,7 @@ _SURE_NUMBERS, _SURE_SAMPLES, _SURE_WORDS = 2, 2, 3
 _MARKS = frozenset(">|:*+#;%! \t")
 _MOST = 0.8
 _LEAST_DRESSED = 3
+_ENDS = (".", ":", ";", "!", "?", ")")
 LEAST_WIDTH, _SOFT = 40, range(56, 101)
 WIDTHS = frozenset({60, 64, 70, 72, 74, 75, 76, 78, 79, 80, 100, 120, 132, 160})
 """What programs cut lines at by habit: one such line is enough."""
@@ -151,7 +152,10 @@ def _fold(lines: Sequence[str], shapes: Sequence[Shape]) -> _Guess:
     pairs = [*zip(lines, lines[1:], dressed, dressed[1:], strict=False)]
     cut = [(before, line) for before, line, _, has_front in pairs if line.strip() and not has_front]
     # Only what follows a line with a front shows a cut: a log may have stretches without any.
-    lengths = Counter(len(before) for before, line, had, has in pairs if had and line.strip() and not has)
+    first = [before for before, line, had, has in pairs if had and line.strip() and not has]
+    # One alone may be a message of two lines, whose first ends as sentences do.
+    first = first if len(first) > 1 else [before for before in first if not before.endswith(_ENDS)]
+    lengths = Counter(map(len, first))
     whole = Counter(len(before) for before, _, had, has in pairs if had and has)
     widths = frozenset(
         width for width, times in lengths.items() if _is_width(width, times) and times > whole[width]
