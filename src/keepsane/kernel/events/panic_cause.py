@@ -126,7 +126,7 @@ def _ending(code: int) -> tuple[str, str]:
 
 _ASKED = "sysrq triggered crash"
 _ASKED_FRAMES = 8
-"""sysrq_handle_crash() is among so many of the innermost frames where it is what crashed."""
+"""Where sysrq_handle_crash() is what crashed, it is among the innermost frames: this number of them."""
 
 
 @rule("crash-asked-for", on=Event)

@@ -9,7 +9,7 @@ from keepsane.kernel.log.records import record
 from keepsane.words import counted
 
 MAX_LOOKED_AT = 10_000
-"""So many lines show what a text is."""
+"""The first lines, which show what a text is."""
 _MOST_NAMED = 3
 
 

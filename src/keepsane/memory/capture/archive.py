@@ -129,7 +129,7 @@ def _member(path: str, data: bytes) -> Member:
 
 
 class _Counted(io.RawIOBase):
-    """A stream of which only so much may be read: what is packed may unpack to any size."""
+    """A stream with a limit on what may be read: what is packed may unpack to any size."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream, self._left = stream, MAX_ARCHIVE_BYTES

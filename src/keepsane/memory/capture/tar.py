@@ -22,7 +22,7 @@ BLOCK_BYTES = 512
 MAX_HEADER_BYTES = 1 << 16
 """A header that says more of the next one: its long name, its time in nanoseconds, its labels."""
 MAX_HEADERS = 16
-"""So many of them may stand before one file."""
+"""The most of them before one file."""
 MAX_NAME = 1024
 
 _PIECE_BYTES = 1 << 16

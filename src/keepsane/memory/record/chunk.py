@@ -45,7 +45,7 @@ MAX_BODY_BYTES = 64 << 20
 MAX_TEXT_BYTES = 192 << 20
 """What the texts of the samples asked for may have together."""
 MAX_NUMBERS = 6_000_000
-"""So many numbers may come back in one chunk: each takes far more memory than it does in a text."""
+"""The most numbers in one chunk: each takes far more memory than it does in a text."""
 MAX_LISTS, MAX_ITEMS = 500_000, 4_000_000
 """Of JSON as it stands there, before it is read: a bracket takes one byte, and its list fifty."""
 MAX_MILLISECONDS = 1e9

@@ -46,9 +46,9 @@ WAIT_SECONDS = 10.0
 
 SHARP_PERCENT = 10.0
 SHARP_PAGES = 1000
-"""After a second in which tasks waited so long for memory, or scanned so much, everything is sampled once."""
+"""All is sampled once after a second in which tasks waited this long for memory, or scanned this much."""
 SHARP_EVERY = 60
-"""So many samples at least lie between two of these."""
+"""The least number of samples between two of these."""
 
 _EPOCH = re.compile(r"(\d{1,11}(?:\.\d{1,9})?)\s?", re.ASCII)
 

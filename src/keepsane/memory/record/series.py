@@ -36,7 +36,7 @@ BUCKETS = 700
 SHORTEST_SECONDS = 0.5
 """A rate over less is left out: counters of each CPU are added up once a second only."""
 GAP_STEPS = 3.5
-"""After so many usual steps without a sample, nothing is known about the time between."""
+"""The number of usual steps without a sample after which nothing is known about the time between."""
 MAX_NODES = 16
 MAX_RESTARTS = 100
 MAX_SAMPLES = 3_000_000

@@ -15,7 +15,7 @@ from keepsane.words import rate_words
 
 _REFERENCES = ("Documentation/admin-guide/sysctl/vm.rst, zone_reclaim_mode", "mm/vmscan.c, node_reclaim()")
 SCANNED_A_STALL = 32
-"""Global direct reclaim scans at least so many pages for each stall that allocstall counts."""
+"""The least pages that global direct reclaim scans for each stall that allocstall counts."""
 SCANNED_A_STALL_USUALLY = 128
 """It seldom scans more where something can be freed: 40 to 115 were measured."""
 

@@ -162,7 +162,7 @@ def symbols_named(table: SymbolTable, names: Iterable[str]) -> dict[str, tuple[S
 
 
 def names_starting(table: SymbolTable, prefix: str, most: int) -> tuple[str, ...]:
-    """List at most so many names with this prefix, as LTO adds one: `do_one.llvm.` finds `do_one.llvm.12`."""
+    """List the first names with this prefix, as LTO adds one: `do_one.llvm.` finds `do_one.llvm.12`."""
     wanted, names, position = b"\0" + prefix.encode("utf-8", "surrogateescape"), [], -1
     while (position := table.strings.find(wanted, position + 1)) >= 0:
         names.append(name_at(table.strings, position + 1).decode("utf-8", "replace"))

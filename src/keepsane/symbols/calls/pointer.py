@@ -37,7 +37,7 @@ class Pointer(NamedTuple):
     the code names it, and `value` the place that the code names as the function; each may be None.
     `behind` is the offset at which the pointer to that structure was loaded in its turn. `indexed` says that
     an index was added, `argument` is the register in which the caller was given it. `start` and `step_bytes`
-    are those of a loop over an array: the structure lies a multiple of so many bytes from that place.
+    are those of a loop over an array: the structure lies a multiple of that from the place.
     """
 
     displacement: int | None = None

@@ -14,9 +14,9 @@ from keepsane.symbols.calls.tables import Holder, Tables, open_tables
 from keepsane.symbols.code.text import Function, Place, Text
 
 SHOWN = 3
-"""Of several possible tables or ways the words name so many."""
+"""The most tables or ways that the words name, of several possible ones."""
 LISTED = 16
-"""And so many are hops of the edge."""
+"""The most of them that are hops of the edge."""
 
 
 class DraftHop(NamedTuple):

@@ -45,7 +45,7 @@ def _printed(frame: Frame) -> tuple[Any, ...]:
 
 
 def recall_edges(images: Images, subjects: Mapping[str, int]) -> dict[str, tuple[Edge, ...]]:
-    """Give the edges of the stacks that were judged before with these files; each has so many frames."""
+    """Give the edges of stacks that were judged before with these files; `subjects` counts their frames."""
     key = _key(images)
     if key is None:
         return {}

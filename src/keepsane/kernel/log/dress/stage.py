@@ -24,11 +24,11 @@ from keepsane.kernel.log.dress.shape import MAX_FRONT_CHARACTERS, as_printk, end
 from keepsane.kernel.log.records import record
 
 WINDOW_LINES = 48
-"""From so many lines a dress is learnt."""
+"""The most lines from which a dress is learnt."""
 RECENT_LINES = 24
-"""So many lines around a word of the kernel's may show that it is dressed."""
+"""The most lines around a word of the kernel's that may show that it is dressed."""
 MAX_BARE_LINES = 200
-"""A dress that so many lines in a row do not have is forgotten."""
+"""A dress is forgotten after this number of lines in a row that do not have it."""
 
 _BARE = Dress()
 _STAMP = re.compile(r"(?:<\d{1,3}>)?\[ {0,6}\d{1,7}\.\d{6} ?\]")
