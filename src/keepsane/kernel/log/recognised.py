@@ -9,7 +9,7 @@ from keepsane.kernel.log.records import record
 from keepsane.words import counted
 
 MAX_LOOKED_AT = 10_000
-"""The first lines, which show what a text is."""
+"""The first lines show what a text is; a scanner looks at no more."""
 _MOST_NAMED = 3
 
 
@@ -23,9 +23,8 @@ class Recognised:
 
     def look(self, text: str, *, gated: bool) -> None:
         """Look at a line; `gated` where it has a word of the kernel's."""
-        if self._lines < MAX_LOOKED_AT:
-            self._lines += 1
-            self._kernel_lines += gated or record(0, text).text != text
+        self._lines += 1
+        self._kernel_lines += gated or record(0, text).text != text
 
     def doubt(self, line: int, text: str) -> None:
         """Remember a line that has a word of the kernel's and belongs to no report."""

@@ -19,7 +19,7 @@ from keepsane.kernel.log.body import BodyReader
 from keepsane.kernel.log.dress.letters import spaced
 from keepsane.kernel.log.dress.stage import Stage
 from keepsane.kernel.log.kinds import GATE, find_opening
-from keepsane.kernel.log.recognised import Recognised
+from keepsane.kernel.log.recognised import MAX_LOOKED_AT, Recognised
 from keepsane.kernel.log.records import MAX_RECORD_CHARACTERS, records_of
 from keepsane.kernel.log.records import record as read_record
 from keepsane.model import Event, LogRecord, LogSummary
@@ -127,6 +127,7 @@ class Scanner:
     def __init__(self) -> None:
         self._open: dict[str | None, _Open] = {}
         self._stage = Stage()
+        self._busy = False
         self._recognised = Recognised()
         self._reported = False
         self._boots = [KernelFacts()]
@@ -145,19 +146,22 @@ class Scanner:
         """Read a line as it stands in the log; what belongs to no report is not even split."""
         text = text if text.isascii() else spaced(text)
         gated = GATE.search(text, 0, MAX_RECORD_CHARACTERS) is not None
-        self._recognised.look(text, gated=gated)
-        if not gated and not self._open and not self._stage.busy:
-            self._stage.pass_over(line, text)
+        if line <= MAX_LOOKED_AT:
+            self._recognised.look(text, gated=gated)
+        if not gated and not self._open and not self._busy:
+            self._stage.recent.append((line, text))
             self._skipped += 1
             return ()
-        return self._read_lines(self._stage.read(line, text, gated=gated))
+        return self._read_lines(self._stage.read(line, text, gated=gated), text if gated else None)
 
-    def _read_lines(self, lines: Iterable[tuple[int, str]]) -> Iterator[Event]:
+    def _read_lines(self, lines: Iterable[tuple[int, str]], gated: str | None = None) -> Iterator[Event]:
+        """Read undressed lines; of `gated` it is known that it has a word of the kernel's."""
         for line, text in lines:
             if len(text) <= MAX_RECORD_CHARACTERS:
-                yield from self._take(read_record(line, text), GATE.search(text) is not None)
+                yield from self._take(read_record(line, text), text is gated or GATE.search(text) is not None)
             else:
                 yield from self._read_long(line, text)
+        self._busy = self._stage.busy
 
     def _read_long(self, line: int, text: str) -> Iterator[Event]:
         found = list(records_of(line, text))

@@ -13,6 +13,7 @@ from keepsane.kernel.log.dress.json_line import as_text
 from keepsane.kernel.log.dress.letters import plain, unescaped
 from keepsane.kernel.log.dress.shape import Shape, end_of, merged, shape_of
 from keepsane.kernel.log.records import record
+from keepsane.model import LogRecord
 
 _SURE_NUMBERS, _SURE_SAMPLES, _SURE_WORDS = 2, 2, 3
 _MARKS = frozenset(">|:*+#;%! \t")
@@ -126,10 +127,13 @@ def _is_sure(learnt: _Learnt) -> bool:
 
 def is_dressed(shapes: Iterable[Shape], line: str) -> bool:
     """Say whether a line begins with a front that was learnt, or with printk's own."""
-    known = record(0, line)
-    has_clock = known.text != line and known.level is None and line[:1] != ">"
-    has_front = any(end_of(shape, line) for shape in shapes)
-    return has_front or known.seconds is not None or has_clock or line[:2] == '{"'
+    return any(end_of(shape, line) for shape in shapes) or has_own_front(record(0, line), line)
+
+
+def has_own_front(found: LogRecord, line: str) -> bool:
+    """Say whether a line, and the record that was made of it, has a front that needs no learning."""
+    has_clock = found.text != line and found.level is None and line[:1] != ">"
+    return found.seconds is not None or has_clock or line[:2] == '{"'
 
 
 _OUTSIDE: tuple[Callable[[str, str], str], ...] = (

@@ -19,7 +19,7 @@ from keepsane.kernel.log.dress.anchors import ANCHOR
 from keepsane.kernel.log.dress.doubles import Doubles
 from keepsane.kernel.log.dress.fronts import opening_front
 from keepsane.kernel.log.dress.json_line import as_text
-from keepsane.kernel.log.dress.learn import LEAST_WIDTH, WIDTHS, Dress, bare, is_dressed, learn
+from keepsane.kernel.log.dress.learn import LEAST_WIDTH, WIDTHS, Dress, bare, has_own_front, is_dressed, learn
 from keepsane.kernel.log.dress.shape import MAX_FRONT_CHARACTERS, as_printk, end_of
 from keepsane.kernel.log.records import record
 
@@ -46,14 +46,19 @@ class _Cut(NamedTuple):
 
 
 class Stage:
-    """Takes lines and gives those that a record can be made of; `finish` gives the rest."""
+    """
+    Takes lines and gives those that a record can be made of; `finish` gives the rest.
+
+    `recent` are lines without a word of the kernel's that were passed over: one may be the first half of a
+    line that has some. `recalled_lines` counts those of them that were given nevertheless.
+    """
 
     def __init__(self) -> None:
         """Know no dress yet."""
         self._dress = _BARE
         self._window: list[Line] = []
         self._wanted_lines = 0
-        self._recent: deque[Line] = deque(maxlen=RECENT_LINES)
+        self.recent: deque[Line] = deque(maxlen=RECENT_LINES)
         self._held: tuple[Line, ...] = ()
         self._cut: _Cut | None = None
         self._widest = LEAST_WIDTH
@@ -66,14 +71,10 @@ class Stage:
         """Tell whether lines are held back, or have to be undressed."""
         return self._dress is not _BARE or bool(self._window) or bool(self._held)
 
-    def pass_over(self, line: int, text: str) -> None:
-        """Remember a line without a word of the kernel's: it may be the first half of one that has some."""
-        self._recent.append((line, text))
-
     def read(self, line: int, text: str, *, gated: bool) -> Iterable[Line]:
         """Take a line, `gated` where it has a word of the kernel's, and give those that are ready."""
         text = as_text(text)
-        pieces = list(split_glued(line, text))
+        pieces = split_glued(line, text)
         if len(pieces) > 1:
             return chain.from_iterable([tuple(self.read(*piece, gated=gated)) for piece in pieces])
         if self._doubles.has(text, gated=gated):
@@ -96,13 +97,14 @@ class Stage:
     def _watch(self, line: int, text: str, *, gated: bool) -> Iterable[Line]:
         """Let a line through whose dress is known; hold one back that may go on in the next."""
         known = bare(text)
-        is_known = is_dressed((), known)
+        found = record(0, known)
+        is_known = has_own_front(found, known)
         lines = (*self._held, (line, text))
         if self._held and not is_known and known.strip():
             return self._hold(lines, WINDOW_LINES)
-        if _is_strange(known) or _has_cut(self._recent):
+        if _is_strange(found.text) or _has_cut(self.recent):
             return self._hold(lines, WINDOW_LINES)
-        if gated and not ANCHOR.match(known) and (opening_front(known) if is_known else True):
+        if gated and not ANCHOR.match(known) and not (is_known and _is_plain(found.text, known)):
             return self._hold(lines, RECENT_LINES)
         if not is_known or (len(text) < self._widest and len(text) not in WIDTHS):
             return self._given(lines)
@@ -112,22 +114,22 @@ class Stage:
         return given
 
     def _given(self, lines: Iterable[Line]) -> Iterator[Line]:
-        self._recent.clear()
+        self.recent.clear()
         self._held = ()
         return chain.from_iterable([split_glued(line, bare(text)) for line, text in lines])
 
     def _hold(self, lines: Iterable[Line], wanted_lines: int) -> Iterable[Line]:
         """Begin a window, with what was passed over before it."""
-        self.recalled_lines += len(self._recent)
-        self._window, self._wanted_lines = [*self._recent, *lines], len(self._recent) + wanted_lines
-        self._recent.clear()
+        self.recalled_lines += len(self.recent)
+        self._window, self._wanted_lines = [*self.recent, *lines], len(self.recent) + wanted_lines
+        self.recent.clear()
         self._held = ()
         return ()
 
     def _wait(self, known: str) -> Iterable[Line]:
         """Release the window where it has the lines it needs, or a line of the kernel's that has no dress."""
         if self._wanted_lines < WINDOW_LINES:
-            if _is_strange(known):
+            if _is_strange(record(0, known).text):
                 self._wanted_lines = WINDOW_LINES
             elif ANCHOR.match(record(0, known).text):
                 return self._release()
@@ -174,11 +176,15 @@ class Stage:
         yield from split_glued(line, text)
 
 
-def _is_strange(text: str) -> bool:
+def _is_strange(said: str) -> bool:
     """Say whether words that the kernel says only at a line's beginning stand further behind."""
-    said = record(0, text).text
     found = ANCHOR.search(said, 0, MAX_FRONT_CHARACTERS)
     return found is not None and found.start() > 0
+
+
+def _is_plain(said: str, line: str) -> bool:
+    """Say whether nothing of a logger's stands between printk's front and the kernel's words."""
+    return "kernel" not in said[:MAX_FRONT_CHARACTERS] or not opening_front(line)
 
 
 def _has_cut(lines: Iterable[Line]) -> bool:
@@ -192,13 +198,13 @@ def _has_cut(lines: Iterable[Line]) -> bool:
     )
 
 
-def split_glued(line: int, text: str) -> Iterator[Line]:
+def split_glued(line: int, text: str) -> tuple[Line, ...]:
     """Give each of several messages that were written into one line, by the timestamps before them."""
-    start = 0
-    for place in _stamps(text):
-        yield line, text[start:place].rstrip()
-        start = place
-    yield line, text[start:]
+    places = (0, *_stamps(text)) if text.find("[", 1) > 0 else (0,)
+    if len(places) == 1:
+        return ((line, text),)
+    pieces = (text[start:end] for start, end in zip(places, (*places[1:], None), strict=True))
+    return tuple((line, piece.rstrip()) for piece in pieces)
 
 
 def _stamps(text: str) -> Iterator[int]:
