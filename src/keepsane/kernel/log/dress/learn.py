@@ -18,7 +18,7 @@ from keepsane.model import LogRecord
 _SURE_NUMBERS, _SURE_SAMPLES, _SURE_WORDS = 2, 2, 3
 _MARKS = frozenset(">|:*+#;%! \t")
 _MOST = 0.8
-_LEAST_DRESSED = 3
+_LEAST_DRESSED, _SURE_CUTS = 3, 4
 _ENDS = (".", ":", ";", "!", "?", ")")
 LEAST_WIDTH, _SOFT = 40, range(56, 101)
 WIDTHS = frozenset({60, 64, 70, 72, 74, 75, 76, 78, 79, 80, 100, 120, 132, 160})
@@ -161,15 +161,20 @@ def _fold(lines: Sequence[str], shapes: Sequence[Shape]) -> _Guess:
     first = first if len(first) > 1 else [before for before in first if not before.endswith(_ENDS)]
     lengths = Counter(map(len, first))
     whole = Counter(len(before) for before, _, had, has in pairs if had and has)
+    longest = max(map(len, lines), default=0)
+    soft = Fold(frozenset({longest}), soft=True)
+    # Between words lines end at any length, but never where the next word had room.
+    is_soft = len(lengths) > 1 and (len(first) >= _SURE_CUTS or not WIDTHS.issuperset(lengths))
+    if is_soft and longest in _SOFT and all(soft.is_full(*pair) for pair in cut):
+        return _Guess(soft, (len(first), len(first)))
     widths = frozenset(
         width for width, times in lengths.items() if _is_width(width, times) and times > whole[width]
     )
-    if widths:
-        usual = sum(times for width, times in lengths.items() if width in WIDTHS)
-        return _Guess(Fold(widths | WIDTHS), (usual, sum(lengths[width] for width in widths)))
-    soft = Fold(frozenset({max(map(len, lines), default=0)}), soft=True)
-    is_soft = len(cut) > 1 and max(soft.widths) in _SOFT and all(soft.is_full(*pair) for pair in cut)
-    return _Guess(soft if is_soft else None, (0, 0))
+    explained = sum(lengths[width] for width in widths)
+    if not widths or explained < _MOST * len(first):
+        return _Guess(None, (0, 0))
+    usual = sum(times for width, times in lengths.items() if width in WIDTHS)
+    return _Guess(Fold(widths | WIDTHS), (usual, explained))
 
 
 def _is_width(width: int, times: int) -> bool:
