@@ -171,7 +171,7 @@ def _fold(lines: Sequence[str], shapes: Sequence[Shape]) -> _Guess:
         width for width, times in lengths.items() if _is_width(width, times) and times > whole[width]
     )
     explained = sum(lengths[width] for width in widths)
-    if not widths or explained < _MOST * len(first):
+    if not widths or explained * 2 <= len(first):
         return _Guess(None, (0, 0))
     usual = sum(times for width, times in lengths.items() if width in WIDTHS)
     return _Guess(Fold(widths | WIDTHS), (usual, explained))
