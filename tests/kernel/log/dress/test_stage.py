@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from keepsane.api import explain, explain_stream
-from keepsane.kernel.log.dress.stage import WINDOW_LINES, split_glued
+from keepsane.kernel.log.dress.stage import MAX_BARE_LINES, WINDOW_LINES, Stage, split_glued
 from keepsane.model import Event
 from keepsane.report import Report
 from tests.dressing import dressed
@@ -62,6 +62,33 @@ def test_a_front_is_not_looked_for_in_the_log_behind_it() -> None:
             *TITLE,
             TITLE[0].replace("widget", "gadget"),
         ]
+
+
+FILLER = [f"usb 1-{number}: new high-speed USB device number {number} using xhci_hcd" for number in range(99)]
+
+
+@pytest.mark.parametrize("quote", ["as it is", "a bar"])
+@pytest.mark.parametrize("front", ["RFC 5424", "talosctl", "dmesg -H", "a first letter lost", "/dev/kmsg"])
+def test_another_dress_far_behind_the_first_is_learnt(front: str, quote: str) -> None:
+    """The first one is still worn by then, and its lines would hide the crash."""
+    behind = [line.replace("poke_widget", "poke_gadget") for line in CRASH]
+    log = dressed(CRASH + FILLER, "/dev/kmsg", "a mail") + dressed(behind, front, quote)
+
+    assert titles(log) == [*TITLE, TITLE[0].replace("widget", "gadget")]
+
+
+def test_lines_stay_in_order_where_a_dress_is_forgotten() -> None:
+    """A line that was held, since it may go on, comes before those behind it."""
+    log = dressed(CRASH + FILLER[:40], "journalctl -o short-unix", "as it is", 72)
+    lines = [*log.splitlines(), *(f"line {number} of a program" for number in range(MAX_BARE_LINES + 60))]
+    stage, given = Stage(), list[int]()
+    for number, line in enumerate(lines, 1):
+        given += [place for place, _ in stage.read(number, line, gated="BUG: " in line)]
+    given += [place for place, _ in stage.finish()]
+
+    assert given == sorted(given)
+    assert given[-1] == len(lines)
+    assert not stage.busy
 
 
 def test_equal_frames_of_a_recursion_stay() -> None:

@@ -67,6 +67,12 @@ class Dress(NamedTuple):
         """Take off what was put around a line before it was cut."""
         return bare(line if self.outside else without(self.quote, line))
 
+    def is_worn_by(self, line: str) -> bool:
+        """Say whether a line has the quote and a front of this dress, or printk's own front."""
+        is_quoted = line.startswith(self.quote.rstrip())
+        inner = self.unquoted(self.unwrapped(line))
+        return is_quoted and (not (self.shapes or self.fold) or is_dressed(self.shapes, inner))
+
 
 def bare(line: str) -> str:
     """Undo colours, HTML and JSON."""

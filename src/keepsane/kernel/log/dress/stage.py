@@ -82,17 +82,17 @@ class Stage:
         if self._window:
             self._window.append((line, text))
             return self._wait(bare(text))
-        if self._dress is not _BARE:
+        if self._dress is _BARE:
+            return self._watch(line, text, gated=gated)
+        if self._bare_lines <= MAX_BARE_LINES and not self._is_of_another(text, gated=gated):
             return self._undress(line, text)
-        return self._watch(line, text, gated=gated)
+        return chain(self._take_off(), self._watch(line, text, gated=gated))
 
     def finish(self) -> Iterator[Line]:
         """Give what was held back."""
         yield from self._given(self._held)
         yield from self._release()
-        if self._cut is not None:
-            cut, self._cut = self._cut, None
-            yield from self._bared(cut.line, cut.text)
+        yield from self._take_off()
 
     def _watch(self, line: int, text: str, *, gated: bool) -> Iterable[Line]:
         """Let a line through whose dress is known; hold one back that may go on in the next."""
@@ -143,9 +143,28 @@ class Stage:
         for line, text in window:
             yield from self._undress(line, text)
 
+    def _is_of_another(self, text: str, *, gated: bool) -> bool:
+        """Say whether words of the kernel stand behind something else than what was learnt."""
+        if not gated and not ANCHOR.search(text, 0, MAX_FRONT_CHARACTERS):
+            return False
+        known = bare(text)
+        if self._dress.is_worn_by(text) or not (_is_strange(record(0, known).text) or opening_front(known)):
+            return False
+        fold, cut = self._dress.fold, self._cut
+        return fold is None or cut is None or not fold.is_full(cut.last, self._dress.unwrapped(text))
+
+    def _take_off(self) -> tuple[Line, ...]:
+        """Forget what was learnt; gives what was held back of a cut line."""
+        cut, self._cut = self._cut, None
+        given = tuple(self._bared(cut.line, cut.text)) if cut else ()
+        self._dress, self._bare_lines = _BARE, 0
+        return given
+
     def _undress(self, line: int, text: str) -> Iterator[Line]:
         """Join what was cut, and take off the rest."""
-        text = self._dress.unwrapped(text)
+        inner = self._dress.unwrapped(text)
+        self._bare_lines = self._bare_lines if inner == text else 0
+        text = inner
         fold, cut = self._dress.fold, self._cut
         if fold is None:
             yield from self._bared(line, text)
@@ -171,8 +190,6 @@ class Stage:
                 yield from split_glued(line, as_printk(text[:end]) + text[end:])
                 return
         self._bare_lines += 1
-        if self._bare_lines > MAX_BARE_LINES:
-            self._dress = _BARE
         yield from split_glued(line, text)
 
 
