@@ -13,14 +13,13 @@ import re
 from typing import NamedTuple
 
 from keepsane.kernel.log.dress.anchors import ANCHOR
-from keepsane.kernel.log.dress.shape import MAX_FRONT_CHARACTERS
+from keepsane.kernel.log.dress.shape import LEVELS, MAX_FRONT_CHARACTERS
 from keepsane.kernel.log.kinds import GATE, find_opening
 from keepsane.kernel.log.records import record
 
 _BORDER = re.compile(r"[^\w(<%](?=[\w(<*.\[-])")
 _KERNEL = re.compile(
-    r"^.{0,200}\bkern(?:el)?\b[\s\d:;.-]{0,20}(?:(?:emerg|alert|crit|err|warn|notice|info|debug)\W{0,8})?\Z",
-    re.IGNORECASE,
+    rf"^.{{0,200}}\bkern(?:el)?\b[\s\d:;.-]{{0,20}}(?:(?:{LEVELS})\W{{0,8}})?\Z", re.IGNORECASE
 )
 _BRACKETED = re.compile(r"\[[^\[\]]{0,60}\]|caller=[TC]\d{1,20}")
 _WORD = re.compile(r"[^\W\d_]{2}")

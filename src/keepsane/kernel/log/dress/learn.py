@@ -15,8 +15,8 @@ from keepsane.kernel.log.dress.shape import Shape, end_of, merged, shape_of
 from keepsane.kernel.log.records import record
 from keepsane.model import LogRecord
 
-_SURE_NUMBERS, _SURE_SAMPLES, _SURE_WORDS = 2, 2, 3
-_MARKS = frozenset(">|:*+#;%! \t")
+_SURE_SAMPLES, _SURE_WORDS = 2, 3
+_MARKS = ">|:*+#;%! \t"
 _MOST = 0.8
 _LEAST_DRESSED, _SURE_CUTS = 3, 4
 _ENDS = (".", ":", ";", "!", "?", ")")
@@ -97,14 +97,13 @@ def without(quote: str, line: str) -> str:
 def _quote(lines: Sequence[str]) -> str:
     """Find the marks that stand before nearly every line."""
     full = [line for line in lines if line.strip()]
-    fronts = [line[: len(line) - len(line.lstrip("".join(_MARKS)))] for line in full]
+    fronts = [line[: len(line) - len(line.lstrip(_MARKS))] for line in full]
     anchored = [front for front, line in zip(fronts, full, strict=True) if ANCHOR.match(line, len(front))]
-    best = ""
-    for front in sorted(set(anchored or fronts), key=len, reverse=True):
-        if sum(line.startswith(front) for line in full) >= _MOST * len(full):
-            best = front
-            break
-    return best
+    longest_first = sorted(set(anchored or fronts), key=len, reverse=True)
+    before_most = (
+        front for front in longest_first if sum(line.startswith(front) for line in full) >= _MOST * len(full)
+    )
+    return next(before_most, "")
 
 
 def _shapes(lines: Iterable[str]) -> tuple[Shape, ...]:
@@ -126,9 +125,9 @@ class _Learnt(NamedTuple):
 
 def _is_sure(learnt: _Learnt) -> bool:
     shape, times = learnt.shape, learnt.times
-    if shape.numbers >= _SURE_NUMBERS:
+    if shape.is_sure:
         return learnt.alone or times >= _SURE_SAMPLES
-    return times >= (_SURE_SAMPLES if shape.numbers else _SURE_WORDS) and bool(shape.kinds)
+    return times >= (_SURE_SAMPLES if shape.has_number else _SURE_WORDS) and bool(shape.kinds)
 
 
 def is_dressed(shapes: Iterable[Shape], line: str) -> bool:
@@ -154,33 +153,45 @@ class _Guess(NamedTuple):
     certainty: tuple[int, int]
 
 
+_NO_FOLD = _Guess(None, (0, 0))
+
+
 def _fold(lines: Sequence[str], shapes: Sequence[Shape]) -> _Guess:
-    """Find the lengths at which lines are cut: what stands behind a cut has no front of its own."""
+    """Find where lines are cut: what stands behind a cut has no front of its own."""
     dressed = [is_dressed(shapes, plain(line)) for line in lines]
     if sum(dressed) * _LEAST_DRESSED < len(lines):
-        return _Guess(None, (0, 0))
+        return _NO_FOLD
     pairs = [*zip(lines, lines[1:], dressed, dressed[1:], strict=False)]
-    cut = [(before, line) for before, line, _, has_front in pairs if line.strip() and not has_front]
+    cut = [(before, line) for before, line, _, has in pairs if line.strip() and not has]
     # Only what follows a line with a front shows a cut: a log may have stretches without any.
     first = [before for before, line, had, has in pairs if had and line.strip() and not has]
     # One alone may be a message of two lines, whose first ends as sentences do.
     first = first if len(first) > 1 else [before for before in first if not before.endswith(_ENDS)]
     lengths = Counter(map(len, first))
     whole = Counter(len(before) for before, _, had, has in pairs if had and has)
-    longest = max(map(len, lines), default=0)
+    return _between_words(lines, cut, lengths) or _anywhere(lengths, whole)
+
+
+def _between_words(
+    lines: Sequence[str], cut: Sequence[tuple[str, str]], lengths: Counter[int]
+) -> _Guess | None:
+    """Lines that end at any length, but never where the next word had room."""
+    longest, times = max(map(len, lines), default=0), lengths.total()
     soft = Fold(frozenset({longest}), soft=True)
-    # Between words lines end at any length, but never where the next word had room.
-    is_soft = len(lengths) > 1 and (len(first) >= _SURE_CUTS or not WIDTHS.issuperset(lengths))
-    if is_soft and longest in _SOFT and all(soft.is_full(*pair) for pair in cut):
-        return _Guess(soft, (len(first), len(first)))
-    widths = frozenset(
-        width for width, times in lengths.items() if _is_width(width, times) and times > whole[width]
-    )
+    is_usual = times < _SURE_CUTS and WIDTHS.issuperset(lengths)
+    if len(lengths) < 2 or is_usual or longest not in _SOFT:
+        return None
+    return _Guess(soft, (times, times)) if all(soft.is_full(*pair) for pair in cut) else None
+
+
+def _anywhere(lengths: Counter[int], whole: Counter[int]) -> _Guess:
+    """Lines of a few lengths, of which hardly any is that of a `whole` line."""
+    widths = {width for width, times in lengths.items() if _is_width(width, times) and times > whole[width]}
     explained = sum(lengths[width] for width in widths)
-    if not widths or explained * 2 <= len(first):
-        return _Guess(None, (0, 0))
+    if explained * 2 <= lengths.total():
+        return _NO_FOLD
     usual = sum(times for width, times in lengths.items() if width in WIDTHS)
-    return _Guess(Fold(widths | WIDTHS), (usual, explained))
+    return _Guess(Fold(WIDTHS | widths), (usual, explained))
 
 
 def _is_width(width: int, times: int) -> bool:

@@ -24,10 +24,9 @@ _SURE_NUMBERS = 2
 _SECONDS = re.compile(r"(?<![\d:.T,+-])(?P<seconds>\d{1,11}\.\d{2,9})(?= ?[\]<)])")
 _CALLER = re.compile(r"\[ {0,16}(?P<caller>[TC]\d{1,20}) ?\]")
 _LEVEL = re.compile(r"<(?P<level>\d{1,3})>")
-_NAMED_LEVEL = re.compile(
-    r"\bkern ?\s{0,4}[.:]\s{0,4}(?P<level>emerg|alert|crit|err|warn|notice|info|debug)\w{0,4}\b"
-)
-_LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")
+LEVELS = "emerg|alert|crit|err|warn|notice|info|debug"
+"""The names of printk's levels from 0 on, as syslog has them."""
+_NAMED_LEVEL = re.compile(rf"\bkern ?\s{{0,4}}[.:]\s{{0,4}}(?P<level>{LEVELS})\w{{0,4}}\b")
 _KMSG = re.compile(
     r"(?P<level>\d{1,4}),\d{1,20},(?P<microseconds>\d{1,18}),[-cC+](?:,caller=(?P<caller>[TC]\d{1,20}))?[^;]{0,80};"
 )
@@ -49,9 +48,14 @@ class Shape(NamedTuple):
     spaces: int
 
     @property
-    def numbers(self) -> int:
-        """Count the numbers: two or more make a shape that no line of the kernel's own has."""
-        return self.kinds.count("D")
+    def has_number(self) -> bool:
+        """Say whether there is any number."""
+        return "D" in self.kinds
+
+    @property
+    def is_sure(self) -> bool:
+        """Say whether there are so many numbers that no line of the kernel's own begins so."""
+        return self.kinds.count("D") >= _SURE_NUMBERS
 
 
 def tokens(text: str) -> Iterator[Token]:
@@ -84,7 +88,7 @@ def end_of(shape: Shape, text: str) -> int | None:
         if token is None or token.kind != kind:
             return None
         if kind == "W":
-            if shape.numbers < _SURE_NUMBERS and token.text not in shape.words[word]:
+            if not shape.is_sure and token.text not in shape.words[word]:
                 return None
             word += 1
         end = token.end
@@ -100,7 +104,7 @@ def as_printk(front: str) -> str:
         return f"<{int(kmsg['level']) & 7}>[{int(kmsg['microseconds']) / 1e6:.6f}]{caller} "
     level, context = _LEVEL.search(front), _CALLER.search(front)
     named = None if level else _NAMED_LEVEL.search(front)
-    number = level["level"] if level else str(_LEVELS.index(named["level"])) if named else ""
+    number = level["level"] if level else str(LEVELS.split("|").index(named["level"])) if named else ""
     seconds = [found["seconds"] for found in _SECONDS.finditer(front)]
     said = f"<{number}>" if number else ""
     if seconds:

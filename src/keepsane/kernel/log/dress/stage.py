@@ -128,11 +128,11 @@ class Stage:
 
     def _wait(self, known: str) -> Iterable[Line]:
         """Release the window where it has the lines it needs, or a line of the kernel's that has no dress."""
-        if self._wanted_lines < WINDOW_LINES:
-            if _is_strange(record(0, known).text):
-                self._wanted_lines = WINDOW_LINES
-            elif ANCHOR.match(record(0, known).text):
-                return self._release()
+        said = record(0, known).text
+        if self._wanted_lines < WINDOW_LINES and _is_strange(said):
+            self._wanted_lines = WINDOW_LINES
+        elif self._wanted_lines < WINDOW_LINES and ANCHOR.match(said):
+            return self._release()
         return self._release() if len(self._window) >= self._wanted_lines else ()
 
     def _release(self) -> Iterator[Line]:
