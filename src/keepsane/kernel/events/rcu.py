@@ -53,7 +53,8 @@ _CPUS = re.compile(
 )
 _STARVED = re.compile(r"(?:rcu: )?\s*\w+ kthread starved for (?P<starved_jiffies>\d{1,19}) jiffies")
 _NO_TIMER = re.compile(
-    r"(?:rcu: )?\s*\w+ kthread timer wakeup didn't happen for (?P<starved_jiffies>\d{1,19}) jiffies"
+    r"(?:rcu: )?\s{0,40}+\w{1,40}+ kthread timer wakeup didn't happen for "
+    r"(?P<starved_jiffies>\d{1,19}) jiffies"
 )
 _OWN = re.compile(
     r"rcu: |\s*(?:Tasks blocked on level|\d{1,20}-[.\w?!]{3,4}:|\(t=\d{1,20} jiffies|\(detected by \d{1,20}"
@@ -289,7 +290,6 @@ def _waits_for_others(event: Event) -> bool:
 
 
 _TIMER_ISSUE = re.compile(r"Possible timer handling issue on cpu=(?P<cpu>\d{1,5})")
-_TIMER_LATE = re.compile(r"kthread timer wakeup didn't happen for \d{1,19} jiffies")
 
 
 @rule("rcu-timer-not-handled", on=RcuStall)
@@ -312,7 +312,7 @@ def rcu_timer_not_handled(event: RcuStall) -> Iterator[Finding]:
     found = quote(event, _TIMER_ISSUE, "the kernel's own suspicion")
     said = _TIMER_ISSUE.search(found.quote) if found is not None else None
     if found is None or said is None:
-        if quote(event, _TIMER_LATE) is not None:
+        if quote(event, _NO_TIMER) is not None:
             raise CannotTell("the line that names the CPU whose timer did not come is cut")
         return
     yield Finding(
@@ -320,7 +320,7 @@ def rcu_timer_not_handled(event: RcuStall) -> Iterator[Finding]:
         confidence="medium",
         title=f"the timer that should wake RCU's thread did not run: possible timer handling issue on"
         f" CPU {said['cpu']}",
-        evidence=some(found, quote(event, _TIMER_LATE, "how long it is overdue")),
+        evidence=some(found, quote(event, _NO_TIMER, "how long it is overdue")),
         explanation=f"CPU {said['cpu']} is the one to look at: it handled no timer while RCU's thread slept.",
         references=("Documentation/RCU/stallwarn.rst",),
     )
