@@ -10,8 +10,9 @@ The stars are for the kernel's own families: a module's `kmalloc_widget` is none
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product
+from typing import NamedTuple
 
 _MOST_REMEMBERED = 4096
 _CHOICE = re.compile(r"\(([^)]{0,400})\)(\??)")
@@ -23,32 +24,49 @@ class Own(str):
     __slots__ = ()
 
 
+class _Words(NamedTuple):
+    """What the words of a set come to: whole names, families' own words too, beginnings and parts."""
+
+    exact: frozenset[str]
+    own: frozenset[str]
+    begins: tuple[str, ...]
+    parts: tuple[str, ...]
+
+
 class Names:
     """A set of function names; `name in names` is what everybody asks."""
 
     def __init__(self, *groups: str, modules: bool = False) -> None:
         """Take groups of blank-separated words; `modules` says that a star holds a module's function too."""
+        self._patterns = groups
         self._modules = modules
-        words = [word for pattern in " ".join(groups).split() for word in _spelled_out(pattern)]
-        self._exact = frozenset(word for word in words if "*" not in word)
-        # A family's own word is a function, too: `memcpy*`.
-        self._words = self._exact | {word[:-1] for word in words if word.count("*") == 1}
-        self._begins = tuple(word[:-1] for word in words if word.endswith("*") and not word.startswith("*"))
-        self._parts = tuple(word.strip("*") for word in words if word.startswith("*"))
         # A log names the same functions again and again.
         self._asked = lru_cache(_MOST_REMEMBERED)(self._holds)
 
     def __contains__(self, function: str) -> bool:
         """Tell whether a function is one of these."""
         if isinstance(function, Own) and not self._modules:
-            return function.lstrip("_") in self._words
+            return function.lstrip("_") in self._words.own
         return self._asked(function)
 
+    @cached_property
+    def _words(self) -> _Words:
+        """Spell the patterns out when a function is first asked for: most reports need only a few sets."""
+        words = [word for pattern in " ".join(self._patterns).split() for word in _spelled_out(pattern)]
+        exact = frozenset(word for word in words if "*" not in word)
+        return _Words(
+            exact=exact,
+            # A family's own word is a function, too: `memcpy*`.
+            own=exact | {word[:-1] for word in words if word.count("*") == 1},
+            begins=tuple(word[:-1] for word in words if word.endswith("*") and not word.startswith("*")),
+            parts=tuple(word.strip("*") for word in words if word.startswith("*")),
+        )
+
     def _holds(self, function: str) -> bool:
-        name = function.lstrip("_")
-        if name in self._exact or name.startswith(self._begins):
+        name, words = function.lstrip("_"), self._words
+        if name in words.exact or name.startswith(words.begins):
             return True
-        return any(part in name for part in self._parts)
+        return any(part in name for part in words.parts)
 
 
 def _spelled_out(pattern: str) -> list[str]:
