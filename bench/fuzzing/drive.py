@@ -21,6 +21,9 @@ import keepsane
 
 ROOMS = {
     "log": ("api", "kernel", "rules", "render"),
+    "stage": ("kernel",),
+    "scan": ("kernel",),
+    "parsers": ("kernel",),
     "capture": ("memory", "rules", "render"),
     "record": ("memory", "render"),
     "cache": ("symbols",),

@@ -23,7 +23,17 @@ from tests.fuzz.targets.samples import IN_TEXT
 HANG_SECONDS = 10.0
 """Of processor time, so that what else the machine does is no hang."""
 COMMITTED = Path(__file__).parents[2] / "tests" / "fuzz"
-MAX_BYTES = {"log": 65_536, "capture": 131_072, "record": 262_144, "cache": 8_192, "ko": 8_192}
+LOG_BYTES = 65_536
+MAX_BYTES = {
+    "log": LOG_BYTES,
+    "stage": LOG_BYTES,
+    "scan": LOG_BYTES,
+    "parsers": LOG_BYTES,
+    "capture": 131_072,
+    "record": 262_144,
+    "cache": 8_192,
+    "ko": 8_192,
+}
 
 
 class Hang(BaseException):

@@ -35,11 +35,16 @@ def feed(data: bytes, folder: Path) -> None:
         render_part(part)
 
 
-def seeds() -> Iterator[bytes]:
-    """The log of each case, that of an example, and one in each packing."""
+def log_seeds() -> Iterator[bytes]:
+    """The log of each case, and that of an example."""
     for path in sorted(CASES.glob("*/*.case")):
         yield read_case(path).log.encode("utf-8", "surrogateescape")
     yield gzip.decompress((EXAMPLES / "null-deref" / "console.log.gz").read_bytes())
+
+
+def seeds() -> Iterator[bytes]:
+    """Each log, and one in each packing."""
+    yield from log_seeds()
     small = read_case(CASES / "refcount" / "kref-3.16.case").log.encode()
     yield gzip.compress(small)
     yield lzma.compress(small)

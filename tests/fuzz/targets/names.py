@@ -7,6 +7,16 @@ from tests.fuzz.targets.cache import CACHE
 from tests.fuzz.targets.capture import CAPTURE
 from tests.fuzz.targets.ko import KO
 from tests.fuzz.targets.log import LOG
+from tests.fuzz.targets.log_parts import PARSERS, SCAN, STAGE
 from tests.fuzz.targets.record import RECORD
 
-TARGETS = {"log": LOG, "capture": CAPTURE, "record": RECORD, "cache": CACHE, "ko": KO}
+TARGETS = {
+    "log": LOG,
+    "stage": STAGE,
+    "scan": SCAN,
+    "parsers": PARSERS,
+    "capture": CAPTURE,
+    "record": RECORD,
+    "cache": CACHE,
+    "ko": KO,
+}
