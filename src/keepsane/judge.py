@@ -28,7 +28,7 @@ FAMILIES = {
     "keepsane.kernel.events.poison": "keepsane.kernel.events.oops",
     "keepsane.kernel.events.text_pointer": "keepsane.kernel.events.oops",
     "keepsane.kernel.events.stack_overflow": "keepsane.kernel.events.oops",
-    "keepsane.kernel.events.panic_cause": "keepsane.kernel.events.panic",
+    "keepsane.kernel.events.panic.cause": "keepsane.kernel.events.panic.panic",
     "keepsane.kernel.events.foreign_code": "keepsane.model",
     "keepsane.kernel.events.alloc_failure.verdicts": "keepsane.kernel.events.alloc_failure.failure",
     "keepsane.kernel.events.alloc_failure.harm": "keepsane.kernel.events.alloc_failure.failure",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from keepsane.kernel.events.debugobjects import ObjectWarning
+from keepsane.kernel.events.warning.debugobjects import ObjectWarning
 from tests.golden import first_of
 
 

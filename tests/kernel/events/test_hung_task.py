@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from keepsane.kernel.events.hung_task import HungTask
+from keepsane.kernel.events.hung_task.report import HungTask
 from keepsane.model import Task
 from tests.golden import first_of
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from keepsane.kernel.events.kasan import Kasan
+from keepsane.kernel.events.kasan.report import Kasan
 from tests.golden import events_of, first_of
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from keepsane.kernel.events.lockdep import Lockdep
+from keepsane.kernel.events.lockdep.report import Lockdep
 from tests.golden import first_of
 
 

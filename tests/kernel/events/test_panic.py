@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from keepsane.kernel.events.panic import Panic
+from keepsane.kernel.events.panic.panic import Panic
 from tests.golden import first_of
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from keepsane.kernel.events.warning import Warning
+from keepsane.kernel.events.warning.warning import Warning
 from keepsane.model import Task
 from tests.golden import events_of, first_of
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from keepsane.kernel.events.watchdog import Lockup
+from keepsane.kernel.events.watchdog.lockup import Lockup
 from keepsane.model import Task
 from tests.golden import first_of
 

@@ -88,4 +88,4 @@ def test_a_warning_loads_no_kind_that_it_is_not() -> None:
         "print(*(name for name in sys.argv[1:] if f'keepsane.kernel.events.{name}' in sys.modules))"
     )
     said = subprocess.run([sys.executable, "-c", program, *KINDS], capture_output=True, text=True, check=True)
-    assert said.stdout.split() == ["warning"]
+    assert said.stdout.split() == ["warning.warning"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from keepsane.kernel.events.warning import Warning
+from keepsane.kernel.events.warning.warning import Warning
 from keepsane.kernel.log.code import parse_code
 from keepsane.kernel.log.scan import Scanner
 from keepsane.model import Code, Event, Frame, Kernel, Stack

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from keepsane.judge import CannotTell, rule
-from keepsane.kernel.events.lockdep import HeldLock, held_locks
+from keepsane.kernel.events.lockdep.report import HeldLock, held_locks
 from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import beyond, culprit, is_machinery, plain_name
 from keepsane.kernel.log.groups import Groups, Hex, task_of

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 
-from keepsane.kernel.events.kasan import PAGE
+from keepsane.kernel.events.kasan.report import PAGE
 from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit
 from keepsane.kernel.log.groups import task_of

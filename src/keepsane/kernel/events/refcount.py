@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from keepsane.judge import CannotTell, rule
-from keepsane.kernel.events import warning
+from keepsane.kernel.events.warning import warning
 from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, culprit_frame, where
 from keepsane.kernel.log.quote import quote, quote_frame, some

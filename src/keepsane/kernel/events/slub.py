@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keepsane.kernel.events.kasan import PAGE
+from keepsane.kernel.events.kasan.report import PAGE
 from keepsane.kernel.log.block import Block, Opening, build, damage_of, titled
 from keepsane.kernel.log.culprit import culprit, plain_name
 from keepsane.kernel.log.trace import SYMBOL

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keepsane.kernel.events.lockdep import HeldLock, held_locks
+from keepsane.kernel.events.lockdep.report import HeldLock, held_locks
 from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import plain_name
 from keepsane.kernel.log.groups import Hex, read

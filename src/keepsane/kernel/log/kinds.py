@@ -71,7 +71,7 @@ class Row(NamedTuple):
 
 
 KINDS = {
-    "kasan": Row(("kasan",), ("BUG: KAS",)),
+    "kasan.report": Row(("kasan",), ("BUG: KAS",)),
     "kmsan": Row(("kmsan",), ("BUG: KMSAN",)),
     "kcsan": Row(("kcsan",), ("BUG: KCSAN",)),
     "kfence": Row(("kfence",), ("BUG: KFENCE",)),
@@ -85,7 +85,7 @@ KINDS = {
     ),
     "refcount": Row(("refcount",), ("refcount_t", "refcount.", "kref.h:")),
     "list_debug": Row(("list-corruption",), ("list_add ", "list_del ", "list_debug.c:")),
-    "debugobjects": Row((), ("ODEBUG: ", "debugobjects.c:")),
+    "warning.debugobjects": Row((), ("ODEBUG: ", "debugobjects.c:")),
     "cfi": Row(("cfi",), ("CFI failure",)),
     "irq": Row(("irq-nobody-cared",), (": nobody cared",)),
     "rust": Row(("rust-panic",), ("rust_kernel: panicked",)),
@@ -123,8 +123,8 @@ KINDS = {
         ),
     ),
     "netdev_watchdog": Row(("netdev-watchdog",), ("NETDEV WATCHDOG: ",)),
-    "watchdog": Row(("soft-lockup", "hard-lockup"), ("BUG: soft lockup", "LOCKUP", "kernel/watchdog")),
-    "hung_task": Row(("hung-task",), ("INFO: task ",)),
+    "watchdog.lockup": Row(("soft-lockup", "hard-lockup"), ("BUG: soft lockup", "LOCKUP", "kernel/watchdog")),
+    "hung_task.report": Row(("hung-task",), ("INFO: task ",)),
     "rcu": Row(("rcu-stall",), ("INFO: rcu", "INFO: srcu")),
     "workqueue": Row(("workqueue-lockup",), ("BUG: workqueue lockup", "BUG: workqueue leaked")),
     "atomic_sleep": Row(
@@ -168,11 +168,11 @@ KINDS = {
             "unchecked MSR access",
         ),
     ),
-    "warning": Row(("warning",), ("WARNING: ",)),
+    "warning.warning": Row(("warning",), ("WARNING: ",)),
     # After those two: no line is theirs and lockdep's, and most logs need not load it.
-    "lockdep": Row(("lockdep",), ("INFO: ", "WARNING: ", "BUG: ")),
+    "lockdep.report": Row(("lockdep",), ("INFO: ", "WARNING: ", "BUG: ")),
     "bug": Row(("bug",), ("ernel BUG at ", "BUG: ", ") failed", "PANIC at ", "PANIC: zfs", "because: VM_")),
-    "panic": Row(
+    "panic.panic": Row(
         ("panic",),
         ("Kernel panic", "VFS: Cannot open root", "List of all partitions", "No filesystem could mount"),
     ),

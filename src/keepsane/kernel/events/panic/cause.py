@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.error_pointer import ERRNO_NAMES
-from keepsane.kernel.events.panic import CANNOT_OPEN, HEAD, Panic
+from keepsane.kernel.events.panic.panic import CANNOT_OPEN, HEAD, Panic
 from keepsane.kernel.log.culprit import plain_name
 from keepsane.kernel.log.quote import first_stack, quote, quote_frame, quote_head, some
 from keepsane.model import Event, Frame

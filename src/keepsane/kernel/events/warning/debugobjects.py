@@ -13,8 +13,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keepsane.kernel.events.warning import HEAD as HEAD_OF_WARNING
-from keepsane.kernel.events.warning import Warning as KernelWarning
+from keepsane.kernel.events.warning.warning import HEAD as HEAD_OF_WARNING
+from keepsane.kernel.events.warning.warning import Warning as KernelWarning
 from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit
 
