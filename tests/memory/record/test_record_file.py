@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from keepsane.database import BESIDE
 from keepsane.errors import InputError
 from keepsane.memory.record import record as record_module
-from keepsane.memory.record import record_file
 from keepsane.memory.record.record import open_record
 from keepsane.memory.record.replay import read_record, read_span
 from tests.memory.record.test_record import BEGAN, recorded, samples
@@ -46,7 +46,7 @@ def test_another_users_record_is_not_continued(tmp_path: Path, monkeypatch: pyte
         open_record(tmp_path / "r")
 
 
-@pytest.mark.parametrize("end", record_file.BESIDE)
+@pytest.mark.parametrize("end", BESIDE)
 def test_a_link_in_the_place_of_the_log_is_refused(tmp_path: Path, end: str) -> None:
     (tmp_path / f"r{end}").symlink_to(tmp_path / "victim")
     with pytest.raises(InputError, match="is a link"):

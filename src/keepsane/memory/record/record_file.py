@@ -18,13 +18,11 @@ from contextlib import closing
 from functools import cache
 from pathlib import Path
 
+from keepsane.database import BESIDE, make_tables, steps_beside
 from keepsane.errors import InputError
 from keepsane.memory.capture.plain_file import open_plain
 
 HEAD_BYTES = 100
-BESIDE = ("-wal", "-shm", "-journal")
-"""What SQLite writes beside a file."""
-
 _MAGIC = b"SQLite format 3\0"
 _APPLICATION = b"ksmr"  # the file's application_id, which tells a record from any other SQLite file
 _LOGGED = 2  # in the head's bytes 18 and 19, where a log stands beside the file
@@ -53,8 +51,9 @@ def check_head(path: Path, head: bytes) -> None:
     if not head.startswith(_MAGIC) or len(head) < HEAD_BYTES or head[68:72] != _APPLICATION:
         raise InputError(f"{path} is no record of keepsane; name a file that --record wrote, or a new one")
     version = int.from_bytes(head[60:64], "big")
-    if version != len(_migrations()):
-        raise InputError(f"{path} has version {version}, this keepsane reads {len(_migrations())}; update it")
+    known = len(steps_beside(__file__))
+    if version != known:
+        raise InputError(f"{path} has version {version}, this keepsane reads {known}; update it")
 
 
 def log_missing_words(path: Path) -> str:
@@ -185,12 +184,6 @@ def empty_record() -> bytes:
 
 def _new() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    for number, migration in enumerate(_migrations(), 1):
-        connection.executescript(migration.read_text(encoding="utf-8"))
-        connection.execute(f"PRAGMA user_version = {number}")
+    make_tables(connection, steps_beside(__file__))
     connection.execute(f"PRAGMA application_id = {int.from_bytes(_APPLICATION, 'big')}")
     return connection
-
-
-def _migrations() -> list[Path]:
-    return sorted(Path(__file__).with_name("sql").glob("[0-9]*.sql"))

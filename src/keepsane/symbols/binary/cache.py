@@ -9,18 +9,26 @@ never stops an explanation. A damaged one is thrown away; each answer has a chec
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 import sqlite3
-import stat
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from keepsane.database import (
+    BESIDE,
+    PROBLEMS,
+    DamagedError,
+    is_damage,
+    make_private,
+    migrate,
+    refuse_foreign,
+    steps_beside,
+)
 from keepsane.report import Failure
 
 Question = Literal["lines", "name", "at", "edge"]
@@ -29,29 +37,7 @@ Question = Literal["lines", "name", "at", "edge"]
 _MAX_CACHE_BYTES = 512 << 20
 _MAX_ANSWER_BYTES = 64 << 20
 _WAIT_SECONDS = 2.0
-_PRIVATE_MODE = 0o700
 _FILE = "symbols.sqlite"
-_SUFFIXES = ("", "-wal", "-shm", "-journal")
-
-
-class _DamagedError(sqlite3.DatabaseError):
-    """What the cache holds is not what was put there."""
-
-
-class _NewerError(sqlite3.DatabaseError):
-    """The cache is one of a later version: that one still wants it."""
-
-
-# Of damage sqlite3 makes TypeError and ValueError too: a number where a text was, a message that is no UTF-8.
-_PROBLEMS = (sqlite3.Error, ValueError, TypeError, OverflowError, MemoryError)
-_OF_DAMAGE = (
-    sqlite3.SQLITE_ERROR,  # a table or a column is not there
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_NOTADB,
-    sqlite3.SQLITE_CONSTRAINT,
-    sqlite3.SQLITE_MISMATCH,
-    sqlite3.SQLITE_FORMAT,
-)
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +54,7 @@ class Cache:
             return {}
         try:
             return _select(self.connection, file, question, subjects)
-        except _PROBLEMS as problem:
+        except PROBLEMS as problem:
             self._give_up(problem)
             return {}
 
@@ -96,7 +82,7 @@ class Cache:
                     "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?)",
                     [_row(file, question, *answer) for answer in {**answers, **joined}.items()],
                 )
-        except _PROBLEMS as problem:
+        except PROBLEMS as problem:
             self._give_up(problem)
 
     def close(self) -> None:
@@ -119,9 +105,9 @@ def open_cache(directory: Path | None = None) -> Cache:
     file = directory / _FILE
     try:
         make_private(directory)
-        _refuse_foreign(directory)
+        refuse_foreign(file)
         return Cache(file, _connected(file))
-    except (OSError, *_PROBLEMS) as problem:
+    except (OSError, *PROBLEMS) as problem:
         return Cache(file, None, [_given_up(file, problem)])
 
 
@@ -129,7 +115,7 @@ def _connected(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(file, timeout=_WAIT_SECONDS)
     try:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_ANSWER_BYTES)
-        _migrate(connection)
+        migrate(connection, steps_beside(__file__))
         # With WAL this loses the last answers when the power fails, never the file, and waits for no disk.
         connection.execute("PRAGMA synchronous = NORMAL")
         _bound(connection)
@@ -137,35 +123,6 @@ def _connected(file: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def make_private(directory: Path) -> None:
-    """
-    Make a directory that only this user can enter, or make sure that it is one.
-
-    Raises OSError where it is a link, or another user's.
-    """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        found = os.fstat(descriptor)
-        if found.st_uid != os.geteuid():
-            raise PermissionError(errno.EPERM, "its folder belongs to another user")
-        if stat.S_IMODE(found.st_mode) != _PRIVATE_MODE:
-            os.fchmod(descriptor, _PRIVATE_MODE)
-    finally:
-        os.close(descriptor)
-
-
-def _refuse_foreign(directory: Path) -> None:
-    """Raise OSError where a file of the cache is a link, or not this user's: it may be an old one."""
-    for suffix in _SUFFIXES:
-        try:
-            found = (directory / f"{_FILE}{suffix}").lstat()
-        except FileNotFoundError:
-            continue
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink > 1:
-            raise PermissionError(errno.EPERM, f"{_FILE}{suffix} there is a link or belongs to another user")
 
 
 def _users_own() -> Path:
@@ -185,7 +142,7 @@ def _select(
     found = {}
     for subject, answer, checksum in rows:
         if checksum != _row(file, question, subject, answer)[-1]:
-            raise _DamagedError("an answer in it is not the one that was kept")
+            raise DamagedError("an answer in it is not the one that was kept")
         found[subject] = answer
     return found
 
@@ -193,26 +150,6 @@ def _select(
 def _row(file: str, question: str, subject: str, answer: str) -> tuple[str, str, str, str, bytes]:
     said = "\0".join((file, question, subject, answer)).encode("utf-8", "surrogatepass")
     return file, question, subject, answer, hashlib.blake2b(said, digest_size=16).digest()
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    migrations = sorted(Path(__file__).with_name("sql").glob("[0-9]*.sql"))
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(migrations):
-        raise _NewerError("a newer keepsane wrote it")
-    if version < 0:
-        raise _DamagedError("it has no version")
-    if version == len(migrations):
-        return
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("BEGIN IMMEDIATE")
-    # Another process may have done it while this one waited for the lock.
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    for number, migration in enumerate(migrations[version:], version + 1):
-        for statement in migration.read_text(encoding="utf-8").split(";"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {number}")
-    connection.execute("COMMIT")
 
 
 def _bound(connection: sqlite3.Connection) -> None:
@@ -226,22 +163,15 @@ def _bound(connection: sqlite3.Connection) -> None:
 
 def _given_up(file: Path | None, problem: Exception) -> Failure:
     """Throw a damaged cache away, leave any other alone, and say so."""
-    if file is None or not _is_damaged(problem):
+    if file is None or not is_damage(problem):
         return _unusable(file, problem)
-    for suffix in _SUFFIXES:
+    for suffix in ("", *BESIDE):
         with suppress(OSError):
             file.with_name(f"{file.name}{suffix}").unlink(missing_ok=True)
     return Failure(
         f"use the cache {file}",
         f"it was damaged ({problem}) and is thrown away: the next run makes a new one",
     )
-
-
-def _is_damaged(problem: Exception) -> bool:
-    if isinstance(problem, OSError | MemoryError | _NewerError):
-        return False
-    code = getattr(problem, "sqlite_errorcode", None)
-    return code is None or code & 0xFF in _OF_DAMAGE
 
 
 def _unusable(file: Path | None, problem: Exception) -> Failure:
