@@ -229,8 +229,9 @@ class Event:
     A subclass per kind adds what only that kind says; those fields are `fields` in JSON. `line` and
     `last_line` bound the block in the log; `boot` counts the boots in it from 1; `again` holds the first
     lines of later reports that said the same. `arch` is the machine by the report's own register lines, None
-    where it has none. `ip` is the frame that was executing. `damage` says in words what the block lacks, ""
-    when it is whole. `records` is the block itself and is not rendered.
+    where it has none. `ip` is the frame that was executing, `link` where it would have returned to by the
+    link register, None on x86, which has none. `damage` says in words what the block lacks, "" when it is
+    whole. `records` is the block itself and is not rendered.
     """
 
     kind: Kind
@@ -245,6 +246,7 @@ class Event:
     arch: str | None = None
     taint: tuple[TaintFlag, ...] = ()
     ip: Frame | None = None
+    link: Frame | None = None
     registers: tuple[Register, ...] = ()
     code: Code | None = None
     stacks: tuple[Stack, ...] = ()

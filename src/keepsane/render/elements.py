@@ -100,12 +100,13 @@ class Entry:
     """
     A frame: its inline chain, innermost first, and how its caller got there.
 
-    `frame` is what the log has, None where a tail call removed it. `reason` is what is not evident of its
-    edge. `repeated`: it was just written as the frame that was executing. `opened`: begin with it unfolded.
+    `frame` is what the log has, None where a tail call removed it; marked "lr" it stood in a register.
+    `reason` is what is not evident of its edge. `repeated`: it was just written as the frame that was
+    executing. `opened`: begin with it unfolded.
     """
 
     frame: Frame | None
-    mark: Literal["", "ip", "?", "+"]
+    mark: Literal["", "ip", "lr", "?", "+"]
     levels: tuple[Level, ...]
     reason: str = ""
     repeated: bool = False

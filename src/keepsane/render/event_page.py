@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby, pairwise
 
 from keepsane.kernel.log.demangle import demangled
@@ -66,7 +67,8 @@ def account_parts(event: Event) -> Iterator[Section]:
 def _body(event: Event) -> Iterator[Part]:
     ip = event.ip
     if ip is not None:
-        yield section("where", "Where it was", "title", _entry(ip, opened=True))
+        link = () if event.link is None or _is_in_a_stack(event, event.link) else (_link(event.link),)
+        yield section("where", "Where it was", "title", _entry(ip, opened=True), *link)
     opened = None if ip is not None and _has_source(ip) else _first_with_source(event)
     yield from (stack_section(stack, event, opened) for stack in event.stacks)
     if event.code is not None:
@@ -78,6 +80,16 @@ def _body(event: Event) -> Iterator[Part]:
         "event", *(("", f"{register.name} {register.value:#x}: {register.meaning}") for register in known)
     )
     yield from facts("folded", ("modules", " ".join(event.modules)))
+
+
+def _link(frame: Frame) -> Entry:
+    """Give where the function would have returned to, which a machine with a link register knows."""
+    return replace(_entry(frame, opened=False), mark="lr")
+
+
+def _is_in_a_stack(event: Event, link: Frame) -> bool:
+    frames = (frame for stack in event.stacks for frame in stack.frames)
+    return any((frame.function, frame.offset_bytes) == (link.function, link.offset_bytes) for frame in frames)
 
 
 def _code(code: Code, here: str) -> Iterator[Part]:

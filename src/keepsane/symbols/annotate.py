@@ -21,6 +21,7 @@ from keepsane.symbols.identity.binaries import Binaries
 from keepsane.symbols.identity.files import Files, open_kernel, open_module, unusable_vmlinux
 from keepsane.symbols.lines.disassemble import disassemble
 from keepsane.symbols.lines.locate import Decoded, decode_frames
+from keepsane.symbols.lines.machines import UNDECODED
 from keepsane.symbols.lines.names import made_at_run_time
 from keepsane.symbols.lines.repeats import Annotated, Repeats, key_of
 from keepsane.symbols.lines.source import read_source
@@ -143,6 +144,8 @@ def _decode_group(run: _Run, module: str | None, frames: Sequence[Frame]) -> dic
 def _frames(event: Event) -> Iterator[Frame]:
     if event.ip is not None:
         yield event.ip
+    if event.link is not None:
+        yield event.link
     for stack in event.stacks:
         yield from stack.frames
 
@@ -156,6 +159,7 @@ def _annotated(run: _Run, event: Event, decoded: Mapping[Frame, Decoded]) -> Eve
     return replace(
         event,
         ip=None if event.ip is None else _decoded(run, event.ip, decoded),
+        link=None if event.link is None else _decoded(run, event.link, decoded),
         stacks=tuple(
             replace(stack, frames=tuple(_decoded(run, frame, decoded) for frame in stack.frames))
             for stack in event.stacks
@@ -199,9 +203,13 @@ def _judged(run: _Run, events: tuple[Event, ...]) -> tuple[Event, ...]:
 def _disassembled(run: _Run, event: Event) -> Code | None:
     if event.code is None:
         return None
+    arch = event.arch or run.kernel.arch
+    if arch in UNDECODED:
+        run.failures.append(Failure("disassemble the Code: line", f"capstone 5 does not know {arch}"))
+        return event.code
     try:
         address = event.ip.address if event.ip is not None else None
-        arch, faulted = event.arch or run.kernel.arch, getattr(event, "address", None)
+        faulted = getattr(event, "address", None)
         return replace(
             event.code,
             instructions=disassemble(event.code, address, arch),

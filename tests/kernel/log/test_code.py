@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepsane.kernel.log.code import parse_code
+from keepsane.kernel.log.code import CodeReader, parse_code
+from keepsane.model import Code
 
 
 def test_x86_bytes_and_the_marked_one() -> None:
@@ -87,3 +88,55 @@ def test_any_text_gives_words_of_one_size_and_a_mark_inside(text: str) -> None:
         assert code.data
         assert len(code.data) % code.word_bytes == 0
         assert code.trap_bytes is None or 0 <= code.trap_bytes < len(code.data)
+
+
+def code_of(*lines: str) -> Code | None:
+    reader = CodeReader()
+    for number, line in enumerate(lines, 1):
+        reader.take(line, number, wanted=True)
+    return reader.finish()
+
+
+def test_an_instruction_dump_of_powerpc_has_two_lines() -> None:
+    code = code_of(
+        "Instruction dump:",
+        "e8030000 7c0802a6 f8010010 4bfffd89 60000000 38600000 e8010010 7c0803a6 ",
+        "4e800020 60000000 60420000 7c0802a6 <e9230018> 7d234b78 4e800020 60000000 ",
+    )
+    assert code is not None and (code.line, code.trap_bytes, code.word_bytes) == (3, 48, 4)
+    assert len(code.data) == 64 and code.data[48:52] == bytes.fromhex("180023e9")
+
+
+def test_words_that_could_not_be_read_end_the_code_on_both_sides() -> None:
+    code = code_of(
+        "Instruction dump:",
+        "XXXXXXXX XXXXXXXX 60000000 38600000 ",
+        "7c0802a6 <e9230018> 7d234b78 XXXXXXXX XXXXXXXX ",
+    )
+    assert code is not None and (code.trap_bytes, len(code.data)) == (12, 20)
+
+
+def test_a_dump_without_words_is_none() -> None:
+    assert code_of("Instruction dump:", "XXXXXXXX XXXXXXXX XXXXXXXX XXXXXXXX ") is None
+    assert code_of("Instruction dump:", "---[ end trace 0000000000000000 ]---") is None
+
+
+def test_s390_decodes_its_code_itself() -> None:
+    code = code_of(
+        "Krnl Code: 000003ff8008c028: ebeff0880024\tstmg\t%r14,%r15,136(%r15)",
+        "          #000003ff8008c02e: a7290001\t\tlghi\t%r2,1",
+        "          >000003ff8008c032: e32010180024\tstg\t%r2,24(%r1)",
+        "           000003ff8008c038: 07fe\t\tbcr\t15,%r14",
+    )
+    assert code is not None and (code.line, code.trap_bytes, code.data[10:16].hex()) == (
+        3,
+        10,
+        "e32010180024",
+    )
+    assert [one.text for one in code.instructions if one.trapping] == ["stg %r2,24(%r1)"]
+    assert [one.offset_bytes for one in code.instructions] == [-10, -4, 0, 6]
+
+
+def test_mips_marks_half_words_too() -> None:
+    code = code_of("Code: 6a00  65ee  e820 <9c40> 6500")
+    assert code is not None and (code.trap_bytes, code.word_bytes) == (6, 2)

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.bad_pointer import done, from_instruction
-from keepsane.kernel.events.oops import Oops, link
+from keepsane.kernel.events.oops import Oops
 from keepsane.kernel.log.architecture import DECODED
 from keepsane.kernel.log.culprit import where
 from keepsane.kernel.log.quote import first_stack, quote, quote_frame, quote_head, some
 from keepsane.kernel.log.registers import KASAN_SHADOW_BASE, PAGE_BYTES
-from keepsane.kernel.log.trap_address import pointer_of
+from keepsane.kernel.log.trap_address import is_page_only, pointer_of
 from keepsane.model import Frame
 from keepsane.report import Advice, Confidence, Finding
 
@@ -83,8 +83,8 @@ def null_member_access(event: Oops, *, limit_bytes: int = PAGE_BYTES) -> Iterato
     if event.kind not in _FAULTS or fetch:
         return
     pointer = pointer_of(event, event.address) if event.address is not None else None
-    if pointer is not None and event.address is not None:
-        yield from from_instruction(event, pointer, event.address, _decode(event), limit_bytes=limit_bytes)
+    if pointer is not None:
+        yield from from_instruction(event, pointer, pointer.address, _decode(event), limit_bytes=limit_bytes)
     elif event.kind == "null-deref" and (event.address or 0) < limit_bytes:
         yield _member_finding(event, _address_told(event, fetch))
 
@@ -103,7 +103,12 @@ def _address_told(event: Oops, fetch: bool | None) -> int:
 
 def _member_finding(event: Oops, address: int) -> Finding:
     what = done(event)
-    if address:
+    if is_page_only(event.arch):
+        title = (
+            f"an address on the first page was {what}{where(event)}: probably a member of a NULL structure"
+        )
+        why = "The processor reported the page alone: how far behind NULL it was is not known."
+    elif address:
         title = f"a member at offset {address:#x} of a NULL structure was {what}{where(event)}"
         why = f"NULL + {address:#x} faulted: if the pointer was NULL, its member is {address:#x} bytes in."
     else:
@@ -140,7 +145,8 @@ def call_through_null_pointer(event: Oops, *, limit_bytes: int = PAGE_BYTES) -> 
 
     How we know: the instruction pointer itself was NULL or on the first page, or the processor reported an
     instruction fetch there. The caller is the first frame of the trace on x86-64, since the called function
-    never ran, and the function in LR on arm and arm64; on other machines it is not named.
+    never ran, and the function in the link register (lr, LR, ra) where a machine has one; on others it is not
+    named.
 
     What to do: look at the caller's line for the call through a pointer, and check the pointer before the
     call or set it where the table is built.
@@ -163,9 +169,9 @@ _FAULTS = ("null-deref", "page-fault")
 
 
 def _caller(event: Oops) -> Frame | None:
-    """Give who called: arm and arm64 keep it in LR, and its trace begins with the caller's own caller."""
-    if (caller := link(event.records)) is not None:
-        return caller
+    """Give who called: most machines keep it in a link register, and x86-64 on the stack."""
+    if event.link is not None:
+        return event.link
     if not any(_X86_64.match(record.text) for record in event.records):
         return None
     stack = first_stack(event)

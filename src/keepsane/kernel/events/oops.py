@@ -19,14 +19,13 @@ __die_header(); arch/arm64/mm/fault.c, die_kernel_fault(); arch/arm64/kernel/tra
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
-from keepsane.kernel.log.registers import address_words
-from keepsane.kernel.log.trace import MODULE, SYMBOL, symbol_frame
-from keepsane.model import Event, Frame, Kind, LogRecord
+from keepsane.kernel.log.fault_registers import access_of, address_of
+from keepsane.kernel.log.registers import PAGE_BYTES, address_words
+from keepsane.model import Event, Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +55,9 @@ _PPC_ACCESS = re.compile(
 )
 _COUNT = re.compile(r".*\[#(?P<count>\d{1,5})\]")
 _PF_ACCESS = re.compile(r"#PF: \w+ (?P<access>read|write|instruction fetch)")
-_OOPS_CODE = re.compile(r"(?:Oops: )+(?P<code>[0-9a-f]{4})\b")
-_ARM64_WRITE = re.compile(r"\s*(?:ISV = \d{1,20}|CM = \d{1,20}), (?:.*)?WnR = (?P<write>[01])")
+_OOPS_CODE = re.compile(r"(?:Oops: )+(?P<code>[0-9a-f]{4})\b(?! ilc:)")
+_ARM_ACCESS = re.compile(r".{0,200} when (?P<access>read|write|execute)\s*+$")
+_S390_ADDRESS = re.compile(r"Failing address: (?P<address>[0-9a-f]{1,16}) TEID: ")
 UNHANDLED = re.compile(r"Unhandled fault: .{0,120}? at (?:0x)?(?P<address>[0-9a-f]{8,16})\b")
 BAD_ADDRESS = re.compile(
     r".*?(?:NULL pointer dereference|kernel paging request|user memory|access user-memory|bad area)"
@@ -65,13 +65,12 @@ BAD_ADDRESS = re.compile(
 OVERRAN = re.compile(r"Thread overran stack, or stack corrupted")
 _CR2 = re.compile(r"CR2: (?P<address>[0-9a-f]{16}|[0-9a-f]{8})\b")
 _NULL = re.compile(r" at {1,40}+(?:virtual address {1,40}+)?\(null\)")
-_LR = re.compile(r"\s*(?:lr ?: |LR is at )" + SYMBOL + MODULE)
 _CR4_LA57 = 1 << 12
 _ADDRESS_DIGITS = (8, 16)
 
 
 def _access(block: Block) -> str | None:
-    """Read what was tried, from words, x86's error code (bit 1 write, bit 4 fetch), or arm64's WnR."""
+    """Read what was tried, from words, x86's error code (bit 1 write, bit 4 fetch), or others' registers."""
     words = block.find(_PF_ACCESS)
     if words is not None:
         return words["access"].replace("instruction fetch", "execute")
@@ -82,8 +81,8 @@ def _access(block: Block) -> str | None:
     if code is not None:
         bits = int(code["code"], 16)
         return "execute" if bits & 16 else "write" if bits & 2 else "read"
-    arm64 = block.find(_ARM64_WRITE)
-    return None if arm64 is None else "write" if arm64["write"] == "1" else "read"
+    arm = _ARM_ACCESS.match(block.head_record.text)
+    return arm["access"] if arm else access_of(block.body.registers)
 
 
 def _canonical_bits(block: Block) -> int:
@@ -96,6 +95,8 @@ def _means(block: Block, kind: Kind, address: int | None) -> str | None:
     """Say what the address looks like; only x86 has general protection faults and non-canonical addresses."""
     if address is None:
         return None
+    if address == 0 and block.find(_S390_ADDRESS) is not None:
+        return "the first page: NULL, or up to 0xfff bytes behind it"
     if kind != "general-protection":
         return address_words(address)
     kasan = any("KASAN" in record.text or "kasan: " in record.text for record in block.records)
@@ -117,24 +118,12 @@ def _oops(block: Block, kind: Kind, what: str, address: int | None = None) -> Oo
 
 
 def faulting_function(block: Block) -> str | None:
-    """Name who called where the processor was sent to no code: on arm and arm64 the link register says it."""
+    """Name who called where the processor was sent to no code, as a link register says it."""
     lost = block.body.ip is not None and block.body.ip.function is None
-    caller = link(block.records) if lost else None
+    caller = block.body.link if lost else None
     if caller is None or not caller.function or is_machinery(caller.function, caller.module):
         return culprit(block.body)
     return plain_name(caller.function)
-
-
-def link(records: Iterable[LogRecord]) -> Frame | None:
-    """
-    Read where the function that was executing would have returned to; None on other machines.
-
-    Accepted format:
-        lr : call_widget+0x18/0x40 [crashme]                    arm64
-        LR is at call_widget+0x18/0x40                          arm
-    """
-    found = ((_LR.match(record.text), record.line) for record in records)
-    return next((symbol_frame(match, line, "return") for match, line in found if match), None)
 
 
 def _address(found: re.Match[str] | None) -> int | None:
@@ -157,6 +146,8 @@ def parse_bad_address(block: Block) -> Oops | None:
         return _oops(block, "null-deref", "NULL pointer dereference", address)
     if "kernel unaligned access" in block.head_record.text:
         return _oops(block, "alignment", "unaligned access", address)
+    if address is not None and address < PAGE_BYTES:
+        return _oops(block, "null-deref", "NULL pointer dereference", address)
     return _oops(block, "page-fault", "bad page access", address)
 
 
@@ -177,7 +168,10 @@ def _address_words(block: Block) -> int | None:
     found = _ADDRESS.match(text)
     if found and not _is_cut(block, found):
         return _address(found)
-    return 0 if _NULL.search(text) else _address(block.find(_CR2))
+    if _NULL.search(text):
+        return 0
+    own = address_of(block.body.registers)
+    return own if own is not None else _address(block.find(_CR2) or block.find(_S390_ADDRESS))
 
 
 def _is_cut(block: Block, found: re.Match[str]) -> bool:

@@ -10,6 +10,7 @@ Which machine wrote a report, read from its own lines: each architecture names i
     epc   : 80123456 widget_get+0x12/0x40               mips, arch/mips/kernel/traps.c, __show_regs()
     epc : ffffffff80006f2e ra : ffffffff80006f2a        riscv, arch/riscv/kernel/process.c, __show_regs()
     Krnl PSW : 0704c00180000000 00000000001fd0a4        s390, arch/s390/kernel/dumpstack.c, show_registers()
+    pc ffff800002170044 ra ffff800002170100        loongarch, arch/loongarch/kernel/traps.c, __show_regs()
 
 The layout of a `Code:` line is never asked: arm, arm64, mips and powerpc all print words of four bytes.
 """
@@ -52,7 +53,7 @@ _ENTRIES = {
 }
 """Functions that only one architecture has, at the end of a trace without registers."""
 
-DECODED = frozenset({"x86_64", "i386", "arm64", "arm", "ppc64", "ppc", "riscv", "mips"})
+DECODED = frozenset({"x86_64", "i386", "arm64", "arm", "ppc64", "ppc", "riscv", "mips", "s390"})
 """Those whose `Code:` lines are decoded where keepsane[symbols] is installed."""
 
 

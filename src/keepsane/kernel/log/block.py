@@ -120,6 +120,7 @@ def build(
         "arch": architecture(block.records, body.stacks),
         "taint": body.taint,
         "ip": body.ip,
+        "link": body.link,
         "registers": body.registers,
         "code": body.code,
         "stacks": body.stacks,

@@ -17,11 +17,13 @@ arch/arm64/kernel/process.c, __show_regs().
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from keepsane.kernel.log.code import parse_code
+from keepsane.kernel.log.code import CodeReader
+from keepsane.kernel.log.fault_registers import parse_fault_registers
 from keepsane.kernel.log.module_list import LISTED, continues_list, listed_modules
-from keepsane.kernel.log.registers import is_register_line, parse_registers
+from keepsane.kernel.log.registers import is_register_line, parse_next_row, parse_registers
 from keepsane.kernel.log.stacks import MAX_FRAMES, StackReader
 from keepsane.kernel.log.task import Release, parse_release, parse_task
 from keepsane.kernel.log.trace import MODULE, SYMBOL, symbol_frame
@@ -30,10 +32,15 @@ from keepsane.model import Code, Frame, LogRecord, Register, Stack, TaintFlag, T
 _BARE_CPU = re.compile(r"CPU:? (?P<cpu>\d{1,5})\s*+$")
 _IP = re.compile(
     r"\s*(?:[RE]?IP: |RIP\s{1,16}+|PC is at |pc ?: ?|EIP is at |epc ?: |NIP |era ?: "
-    r"|Krnl PSW : \w{1,16} \w{1,16} \()"
+    r"|(?:epc {3}|ERA): (?P<raw>[0-9a-f]{8,16}) |Krnl PSW : [0-9a-f]{1,16} (?P<raw_>[0-9a-f]{1,16}) \()"
     r"(?:(?P<segment>[0-9a-f]{4}):)?(?: ?\[<(?P<address>[0-9a-f]{8,16})>\] {0,8}+){0,4}"
-    r"(?:\[[0-9a-f]{8,16}\] )?"
+    r"(?:\[(?P<nip>[0-9a-f]{8,16})\] )?"
     r"(?:" + SYMBOL + MODULE + r"|(?P<bare>0x[0-9a-f]{1,16})|\s{0,8}(?P<null>\(null\)))?"
+)
+_LINK = re.compile(
+    r"\s{0,8}(?:lr ?: |LR is at |LR \[[0-9a-f]{8,16}\] |ra {0,4}: {1,2}(?:[0-9a-f]{8,16} )?)"
+    + SYMBOL
+    + MODULE
 )
 _TRAILER = re.compile(r"\s*+(?:RIP {1,4}\[<|EIP: .{0,200} SS:ESP )")
 """The instruction pointer once more behind the code, up to 4.13: arch/x86/kernel/dumpstack.c, __die()."""
@@ -42,10 +49,13 @@ _KNOWN = re.compile(
     r"\s*(?:Hardware name:|Workqueue:|Stopper:|task: \S+ ti?|task\.stack|Stack:|Dumping ftrace buffer"
     r"|\(ftrace buffer empty\)"
     r"|Mem abort info|Data abort info|ESR = |EC = |SET = |FSC = |EA = |ISV = |CM = |Exception class ="
-    r"|GCS = |user pgtable"
-    r"|swapper pgtable|\[[0-9a-f]{4,16}\] \*?pgd=|\*?p[gum]d ?=|PGD |#PF:|pstate|LR is at|lr ?: |note: "
+    r"|GCS = |user pgtable|Faulting instruction address: |Fault in \w+ space mode|Unable to handle kernel "
+    r"|(?:BE|LE) PAGE_SIZE=|\$24 {3}: |Register \w{1,3} information: |R:\d T:\d IO:\d "
+    r"|[0-9a-f]{4}: {2,80}[0-9a-f]"
+    r"|swapper pgtable|\[[0-9a-f]{4,16}\] \*?pgd=|\*?p(?:[gum]d|de) ?=|PGD |#PF:|pstate|LR is at|note: "
     r"|Process .{1,40} \(pid: "
-    r"|CPU: \d{1,20}|Pid: |Tainted: \[|Tainted: |Not tainted|Exception stack|thread_info|Last level"
+    r"|CPU: \d{1,20}|Pid: |Tainted: \[|Tainted: |Not tainted|Exception stack|thread_info"
+    r"|Last (?:level|Breaking)"
     r"|\[last unloaded:|\[inline\]"
     r"|Call Trace|Call trace|SMP |Trace:|RSP|invalid opcode|Fixing recursive|Bytes b4|KASAN: |kasan: "
     r"|CR2:|PKRU:"
@@ -74,6 +84,7 @@ class Body:
     build_id: str | None
     taint: tuple[TaintFlag, ...]
     ip: Frame | None
+    link: Frame | None
     registers: tuple[Register, ...]
     code: Code | None
     stacks: tuple[Stack, ...]
@@ -93,8 +104,9 @@ class BodyReader:
     task: Task | None = None
     release: Release | None = None
     ip: Frame | None = None
+    link: Frame | None = None
     registers: list[Register] = field(default_factory=list)
-    code: Code | None = None
+    code: CodeReader = field(default_factory=CodeReader)
     modules: list[str] = field(default_factory=list)
     ended: bool = False
     stacks: StackReader = field(default_factory=StackReader)
@@ -130,8 +142,9 @@ class BodyReader:
             build_id=release.build_id if release else None,
             taint=release.taint if release else (),
             ip=self.ip,
+            link=self.link,
             registers=tuple(self.registers),
-            code=self.code,
+            code=self.code.finish(),
             stacks=self.stacks.finish(self.ip),
             modules=tuple(self.modules),
             ended=self.ended,
@@ -143,6 +156,7 @@ class BodyReader:
         return (
             self._task_line(text)
             or self._ip_line(text, line)
+            or self._link_line(text, line)
             or self._code_line(text, line)
             or self._modules_line(text)
             or self._register_line(text)
@@ -166,11 +180,14 @@ class BodyReader:
             self._user_mode = int(found["segment"], 16) & 3 == 3
         if not self._user_mode and not self.ended:
             self._ip_frame(found, line)
+        self._add(parse_registers(text))
         return True
 
     def _ip_frame(self, found: re.Match[str], line: int) -> None:
         if found["function"]:
             frame = symbol_frame(found, line, "ip")
+            raw = found["raw"] or found["raw_"] or found["nip"]
+            frame = replace(frame, address=int(raw, 16)) if raw else frame
         elif found["bare"] or found["null"] or found["address"]:
             address = int(found["bare"] or found["address"] or "0", 16)
             frame = Frame(
@@ -185,12 +202,20 @@ class BodyReader:
         elif self.ip is None or self.ip.function is None:
             self.ip = frame
 
-    def _code_line(self, text: str, line: int) -> bool:
-        if not text.lstrip().startswith("Code:"):
+    def _link_line(self, text: str, line: int) -> bool:
+        found = _LINK.match(text)
+        if found is None:
             return False
-        if self.code is None and not self._user_mode and not self.stacks.in_section:
-            self.code = parse_code(text, line)
+        if self._before_the_stacks() and self.link is None:
+            self.link = symbol_frame(found, line, "return")
         return True
+
+    def _before_the_stacks(self) -> bool:
+        """Tell whether registers are still the trap's, not user space's or another report's."""
+        return not self._user_mode and not self.ended and not self.stacks.any()
+
+    def _code_line(self, text: str, line: int) -> bool:
+        return self.code.take(text, line, wanted=not self._user_mode and not self.stacks.in_section)
 
     def _modules_line(self, text: str) -> bool:
         return text.startswith(LISTED) and self._module_names(text)
@@ -202,12 +227,16 @@ class BodyReader:
         return True
 
     def _register_line(self, text: str) -> bool:
-        if not is_register_line(text):
+        read = parse_fault_registers(text) or parse_next_row(text, self.registers)
+        if not read and not is_register_line(text):
             return False
-        if not self._user_mode and not self.ended and not self.stacks.any():
-            have = {register.name for register in self.registers}
-            self.registers += [register for register in parse_registers(text) if register.name not in have]
+        self._add(read or parse_registers(text))
         return True
+
+    def _add(self, registers: Iterable[Register]) -> None:
+        if self._before_the_stacks():
+            have = {register.name for register in self.registers}
+            self.registers += [register for register in registers if register.name not in have]
 
     def _known(self, text: str) -> bool:
         if self.begun and _END.match(text):

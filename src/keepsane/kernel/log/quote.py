@@ -6,13 +6,14 @@ from __future__ import annotations
 import re
 
 from keepsane.kernel.log.culprit import traces
+from keepsane.kernel.log.registers import parse_registers
 from keepsane.model import Event, Frame, Register, Stack
 from keepsane.report import Evidence
 
 MAX_QUOTE = 200
 """Characters of a line that are quoted; what is longer is cut at its end."""
 
-_ROW = re.compile(r"\s{0,20}(?:\$|GPR) ?\d{1,2} {0,3}: ")
+_ROW = re.compile(r"\s{0,20}(?:\$|GPR|Krnl GPRS)[ \d]{0,3} {0,3}: ")
 _NOT_HEADS = ("[ cut here ]", " callbacks suppressed")
 """What may stand above the line that says what happened."""
 
@@ -65,7 +66,8 @@ def quote_register(event: Event, register: Register | None, note: str) -> Eviden
 def _quote_row(event: Event, register: Register, note: str) -> Evidence | None:
     """Quote the row of a register that is only counted: `$ 4   : ...` of mips, `GPR04: ...` of powerpc."""
     for record in event.records:
-        if _ROW.match(record.text) and f"{register.value:x}" in record.text:
+        read = parse_registers(record.text) if _ROW.match(record.text) else ()
+        if any((one.name, one.value) == (register.name, register.value) for one in read):
             return _evidence(record.line, record.text, f"{register.name}: {note}")
     return None
 

@@ -11,6 +11,10 @@ Register dumps and what the values in them look like.
     $ 4   : 8f0c0000 00000001 8f0c1e40 00000000                             mips: $4 to $7
     GPR04: c7a3bd10 c7a3a000 00000000 00000001 c0a0b0c0 00000000 ...        powerpc: r4 to r11, or to r7
      gp : ffffffff81d0c0a0 tp : ff6000000203a000 t0 : 0000000000000000      riscv, __show_regs()
+    NIP:  c0312044 LR: c0312100 CTR: 00000000                               powerpc
+    pc ffff800002170044 ra ffff800002170100 tp 900000010a8c4000             loongarch, __show_regs()
+    Krnl GPRS: 0000000000000000 0000000000000001 0000000000000002 000003ff8008c020      s390, show_registers()
+               0000000000000004 0000000000000000 0000000000000000 0000000081f3c000      r4 to r7
 
 Addresses in words: include/linux/poison.h, mm/kasan, Documentation/arch/x86/x86_64/mm.rst.
 What they mean is said only where it is certain: an address that has no words may still be a bad one.
@@ -19,25 +23,29 @@ What they mean is said only where it is certain: an address that has no words ma
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from keepsane.model import Register
 
 _PAIR = re.compile(
     r"\b(?P<name>[RE][A-D]X|[RE][SD]I|[RE][BS]P|R(?:0[89]|1[0-5])|CR[0234]|ORIG_RAX|EFLAGS|x[0-9]{1,2}|sp"
-    r"|lr|r(?:1[0-2]|[0-9])|fp|ip|ra|gp|tp|t[0-6]|a[0-7]|s(?:1[01]|[0-9]))\s?: "
-    r"(?:[0-9a-f]{4}:)?(?P<value>[0-9a-f]{8,16})\b"
+    r"|lr|r(?:1[0-2]|[0-9])|fp|ip|ra|gp|tp|t[0-6]|a[0-7]|s(?:1[01]|[0-9])|LR|CTR)\s?: "
+    r"(?:[0-9a-f]{4}:)?(?:\[<)?(?P<value>[0-9a-f]{8,16})\b"
 )
 _LINE = re.compile(
-    r"\s*(?:(?:R|E)(?:[A-D]X|SP|BP|SI|DI)|R(?:08|09|1[0-5])|ORIG_RAX|CS|CR[02]|DR[036]|FS|DS|PKRU|x\d{1,20}|sp|[rR]\d{1,20}"
-    r"|pstate|ESI|MSR|Flags|Control|Stack|Table"
-    r"|CFAR|CTR|GPR\d\d|gp|t\d|a\d|s\d{1,20}|status|ra|PGD|FAR|psr)\s?[:=] ?\S"
+    r"\s*(?:(?:R|E)(?:[A-D]X|SP|BP|SI|DI)|R(?:08|09|1[0-5])|ORIG_RAX|CS|CR[02]|DR[036]|FS|DS|PKRU|x\d{1,20}|sp"
+    r"|[rR]\d{1,20}|pstate|ESI|MSR|Flags|Control|Stack|Table"
+    r"|CFAR|CTR|GPR\d\d|gp|t\d|a\d|s\d{1,20}|status|ra|PGD|FAR|psr|NIP|DAR|DEAR|Hi|Lo|Status|Cause|BadVA|PrId"
+    r"|CRMD|PRMD|EUEN|ECFG|ESTAT|BADV|PRID|TEID|AS)\s{0,4}[:=] {0,4}\S"
 )
 
 _ROW = re.compile(
-    r"\s{0,20}(?P<kind>\$|GPR) ?(?P<first>\d{1,2}) {0,3}: "
+    r"\s{0,20}(?P<kind>\$|GPR|Krnl GPRS) ?(?P<first>\d{0,2}) {0,3}: "
     r"(?P<values>[0-9a-f]{8,16}(?: {1,2}[0-9a-f]{8,16}){0,7})"
 )
+_NEXT_ROW = re.compile(r"\s{8,20}(?P<values>[0-9a-f]{16}(?: [0-9a-f]{16}){3})\s*+$")
+_LOONGARCH = re.compile(r"(?:pc|a[04]|t[048]|s[15]) [0-9a-f]{16} (?:ra|a[15]|t[15]|u0|s[26]) [0-9a-f]{16} ")
+_UNMARKED = re.compile(r"\b(?P<name>pc|ra|tp|sp|u0|[ast]\d) (?P<value>[0-9a-f]{16})\b")
 PAGE_BYTES = 4096
 POISON_POINTER_DELTA = 0xDEAD000000000000
 LIST_POISONS = {
@@ -133,7 +141,7 @@ def _canonical(address: int, bits: int) -> bool:
 
 def is_register_line(text: str) -> bool:
     """Tell whether a line belongs to a register dump of any architecture."""
-    return _LINE.match(text) is not None or _ROW.match(text) is not None
+    return bool(_LINE.match(text) or _ROW.match(text) or _LOONGARCH.match(text))
 
 
 def parse_registers(text: str) -> tuple[Register, ...]:
@@ -144,7 +152,23 @@ def parse_registers(text: str) -> tuple[Register, ...]:
     is a poison.
     """
     row = _ROW.match(text)
-    pairs = _numbered(row) if row else ((found["name"], found["value"]) for found in _PAIR.finditer(text))
+    if row is not None:
+        return _read(_numbered(row["values"], "$" if row["kind"] == "$" else "r", int(row["first"] or "0")))
+    pattern = _UNMARKED if _LOONGARCH.match(text) else _PAIR
+    return _read((found["name"], found["value"]) for found in pattern.finditer(text))
+
+
+def parse_next_row(text: str, have: Iterable[Register]) -> tuple[Register, ...]:
+    """Read a further row of s390, which says no number: those it follows are among the registers one has."""
+    row = _NEXT_ROW.match(text)
+    known = sum(register.name[:1] == "r" and register.name[1:].isdigit() for register in have) if row else 0
+    return _read(_numbered(row["values"], "r", known)) if row and 0 < known < _S390_REGISTERS else ()
+
+
+_S390_REGISTERS = 16
+
+
+def _read(pairs: Iterable[tuple[str, str]]) -> tuple[Register, ...]:
     return tuple(
         Register(name, value, _meaning(name, value))
         for name, printed in pairs
@@ -152,10 +176,9 @@ def parse_registers(text: str) -> tuple[Register, ...]:
     )
 
 
-def _numbered(row: re.Match[str]) -> Iterator[tuple[str, str]]:
+def _numbered(values: str, letter: str, first: int) -> Iterator[tuple[str, str]]:
     """Name the values of a row whose first one alone is numbered: mips `$4`, powerpc `r4`."""
-    letter = "$" if row["kind"] == "$" else "r"
-    for number, printed in enumerate(row["values"].split(), int(row["first"])):
+    for number, printed in enumerate(values.split(), first):
         yield f"{letter}{number}", printed
 
 

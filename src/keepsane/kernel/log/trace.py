@@ -12,6 +12,7 @@ The grammars of one stack frame, recognised by shape.
      dump_stack+0x292/0x395 lib/dump_stack.c:52                       already symbolized
      __dump_stack lib/dump_stack.c:16 [inline]                        already symbolized, inlined
      [c00000003ae5b800] [c00000000135c19c] dump_stack+0x128/0x1cc (unreliable)   powerpc
+    ([<000003ff8008c030>] widget_read+0x10/0x40 [widget])            s390: not confirmed
      0xffffffffc0000123                                               no symbol known
      [<8003f97c>] (show_stack) from [<8003f97c>] (sched_show_task+0xac/0x100)   arm
 
@@ -22,6 +23,7 @@ arch/arm64/kernel/stacktrace.c, dump_backtrace_entry().
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from keepsane.model import Frame, Role, SourceLine
 
@@ -37,7 +39,7 @@ MODULE = r"(?: \[(?P<module>[\w-]{1,64})(?:\([A-Z+-]{0,12}\))?(?: (?P<build_id>[
 _ADDRESS = r"\[<\s{0,8}(?P<address>[0-9a-f]{8,16}|\(null\))?>\]"
 _DECODED = r"(?: \(?(?P<said_file>[\w./+~-]{1,255}+(?<=\.[chSs])):(?P<said_line>\d{1,7})[^)\]\[]{0,30}\)?)?"
 _FRAME = re.compile(
-    r"\s*+(?:#\d{1,20}:? )?(?:\[[0-9a-f]{16}\] \[[0-9a-f]{16}\] )?"
+    r"\s*+(?:#\d{1,20}:? )?(?:\[[0-9a-f]{8,16}\] \[[0-9a-f]{8,16}\] )?"
     r"(?:" + _ADDRESS + r"\s*+)?(?P<unreliable>\? )?\s*+"
     r"(?::(?P<old_module>\w{1,64}):)?"
     + SYMBOL
@@ -46,6 +48,7 @@ _FRAME = re.compile(
     + MODULE.replace("module>", "late_module>").replace("build_id>", "late_build_id>")
     + r"(?P<info> \([A-Z]{1,4}\)| \(unreliable\))?$"
 )
+_DOUBTED = re.compile(r"\s*+\((?P<frame>\[<[0-9a-f]{16}>\] [^()]{1,600})\)")
 _BARE = re.compile(
     r"\s*(?:" + _ADDRESS + r"\s*)?(?P<unreliable>\? )?(?P<bare>0x[0-9a-f]{1,16}|\(null\))" + MODULE + r"$"
 )
@@ -144,8 +147,10 @@ def parse_frame(text: str, line: int) -> Frame | None:
     """
     text = text.rstrip()
     if "+0x" in text:
-        found = _FRAME.match(text) or _ARM.match(text)
-        return symbol_frame(found, line) if found else None
+        doubted = _DOUBTED.fullmatch(text)
+        found = _FRAME.match(doubted["frame"] if doubted else text) or _ARM.match(text)
+        frame = symbol_frame(found, line) if found else None
+        return replace(frame, reliable=False) if doubted and frame else frame
     if "0x" in text or "[<" in text:
         found = _BARE.match(text) or _ADDRESS_ONLY.match(text)
         return _bare_frame(found, line) if found else None

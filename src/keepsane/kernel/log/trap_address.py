@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from keepsane.kernel.log.registers import PAGE_BYTES
 from keepsane.model import Event, Register, Trap
 
 _NARROW = frozenset({"i386", "arm", "ppc"})
@@ -30,9 +31,11 @@ class Pointer:
     What the trapping instruction followed: `base` plus `index` times the scale plus the displacement.
 
     Each register with its printed value, None where the instruction has none; `bits` is the width of both.
+    `address` is what faulted, as exactly as it is known.
     """
 
     trap: Trap
+    address: int
     base: Register | None
     index: Register | None
     bits: int
@@ -41,6 +44,11 @@ class Pointer:
     def registers(self) -> tuple[Register, ...]:
         """Give the registers that made the address."""
         return tuple(register for register in (self.base, self.index) if register is not None)
+
+
+def is_page_only(arch: str | None) -> bool:
+    """Tell whether a machine reports only the page that faulted: s390 leaves out the lower twelve bits."""
+    return arch == "s390"
 
 
 def address_bits(arch: str | None) -> int:
@@ -77,8 +85,10 @@ def aim(trap: Trap, registers: Iterable[Register], arch: str | None) -> int | No
     return total % (1 << address_bits(arch))
 
 
-def reaches(trap: Trap, aimed: int | None, address: int) -> bool:
-    """Tell whether an access at `aimed` touches the address that the processor reported."""
+def reaches(trap: Trap, aimed: int | None, address: int, arch: str | None) -> bool:
+    """Tell whether an access at `aimed` touches the address, on s390 the page, that was reported."""
+    if aimed is not None and is_page_only(arch):
+        return aimed & -PAGE_BYTES == address
     return aimed is not None and 0 <= address - aimed < (trap.width_bytes or 1)
 
 
@@ -92,8 +102,9 @@ def pointer_of(event: Event, address: int | None) -> Pointer | None:
     if trap is None:
         return None
     aimed = aim(trap, event.registers, event.arch)
-    if aimed is None or (address is not None and not reaches(trap, aimed, address)):
+    if aimed is None or (address is not None and not reaches(trap, aimed, address, event.arch)):
         return None
     base = register_of(event.registers, trap.base) if trap.base else None
     index = register_of(event.registers, trap.index) if trap.index else None
-    return Pointer(trap=trap, base=base, index=index, bits=address_bits(event.arch))
+    known = aimed if address is None or is_page_only(event.arch) else address
+    return Pointer(trap=trap, address=known, base=base, index=index, bits=address_bits(event.arch))

@@ -45,8 +45,12 @@ def disassemble(code: Code, ip_address: int | None, arch: str | None) -> tuple[I
     leads to it, nothing is said about those bytes; without a mark the line decodes from its first byte, which
     is a guess where instructions vary in length, so that nothing is said at all.
 
+    What the log itself has decoded, as on s390, stays as it is.
+
     Raises MissingExtraError where capstone is not installed.
     """
+    if code.instructions:
+        return code.instructions
     machine = MACHINES.get((arch or "", code.word_bytes))
     if machine is None or (code.trap_bytes is None and machine.varies):
         return ()
@@ -120,7 +124,9 @@ def _text(line: _Line, found: Any) -> str:
     import capstone
 
     operands = found.op_str
-    if found.group(capstone.CS_GRP_BRANCH_RELATIVE):
+    if found.group(capstone.CS_GRP_BRANCH_RELATIVE) or (
+        line.machine.arch == "CS_ARCH_PPC" and found.group(capstone.CS_GRP_JUMP)
+    ):
         before, comma, target = operands.rpartition(", ")
         operands = before + comma + _target(line, found.address, target)
     return f"{found.mnemonic} {operands}".rstrip()

@@ -3,7 +3,7 @@
 The machines whose `Code:` lines can be decoded, and how long their instructions are.
 
 A machine is known by its name (kernel/log/architecture.py) and by the size of the words that its kernel
-prints. s390 prints `Krnl Code:` decoded; loongarch is unknown to capstone 5.
+prints. s390 prints `Krnl Code:` decoded, only the operands are read here; loongarch is unknown to capstone 5.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ class Machine(NamedTuple):
     """
     One set of instructions: capstone's names for it, and the length of an instruction.
 
-    `relative` is True where capstone writes the target of a jump as a distance.
+    `relative` is True where capstone writes the target of a jump as a distance, `big_endian` where the log
+    has the bytes as memory holds them and the high one comes first.
     """
 
     arch: str
@@ -25,6 +26,7 @@ class Machine(NamedTuple):
     unit_bytes: int
     longest_bytes: int
     relative: bool = False
+    big_endian: bool = False
 
     @property
     def varies(self) -> bool:
@@ -44,9 +46,14 @@ MACHINES = {
     ("mips", 4): _MIPS,
     ("ppc", 4): _PPC,
     ("ppc64", 4): _PPC,
+    ("s390", 2): Machine("CS_ARCH_SYSZ", (), 2, 6, big_endian=True),
     ("riscv", 2): Machine("CS_ARCH_RISCV", ("CS_MODE_RISCV64", "CS_MODE_RISCVC"), 2, 4, relative=True),
 }
 """By the name of the machine and the bytes of a printed word: arm prints half words in Thumb mode."""
+
+
+UNDECODED = frozenset({"loongarch"})
+"""Machines whose kernel prints code that capstone 5 does not decode."""
 
 
 def open_machine(machine: Machine) -> Any:
@@ -58,7 +65,7 @@ def open_machine(machine: Machine) -> Any:
             "capstone is not installed, so Code: lines cannot be disassembled; install it with: "
             "pip install 'keepsane[symbols]'"
         ) from None
-    mode = capstone.CS_MODE_LITTLE_ENDIAN
+    mode = capstone.CS_MODE_BIG_ENDIAN if machine.big_endian else capstone.CS_MODE_LITTLE_ENDIAN
     for name in machine.modes:
         mode |= getattr(capstone, name)
     decoder = capstone.Cs(getattr(capstone, machine.arch), mode)

@@ -64,6 +64,9 @@ class Repeats:
         again = replace(
             event,
             ip=None if event.ip is None or known.ip is None else Frame(line=event.ip.line, **known.ip),
+            link=None
+            if event.link is None or decoded.link is None
+            else replace(decoded.link, line=event.link.line),
             code=_again(event.code, decoded.code),
             stacks=tuple(_at_lines_of(own, other, kept) for own, other, kept in stacks),
         )
@@ -88,7 +91,8 @@ def key_of(event: Event, kernel: Kernel) -> object:
     ip, code = event.ip and _frame(event.ip), event.code and _code(event.code)
     # A warning names its line, which is held against the file; an ip may stand below the stack it belongs to.
     said = getattr(event, "file", None), getattr(event, "source_line", None)
-    return kernel, _about(event), said, ip, _is_ip_below(event), code, stacks
+    link = event.link and _frame(event.link)
+    return kernel, _about(event), said, ip, link, _is_ip_below(event), code, stacks
 
 
 def _is_ip_below(event: Event) -> bool:

@@ -23,6 +23,21 @@ _BEHIND = re.compile(r"(?P<distance>0x[0-9a-f]{1,4}|\d{1,4})\((?P<base>\w{2,3})\
 _ARM_WIDTH = re.compile(r"(?:ld|st)(?:[rpa]|u|t|n|l|x|e){1,5}s?(?P<letter>[bhwd])?t?")
 _WIDTH_BYTES = {"b": 1, "h": 2, "w": 4, "d": 8}
 _REGISTER_BYTES = {"w": 4, "s": 4, "x": 8, "d": 8, "q": 16}
+_S390_ADDRESSES = re.compile(r"la[ey]?y?$|larl|s[lr][la]|b")
+"""Of s390: what only makes an address, shifts by one, or branches to it."""
+_S390_STORES = re.compile(r"st|mv|[nox][ci]y?$|cs|a[lg]?[lg]?si|tr$")
+_S390_WIDTH_BYTES = {
+    "lg": 8,
+    "stg": 8,
+    "ltg": 8,
+    "l": 4,
+    "ly": 4,
+    "lt": 4,
+    "st": 4,
+    "sty": 4,
+    "lgf": 4,
+    "llgf": 4,
+}
 _READ, _WRITE = 1, 2  # capstone's CS_AC_READ and CS_AC_WRITE
 
 
@@ -40,13 +55,21 @@ def read_trap(
         return None
     decoder = open_machine(machine)
     found = next(decoder.disasm(code.data[code.trap_bytes :][: machine.longest_bytes], 0, 1), None)
-    if found is None or _UNACCESSED.match(found.mnemonic):
+    if found is None or _is_unaccessed(machine, found.mnemonic):
         return None
     traps = list(_traps(machine, found)) or list(_compressed(found))
     leading = (
-        trap for trap in traps if address is not None and reaches(trap, aim(trap, registers, arch), address)
+        trap
+        for trap in traps
+        if address is not None and reaches(trap, aim(trap, registers, arch), address, arch)
     )
     return next(leading, traps[0] if traps else None)
+
+
+def _is_unaccessed(machine: Machine, mnemonic: str) -> bool:
+    if machine.big_endian:
+        return _S390_ADDRESSES.match(mnemonic) is not None
+    return _UNACCESSED.match(mnemonic) is not None
 
 
 def _traps(machine: Machine, found: Any) -> Iterator[Trap]:
@@ -59,11 +82,11 @@ def _traps(machine: Machine, found: Any) -> Iterator[Trap]:
         index = getattr(operand.mem, "index", 0)
         yield Trap(
             mnemonic=found.mnemonic,
-            base=found.reg_name(operand.mem.base) if operand.mem.base else None,
-            index=found.reg_name(index) if index else None,
+            base=_name(machine, found, operand.mem.base),
+            index=_name(machine, found, index),
             scale=_scale(operand) if index else 1,
             displacement=operand.mem.disp,
-            access=_x86_access(found, operand) if x86 else _access(found.mnemonic),
+            access=_x86_access(found, operand) if x86 else _access(machine, found.mnemonic),
             width_bytes=operand.size if x86 else _width_bytes(machine, found),
         )
 
@@ -79,7 +102,7 @@ def _compressed(found: Any) -> Iterator[Trap]:
             index=None,
             scale=1,
             displacement=int(operand["distance"], 0),
-            access=_access(found.mnemonic),
+            access="write" if _STORES.match(found.mnemonic) else "read",
             width_bytes=_WIDTH_BYTES[said["letter"]],
         )
 
@@ -103,7 +126,18 @@ def _x86_access(found: Any, operand: Any) -> Access:
     return "write" if operand.access & _WRITE else "read" if operand.access & _READ else None
 
 
-def _access(mnemonic: str) -> Access:
+def _name(machine: Machine, found: Any, register: int) -> str | None:
+    """Name a register as the instruction writes it; s390 has numbers for names."""
+    return (
+        (f"%r{found.reg_name(register)}" if machine.big_endian else found.reg_name(register))
+        if register
+        else None
+    )
+
+
+def _access(machine: Machine, mnemonic: str) -> Access:
+    if machine.big_endian:
+        return "write" if _S390_STORES.match(mnemonic) else "read"
     if mnemonic.startswith(("amo", "swp", "cas", "ldadd", "lr.", "sc.")):
         return None
     return "write" if _STORES.match(mnemonic) else "read"
@@ -111,6 +145,8 @@ def _access(mnemonic: str) -> Access:
 
 def _width_bytes(machine: Machine, found: Any) -> int | None:
     """Give the bytes that one load or store touches, None where its name does not tell."""
+    if machine.big_endian:
+        return _S390_WIDTH_BYTES.get(found.mnemonic)
     mnemonic = found.mnemonic.partition(".")[0] if "ARM" in machine.arch else found.mnemonic
     if "ARM" not in machine.arch:
         said = _WIDTH.match(mnemonic)
