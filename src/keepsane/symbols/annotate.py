@@ -114,7 +114,8 @@ def _decode_all(run: _Run) -> dict[Frame, Decoded]:
     # A vmlinux that was named is looked at in any case: that it cannot be used must be said.
     groups: dict[str | None, list[Frame]] = {None: []} if run.wanted.vmlinux and run.events else {}
     decoded: dict[Frame, Decoded] = {}
-    for frame in dict.fromkeys(_asked(frame) for event in run.events for frame in _frames(event)):
+    asked = (frame for event in run.events for frame in _frames(event) if not _is_told(run, frame))
+    for frame in dict.fromkeys(map(_asked, asked)):
         made = made_at_run_time(frame.function, frame.module)
         if made:
             decoded[frame] = Decoded((), made)
@@ -123,6 +124,12 @@ def _decode_all(run: _Run) -> dict[Frame, Decoded]:
     for module, frames in groups.items():
         decoded |= _decode_group(run, module, frames)
     return decoded
+
+
+def _is_told(run: _Run, frame: Frame) -> bool:
+    """Tell whether the log says where a frame is, and nobody named a file that may say more."""
+    unnamed = frame.function is not None and frame.offset_bytes is None
+    return unnamed or bool(frame.locations and not run.wanted.vmlinux)
 
 
 def _decode_group(run: _Run, module: str | None, frames: Sequence[Frame]) -> dict[Frame, Decoded]:
@@ -169,8 +176,8 @@ def _annotated(run: _Run, event: Event, decoded: Mapping[Frame, Decoded]) -> Eve
 
 
 def _decoded(run: _Run, frame: Frame, decoded: Mapping[Frame, Decoded]) -> Frame:
-    found = decoded[_asked(frame)]
-    if not found.locations and frame.locations:
+    found = decoded.get(_asked(frame))
+    if found is None or (not found.locations and frame.locations):
         return frame  # the log itself says where it is
     locations = _with_source(run, frame, found.locations)
     return replace(frame, locations=locations, note=found.note, file_unused=found.file_unused)

@@ -9,8 +9,16 @@ Stacks that belong to no report: somebody called dump_stack(), or asked for ever
     Call Trace:
      dump_stack_lvl+0x44/0x5c
 
+The rest of a report whose first lines are lost, a stack of /proc/PID/stack or of crash(8), and
+single frames are read, too:
+
+    RIP: 0010:widget_remove+0x1e6/0x200
+    [<0>] vfs_write+0xf8/0x450
+     #3 [ffffc90000000e50] ksys_write at ffffffff8144aa0f
+
 Inside a stall, a lockup or a hung task's report the NMI backtraces are its further stacks.
-Source: lib/nmi_backtrace.c, nmi_cpu_backtrace(); lib/dump_stack.c; drivers/tty/sysrq.c.
+Source: lib/nmi_backtrace.c, nmi_cpu_backtrace(); lib/dump_stack.c; drivers/tty/sysrq.c;
+fs/proc/base.c, proc_pid_stack().
 """
 
 from __future__ import annotations
@@ -19,6 +27,8 @@ import re
 
 from keepsane.kernel.log.block import Block, Opening, build, damage_of, titled
 from keepsane.kernel.log.culprit import culprit
+from keepsane.kernel.log.task import CRASH_TASK
+from keepsane.kernel.log.trace import ADDRESS_ONLY, ARM, CRASH, FRAME, PLACED, SCRIPT
 from keepsane.model import Event
 
 SYSRQ = re.compile(
@@ -63,7 +73,10 @@ def parse_backtrace(block: Block) -> Event | None:
 def _headless(block: Block) -> Event | None:
     """Read registers that no headline claims: what the kernel objected to stood above and is lost."""
     ip = block.body.ip
-    if ip is None or ip.function is None or block.opening.name != "backtrace":
+    if block.opening.name == "code" and block.body.code is not None:
+        lacks = "only its code bytes are left"
+        return build(Event, block, "backtrace", "a report without its first lines", damage=lacks)
+    if ip is None or ip.function is None or block.opening.name not in ("backtrace", "registers"):
         return None
     title = titled("a report without its first lines", culprit(block.body))
     lacks = "; ".join(["the lines that say what happened are missing", damage_of(block)])
@@ -85,7 +98,12 @@ def parse_cut_here(block: Block) -> Event | None:
 _CUT_HERE = re.compile(r"-+\[ cut here \]-+")
 _INJECTED = re.compile(r"FAULT_INJECTION: forcing")
 _TASK = re.compile(r"CPU: \d{1,5} .{0,20}PID: \d{1,10} Comm: ")
-_TRACE = re.compile(r"Pid: \d{1,10}, comm: |\s*Call [Tt]race:")
+_TRACE = re.compile(r"Pid: \d{1,10}, comm: |\s*Call [Tt]race:|Backtrace:")
+_CODE = re.compile(r"Code: (?:[0-9a-f]{2,8} ){2}")
+_REGISTERS = re.compile(
+    r"(?:RIP: 0010:|EIP: (?:00[0-9a-f]{2}:)?|EIP is at |PC is at |pc ?: |epc {0,3}: |NIP |era ?: )"
+    r"(?:\[<?[0-9a-f]{8,16}>?\] {0,8}+){0,2}(?:[0-9a-f]{8,16} )?(?:" + PLACED + r"|" + SCRIPT + r")"
+)
 
 OPENINGS = (
     Opening("cut-here", _CUT_HERE, parse_cut_here, rank=9),
@@ -93,5 +111,9 @@ OPENINGS = (
     Opening("sysrq", SYSRQ, parse_backtrace, rank=0, own=_OWN),
     Opening("nmi-backtrace", NMI, parse_backtrace, own=_OWN, joins=_SAMPLED_BY),
     Opening("backtrace", _TASK, parse_backtrace, alone=True, renews=True),
+    Opening("backtrace", CRASH_TASK, parse_backtrace, alone=True, renews=True),
     Opening("backtrace", _TRACE, parse_backtrace, alone=True),
+    Opening("registers", _REGISTERS, parse_backtrace, alone=True),
+    Opening("code", _CODE, parse_backtrace, alone=True, first=True),
+    *(Opening("frame", form, parse_backtrace, alone=True) for form in (FRAME, ARM, CRASH, ADDRESS_ONLY)),
 )

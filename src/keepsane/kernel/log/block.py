@@ -35,7 +35,7 @@ class Opening(NamedTuple):
     at any time, as a stack of its own called by group `stack`. One that is `alone` begins a report only where
     no open block takes the line for its own, and one that `renews` begins another after a complete one of
     that kind: one dump_stack() after the other. `detail_of` names the openings in whose block it begins none
-    but is a line like others.
+    but is a line like others. One that is `first` begins a report only as the first line of a log.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Opening(NamedTuple):
     alone: bool = False
     renews: bool = False
     detail_of: frozenset[str] = frozenset()
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,8 +26,17 @@ from keepsane.kernel.log.module_list import LISTED, continues_list, listed_modul
 from keepsane.kernel.log.registers import is_register_line, parse_next_row, parse_registers
 from keepsane.kernel.log.stacks import MAX_FRAMES, StackReader
 from keepsane.kernel.log.task import Release, parse_release, parse_task
-from keepsane.kernel.log.trace import MODULE, SYMBOL, symbol_frame
-from keepsane.model import Code, Frame, LogRecord, Register, Stack, TaintFlag, Task
+from keepsane.kernel.log.trace import (
+    DECODED_NOTE,
+    MODULE,
+    PLACED,
+    SCRIPT,
+    SYMBOL,
+    parse_inlined,
+    symbol_frame,
+    without_discriminators,
+)
+from keepsane.model import Code, Frame, LogRecord, Register, SourceLine, Stack, TaintFlag, Task
 
 _BARE_CPU = re.compile(r"CPU:? (?P<cpu>\d{1,5})\s*+$")
 _IP = re.compile(
@@ -35,7 +44,7 @@ _IP = re.compile(
     r"|(?:epc {3}|ERA): (?P<raw>[0-9a-f]{8,16}) |Krnl PSW : [0-9a-f]{1,16} (?P<raw_>[0-9a-f]{1,16}) \()"
     r"(?:(?P<segment>[0-9a-f]{4}):)?(?: ?\[<(?P<address>[0-9a-f]{8,16})>\] {0,8}+){0,4}"
     r"(?:\[(?P<nip>[0-9a-f]{8,16})\] )?"
-    r"(?:" + SYMBOL + MODULE + r"|(?P<bare>0x[0-9a-f]{1,16})|\s{0,8}(?P<null>\(null\)))?"
+    r"(?:" + PLACED + r"|" + SCRIPT + r"|(?P<bare>0x[0-9a-f]{1,16})|\s{0,8}(?P<null>\(null\)))?"
 )
 _LINK = re.compile(
     r"\s{0,8}(?:lr ?: |LR is at |LR \[[0-9a-f]{8,16}\] |ra {0,4}: {1,2}(?:[0-9a-f]{8,16} )?)"
@@ -110,6 +119,7 @@ class BodyReader:
     modules: list[str] = field(default_factory=list)
     ended: bool = False
     stacks: StackReader = field(default_factory=StackReader)
+    _inlined: list[SourceLine] = field(default_factory=list)
     _user_mode: bool = False
     _in_modules: bool = False
 
@@ -173,7 +183,7 @@ class BodyReader:
         return task is not None or release is not None
 
     def _ip_line(self, text: str, line: int) -> bool:
-        found = _IP.match(text)
+        found = _IP.match(without_discriminators(text))
         if found is None:
             return False
         if found["segment"]:
@@ -184,8 +194,8 @@ class BodyReader:
         return True
 
     def _ip_frame(self, found: re.Match[str], line: int) -> None:
-        if found["function"]:
-            frame = symbol_frame(found, line, "ip")
+        if found["function"] or found["scripted"]:
+            frame = self._with_inlined(symbol_frame(found, line, "ip"))
             raw = found["raw"] or found["raw_"] or found["nip"]
             frame = replace(frame, address=int(raw, 16)) if raw else frame
         elif found["bare"] or found["null"] or found["address"]:
@@ -194,6 +204,8 @@ class BodyReader:
                 line=line, function=None, offset_bytes=None, size_bytes=None, address=address, role="ip"
             )
         else:
+            inlined = parse_inlined(found.string[found.end() :])
+            self._inlined += [inlined] if inlined else []
             return
         if _TRAILER.match(found.string):
             self.ip = self.ip or frame
@@ -201,6 +213,11 @@ class BodyReader:
             self.stacks.add(frame)
         elif self.ip is None or self.ip.function is None:
             self.ip = frame
+
+    def _with_inlined(self, frame: Frame) -> Frame:
+        """Give the frame with the lines for inlined functions that stood above it."""
+        inlined, self._inlined = tuple(self._inlined[:MAX_FRAMES]), []
+        return replace(frame, locations=(*inlined, *frame.locations), note=DECODED_NOTE) if inlined else frame
 
     def _link_line(self, text: str, line: int) -> bool:
         found = _LINK.match(text)

@@ -188,6 +188,13 @@ KINDS = {
             "Pid: ",
             "Call Trace:",
             "Call trace:",
+            "Backtrace:",
+            "RIP: 0010:",
+            "Code: ",
+            "COMMAND: ",
+            "+0x",
+            "[<",
+            "at ffff",
         ),
     ),
 }
@@ -205,6 +212,10 @@ _WHERE = {
 GATE = Gate(_WHERE)
 """A line it does not find anything in says nothing to the scanner."""
 
+_WEAK = frozenset({"RIP: 0010:", "+0x", "[<", "at ffff", "Code: ", "COMMAND: "})
+WORDS = Gate(_WHERE.keys() - _WEAK)
+"""The same without what programs write, too: its words teach how the kernel's lines are dressed."""
+
 
 @cache
 def openings_of(module: str) -> tuple[Opening, ...]:
@@ -213,9 +224,9 @@ def openings_of(module: str) -> tuple[Opening, ...]:
     return openings
 
 
-def find_opening(text: str) -> tuple[Opening, re.Match[str]] | None:
-    """Give the opening that a line is, with its match; None where the line begins no report."""
-    modules = {module for literal in GATE.held(text) for module in _WHERE[literal]}
+def find_opening(text: str, gate: Gate = GATE) -> tuple[Opening, re.Match[str]] | None:
+    """Give the opening that a line is, with its match; None where none has a word that `gate` knows."""
+    modules = {module for literal in gate.held(text) for module in _WHERE[literal]}
     for module in sorted(modules, key=_RANK.__getitem__):
         for opening in openings_of(module):
             if found := opening.pattern.match(text):

@@ -21,7 +21,7 @@ _PRINT = """
     nmi_(cpu|trigger|handle)* arch_trigger_* default_do_nmi do_nmi end_repeat_nmi nmi first_nmi repeat_nmi
     ubsan_* val_to_string dynamic_(pr|dev|netdev)_* *assertfail assfail show_state_filter
     (netdev|dev)_(printk|err|warn|info|notice|dbg) *_panic *rust_begin_unwind* core::panicking::*
-    rust_helper_* panic_*
+    rust_helper_* panic_* check_panic_on_warn
 """
 
 # They take the trap.

@@ -9,6 +9,7 @@ open block. Memory is bounded by the open blocks.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from sys import getsizeof
@@ -18,7 +19,7 @@ from keepsane.kernel.log.block import Block, Opening
 from keepsane.kernel.log.body import BodyReader
 from keepsane.kernel.log.dress.letters import spaced
 from keepsane.kernel.log.dress.stage import Stage
-from keepsane.kernel.log.kinds import GATE, find_opening
+from keepsane.kernel.log.kinds import GATE, WORDS, find_opening
 from keepsane.kernel.log.recognised import MAX_LOOKED_AT, Recognised
 from keepsane.kernel.log.records import MAX_RECORD_CHARACTERS, records_of
 from keepsane.kernel.log.records import record as read_record
@@ -40,6 +41,8 @@ FOREIGN_IN_BODY = 12
 MAX_CONSOLE_LINES = 2_000
 """Lines of programs (no timestamp in a log that has them) do not count as such, up to this many."""
 
+_MOST_TOLD = 8
+"""Reports whose registers may be printed once more behind other lines, as since 4.18 behind the end trace."""
 _CALL_TRACE = re.compile(r"\s*Call [Tt]race:")
 
 
@@ -130,6 +133,7 @@ class Scanner:
         self._busy = False
         self._recognised = Recognised()
         self._reported = False
+        self._told: deque[str | None] = deque(maxlen=_MOST_TOLD)
         self._boots = [KernelFacts()]
         self._timed = False
         self._skipped = 0
@@ -152,7 +156,8 @@ class Scanner:
             self._stage.recent.append((line, text))
             self._skipped += 1
             return ()
-        return self._read_lines(self._stage.read(line, text, gated=gated), text if gated else None)
+        kernels = gated and WORDS.search(text, 0, MAX_RECORD_CHARACTERS) is not None
+        return self._read_lines(self._stage.read(line, text, gated=kernels), text if gated else None)
 
     def _read_lines(self, lines: Iterable[tuple[int, str]], gated: str | None = None) -> Iterator[Event]:
         """Read undressed lines; of `gated` it is known that it has a word of the kernel's."""
@@ -180,7 +185,7 @@ class Scanner:
         self._timed = self._timed or record.seconds is not None
         if gated:
             self._boots[-1].take(record.text)
-            opening = find_opening(record.text.lstrip())  # a log pasted into a mail is indented
+            opening = self._opening(record)
         block = self._open.get(record.caller)
         if block is None and opening is None:
             self._skipped += 1
@@ -188,6 +193,13 @@ class Scanner:
                 self._recognised.doubt(record.line, record.text)
             return ()
         return self._read(record, block, opening)
+
+    def _opening(self, record: LogRecord) -> tuple[Opening, re.Match[str]] | None:
+        """Give the opening that a line is: registers that a report has told already begin no other."""
+        found = find_opening(record.text.lstrip())  # a log pasted into a mail is indented
+        if found is None or (found[0].first and record.line > 1):
+            return None
+        return None if found[0].name == "registers" and found[1]["function"] in self._told else found
 
     def _reboot(self, record: LogRecord) -> list[Event]:
         """End every report with the boot it belongs to."""
@@ -288,6 +300,7 @@ class Scanner:
             return
         self._unread += block.unread
         self._reported = True
+        self._told.append(event.ip.function if event.ip is not None else None)
         if len(self._boots) < MAX_BOOTS and self._boots[-1].is_foreign(event):
             self._next_boot()
         self._boots[-1].learn(event, block.reader.release.version if block.reader.release else None)
@@ -297,7 +310,7 @@ class Scanner:
 def _parse(block: _Open, *, cut: bool) -> Event | None:
     body = block.reader.finish()
     names = tuple(opening.name for opening, *_ in block.opened)
-    for opening, head, record in block.opened:
+    for opening, head, record in sorted(block.opened, key=lambda opened: opened[0].alone):
         event = opening.parse(
             Block(
                 opening=opening,

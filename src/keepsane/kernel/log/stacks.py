@@ -17,8 +17,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
-from keepsane.kernel.log.machinery import ARM64_EXCEPTIONS
-from keepsane.kernel.log.trace import parse_frame, parse_inlined, strip_marker
+from keepsane.kernel.log.machinery import ARM64_EXCEPTIONS, RETURN_PLACES
+from keepsane.kernel.log.trace import DECODED_NOTE, parse_callee, parse_frame, parse_inlined, strip_marker
 from keepsane.model import Frame, SourceLine, Stack
 
 MAX_FRAMES = 4096
@@ -77,7 +77,7 @@ class StackReader:
         self.begun = self.begun or self._name != DISABLED_AT
         self._count += 1
         if self._inlined:
-            frame = replace(frame, locations=(*self._inlined, *frame.locations), note="decoded in the log")
+            frame = replace(frame, locations=(*self._inlined, *frame.locations), note=DECODED_NOTE)
             self._inlined.clear()
         if self._count <= MAX_FRAMES:
             self._frames.append(frame)
@@ -117,9 +117,26 @@ class StackReader:
             self._named(self._header)
             self._inlined = inlined_before
         self._header = None
+        self._name_before(text)
         # Up to 4.8 the function that was interrupted follows <EOI>, marked as if it were not certain.
         self.add(replace(frame, role="ip") if interrupted else frame)
         return True
+
+    def _name_before(self, text: str) -> None:
+        """
+        Give the frame above the name of the function that did not return, where this line says it.
+
+        Only arm's unwinder by frame pointers names the callee itself; others repeat the address above.
+        """
+        above = self._frames[-1] if self._frames else None
+        if above is None or above.offset_bytes != 0 or above.role != "return":
+            return
+        callee = parse_callee(text)
+        if callee is None or callee[1] == above.address or (above.function or "") in RETURN_PLACES:
+            return
+        note = f"printed as {above.function}+0x0: the call before it does not return"
+        named = replace(above, function=callee[0], offset_bytes=None, size_bytes=None, note=note)
+        self._frames[-1] = named
 
     def _named(self, header: str) -> None:
         """Begin a stack under a header, unless the instruction pointer above it has begun it already."""

@@ -7,6 +7,7 @@ The line that says who ran, on which CPU and under which kernel.
     Pid: 491, comm: scsi_eh_0 Tainted: G        W  ---- 2.6.32-220.13.1.el6.x86_64 #1
     4.15.0+ #221 Not tainted                                                        lockdep
     Process swapper/0 (pid: 1, stack limit = 0xffff80001000)                        arm64 up to 5.x
+    PID: 77       TASK: ffff888104173200  CPU: 3    COMMAND: "widgetd"              crash(8)
 
 Source: lib/dump_stack.c, dump_stack_print_info(); kernel/locking/lockdep.c, print_kernel_ident().
 """
@@ -26,6 +27,10 @@ _TASK = re.compile(
 )
 _COMM = re.compile(r"(?P<comm>.{0,64}?)(?: (?=Tainted:|Not tainted|Kdump:)|$)")
 _PROCESS = re.compile(r"Process (?P<comm>.{1,32}?) \(pid: (?P<pid>\d{1,10})")
+CRASH_TASK = re.compile(
+    r"PID: (?P<pid>\d{1,10})\s{1,20}+TASK: [0-9a-f]{8,16}\s{1,20}+CPU: (?P<cpu>\d{1,5})\s{1,20}+"
+    r'COMMAND: "(?P<comm>[^"]{0,64})"'
+)
 _RELEASE = re.compile(
     r"(?:Not tainted {1,40}+|Tainted: (?P<taint>[A-Z\s-]{1,100}+)(?<= ))"
     r"(?P<release>[0-9a-z][\w.+~-]{1,80}+)(?P<rest>\s.*|$)"
@@ -60,7 +65,9 @@ def parse_task(text: str) -> Task | None:
         if found is None or named is None:
             return None
         return read(Task, found, named)
-    return task_of(_PROCESS.match(text)) if text.startswith("Process ") else None
+    if text.startswith("Process "):
+        return task_of(_PROCESS.match(text))
+    return task_of(CRASH_TASK.match(text)) if text.startswith("PID: ") else None
 
 
 def parse_release(text: str) -> Release | None:

@@ -15,9 +15,14 @@ The grammars of one stack frame, recognised by shape.
     ([<000003ff8008c030>] widget_read+0x10/0x40 [widget])            s390: not confirmed
      0xffffffffc0000123                                               no symbol known
      [<8003f97c>] (show_stack) from [<8003f97c>] (sched_show_task+0xac/0x100)   arm
+     widget_get (drivers/widget.c:7 include/linux/w.h:9) widget       what decode_stacktrace.sh makes of one
+     [<0>] vfs_write+0xf8/0x450                                       /proc/PID/stack
+     widget_get+0x10                                                  without a size
+     #3 [ffffc90000000e50] ksys_write at ffffffff8144aa0f             crash(8), without an offset
 
 Source: kernel/kallsyms.c, __sprint_symbol(); arch/x86/kernel/dumpstack.c, printk_stack_address();
-arch/arm64/kernel/stacktrace.c, dump_backtrace_entry().
+arch/arm64/kernel/stacktrace.c, dump_backtrace_entry(); arch/arm/kernel/traps.c, dump_backtrace_entry();
+fs/proc/base.c, proc_pid_stack(); scripts/decode_stacktrace.sh, parse_symbol().
 """
 
 from __future__ import annotations
@@ -27,48 +32,78 @@ from dataclasses import replace
 
 from keepsane.model import Frame, Role, SourceLine
 
-SYMBOL = (
-    r"(?P<function>[A-Za-z_.$<][\w.$<>:&*@,'-]{0,510})\+0x(?P<offset>[0-9a-f]{1,16})"
-    r"/0x(?P<size>[0-9a-f]{1,16})"
-)
+DECODED_NOTE = "decoded in the log"
+"""The note of a frame beside which the log says the file and line."""
+UNNAMED = "??"
+"""The name of an inlined function of which a log says only the file and line."""
+
+_NAME = r"[A-Za-z_.$<][\w.$<>:&*@,'-]{0,510}+"
+SYMBOL = r"(?P<function>" + _NAME + r")\+0x(?P<offset>[0-9a-f]{1,16})/0x(?P<size>[0-9a-f]{1,16})"
 """`function+0xOFFSET/0xSIZE` as a regular expression with named groups."""
 
 MODULE = r"(?: \[(?P<module>[\w-]{1,64})(?:\([A-Z+-]{0,12}\))?(?: (?P<build_id>[0-9a-f]{8,40}))?\])?"
 """` [module]` or ` [module build-id]` after a symbol, as a regular expression with named groups."""
 
-_ADDRESS = r"\[<\s{0,8}(?P<address>[0-9a-f]{8,16}|\(null\))?>\]"
-_DECODED = r"(?: \(?(?P<said_file>[\w./+~-]{1,255}+(?<=\.[chSs])):(?P<said_line>\d{1,7})[^)\]\[]{0,30}\)?)?"
-_FRAME = re.compile(
+_ADDRESS = r"\[<\s{0,8}(?P<address>0|[0-9a-f]{8,16}|\(null\))?>\]"
+_PLACE = r"[\w./+~-]{1,255}+:\d{1,7}+"
+_PLACES = r"\((?P<said>[\w./+~-]{1,255}+:\d[\w./+~: -]{0,600}+)\)"
+_DECODED = r"(?: (?:" + _PLACES + r"|(?P<said_>" + _PLACE + r")(?::\d{1,7}+)?+))?+"
+SCRIPT = (
+    r"(?P<scripted>"
+    + _NAME
+    + r") "
+    + _PLACES.replace("said>", "said__>")
+    + r"(?: \[?(?P<said_module>[\w-]{1,64}+)\]?)?+"
+)
+"""`function (file:line) module`, what decode_stacktrace.sh makes of a symbol."""
+PLACED = SYMBOL + MODULE + _DECODED
+"""A symbol, and where it stands the file and line that somebody decoded it to."""
+
+_LATE_MODULE = MODULE.replace("module>", "late_module>").replace("build_id>", "late_build_id>")
+_INFO = r"(?: \([A-Z]{1,4}\)| \(unreliable\))?"
+FRAME = re.compile(
     r"\s*+(?:#\d{1,20}:? )?(?:\[[0-9a-f]{8,16}\] \[[0-9a-f]{8,16}\] )?"
     r"(?:" + _ADDRESS + r"\s*+)?(?P<unreliable>\? )?\s*+"
-    r"(?::(?P<old_module>\w{1,64}):)?"
-    + SYMBOL
-    + MODULE
-    + _DECODED
-    + MODULE.replace("module>", "late_module>").replace("build_id>", "late_build_id>")
-    + r"(?P<info> \([A-Z]{1,4}\)| \(unreliable\))?$"
+    r"(?::(?P<old_module>\w{1,64}):)?" + PLACED + _LATE_MODULE + _INFO + r"$"
+)
+_SCRIPT = re.compile(r"\s*+(?:" + _ADDRESS + r"\s*+)?(?P<unreliable>\? )?" + SCRIPT + _INFO + r"$")
+_SIZELESS = re.compile(
+    r"\s*+(?:" + _ADDRESS + r"\s*+)?(?P<unreliable>\? )?(?P<function>" + _NAME + r")"
+    r"\+0x(?P<offset>[0-9a-f]{1,16})" + MODULE + r"$"
+)
+CRASH = re.compile(
+    r"\s*+#\d{1,4} \[[0-9a-f]{8,16}\] (?P<function>" + _NAME + r") at (?P<address>[0-9a-f]{8,16})"
+    r"(?: \[(?P<module>[\w-]{1,64})\])?$"
 )
 _DOUBTED = re.compile(r"\s*+\((?P<frame>\[<[0-9a-f]{16}>\] [^()]{1,600})\)")
 _BARE = re.compile(
     r"\s*(?:" + _ADDRESS + r"\s*)?(?P<unreliable>\? )?(?P<bare>0x[0-9a-f]{1,16}|\(null\))" + MODULE + r"$"
 )
-_ADDRESS_ONLY = re.compile(r"\s*" + _ADDRESS + r"(?P<unreliable> \?)?$")
-_ARM = re.compile(
-    r"\s*(?:\[<[0-9a-f]{8,16}>\] )?\(?[\w.$]{1,255}(?:\+0x[0-9a-f]{1,8}/0x[0-9a-f]{1,8})?(?: \[\w+\])?\)?"
-    r"(?: \[\w+\])? from (?:"
+ADDRESS_ONLY = re.compile(r"\s*" + _ADDRESS + r"(?P<unreliable> \?)?$")
+ARM = re.compile(
+    r"\s*(?:\[<(?P<callee_address>[0-9a-f]{8,16})>\] )?\(?(?P<callee>[\w.$]{1,255}+)"
+    r"(?:\+0x[0-9a-f]{1,8}/0x[0-9a-f]{1,8})?(?: \[\w{1,64}\])?(?: \(?" + _PLACE + r"\)?)?+\)?"
+    r"(?: \[\w{1,64}\])? from (?:"
     + _ADDRESS
-    + r" )?\(?"
-    + SYMBOL
-    + MODULE
-    + r"\)?"
-    + MODULE.replace("module>", "late_module>").replace("build_id>", "late_build_id>")
+    + r" )?\(?(?:"
+    + PLACED
+    + r"|"
+    + SCRIPT
+    + r")\)?"
+    + _LATE_MODULE
     + r"$"
 )
 _INLINED = re.compile(
     r"\s*(?:\[<[0-9a-f]{8,16}>\] )?(?P<function>[A-Za-z_][\w.$]{0,255}) "
     r"(?P<file>[\w./+~-]{1,255}\.[chSs]):(?P<source_line>\d{1,7}) \[inline\]$"
 )
+_DISCRIMINATOR = re.compile(r" \(discriminator \d{1,9}\)")
+_ONE_PLACE = re.compile(r"(?P<file>[^\s:()]{1,255}+):(?P<line>\d{1,7})")
 _MARKER = re.compile(r"\s*(?P<marker><?</?[#A-Z][A-Z0-9_#]{1,20}>>?)(?: \[ *\d{1,10}\.\d{6}\] )?\s?")
+
+
+_PLACE_GROUPS = ("said", "said_", "said__")
+_MODULE_GROUPS = ("module", "late_module", "old_module", "said_module")
 
 
 def strip_marker(text: str) -> tuple[str | None, str]:
@@ -90,39 +125,51 @@ def _number(digits: str | None) -> int | None:
     return int(digits, 16) if digits and digits != "(null)" else None
 
 
-def _role(reliable: bool, function: str, offset_bytes: int, size_bytes: int) -> Role:
-    if not reliable and (offset_bytes in (0, size_bytes) or function.startswith(("__pfx_", "__cfi_"))):
+def _role(reliable: bool, function: str, offset_bytes: int | None, size_bytes: int | None) -> Role:
+    at_edge = offset_bytes is not None and offset_bytes in (0, size_bytes)
+    if not reliable and (at_edge or function.startswith(("__pfx_", "__cfi_"))):
         return "pointer"
     return "return"
 
 
-def _location_words(part: dict[str, str | None]) -> tuple[SourceLine, ...]:
-    """Give the file and line that the log itself prints beside a symbol."""
-    file, source_line = part.get("said_file"), part.get("said_line")
-    if file is None or source_line is None:
-        return ()
-    function = part["function"] or ""
-    return (SourceLine(function=function, file=file, line=int(source_line), column=None, inlined=False),)
+def _said_places(part: dict[str, str | None], function: str) -> tuple[SourceLine, ...]:
+    """Give the files and lines that the log itself prints beside a symbol, those of inlined code first."""
+    places = list(_ONE_PLACE.finditer(next(filter(None, map(part.get, _PLACE_GROUPS)), "")))
+    return tuple(
+        SourceLine(
+            function=function if place is places[-1] else UNNAMED,
+            file=place["file"],
+            line=int(place["line"]),
+            column=None,
+            inlined=place is not places[-1],
+        )
+        for place in places
+    )
 
 
 def symbol_frame(found: re.Match[str], line: int, role: Role | None = None) -> Frame:
-    """Build a frame from a match with the groups of SYMBOL and, where present, MODULE and the address."""
+    """
+    Build a frame from a match with the groups of SYMBOL or SCRIPT.
+
+    Where they are in it, the groups of MODULE and the address count, too.
+    """
     part = found.groupdict()
-    offset_bytes, size_bytes = int(part["offset"], 16), int(part["size"], 16)
+    function = part.get("function") or part.get("scripted") or ""
+    offset_bytes, size_bytes = _number(part.get("offset")), _number(part.get("size"))
     reliable = not part.get("unreliable")
-    locations = _location_words(part)
+    locations = _said_places(part, function)
     return Frame(
         line=line,
-        function=part["function"],
+        function=function,
         offset_bytes=offset_bytes,
         size_bytes=size_bytes,
-        module=part.get("module") or part.get("late_module") or part.get("old_module"),
+        module=next(filter(None, map(part.get, _MODULE_GROUPS)), None),
         build_id=part.get("build_id") or part.get("late_build_id"),
-        address=_number(part.get("address")),
+        address=_number(part.get("address")) or None,
         reliable=reliable,
-        role=role or _role(reliable, part["function"], offset_bytes, size_bytes),
+        role=role or _role(reliable, function, offset_bytes, size_bytes),
         locations=locations,
-        note="decoded in the log" if locations else "",
+        note=DECODED_NOTE if locations else "",
     )
 
 
@@ -145,16 +192,45 @@ def parse_frame(text: str, line: int) -> Frame | None:
 
     Returns None where the line is no frame. Source: see the module's docstring.
     """
-    text = text.rstrip()
+    text = without_discriminators(text.rstrip())
     if "+0x" in text:
         doubted = _DOUBTED.fullmatch(text)
-        found = _FRAME.match(doubted["frame"] if doubted else text) or _ARM.match(text)
+        found = FRAME.match(doubted["frame"] if doubted else text) or ARM.match(text) or _SIZELESS.match(text)
         frame = symbol_frame(found, line) if found else None
         return replace(frame, reliable=False) if doubted and frame else frame
     if "0x" in text or "[<" in text:
-        found = _BARE.match(text) or _ADDRESS_ONLY.match(text)
-        return _bare_frame(found, line) if found else None
-    return None
+        found = _BARE.match(text) or ADDRESS_ONLY.match(text)
+        if found:
+            return _bare_frame(found, line)
+    return _other_frame(text, line)
+
+
+def without_discriminators(text: str) -> str:
+    """Leave out which of several blocks of one source line addr2line means: `a.c:19 (discriminator 3)`."""
+    return _DISCRIMINATOR.sub("", text) if "(discr" in text else text
+
+
+def _other_frame(text: str, line: int) -> Frame | None:
+    """Read a frame whose offset another tool left out."""
+    found = None
+    if text.endswith((")", "]")) or ") " in text:
+        found = _SCRIPT.match(text) or (ARM.match(text) if " from " in text else None)
+    if found is None and "] " in text:
+        found = CRASH.match(text)
+    return symbol_frame(found, line) if found else None
+
+
+def parse_callee(text: str) -> tuple[str, int] | None:
+    """
+    Read the left side of a frame of arm: who was called, and the address inside of it.
+
+    Accepted format:
+        [<80123fe0>] (widget_stop) from [<80125000>] (widget_exit+0x10/0x20)
+
+    Returns None where the line has no such side, or no address in it.
+    """
+    found = ARM.match(text.rstrip()) if " from " in text else None
+    return (found["callee"], int(found["callee_address"], 16)) if found and found["callee_address"] else None
 
 
 def parse_inlined(text: str) -> SourceLine | None:

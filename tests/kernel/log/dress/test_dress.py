@@ -10,6 +10,7 @@ from zlib import crc32
 import pytest
 
 from keepsane.api import explain
+from keepsane.kernel.log.dress.anchors import ANCHOR
 from tests.dressing import FRONTS, QUOTES, any_dress, bare, dressed, told
 from tests.golden import CASES, read_case
 
@@ -50,7 +51,10 @@ def test_every_case_in_a_front_of_its_own(path: Path) -> None:
     name = f"{path.parent.name}/{path.stem}"
     if name in ABOUT_DRESS:
         return
-    lines = bare(read_case(path).log)
+    log = read_case(path).log
+    if not ANCHOR.search(log):
+        return  # frames alone have no words that show how the kernel's lines are dressed
+    lines = bare(log)
     expected = told(explain("\n".join(lines)))
     for number in range(5):
         front, quote, _ = any_dress(Random(crc32(name.encode()) + number))

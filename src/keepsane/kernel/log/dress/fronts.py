@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from keepsane.kernel.log.dress.anchors import ANCHOR
 from keepsane.kernel.log.dress.shape import LEVELS, MAX_FRONT_CHARACTERS
-from keepsane.kernel.log.kinds import GATE, find_opening
+from keepsane.kernel.log.kinds import WORDS, find_opening
 from keepsane.kernel.log.records import record
 
 _BORDER = re.compile(r"[^\w(<%](?=[\w(<*.\[-])")
@@ -43,7 +43,7 @@ def front_of(line: str) -> Front | None:
         return Front(found, alone=True) if found else None
     front, rest = line[: anchor.start()], record(0, line).text
     between = front[max(0, len(line) - len(rest)) :]
-    if not front or rest.lstrip().startswith(anchor[0]) or GATE.search(front):
+    if not front or rest.lstrip().startswith(anchor[0]) or WORDS.search(front):
         return None
     if _SPOKEN.search(_BRACKETED.sub("", between)) or (rest != line and not _is_front(between)):
         return None
@@ -52,11 +52,11 @@ def front_of(line: str) -> Front | None:
 
 def opening_front(line: str) -> str:
     """Give what stands before the opening of a report: times, or a logger's words that name the kernel."""
-    gate = GATE.search(line, 0, MAX_FRONT_CHARACTERS)
-    if gate is None or find_opening(record(0, line).text.lstrip()):
+    gate = WORDS.search(line, 0, MAX_FRONT_CHARACTERS)
+    if gate is None or find_opening(record(0, line).text.lstrip(), WORDS):
         return ""
     borders = [border.end() for border in _BORDER.finditer(line, 0, gate.start() + 1)]
-    fronts = (line[:border] for border in reversed(borders) if find_opening(line[border:]))
+    fronts = (line[:border] for border in reversed(borders) if find_opening(line[border:], WORDS))
     return next(filter(_is_front, fronts), "")
 
 
