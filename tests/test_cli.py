@@ -139,7 +139,7 @@ def test_equal_reports_are_given_once() -> None:
 
     text = done.stdout.decode()
     assert text.count("  kind       null-deref") == 1
-    assert "2 more like it, at line 11, 20" in text
+    assert "2 more like it, lines 11, 20" in text
 
 
 def test_escape_sequences_never_reach_the_output() -> None:

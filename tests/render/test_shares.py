@@ -8,7 +8,7 @@ import re
 from keepsane.render.cleaned import cleaned
 from keepsane.render.html.page import markup_of
 from keepsane.render.report_page import pieces_of
-from keepsane.render.text.report import BAR, lines_of
+from keepsane.render.text.writer import BAR, Writer
 from keepsane.report import Share
 from keepsane.words import percent_words
 
@@ -20,7 +20,7 @@ SHARES = (
 
 
 def share_lines(shares: tuple[Share, ...]) -> list[str]:
-    return list(lines_of([pieces_of(shares)]))
+    return list(Writer().lines([pieces_of(shares)]))
 
 
 def shares_element(shares: tuple[Share, ...]) -> str:

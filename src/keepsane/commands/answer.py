@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from keepsane.commands.output import Output, paint_for
+from keepsane.commands.output import Output, columns_of, paint_for
 from keepsane.render.json import json_parts, render_jsonl
 from keepsane.report import Fragment, Report
 
@@ -17,8 +17,14 @@ EXIT_CLEAR, EXIT_FOUND, EXIT_UNUSABLE = 0, 1, 2
 """No event and no finding above info; any; it could not be judged, or not with the vmlinux that was named."""
 
 
-def rendered(part: Report | Fragment, form: str, out: Output, plots: Iterable[Markup] = ()) -> Iterable[str]:
-    """Give a report as text, json, jsonl or html in pieces; `plots` are for a page alone."""
+def rendered(
+    part: Report | Fragment, form: str, out: Output, plots: Iterable[Markup] = (), *, brief: bool = False
+) -> Iterable[str]:
+    """
+    Give a report as text, json, jsonl or html in pieces.
+
+    `plots` are for a page alone, `brief` for a text: it leaves out what is read last.
+    """
     if isinstance(part, Fragment) or form == "jsonl":
         return (render_jsonl(part),)
     if form == "json":
@@ -29,7 +35,7 @@ def rendered(part: Report | Fragment, form: str, out: Output, plots: Iterable[Ma
         return (render_html(part, plots=plots),)
     from keepsane.render.text.report import render_text
 
-    return (render_text(part, paint_for(out)),)
+    return (render_text(part, paint_for(out), columns=columns_of(out), brief=brief),)
 
 
 def exit_code(part: Report | Fragment) -> int:

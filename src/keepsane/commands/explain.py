@@ -79,6 +79,11 @@ def _add_answer(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="jsonl writes one line per event, as it happens",
     )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="text: every frame, register and repeat too; without it a crash has at most 48 lines",
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="write here instead of standard output")
 
 
@@ -157,7 +162,7 @@ def run(arguments: argparse.Namespace) -> int:
     code, unusable = EXIT_CLEAR, False
     with open_output(arguments.output) as out:
         for part in _parts(arguments.format, lines, options):
-            out.writelines(rendered(part, arguments.format, out))
+            out.writelines(rendered(part, arguments.format, out, brief=not arguments.all))
             out.flush()
             code, unusable = max(code, exit_code(part)), unusable or _unusable(part, arguments.vmlinux)
     if damage.error is not None:

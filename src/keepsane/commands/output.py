@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from keepsane.commands.streams import said
 if TYPE_CHECKING:
     from keepsane.render.text.paint import Paint
 
+LEAST_COLUMNS = 40
+"""In less, names and numbers have no room beside their marks."""
 _STDOUT = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 
 
@@ -85,3 +88,11 @@ def paint_for(out: Output) -> Paint:
 
     dull = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return terminal if out.isatty() and not dull else plain
+
+
+def columns_of(out: Output) -> int:
+    """Give the width to write text in: a terminal's own where it is less than that of files and pipes."""
+    from keepsane.render.text.writer import WIDTH
+
+    columns = shutil.get_terminal_size((WIDTH, 0)).columns if out.isatty() else WIDTH
+    return max(LEAST_COLUMNS, min(WIDTH, columns))

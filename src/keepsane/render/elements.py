@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, NamedTuple
 
 from keepsane.model import Frame
@@ -17,8 +18,24 @@ Tone = Literal["", "title", "error", "warning", "good", "function", "place", "so
 HeadKind = Literal["file", "event", "finding", "account", "where", "stack", "leftover", "code", "also"]
 """What a section is; `leftover` are frames of one earlier path, `also` a finding whose title is enough."""
 ListKind = Literal["loose", "failures", "verified", "list"]
-LineKind = Literal["alarm", "absent", "explanation", "quote", "advice", "reference", "instruction", "edge"]
-"""What a line is; an `alarm` is what contradicts the log, `absent` what could not be compared with it."""
+LineKind = Literal[
+    "alarm",
+    "absent",
+    "explanation",
+    "quote",
+    "advice",
+    "reference",
+    "instruction",
+    "edge",
+    "left-out",
+    "outer",
+    "folded-away",
+]
+"""
+What a line is; an `alarm` is what contradicts the log, `absent` what could not be compared with it.
+
+`left-out` names what a short text leaves out, `outer` the frames beyond those of a stack.
+"""
 Kind = HeadKind | ListKind | LineKind | Literal["failure", "unread", "more"]
 FactsKind = Literal[
     "boots", "notes", "compared", "event", "machine", "steps", "counters", "because", "folded", "more"
@@ -132,11 +149,25 @@ Part = Line | Facts | Table | Pieces | Source | Entry | Section
 
 
 class Page(NamedTuple):
-    """A whole page; `about` stands beside its title. Its parts are taken once: a log may have thousands."""
+    """
+    A whole page; `about` stands beside its title, `before` and `after` around its events.
+
+    Events are taken once: a log may have thousands. `whole` of them are given with all that is known, and
+    `folded` says what became of the others.
+    """
 
     title: str
     about: str
-    parts: Iterator[Part]
+    before: tuple[Part, ...]
+    events: Iterator[Section] = iter(())
+    after: tuple[Part, ...] = ()
+    whole: int = 0
+    folded: tuple[Line, ...] = ()
+
+    @property
+    def parts(self) -> Iterator[Part]:
+        """Give all of it, in order."""
+        return chain(self.before, self.events, self.after)
 
 
 def line(kind: Kind, text: str, tone: Tone = "") -> Line:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
 
@@ -27,25 +27,42 @@ from keepsane.render.elements import (
     section,
 )
 from keepsane.render.value_words import frame_name
-from keepsane.render.words import event_facts
+from keepsane.render.words import again_words, event_facts
 from keepsane.words import counted
 
 CONTEXT_LINES = 3
 _SELF_EVIDENT = frozenset({"direct", "inlined", "exception"})
 
 
-def event_section(event: Event, findings: Iterable[Section], *, boot: bool = False) -> Section:
-    """Give one event with the findings that stand with it; `boot` says in which boot it happened."""
-    head = Line("event", (Run(event.title, "error"), Run(f"line {event.line}", "dim")))
+def event_section(
+    event: Event, findings: Iterable[Section], *, boot: bool = False, alike: Sequence[Event] = ()
+) -> Section:
+    """
+    Give one event with the findings that stand with it.
+
+    `boot` says in which boot it happened; `alike` are later events of which it says all.
+    """
     said = tuple(
-        Fact(name, text, "warning" if name == "damaged" else "") for name, text in event_facts(event)
+        Fact(name, text, "warning" if name == "damaged" else "") for name, text in event_facts(event, alike)
     )
     last = str(event.last_line) if event.last_line != event.line else None
     where = facts("more", ("last line", last), ("boot", str(event.boot) if boot else None))
     parts = (Facts("event", said), *where, *findings, *account_parts(event), *_body(event))
     frames = (frame for stack in event.stacks for frame in stack.frames)
     widest = max((len(frame_name(frame)) for frame in frames if frame.locations), default=30)
-    return Section(head, parts, line=event.line, widest=widest)
+    return Section(_head(event), parts, line=event.line, widest=widest)
+
+
+def titled_section(event: Event, findings: Iterable[Section], *, alike: Sequence[Event] = ()) -> Section:
+    """Give no more of an event than its title, when it came again, and the titles of its findings."""
+    titles = (replace(found, head=found.head._replace(kind="also"), folded=True) for found in findings)
+    return Section(
+        _head(event), (*facts("event", ("again", again_words(event, alike))), *titles), line=event.line
+    )
+
+
+def _head(event: Event) -> Line:
+    return Line("event", (Run(event.title, "error"), Run(f"line {event.line}", "dim")))
 
 
 def account_parts(event: Event) -> Iterator[Section]:

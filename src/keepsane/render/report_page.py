@@ -8,8 +8,10 @@ A pure function from a Report to its elements, made as they are asked for. Every
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from keepsane.render.cleaned import cleaned
+from keepsane.render.digest import Shown, digest
 from keepsane.render.elements import (
     Fact,
     Facts,
@@ -25,12 +27,14 @@ from keepsane.render.elements import (
     line,
     section,
 )
-from keepsane.render.event_page import event_section
+from keepsane.render.event_page import event_section, titled_section
 from keepsane.render.words import count_words, kernel_words, unread_words, verdict_words
 from keepsane.report import (
     Advice,
     Check,
+    Confidence,
     Evidence,
+    Failure,
     Finding,
     Report,
     RuledOut,
@@ -38,45 +42,100 @@ from keepsane.report import (
     Share,
     Verified,
 )
-from keepsane.words import rate_words, size_words
+from keepsane.words import counted, rate_words, size_words
 
 _TONES: dict[Severity, Tone] = {"error": "error", "warning": "warning", "note": "title", "info": "dim"}
 _EVERY_REBUILD = frozenset({"function sizes", "release"})
+_SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note", "info")
+_CONFIDENCES: tuple[Confidence, ...] = ("high", "medium", "low")
+MOST_BOOTS, MOST_FAILURES = 3, 2
+"""What a brief page has of boots and of what could not be done; the rest is counted."""
 SHOWN_WHOLE = 3
 """Of a machine's memory one verdict and two findings beside it are shown whole; of the rest the title."""
 
 
-def page_of(report: Report) -> Page:
-    """Give the page of a log or, where the report is about one, of a machine's memory."""
+def page_of(report: Report, *, brief: bool = False) -> Page:
+    """
+    Give the page of a log or, where the report is about one, of a machine's memory.
+
+    `brief`: of a log equal events are given once, and what only followed from another by its title.
+    """
     report = cleaned(report)
     if report.state is not None:
-        return Page(f"{report.source}: {verdict_words(report)}", "", _machine(report))
+        return Page(f"{report.source}: {verdict_words(report)}", "", tuple(_machine(report)))
     title = f"{report.source}: {count_words(report)}"
-    return Page(title, kernel_words(report.kernel), _log(report))
+    about = _findings_by_event(report)
+    loose = about.pop(None, [])
+    shown = (
+        digest(report.events, about) if brief else [Shown(e, about.get(e.line, ())) for e in report.events]
+    )
+    return Page(
+        title,
+        kernel_words(report.kernel),
+        tuple(_before(report, brief=brief)),
+        (_event(one, boot=len(report.boots) > 1) for one in shown),
+        tuple(_after(report, loose, brief=brief)),
+        sum(not one.titled for one in shown),
+        tuple(_folded(shown)),
+    )
 
 
-def _log(report: Report) -> Iterator[Part]:
+def _folded(shown: list[Shown]) -> Iterator[Line]:
+    """Say that there is more about events than is shown."""
+    titled, alike = sum(one.titled for one in shown), sum(len(one.alike) for one in shown)
+    said = [f"{counted(titled, 'report')} by title only"] if titled else []
+    said += [f"{counted(alike, 'report')} only counted"] if alike else []
+    if said:
+        yield line("folded-away", f"{', '.join(said)}: --all shows them whole", "dim")
+
+
+def _event(shown: Shown, *, boot: bool) -> Section:
+    found = map(finding_section, sorted(shown.findings, key=_weight))
+    if shown.titled:
+        return titled_section(shown.event, found, alike=shown.alike)
+    return event_section(shown.event, found, boot=boot, alike=shown.alike)
+
+
+def _weight(finding: Finding) -> tuple[int, int]:
+    """Give what to sort findings of one event by: the gravest first, the surest of them first."""
+    return _SEVERITIES.index(finding.severity), _CONFIDENCES.index(finding.confidence)
+
+
+def _before(report: Report, *, brief: bool) -> Iterator[Part]:
     if len(report.boots) > 1:
-        yield from facts(
-            "boots", *((f"boot {at}", kernel_words(boot)) for at, boot in enumerate(report.boots, 1))
-        )
+        rows = [(f"boot {at}", kernel_words(boot)) for at, boot in enumerate(report.boots, 1)]
+        yield from facts("boots", *(_few(rows) if brief else rows))
     if report.notes:
         yield Facts("notes", tuple(Fact("note", note, "warning") for note in report.notes))
-    yield from _checks(report)
-    about = _findings_by_event(report)
-    for event in report.events:
-        found = map(finding_section, about.pop(event.line, ()))
-        yield event_section(event, found, boot=len(report.boots) > 1)
-    if loose := about.pop(None, None):
+    checks = tuple(_checks(report))
+    files = [part for part in checks if isinstance(part, Section)]
+    for part in checks:
+        yield replace(part, folded=True) if brief and len(files) > 1 and isinstance(part, Section) else part
+
+
+def _few(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Give the first and the last of many rows."""
+    more = len(rows) - MOST_BOOTS
+    if more <= 0:
+        return rows
+    return [*rows[: MOST_BOOTS - 1], ("...", f"{counted(more, 'more boot')}: --all"), rows[-1]]
+
+
+def _after(report: Report, loose: list[Finding], *, brief: bool) -> Iterator[Part]:
+    if loose:
         yield section("loose", "About the whole log", "", *map(finding_section, loose))
     yield from _ruled_out(report.ruled_out)
     if report.failures:
-        said = (
-            Line("failure", (Run(f"{failure.what}: ", "warning"), Run(failure.why)))
-            for failure in report.failures
-        )
-        yield section("failures", "What could not be done", "", *said)
+        yield section("failures", "What could not be done", "", *_failures(report.failures, brief=brief))
     yield line("unread" if report.unread_lines else "more", unread_words(report))
+
+
+def _failures(failures: tuple[Failure, ...], *, brief: bool) -> Iterator[Line]:
+    shown = failures[:MOST_FAILURES] if brief else failures
+    for failure in shown:
+        yield Line("failure", (Run(f"{failure.what}: ", "warning"), Run(failure.why)))
+    if more := len(failures) - len(shown):
+        yield line("failure", f"{more} more that could not be done or told: --all", "dim")
 
 
 def _machine(report: Report) -> Iterator[Part]:

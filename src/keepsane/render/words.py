@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from keepsane.kernel.log.registers import address_words
 from keepsane.model import Event, Kernel, Task
@@ -13,6 +13,8 @@ from keepsane.report import Report
 from keepsane.words import counted
 
 _SAID_TOGETHER = frozenset({"address", "address_means", "access", "file", "source_line"})
+MOST_LINES, MOST_TASKS = 8, 4
+"""Lines of repeats named one by one, of more the first and the last; and tasks."""
 _ABOUT_MEMORY = frozenset({"alloc-failure", "oom-kill"})
 _IN_HEX = ("address", "mode", "mask", "preempt_count", "status", "expected_type")
 
@@ -61,8 +63,14 @@ def unread_words(report: Report) -> str:
     return f"{inside} could not be read; {report.skipped_lines} outside belong to none"
 
 
-def event_facts(event: Event) -> Iterator[tuple[str, str]]:
-    """Give an event's facts as name and words; what an own field says may have several lines."""
+def event_facts(event: Event, alike: Sequence[Event] = ()) -> Iterator[tuple[str, str]]:
+    """
+    Give an event's facts as name and words; what an own field says may have several lines.
+
+    `alike` are later events of which it says all.
+    """
+    if again := again_words(event, alike):
+        yield "again", again
     if event.damage:
         yield "damaged", event.damage
     yield "kind", event.kind
@@ -72,9 +80,6 @@ def event_facts(event: Event) -> Iterator[tuple[str, str]]:
         yield "kernel", event.release + (f", build-id {event.build_id}" if event.build_id else "")
     if event.taint:
         yield "tainted", "; ".join(f"{flag.letter} {flag.meaning}" for flag in event.taint)
-    if event.again:
-        lines = ", ".join(str(line) for line in event.again[:8]) + (", ..." if len(event.again) > 8 else "")
-        yield "again", f"{len(event.again)} more like it, at line {lines}"
     yield from _address(event)
     if event.kind in _ABOUT_MEMORY:
         # Imported for these alone: most reports are of other kinds.
@@ -84,6 +89,25 @@ def event_facts(event: Event) -> Iterator[tuple[str, str]]:
         yield from _own_facts(event, SAID_HERE)
     else:
         yield from _own_facts(event)
+
+
+def again_words(event: Event, alike: Sequence[Event] = ()) -> str:
+    """Say how often the same was reported again, in which lines, and from when to when."""
+    lines = sorted((*event.again, *(line for other in alike for line in (other.line, *other.again))))
+    if not lines:
+        return ""
+    named = ", ".join(map(str, lines)) if len(lines) <= MOST_LINES else f"{lines[0]} to {lines[-1]}"
+    times = [other.records[0].seconds for other in alike if other.records]
+    known = [seconds for seconds in times if seconds is not None]
+    when = f", {_seconds(known[0])} to {_seconds(known[-1])} after boot" if len(known) > 1 else ""
+    tasks = sorted({other.task.comm for other in (event, *alike) if other.task and other.task.comm})
+    more = ", ..." if len(tasks) > MOST_TASKS else ""
+    who = f", in {', '.join(tasks[:MOST_TASKS])}{more}" if len(tasks) > 1 else ""
+    return f"{len(lines)} more like it, {'line' if len(lines) == 1 else 'lines'} {named}{when}{who}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.6f}".rstrip("0").rstrip(".") + " s"
 
 
 def _address(event: Event) -> Iterator[tuple[str, str]]:

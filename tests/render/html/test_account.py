@@ -13,7 +13,7 @@ from keepsane.kernel.events.alloc_failure.failure import AllocFailure
 from keepsane.kernel.events.alloc_failure.words import memory_facts
 from keepsane.render.event_page import account_parts
 from keepsane.render.html.page import markup_of, render_html
-from keepsane.render.text.report import lines_of
+from keepsane.render.text.writer import Writer
 from tests.golden import CASES, events_of, read_case
 
 NAMES = sorted(path.stem for path in CASES.glob("rules/allocation-*.case"))
@@ -31,7 +31,7 @@ def account_element(event: AllocFailure) -> str:
 
 def rows(case: str) -> tuple[list[str], list[list[str]]]:
     """Cut the table into its cells by the places where its heads end, as numbers stand to the right."""
-    _, head, *lines = list(lines_of(account_parts(failure(case)))) or ["", ""]
+    _, head, *lines = list(Writer().lines(account_parts(failure(case)))) or ["", ""]
     ends = [found.end() for found in re.finditer(r"\S+", head)][1:]
     cells = []
     for line in lines:

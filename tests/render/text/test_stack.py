@@ -8,7 +8,7 @@ from dataclasses import replace
 from keepsane.api import explain
 from keepsane.model import Edge, Event, Hop, HopKind, SourceLine
 from keepsane.render.event_page import stack_section
-from keepsane.render.text import report as text
+from keepsane.render.text.writer import Writer
 
 LOG = """\
 WARNING: CPU: 0 PID: 7 at mm/widget.c:7 inner+0x10/0x20
@@ -28,7 +28,7 @@ def lines_of(edges: dict[str, Edge]) -> list[str]:
     event = explain(LOG).events[0]
     (stack,) = event.stacks
     frames = tuple(replace(frame, edge=edges.get(frame.function or "")) for frame in stack.frames)
-    return list(text.lines_of([stack_section(replace(stack, frames=frames), event)], width=30))
+    return list(Writer(names=30).lines([stack_section(replace(stack, frames=frames), event)]))
 
 
 def hop(kind: HopKind, function: str, source: SourceLine | None = None) -> Hop:
@@ -53,7 +53,7 @@ def test_a_stack_that_begins_with_the_executing_frame_does_not_say_it_again() ->
     assert event.ip is not None
     first = replace(event.ip, role="return", edge=edge)
 
-    lines = list(text.lines_of([stack_section(replace(stack, frames=(first, *stack.frames)), event)]))
+    lines = list(Writer().lines([stack_section(replace(stack, frames=(first, *stack.frames)), event)]))
 
     assert not [line for line in lines if "inner+0x10" in line or "gone" in line]
     assert any("outer+0x18" in line for line in lines)

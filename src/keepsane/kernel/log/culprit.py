@@ -165,6 +165,11 @@ def is_machinery(function: str, module: str | None = None) -> bool:
     return name in REPORTING or name in HELPERS
 
 
+def only_reports(frame: Frame) -> bool:
+    """Tell whether a frame is of the path that found, checked and printed, which has no part in the cause."""
+    return frame.function is not None and _own_name(frame.function, frame.module) in REPORTING
+
+
 def waits_in(frames: Iterable[Frame]) -> str | None:
     """
     Name what a blocked task waits for: the first function beyond scheduling, locking and waiting.
