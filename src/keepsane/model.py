@@ -203,6 +203,21 @@ class Trap:
     width_bytes: int | None
 
 
+class Member(NamedTuple):
+    """
+    A member of a structure that an instruction wanted: `struct widget`, `list.next`, 0x10 bytes in.
+
+    `variable` is the pointer as the source has it, `w` or `w->next`. `proven` says that it lay in the
+    register that the instruction used; otherwise it is only one whose type fits.
+    """
+
+    structure: str
+    path: str
+    offset_bytes: int
+    variable: str
+    proven: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
     """
@@ -211,6 +226,8 @@ class Code:
     `line` is where the log printed it, `data` the bytes, `trap_bytes` the index of the byte in `<>` or
     `()`, None where none was marked, `word_bytes` the size of a printed word (1 on x86, 4 on arm64).
     `trap` is what the marked instruction did to memory, None where it used none or was not decoded.
+    `members` is what it wanted there by the debug information: one that is proven, or candidates. `file` is
+    the vmlinux or module that the bytes were read from where the log has none, and `line` then the ip's.
     """
 
     line: int
@@ -219,6 +236,8 @@ class Code:
     word_bytes: int
     instructions: tuple[Instruction, ...] = ()
     trap: Trap | None = None
+    members: tuple[Member, ...] = ()
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,7 +117,8 @@ def _code(code: Code, here: str) -> Iterator[Part]:
     lines = (_instruction(instruction, here) for instruction in code.instructions)
     trap = f", the trap at byte {code.trap_bytes}" if code.trap_bytes is not None else ""
     about = line("more", f"line {code.line}, {len(code.data)} bytes{trap}", "dim")
-    yield section("code", "Code", "title", about, *lines)
+    title = f"Code, as {code.file} has it" if code.file else "Code"
+    yield section("code", title, "title", about, *lines)
 
 
 def _instruction(one: Instruction, here: str) -> Line:

@@ -13,14 +13,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from keepsane.errors import KeepsaneError, SymbolError
-from keepsane.model import Code, Event, Frame, Kernel, SourceLine
+from keepsane.model import Code, Event, Frame, Kernel, Member, SourceLine, Trap
 from keepsane.report import Failure
 from keepsane.symbols.binary.image import Image
+from keepsane.symbols.code.text import Place, Text
 from keepsane.symbols.edges.not_judged import not_judged
 from keepsane.symbols.identity.binaries import Binaries
 from keepsane.symbols.identity.files import Files, open_kernel, open_module, unusable_vmlinux
 from keepsane.symbols.lines.disassemble import disassemble
-from keepsane.symbols.lines.locate import Decoded, decode_frames
+from keepsane.symbols.lines.locate import Decoded, decode_frames, names_asked, place
 from keepsane.symbols.lines.machines import UNDECODED
 from keepsane.symbols.lines.names import made_at_run_time
 from keepsane.symbols.lines.repeats import Annotated, Repeats, key_of
@@ -102,6 +103,7 @@ class _Run:
     failures: list[Failure] = field(default_factory=list)
     files: Files = field(init=False)
     images: dict[str | None, Image] = field(default_factory=dict)
+    members: dict[tuple[Place, Trap], tuple[Member, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         wanted = self.wanted
@@ -171,7 +173,7 @@ def _annotated(run: _Run, event: Event, decoded: Mapping[Frame, Decoded]) -> Eve
             replace(stack, frames=tuple(_decoded(run, frame, decoded) for frame in stack.frames))
             for stack in event.stacks
         ),
-        code=_disassembled(run, event),
+        code=_with_members(run, event, _disassembled(run, event)),
     )
 
 
@@ -207,7 +209,44 @@ def _judged(run: _Run, events: tuple[Event, ...]) -> tuple[Event, ...]:
     return tuple(not_judged(event, why) for event in events)
 
 
+def _place_of_ip(run: _Run, event: Event) -> Place | None:
+    """Give where the ip is in its file; None where the file is not at hand or there is no such place."""
+    ip = event.ip
+    image = run.images.get(ip.module) if ip is not None else None
+    if ip is None or ip.function is None or image is None:
+        return None
+    address = place(ip, image.symbols(names_asked((ip,))), image.path.name).address
+    return None if address is None else Place(ip.module, address)
+
+
+def _with_members(run: _Run, event: Event, code: Code | None) -> Code | None:
+    """Name the member that the instruction wanted, where debug information is at hand."""
+    at = _place_of_ip(run, event) if code is not None and code.trap is not None else None
+    if at is None or code is None or code.trap is None:
+        return code
+    asked = (at, code.trap)
+    if asked not in run.members:
+        from keepsane.symbols.calls.trap_member import members_of
+
+        run.members[asked] = members_of(Text(run.images), *asked)
+    return replace(code, members=run.members[asked])
+
+
+def _code_of(run: _Run, event: Event) -> Code | None:
+    """Give the code of a report, from its file where the log has none but prints the registers."""
+    at = _place_of_ip(run, event) if event.code is None and event.registers else None
+    if at is None or event.ip is None or not isinstance(getattr(event, "address", None), int):
+        return event.code
+    from keepsane.symbols.calls.trap_member import code_at
+
+    return code_at(Text(run.images), at, event.ip.line)
+
+
 def _disassembled(run: _Run, event: Event) -> Code | None:
+    try:
+        event = replace(event, code=_code_of(run, event))
+    except KeepsaneError:
+        return event.code  # the frames' own failures say why
     if event.code is None:
         return None
     arch = event.arch or run.kernel.arch

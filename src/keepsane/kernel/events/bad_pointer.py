@@ -19,7 +19,8 @@ from keepsane.kernel.events.oops import Oops
 from keepsane.kernel.log.culprit import where
 from keepsane.kernel.log.quote import quote_frame, quote_head, quote_line, quote_register, some
 from keepsane.kernel.log.registers import LIST_POISONS
-from keepsane.kernel.log.trap_address import Pointer
+from keepsane.kernel.log.trap_address import Pointer, member_name, member_words
+from keepsane.model import Event
 from keepsane.report import Advice, Confidence, Evidence, Finding
 
 MARKED = re.compile(r"[<(](?:[0-9a-f]{2}|[0-9a-f]{4}|[0-9a-f]{8})[>)]")
@@ -83,13 +84,21 @@ def from_instruction(
         title=said.title,
         evidence=some(
             quote_head(event, "the address that faulted"),
-            quote_frame(event, event.ip, "who used it") if event.ip else None,
+            _user(event),
             quote_marked(event, pointer),
             *(quote_register(event, register, _note(register.value)) for register in pointer.registers),
         ),
-        explanation=said.why,
+        explanation=said.why + member_words(event),
         advice=advice,
     )
+
+
+def _user(event: Oops) -> Evidence | None:
+    """Quote where it happened; not twice, where the code is a file's and stands for the same line."""
+    ip, code = event.ip, event.code
+    if ip is None or (code is not None and code.line == ip.line):
+        return None
+    return quote_frame(event, ip, "who used it")
 
 
 def quote_marked(event: Oops, pointer: Pointer) -> Evidence | None:
@@ -128,12 +137,19 @@ def _null(event: Oops, pointer: Pointer, address: int) -> _Said:
         title = f"what lies {-offset_bytes:#x} bytes before NULL was {what}{where(event)}"
         why = "the pointer was NULL, and something was expected before it, as container_of() finds it."
     elif offset_bytes:
-        title = f"a member at offset {offset_bytes:#x} of a NULL structure was {what}{where(event)}"
+        title = f"{_member(event, offset_bytes)} of a NULL structure was {what}{where(event)}"
         why = f"NULL + {offset_bytes:#x}. The structure was NULL, its member is {offset_bytes:#x} bytes in."
     else:
         title = f"NULL itself was {what}{where(event)}: a pointer, or the first member of a NULL structure"
         why = "the pointer itself was followed, or the first member behind it."
     return _Said("high", title, proof + why)
+
+
+def _member(event: Event, offset_bytes: int) -> str:
+    members = event.code.members if event.code is not None else ()
+    if members and members[0].proven and members[0].offset_bytes == offset_bytes:
+        return f"{member_name(members[0])},"
+    return f"a member at offset {offset_bytes:#x}"
 
 
 def _element(event: Oops, pointer: Pointer, address: int) -> _Said:

@@ -10,7 +10,7 @@ from keepsane.judge import rule
 from keepsane.kernel.events.oops import Oops
 from keepsane.kernel.log.culprit import where
 from keepsane.kernel.log.quote import quote_head, quote_register, some
-from keepsane.kernel.log.trap_address import Pointer, address_bits, pointer_of
+from keepsane.kernel.log.trap_address import Pointer, address_bits, member_words, pointer_of
 from keepsane.model import Event, Register
 from keepsane.report import Finding
 
@@ -79,7 +79,7 @@ def error_pointer_dereferenced(event: Oops, *, offset_limit_bytes: int = 4096) -
             quote_head(event, "the address that faulted"),
             quote_register(event, register, "an error code as a pointer"),
         ),
-        explanation=_explanation(address, code, name, register),
+        explanation=_explanation(address, code, name, register) + member_words(event),
         references=("include/linux/err.h",),
     )
 

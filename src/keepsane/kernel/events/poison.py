@@ -12,7 +12,7 @@ from keepsane.kernel.log.culprit import culprit_of, where
 from keepsane.kernel.log.machinery import SCHEDULER
 from keepsane.kernel.log.quote import quote, quote_head, quote_register, some
 from keepsane.kernel.log.registers import FILLS, LIST_POISONS, PAGE_BYTES, POISON_POINTER_DELTA, fill
-from keepsane.kernel.log.trap_address import pointer_of
+from keepsane.kernel.log.trap_address import member_words, pointer_of
 from keepsane.model import Event, Register
 from keepsane.report import Advice, Confidence, Evidence, Finding
 
@@ -96,7 +96,8 @@ def _freed_finding(
         confidence=confidence,
         title=f"a pointer out of {memory} was used{where(event)}",
         evidence=_evidence(event, value, register, memory),
-        explanation=f"{source} is {value:#018x}, the pattern that the kernel leaves in {memory}.",
+        explanation=f"{source} is {value:#018x}, the pattern that the kernel leaves in {memory}."
+        + member_words(event),
         advice=(_SLAB_DEBUG,),
         references=("include/linux/poison.h",),
     )
@@ -167,7 +168,9 @@ def _list_finding(event: Event, why: str, confidence: Confidence, *quoted: Evide
         confidence=confidence,
         title=f"a list entry was used after its deletion{where(event)}",
         evidence=some(*quoted) or (quote_head(event),),
-        explanation=f"list_del() leaves its poison in the entry's pointers, and {why}.{_whose(event)}",
+        explanation=f"list_del() leaves its poison in the entry's pointers, and {why}."
+        + _whose(event)
+        + member_words(event),
         references=("include/linux/poison.h", "include/linux/list.h, list_del()"),
     )
 

@@ -10,7 +10,7 @@ from keepsane.kernel.events.oops import Oops
 from keepsane.kernel.log.culprit import where
 from keepsane.kernel.log.quote import quote_head, quote_register, some
 from keepsane.kernel.log.registers import fill
-from keepsane.kernel.log.trap_address import pointer_of
+from keepsane.kernel.log.trap_address import member_words, pointer_of
 from keepsane.report import Finding
 
 _FAULTS = ("general-protection", "page-fault")
@@ -58,7 +58,7 @@ def text_used_as_pointer(event: Oops, *, at_least_bytes: int = 7) -> Iterator[Fi
             quote_head(event, "the address that faulted" if event.address is not None else ""),
             quote_register(event, register, "letters as a pointer"),
         ),
-        explanation=f"{source} is {value:#018x}: in memory these bytes are `{text}`.",
+        explanation=f"{source} is {value:#018x}: in memory these bytes are `{text}`.{member_words(event)}",
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from keepsane.kernel.log.registers import PAGE_BYTES
-from keepsane.model import Event, Register, Trap
+from keepsane.model import Event, Member, Register, Trap
 
 _NARROW = frozenset({"i386", "arm", "ppc"})
 _OTHER_NAMES = {"sb": "r9", "sl": "r10", "r11": "fp", "r12": "ip", "r13": "sp", "r14": "lr", "x30": "lr"}
@@ -108,3 +108,24 @@ def pointer_of(event: Event, address: int | None) -> Pointer | None:
     index = register_of(event.registers, trap.index) if trap.index else None
     known = aimed if address is None or is_page_only(event.arch) else address
     return Pointer(trap=trap, address=known, base=base, index=index, bits=address_bits(event.arch))
+
+
+def member_name(member: Member) -> str:
+    """Name a member as a kernel engineer would: `struct widget.value, offset 0x80`."""
+    return f"{member.structure}.{member.path}, offset {member.offset_bytes:#x}"
+
+
+def member_words(event: Event) -> str:
+    """
+    Say which member the instruction wanted, as a sentence with a blank before it; "" where nothing tells.
+
+    What is not proven is called a guess: of several that fit each is named.
+    """
+    members = event.code.members if event.code is not None else ()
+    if not members:
+        return ""
+    if members[0].proven:
+        (member,) = members
+        return f" It is {member_name(member)}: the pointer is {member.variable}, by the debug information."
+    said = " or ".join(f"{member_name(member)}, through {member.variable}" for member in members)
+    return f" By the types in scope it may be {said}: which variable the register held is not said anywhere."

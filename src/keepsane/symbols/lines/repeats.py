@@ -67,7 +67,7 @@ class Repeats:
             link=None
             if event.link is None or decoded.link is None
             else replace(decoded.link, line=event.link.line),
-            code=_again(event.code, decoded.code),
+            code=_again(event, decoded.code),
             stacks=tuple(_at_lines_of(own, other, kept) for own, other, kept in stacks),
         )
         return known.annotated._replace(events=(again,))
@@ -104,10 +104,13 @@ def _fields(frame: Frame) -> _Fields:
     return dict(zip(_BUT_LINE, _values(frame), strict=True))
 
 
-def _again(own: Code | None, known: Code | None) -> Code | None:
+def _again(event: Event, known: Code | None) -> Code | None:
+    own = event.code
+    if own is None and known is not None and event.ip is not None:
+        return replace(known, line=event.ip.line)  # read from a file, at the ip
     if own is None or known is None:
         return own
-    return replace(own, instructions=known.instructions, trap=known.trap)
+    return replace(own, instructions=known.instructions, trap=known.trap, members=known.members)
 
 
 def _at_lines_of(own: Stack, known: Stack, kept: Sequence[_Fields]) -> Stack:
