@@ -26,8 +26,10 @@ TITLE_KINDS: tuple[tuple[str, tuple[Kind, ...]], ...] = (
     (r"BUG: unable to handle kernel NULL pointer dereference", ("null-deref",)),
     (r"BUG: unable to handle kernel paging request", ("page-fault",)),
     (r"general protection fault", ("general-protection",)),
-    # arm and arm64 aborts: the domain, the alignment or the bus refused the address.
-    (r"Unhandled fault|Alignment trap|Internal error", ("page-fault",)),
+    # arm and arm64 aborts: the domain, the alignment or the bus refused the address. Without the line of
+    # die() it was a program's.
+    (r"Unhandled fault|Alignment trap", ("page-fault", "user-fault")),
+    (r"Internal error", ("page-fault",)),
     # Other processor exceptions.
     (r"divide error", ("divide-error",)),
     (r"BUG: stack guard page was hit", ("stack-overflow",)),

@@ -12,6 +12,7 @@ import pytest
 from keepsane import api
 from keepsane.api import explain, explain_stream
 from keepsane.kernel.log import scan
+from keepsane.kernel.log.open_block import MAX_BLOCK_BYTES
 from keepsane.kernel.log.records import MAX_RECORD_CHARACTERS
 from keepsane.report import Report
 
@@ -48,7 +49,7 @@ def test_a_long_list_of_modules_is_whole() -> None:
 def test_a_block_ends_where_it_takes_too_much_memory() -> None:
     (event,) = explain(chain([HEAD], repeat(LONG, 3_000))).events
 
-    assert sum(len(record.text) for record in event.records) < scan.MAX_BLOCK_BYTES * 2
+    assert sum(len(record.text) for record in event.records) < MAX_BLOCK_BYTES * 2
 
 
 def test_kept_reports_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,12 +25,13 @@ from __future__ import annotations
 
 import re
 
-from keepsane.kernel.log.block import Block, Opening, build, damage_of, titled
+from keepsane.kernel.log.block import END_TRACE, Block, Opening, build, damage_of, titled
 from keepsane.kernel.log.culprit import culprit
 from keepsane.kernel.log.task import CRASH_TASK
 from keepsane.kernel.log.trace import ADDRESS_ONLY, ARM, CRASH, FRAME, PLACED, SCRIPT
 from keepsane.model import Event
 
+MIXED = "two tasks printed at once: whose registers and stack these are cannot be told"
 SYSRQ = re.compile(
     r"(?:sysrq: )?(?:SysRq : )?(?:Show (?:[Bb]acktrace of all active CPUs|State|Blocked State|Memory"
     r"|Regs)\b|Triggering )"
@@ -73,10 +74,13 @@ def parse_backtrace(block: Block) -> Event | None:
 def _headless(block: Block) -> Event | None:
     """Read registers that no headline claims: what the kernel objected to stood above and is lost."""
     ip = block.body.ip
+    if block.mixed:
+        return build(Event, block, "backtrace", "lines of two tasks, mixed", damage=MIXED)
     if block.opening.name == "code" and block.body.code is not None:
         lacks = "only its code bytes are left"
         return build(Event, block, "backtrace", "a report without its first lines", damage=lacks)
-    if ip is None or ip.function is None or block.opening.name not in ("backtrace", "registers"):
+    ends = block.find(END_TRACE) is not None  # only an oops and a warning have an end
+    if ip is None or not (ip.function or ends) or block.opening.name not in ("backtrace", "registers"):
         return None
     title = titled("a report without its first lines", culprit(block.body))
     lacks = "; ".join(["the lines that say what happened are missing", damage_of(block)])

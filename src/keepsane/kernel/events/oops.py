@@ -58,7 +58,9 @@ _PF_ACCESS = re.compile(r"#PF: \w+ (?P<access>read|write|instruction fetch)")
 _OOPS_CODE = re.compile(r"(?:Oops: )+(?P<code>[0-9a-f]{4})\b(?! ilc:)")
 _ARM_ACCESS = re.compile(r".{0,200} when (?P<access>read|write|execute)\s*+$")
 _S390_ADDRESS = re.compile(r"Failing address: (?P<address>[0-9a-f]{1,16}) TEID: ")
-UNHANDLED = re.compile(r"Unhandled fault: .{0,120}? at (?:0x)?(?P<address>[0-9a-f]{8,16})\b")
+UNHANDLED = re.compile(
+    r"Unhandled fault: (?P<what>[^(\n]{0,80}+)\([^)]{0,20}+\) at (?:0x)?(?P<address>[0-9a-f]{8,16})\b"
+)
 BAD_ADDRESS = re.compile(
     r".*?(?:NULL pointer dereference|kernel paging request|user memory|access user-memory|bad area)"
 )
@@ -236,7 +238,24 @@ def parse_unhandled_fault(block: Block, what: str = "unhandled fault") -> Oops |
         Unhandled fault: page domain fault (0x01b) at 0x00000e30
         Alignment trap: not handling instruction e1b21f9f at [<802b4048>]
     """
+    if is_of_a_program(block):
+        found = block.find(UNHANDLED)
+        title = (
+            f"a program's fault: {found['what'].strip()}" if found else "a program's fault: alignment trap"
+        )
+        return build(Oops, block, "user-fault", title, damage="", address=_address(found))
     return _oops(block, "page-fault", what, _address(block.find(UNHANDLED)))
+
+
+def is_of_a_program(block: Block) -> bool:
+    """
+    Tell whether a program faulted: in the kernel the line of die() follows.
+
+    Where the log ends before it could come, that is not known. Source: arch/arm/mm/fault.c, do_DataAbort().
+    """
+    body = block.body
+    bare = body.task is None and body.ip is None and not body.stacks and "panic" not in block.openings
+    return len(block.openings) == 1 and bare and not block.cut
 
 
 def parse_said(block: Block, kind: Kind, what: str) -> Oops:
@@ -247,9 +266,21 @@ def parse_said(block: Block, kind: Kind, what: str) -> Oops:
 # Before 5.6 KASAN's hint was printed without a line end, so the fault may follow on its line.
 _PROTECTION = r"(?:kasan: GPF could .{0,60}access)?(?:Oops: )?(?:segment-related )?general protection fault.*"
 
-_INSIDE = {"overran": frozenset({"bad-address", "null-pointer"})}
+_BEFORE_DIE = frozenset({"bad-address", "null-pointer", "mips-bad-address", "stack-guard"})
+_INSIDE = {
+    "overran": frozenset({"bad-address", "null-pointer"}),
+    "unhandled-fault": frozenset({"alignment-trap"}),
+}
 OPENINGS = tuple(
-    Opening(name, re.compile(pattern), parse, rank=rank, detail_of=_INSIDE.get(name, frozenset()))
+    Opening(
+        name,
+        re.compile(pattern),
+        parse,
+        rank=rank,
+        detail_of=_INSIDE.get(name, frozenset()),
+        awaits=name in _BEFORE_DIE,
+        own=UNHANDLED if name == "alignment-trap" else None,
+    )
     for name, rank, parse, pattern in (
         (
             "bad-address",

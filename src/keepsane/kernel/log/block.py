@@ -36,6 +36,7 @@ class Opening(NamedTuple):
     no open block takes the line for its own, and one that `renews` begins another after a complete one of
     that kind: one dump_stack() after the other. `detail_of` names the openings in whose block it begins none
     but is a line like others. One that is `first` begins a report only as the first line of a log.
+    One that `awaits` is followed by the line of die(), if need be behind lines of others.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Opening(NamedTuple):
     renews: bool = False
     detail_of: frozenset[str] = frozenset()
     first: bool = False
+    awaits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,8 @@ class Block:
     The lines of one report with its common parts read.
 
     `opening` is the one whose parse function is being asked, `head` its match; `openings` names all that
-    the block holds. `cut` is True where the log ended inside the block.
+    the block holds. `cut` is True where the log ended inside the block, `mixed` where two tasks said who they
+    are before either's stack came: whose the lines behind them are cannot be told, and `body` lacks them.
     """
 
     opening: Opening
@@ -66,6 +69,7 @@ class Block:
     records: tuple[LogRecord, ...]
     body: Body
     cut: bool
+    mixed: bool = False
 
     def find(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         """Give the first match of `pattern` at the start of a line of the block."""
@@ -81,7 +85,7 @@ class Block:
                 yield found
 
 
-_END_TRACE = re.compile(r"---\[ end trace ")
+END_TRACE = re.compile(r"---\[ end trace ")
 _COMMON = frozenset(field.name for field in fields(Event))
 
 
@@ -141,7 +145,7 @@ def damage_of(block: Block, *, needs_end: bool = False) -> str:
     `needs_end` is for reports that close with `---[ end trace`: without it the rest is missing.
     """
     body = block.body
-    ended = body.ended or block.find(_END_TRACE) is not None
+    ended = body.ended or block.find(END_TRACE) is not None
     lacks = []
     if not body.stacks:
         lacks.append("no call trace")

@@ -118,6 +118,7 @@ class BodyReader:
     code: CodeReader = field(default_factory=CodeReader)
     modules: list[str] = field(default_factory=list)
     ended: bool = False
+    closed: bool = False
     stacks: StackReader = field(default_factory=StackReader)
     _inlined: list[SourceLine] = field(default_factory=list)
     _user_mode: bool = False
@@ -259,8 +260,9 @@ class BodyReader:
         if self.begun and _END.match(text):
             self.ended = True
             return True
-        if self.ip is not None and _END_TRACE.match(text):
-            return True  # the end of an oops without a call trace; a trace that still comes is read
+        if _END_TRACE.match(text):
+            self.closed = True  # the end of an oops without a call trace; a trace that still comes is read
+            return True
         if self.stacks.header(text):
             return True
         bare = _BARE_CPU.match(text)

@@ -139,6 +139,7 @@ KINDS = {
             "invalid-opcode",
             "stack-overflow",
             "double-fault",
+            "user-fault",
         ),
         (
             "nable to handle",

@@ -11,124 +11,36 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from sys import getsizeof
+from dataclasses import replace
 
 from keepsane.kernel.log.banner import KernelFacts
 from keepsane.kernel.log.block import Block, Opening
-from keepsane.kernel.log.body import BodyReader
 from keepsane.kernel.log.dress.letters import spaced
 from keepsane.kernel.log.dress.stage import Stage
+from keepsane.kernel.log.halves import Halves, is_half
 from keepsane.kernel.log.kinds import GATE, WORDS, find_opening
+from keepsane.kernel.log.open_block import DIE_RANK, OpenBlock
 from keepsane.kernel.log.recognised import MAX_LOOKED_AT, Recognised
 from keepsane.kernel.log.records import MAX_RECORD_CHARACTERS, records_of
 from keepsane.kernel.log.records import record as read_record
 from keepsane.model import Event, LogRecord, LogSummary
 from keepsane.report import Failure
 
-MAX_BLOCK_LINES = 20_000
-MAX_BLOCK_BYTES = 2 << 20
-"""A block ends when its lines take more memory than this, however few they are."""
 MAX_OPEN_BLOCKS = 64
 MAX_BOOTS_WITHOUT_REPORT = 1_000
 """Of more boots only those are kept that have a report, ..."""
 MAX_BOOTS = 10_000
 """... and beyond these no line begins another."""
-FOREIGN_BEFORE_BODY = 30
-"""Lines of other origin that may stand between the opening of a report and its stack, ..."""
-FOREIGN_IN_BODY = 12
-"""... and inside or after the stack, before the report counts as ended."""
-MAX_CONSOLE_LINES = 2_000
-"""Lines of programs (no timestamp in a log that has them) do not count as such, up to this many."""
-
 _MOST_TOLD = 8
 """Reports whose registers may be printed once more behind other lines, as since 4.18 behind the end trace."""
-_CALL_TRACE = re.compile(r"\s*Call [Tt]race:")
-
-
-@dataclass(slots=True)
-class _Open:
-    """A block that is still being read."""
-
-    opened: list[tuple[Opening, re.Match[str], LogRecord]]
-    records: list[LogRecord] = field(default_factory=list)
-    reader: BodyReader = field(default_factory=BodyReader)
-    foreign: int = 0
-    unread: int = 0
-    console: int = 0
-    size_bytes: int = 0
-    full: bool = False
-
-    def continues(self, opening: Opening) -> bool:
-        """Tell whether `opening` belongs here: a more general head, or a stack of the same report."""
-        if self._has_any(opening.joins) or self._repeats(opening):
-            return True
-        return not self.reader.begun and opening.rank < min(other[0].rank for other in self.opened)
-
-    def holds(self, opening: Opening) -> bool:
-        """Tell whether the line of `opening` is to be read as any other line of this block."""
-        if opening.renews and self.opened[0][0].alone and self.reader.begun:
-            return False
-        return opening.alone or self._has_any(opening.detail_of)
-
-    def _has_any(self, names: frozenset[str]) -> bool:
-        return any(opening.name in names for opening, *_ in self.opened)
-
-    def _repeats(self, opening: Opening) -> bool:
-        """A symbolizer prints the head once per inlined function; the last is the one the kernel wrote."""
-        last, _, record = self.opened[-1]
-        return not self.reader.begun and last == opening and record.text.endswith("[inline]")
-
-    def add(self, opening: Opening, found: re.Match[str], record: LogRecord) -> None:
-        """Take a further opening line into the block."""
-        if self.reader.begun or opening.joins:
-            self.reader.section(found.groupdict().get("stack") or opening.name)
-        if self._repeats(opening):
-            self.opened.pop()
-        self.opened.append((opening, found, record))
-        self.reader.take(record)
-        self._keep(record)
-
-    def take(self, record: LogRecord) -> bool:
-        """Read a line; False where the block has ended before it."""
-        if self.reader.ended and _CALL_TRACE.match(record.text):
-            return False
-        read = self.reader.take(record) or self._own(record.text)
-        if read:
-            self._keep(record)
-            return not self.full
-        if self.reader.ended:
-            return False
-        if record.seconds is None and self.records[0].seconds is not None:
-            return self._console()
-        if self.foreign >= (FOREIGN_IN_BODY if self.reader.begun else FOREIGN_BEFORE_BODY):
-            return False
-        self.foreign += 1
-        self.records.append(record)
-        self.size_bytes += getsizeof(record.text)
-        return True
-
-    def _console(self) -> bool:
-        """Let pass what a program wrote to the console: the kernel's own lines have timestamps here."""
-        self.console += 1
-        return self.console <= MAX_CONSOLE_LINES
-
-    def _own(self, text: str) -> bool:
-        return any(opening.own is not None and opening.own.match(text) for opening, *_ in self.opened)
-
-    def _keep(self, record: LogRecord) -> None:
-        self.unread += self.foreign
-        self.foreign = 0
-        self.records.append(record)
-        self.size_bytes += getsizeof(record.text)
-        self.full = len(self.records) >= MAX_BLOCK_LINES or self.size_bytes >= MAX_BLOCK_BYTES
 
 
 class Scanner:
     """Reads lines one by one and gives the events whose blocks have ended; `finish` gives the rest."""
 
     def __init__(self) -> None:
-        self._open: dict[str | None, _Open] = {}
+        self._open: dict[str | None, OpenBlock] = {}
+        self._halves = Halves()
         self._stage = Stage()
         self._busy = False
         self._recognised = Recognised()
@@ -216,13 +128,14 @@ class Scanner:
         self._boots.append(KernelFacts())
 
     def _read(
-        self, record: LogRecord, block: _Open | None, opening: tuple[Opening, re.Match[str]] | None
+        self, record: LogRecord, block: OpenBlock | None, opening: tuple[Opening, re.Match[str]] | None
     ) -> Iterator[Event]:
-        if opening is None or (block is not None and block.holds(opening[0])):
+        yield from self._give_all(self._halves.overdue(record.line))
+        if opening is None or (block is not None and block.holds(opening[0], record.text)):
             if block is not None and block.take(record):
                 return
             if block is not None:
-                yield from self._close(block)
+                yield from self._end(block)
         if opening is not None:
             yield from self._begin(*opening, record)
         else:
@@ -236,6 +149,7 @@ class Scanner:
     def _close_all(self) -> Iterator[Event]:
         while self._open:
             yield from self._close(next(iter(self._open.values())), cut=True)
+        yield from self._give_all(self._halves.all())
 
     def summary(self, events: tuple[Event, ...]) -> LogSummary:
         """Give the last fact about the log: which kernel it was, and how much was not understood."""
@@ -265,35 +179,63 @@ class Scanner:
 
     def _begin(self, opening: Opening, found: re.Match[str], record: LogRecord) -> Iterator[Event]:
         block = self._home(opening, record)
+        ended = self._open.get(record.caller)
+        if ended is not None and ended is not block:
+            yield from self._end(ended)
         if block is not None:
             block.add(opening, found, record)
             self._open[record.caller] = block
             return
-        ended = self._open.pop(record.caller, None)
-        if ended is not None:
-            yield from self._close(ended)
         if len(self._open) >= MAX_OPEN_BLOCKS:
             yield from self._close(next(iter(self._open.values())))
-        fresh = _Open([(opening, found, record)], [record])
-        fresh.reader.take(record)
-        fresh.size_bytes = getsizeof(record.text)
+        fresh = OpenBlock.begin(opening, found, record)
+        fresh.mixed = ended is not None and ended.is_interrupted_by(opening, record.text)
         self._open[record.caller] = fresh
 
-    def _home(self, opening: Opening, record: LogRecord) -> _Open | None:
+    def _home(self, opening: Opening, record: LogRecord) -> OpenBlock | None:
         """Find the open block that `opening` continues: its own context's or, for a stack, another's."""
         own = self._open.get(record.caller)
-        if own is not None and not own.full and own.continues(opening):
+        continues = own is not None and not own.full and own.continues(opening, record.text)
+        if opening.rank == DIE_RANK and not (continues and own and not _is_other_cpus(own)):
+            half = self._halves.awaiting(opening, record)
+            if half is not None:
+                return half
+        if continues:
             return own
         if own is None and opening.joins:
-            return next((block for block in self._open.values() if block.continues(opening)), None)
+            return next(
+                (block for block in self._open.values() if block.continues(opening, record.text)), None
+            )
         return None
 
-    def _close(self, block: _Open, *, cut: bool = False) -> Iterator[Event]:
+    def _end(self, block: OpenBlock) -> Iterator[Event]:
+        """End a block behind which other lines come: its rest may stand behind those."""
+        if not is_half(block):
+            yield from self._close(block)
+            return
+        self._detach(block)
+        yield from self._give_all(self._halves.keep(block))
+
+    def _detach(self, block: OpenBlock) -> None:
         self._open = {caller: other for caller, other in self._open.items() if other is not block}
         self._skipped += block.foreign + block.console
         if block.foreign:
             del block.records[-block.foreign :]
-        event = _parse(block, cut=cut and block.foreign == 0)
+        block.foreign = block.console = 0
+
+    def _close(self, block: OpenBlock, *, cut: bool = False) -> Iterator[Event]:
+        cut = cut and block.foreign == 0
+        self._detach(block)
+        last = block.records[-1]
+        for part in self._halves.settled(block):
+            yield from self._give(part, cut=cut and part.records[-1] is last)
+
+    def _give_all(self, blocks: Iterable[OpenBlock]) -> Iterator[Event]:
+        for block in blocks:
+            yield from self._give(block, cut=False)
+
+    def _give(self, block: OpenBlock, *, cut: bool) -> Iterator[Event]:
+        event = _parse(block, cut=cut)
         if event is None:
             self._recognised.doubt(block.records[0].line, block.records[0].text)
             self._skipped += len(block.records)
@@ -307,8 +249,15 @@ class Scanner:
         yield replace(event, boot=len(self._boots))
 
 
-def _parse(block: _Open, *, cut: bool) -> Event | None:
+def _is_other_cpus(block: OpenBlock) -> bool:
+    """Tell whether a block is a headline after which no die() comes."""
+    return is_half(block) and not block.awaits
+
+
+def _parse(block: OpenBlock, *, cut: bool) -> Event | None:
     body = block.reader.finish()
+    if block.mixed:
+        body = replace(body, ip=None, registers=(), code=None, stacks=())
     names = tuple(opening.name for opening, *_ in block.opened)
     for opening, head, record in sorted(block.opened, key=lambda opened: opened[0].alone):
         event = opening.parse(
@@ -320,6 +269,7 @@ def _parse(block: _Open, *, cut: bool) -> Event | None:
                 records=tuple(block.records),
                 body=body,
                 cut=cut,
+                mixed=block.mixed,
             )
         )
         if event is not None:
