@@ -19,6 +19,7 @@ The grammars of one stack frame, recognised by shape.
      [<0>] vfs_write+0xf8/0x450                                       /proc/PID/stack
      widget_get+0x10                                                  without a size
      #3 [ffffc90000000e50] ksys_write at ffffffff8144aa0f             crash(8), without an offset
+     [] probe_widget+0x12/0x40                                        a page took <...> for HTML
 
 Source: kernel/kallsyms.c, __sprint_symbol(); arch/x86/kernel/dumpstack.c, printk_stack_address();
 arch/arm64/kernel/stacktrace.c, dump_backtrace_entry(); arch/arm/kernel/traps.c, dump_backtrace_entry();
@@ -44,7 +45,7 @@ SYMBOL = r"(?P<function>" + _NAME + r")\+0x(?P<offset>[0-9a-f]{1,16})/0x(?P<size
 MODULE = r"(?: \[(?P<module>[\w-]{1,64})(?:\([A-Z+-]{0,12}\))?(?: (?P<build_id>[0-9a-f]{8,40}))?\])?"
 """` [module]` or ` [module build-id]` after a symbol, as a regular expression with named groups."""
 
-_ADDRESS = r"\[<\s{0,8}(?P<address>0|[0-9a-f]{8,16}|\(null\))?>\]"
+_ADDRESS = r"\[(?:<\s{0,8}(?P<address>0|[0-9a-f]{8,16}|\(null\))?>)?\]"
 _PLACE = r"[\w./+~-]{1,255}+:\d{1,7}+"
 _PLACES = r"\((?P<said>[\w./+~-]{1,255}+:\d[\w./+~: -]{0,600}+)\)"
 _DECODED = r"(?: (?:" + _PLACES + r"|(?P<said_>" + _PLACE + r")(?::\d{1,7}+)?+))?+"

@@ -3,6 +3,10 @@ r"""
 Letters that a page, a terminal or a mail put in place of the kernel's own.
 
     BUG:\u00a0KASAN                     a space that does not break
+    kobject_add+0\u00d783/0xd7          a times sign, as blogs write an x between digits
+    Oops\uff1a 0002                     letters as wide as those of Chinese text
+    2.6.38\u20138-generic, \u201cnull\u201d      dashes and quotes of a word processor
+    Oops[#1]:\u240d\u240a                 line ends made visible by a terminal program
     \x1b[33mBUG: \x1b[0m                colours of a terminal (ECMA-48, CSI)
     prev-&gt;next should be ...<br>     HTML
 """
@@ -14,7 +18,12 @@ import re
 _LETTERS = str.maketrans(
     {
         **dict.fromkeys("\u00a0\u2007\u2009\u202f\u3000", " "),
-        **dict.fromkeys("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"),
+        **dict.fromkeys("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u2400\u240a\u240d\u2424"),
+        **{chr(wide): chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F)},
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"),
+        **dict.fromkeys("\u2018\u2019\u2032", "'"),
+        **dict.fromkeys("\u201c\u201d\u2033", '"'),
+        "\u00d7": "x",
     }
 )
 _ESCAPE = re.compile(r"\x1b(?:\[[0-9;:?]{0,32}[@-~]|[()][0-9A-B]|[=>78cDEHM])")
