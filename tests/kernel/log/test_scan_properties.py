@@ -12,6 +12,7 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from keepsane.kernel.log.dress.letters import spaced
 from keepsane.kernel.log.kinds import KINDS
 from keepsane.kernel.log.scan import Scanner
 from tests.golden import CASES, events_of, read_case
@@ -24,9 +25,10 @@ SLOW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCh
 
 def is_written(lines: list[str], text: str) -> bool:
     """Tell whether a text ends a line, or is what a line and those behind it were cut from."""
+    lines = [spaced(line) for line in lines[:60]]
     if lines[0].endswith(text):
         return True
-    joined = re.sub(r"\s", "", "".join(lines[:60]))
+    joined = re.sub(r"\s", "", "".join(lines))
     return re.sub(r"\s", "", text) in joined
 
 

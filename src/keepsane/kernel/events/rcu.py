@@ -65,6 +65,7 @@ _OWN = re.compile(
 )
 
 
+_OWN_THREAD = frozenset({"rcu_gp_kthread", "rcu_gp_fqs_loop", "rcu_gp_init", "rcu_gp_cleanup"})
 _ASKERS = frozenset({"print_other_cpu_stall", "nmi_trigger_cpumask_backtrace"})
 
 
@@ -75,7 +76,7 @@ def _cpus(block: Block) -> tuple[int, ...]:
 def _bystander(stack: Stack, *, others: bool) -> bool:
     """Tell whether a stack did not hold up the grace period; `others` says that other CPUs are named."""
     functions = names(stack.frames)
-    return "rcu_gp_kthread" in functions or (others and not _ASKERS.isdisjoint(functions))
+    return not _OWN_THREAD.isdisjoint(functions) or (others and not _ASKERS.isdisjoint(functions))
 
 
 def _samples(block: Block, cpus: tuple[int, ...]) -> list[tuple[Frame, ...]]:
@@ -248,7 +249,8 @@ def rcu_kthread_starved(event: RcuStall) -> Iterator[Finding]:
 
 def _is_the_dump(event: RcuStall, line: int, jiffies: int) -> bool:
     """
-    Tell whether RCU's thread did not run for so long only because the stacks were being dumped.
+    Tell whether RCU's thread did not run for so long only because the stacks were being dumped: the CPU that
+    asks for them has its interrupts off until all have answered, so no timer ends on it either.
 
     How long a jiffy is is not printed: 1 to 10 ms (CONFIG_HZ).
     """
@@ -261,7 +263,7 @@ def _is_the_dump(event: RcuStall, line: int, jiffies: int) -> bool:
         return True
     if dump_seconds >= jiffies * _SHORTEST_JIFFY_SECONDS and dump_seconds >= UNANSWERED_SECONDS:
         raise CannotTell(
-            "whether RCU's thread was starved or waited for the dump: the kernel's HZ is not shown"
+            "whether RCU's thread was held up or waited for the dump: the kernel's HZ is not shown"
         )
     return False
 
@@ -307,7 +309,8 @@ def rcu_timer_not_handled(event: RcuStall) -> Iterator[Finding]:
     clock event device that stopped (in a virtual machine: the host), a tick that was switched off.
 
     When it is wrong: where the whole machine stood still (a hypervisor, a debugger, System Management Mode),
-    every timer is late and this one only shows it.
+    every timer is late and this one only shows it. It does not fire where the timer is no later than the
+    dump of the stacks took: the CPU that waits for them serves no timers.
     """
     found = quote(event, _TIMER_ISSUE, "the kernel's own suspicion")
     said = _TIMER_ISSUE.search(found.quote) if found is not None else None
@@ -315,12 +318,16 @@ def rcu_timer_not_handled(event: RcuStall) -> Iterator[Finding]:
         if quote(event, _NO_TIMER) is not None:
             raise CannotTell("the line that names the CPU whose timer did not come is cut")
         return
+    overdue = quote(event, _NO_TIMER, "how long it is overdue")
+    late = _NO_TIMER.search(overdue.quote) if overdue is not None else None
+    if overdue is not None and late and _is_the_dump(event, overdue.line, int(late["starved_jiffies"])):
+        return
     yield Finding(
         severity="note",
         confidence="medium",
         title=f"the timer that should wake RCU's thread did not run: possible timer handling issue on"
         f" CPU {said['cpu']}",
-        evidence=some(found, quote(event, _NO_TIMER, "how long it is overdue")),
+        evidence=some(found, overdue),
         explanation=f"CPU {said['cpu']} is the one to look at: it handled no timer while RCU's thread slept.",
         references=("Documentation/RCU/stallwarn.rst",),
     )
