@@ -12,6 +12,9 @@ Traps that have a name and no report of their own: the first line of die(), on e
     Internal error: Oops - bad mode: 0 [#1] SMP ARM        arm, arm64
     specification exception: 0006 ilc:2 [#1] SMP           s390
     Unhandled kernel unaligned access[#1]:                 mips
+    Data bus error, epc == 802eed0c, ra == 86ca32b8        mips, before "Oops[#1]:"
+    SError Interrupt on CPU1, code 0x00000000bf000002 -- SError                 arm64, before its panic
+    Bad mode in Error handler detected on CPU0, code 0xbf000002 -- SError       arm64 up to 4.15
 
 Source: arch/x86/kernel/dumpstack.c, __die_header(). Its names: arch/x86/kernel/traps.c, exc_overflow(),
 exc_bounds(), exc_coproc_segment_overrun(), exc_invalid_tss(), exc_segment_not_present(), exc_stack_segment(),
@@ -19,7 +22,8 @@ exc_alignment_check(), exc_int3(), math_error(), exc_device_not_available(), ire
 arch/x86/kernel/cet.c, do_kernel_cp_fault(); arch/x86/kernel/sev-es.c, exc_vmm_communication();
 arch/x86/mm/fault.c, pgtable_bad(); arch/x86/mm/extable.c, ex_handler_msr(). Other machines:
 arch/powerpc/kernel/traps.c, __die(); arch/riscv/kernel/traps.c, do_trap_error(); arch/arm/kernel/traps.c,
-arch/arm64/kernel/traps.c, arch/s390/kernel/dumpstack.c and arch/mips/kernel/traps.c, die().
+arch/arm64/kernel/traps.c, arch/s390/kernel/dumpstack.c and arch/mips/kernel/traps.c, die(); do_be() of mips;
+arch/arm64/kernel/traps.c, arm64_serror_panic() and bad_mode().
 """
 
 from __future__ import annotations
@@ -226,6 +230,39 @@ def parse_msr(block: Block) -> CpuTrap | None:
     return build(CpuTrap, block, "other", title, trap="unchecked MSR access error")
 
 
+def parse_serror(block: Block) -> CpuTrap | None:
+    """
+    Read an error that arm64's processor was told of behind its back: a memory access failed on the bus, and
+    the function that is named ran when the news came.
+
+    Accepted format:
+        SError Interrupt on CPU1, code 0x00000000bf000002 -- SError
+        Bad mode in Error handler detected on CPU0, code 0xbf000002 -- SError
+    """
+    return _trap(block, "machine-check", "SError interrupt")
+
+
+def parse_bad_mode(block: Block) -> Event | None:
+    """
+    Read an exception in a mode that should have none, where die() follows; a program's gives it a signal.
+
+    Accepted format:
+        Bad mode in prefetch abort handler detected
+        Bad mode in Synchronous Abort handler detected, code 0x86000006 -- IABT (current EL)
+    """
+    return _trap(block, "bad-mode", "bad mode") if block.find(_COUNT) else None
+
+
+def parse_mips_bus_error(block: Block) -> CpuTrap | None:
+    """
+    Read a bus error in the kernel: `Oops[#1]:` follows; a program's gives it a signal.
+
+    Accepted format:
+        Data bus error, epc == 802eed0c, ra == 86ca32b8
+    """
+    return _trap(block, "bus-error", block.head["name"]) if block.find(_COUNT) else None
+
+
 _MSR = frozenset({"ex_handler_msr", "native_read_msr", "native_write_msr", "native_read_msr_safe"})
 MSR = re.compile(r"unchecked MSR access error: (?P<what>(?:RD|WR)MSR (?:from|to) 0x[0-9a-f]{1,8})")
 _ERROR_CODE = re.compile(r": [0-9a-f]{4} \[#\d{1,5}\]")
@@ -237,6 +274,17 @@ OPENINGS = (
         re.compile(r"(?:Oops: )?Split lock detected(?:\s*+$|: \w+ \[#)"),
         parse_split_lock,
         own=_ERROR_CODE,
+    ),
+    Opening(
+        "serror",
+        re.compile(
+            r"SError Interrupt on CPU ?\d{1,5}, code |Bad mode in Error handler detected.{0,40}? -- SError\b"
+        ),
+        parse_serror,
+    ),
+    Opening("bad-mode", re.compile(r"Bad mode in [\w ]{1,40} handler detected"), parse_bad_mode),
+    Opening(
+        "bus-error", re.compile(r"(?P<name>(?:Data|Instruction) bus error), epc == "), parse_mips_bus_error
     ),
     Opening("internal-error", re.compile(r"Internal error: "), parse_die, rank=1),
     Opening("die", re.compile(r"Oops(?:: [0-9a-f]{4,16}\b|\b.{0,400}\[#\d{1,20}\])"), parse_die, rank=1),
