@@ -122,7 +122,7 @@ KINDS = {
             "unregister_netdevice: ",
         ),
     ),
-    "netdev_watchdog": Row(("netdev-watchdog",), ("NETDEV WATCHDOG: ",)),
+    "netdev_watchdog": Row(("netdev-watchdog",), ("NETDEV WATCHDOG: ", "net/sched/sch_generic.c:")),
     "watchdog.lockup": Row(("soft-lockup", "hard-lockup"), ("BUG: soft lockup", "LOCKUP", "kernel/watchdog")),
     "hung_task.report": Row(("hung-task",), ("INFO: task ",)),
     "rcu": Row(("rcu-stall",), ("INFO: rcu", "INFO: srcu")),

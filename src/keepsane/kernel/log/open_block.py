@@ -23,6 +23,7 @@ MAX_CONSOLE_LINES = 2_000
 """Lines of programs (no timestamp in a log that has them) do not count as such, up to this many."""
 
 
+_SAYS = re.compile(r"\w")
 _CALL_TRACE = re.compile(r"\s*Call [Tt]race:")
 _COUNT = re.compile(r"\[#(?P<count>\d{1,9})\]")
 _OF_SEVERAL = frozenset({"rcu-stall", "hung-task", "sysrq", "nmi-backtrace", "workqueue-lockup"})
@@ -157,8 +158,9 @@ class OpenBlock:
         return any(opening.own is not None and opening.own.match(text) for opening, *_ in self.opened)
 
     def _keep(self, record: LogRecord) -> None:
-        self.unread += self.foreign
-        self.foreign = 0
+        if _SAYS.search(record.text):  # an empty or ruled line stands between any two texts
+            self.unread += self.foreign
+            self.foreign = 0
         self.records.append(record)
         self.size_bytes += getsizeof(record.text)
         self.full = len(self.records) >= MAX_BLOCK_LINES or self.size_bytes >= MAX_BLOCK_BYTES

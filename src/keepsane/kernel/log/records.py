@@ -6,6 +6,7 @@ Lines of a kernel log to records: the prefix that printk, a console or a logger 
     <4>[   12.345678][  T123] BUG: ...            with a level and a caller id (CONFIG_PRINTK_CALLER)
     [   12.345678] [    C1] BUG: ...              as dmesg prints the caller
     Jan 15 18:51:07 host kernel: [435222.4287] .. syslog, with or without printk's own timestamp
+    Jan 5 18:51:07 kernel: ...                    as a mail shows it: one space, the host left out
     [Thu Nov  6 22:36:44 2025] BUG: ...           dmesg -T: a wall clock in any language, no seconds
     [12345.678901] kernel: BUG: ...               journalctl -o short-monotonic without the host
     login: [   16.305150] INFO: ...               what stood on the console before the message
@@ -30,8 +31,8 @@ _PRINTK = re.compile(
     r"(?:\[\s*(?P<seconds>\d{1,10}\.\d{3,9})\]|(?<=>))" + _CALLER + " ?(?:kernel: )?"
 )
 _LOGGER = re.compile(
-    r"(?:[A-Z][a-z]{2} [ \d]\d [\d:.]{8,15}|\d{4}-\d\d-\d\dT[\d:.,+Z-]{8,24}) "
-    r"\S{1,255} (?:\w{1,8}\.\w{1,8} )?kernel(?:\[\d{1,20}\])?: ?"
+    r"(?:[A-Z][a-z]{2} (?:[ \d]\d|\d) [\d:.]{8,15}|\d{4}-\d\d-\d\dT[\d:.,+Z-]{8,24}) "
+    r"(?:\S{1,255} )??(?:\w{1,8}\.\w{1,8} )?kernel(?:\[\d{1,20}\])?: ?"
 )
 _WALL_CLOCK = re.compile(r"\[[^\W\d_]{2,4}\.? [^\W\d_]{3,5}\.? [ \d]\d [\d:]{8} \d{4}\]" + _CALLER + " ?")
 _QUOTES = re.compile(r"(?:> ?){1,8}")
@@ -56,9 +57,11 @@ def record(line: int, text: str) -> LogRecord:
     What it has beyond MAX_RECORD_CHARACTERS is cut off: no pattern sees it.
     """
     text = text[:MAX_RECORD_CHARACTERS]
+    if text[:1] == ">":
+        text = _QUOTES.sub("", text, count=1)
     start = 0 if text[:1] in "[<" else _front(text)
     if start is None:
-        return LogRecord(line, None, None, None, text if text[:1] != ">" else _QUOTES.sub("", text, count=1))
+        return LogRecord(line, None, None, None, text)
     prefix = _PRINTK.match(text, start)
     if prefix is None:
         return _without_seconds(line, text, start)

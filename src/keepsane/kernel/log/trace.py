@@ -14,6 +14,8 @@ The grammars of one stack frame, recognised by shape.
      [c00000003ae5b800] [c00000000135c19c] dump_stack+0x128/0x1cc (unreliable)   powerpc
     ([<000003ff8008c030>] widget_read+0x10/0x40 [widget])            s390: not confirmed
      0xffffffffc0000123                                               no symbol known
+     0x864b2470 [widget@9be18d50+0x7d2e0]                             OpenWrt: the module's base and size
+     widget_get+0x10/0x20 <--- here it hung                           a remark of whoever posted it
      [<8003f97c>] (show_stack) from [<8003f97c>] (sched_show_task+0xac/0x100)   arm
      widget_get (drivers/widget.c:7 include/linux/w.h:9) widget       what decode_stacktrace.sh makes of one
      [<0>] vfs_write+0xf8/0x450                                       /proc/PID/stack
@@ -42,7 +44,10 @@ _NAME = r"[A-Za-z_.$<][\w.$<>:&*@,'-]{0,510}+"
 SYMBOL = r"(?P<function>" + _NAME + r")\+0x(?P<offset>[0-9a-f]{1,16})/0x(?P<size>[0-9a-f]{1,16})"
 """`function+0xOFFSET/0xSIZE` as a regular expression with named groups."""
 
-MODULE = r"(?: \[(?P<module>[\w-]{1,64})(?:\([A-Z+-]{0,12}\))?(?: (?P<build_id>[0-9a-f]{8,40}))?\])?"
+MODULE = (
+    r"(?: \[(?P<module>[\w-]{1,64})(?:@[0-9a-f]{8,16}\+0x[0-9a-f]{1,8})?(?:\([A-Z+-]{0,12}\))?"
+    r"(?: (?P<build_id>[0-9a-f]{8,40}))?\])?"
+)
 """` [module]` or ` [module build-id]` after a symbol, as a regular expression with named groups."""
 
 _ADDRESS = r"\[(?:<\s{0,8}(?P<address>0|[0-9a-f]{8,16}|\(null\))?>)?\]"
@@ -60,12 +65,14 @@ SCRIPT = (
 PLACED = SYMBOL + MODULE + _DECODED
 """A symbol, and where it stands the file and line that somebody decoded it to."""
 
+_REMARK = r"(?:\s{0,40}+(?:[-=*]{2}|<[-=]|//|/\*|[^\x00-\x7f]).{0,400})?"
+"""What somebody who explains a trace wrote behind a frame; a line of the kernel has nothing of that kind."""
 _LATE_MODULE = MODULE.replace("module>", "late_module>").replace("build_id>", "late_build_id>")
 _INFO = r"(?: \([A-Z]{1,4}\)| \(unreliable\))?"
 FRAME = re.compile(
     r"\s*+(?:#\d{1,20}:? )?(?:\[[0-9a-f]{8,16}\] \[[0-9a-f]{8,16}\] )?"
     r"(?:" + _ADDRESS + r"\s*+)?(?P<unreliable>\? )?\s*+"
-    r"(?::(?P<old_module>\w{1,64}):)?" + PLACED + _LATE_MODULE + _INFO + r"$"
+    r"(?::(?P<old_module>\w{1,64}):)?" + PLACED + _LATE_MODULE + _INFO + _REMARK + r"$"
 )
 _SCRIPT = re.compile(r"\s*+(?:" + _ADDRESS + r"\s*+)?(?P<unreliable>\? )?" + SCRIPT + _INFO + r"$")
 _SIZELESS = re.compile(
@@ -198,7 +205,8 @@ def parse_frame(text: str, line: int) -> Frame | None:
         doubted = _DOUBTED.fullmatch(text)
         found = FRAME.match(doubted["frame"] if doubted else text) or ARM.match(text) or _SIZELESS.match(text)
         frame = symbol_frame(found, line) if found else None
-        return replace(frame, reliable=False) if doubted and frame else frame
+        if frame is not None or "@" not in text:
+            return replace(frame, reliable=False) if doubted and frame else frame
     if "0x" in text or "[<" in text:
         found = _BARE.match(text) or ADDRESS_ONLY.match(text)
         if found:

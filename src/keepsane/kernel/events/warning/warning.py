@@ -21,6 +21,7 @@ from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
 from keepsane.kernel.log.groups import task_of
 from keepsane.kernel.log.machinery import REPORTING
+from keepsane.kernel.log.module_list import LISTED
 from keepsane.kernel.log.trace import MODULE, SYMBOL, symbol_frame
 from keepsane.model import Event, Frame, Task
 
@@ -46,15 +47,35 @@ HEAD = re.compile(
 
 
 def _message(block: Block) -> str | None:
-    """Give the lines between `cut here` and the WARNING line, or after it on kernels before 3.8."""
+    """Give the lines between `cut here` and the WARNING line, or those behind it on kernels before 5.3."""
     before = [record.text for record in block.records if record.line < block.head_record.line]
     said = [
         text.strip()
         for text in before
         if text.strip() and "cut here" not in text and not text.startswith("===")
-    ]
+    ] or _said_behind(block)
     condition = block.head["condition"] or block.head["condition_"]
     return "\n".join([condition, *said] if condition else said)[:1000] or None
+
+
+def _said_behind(block: Block) -> list[str]:
+    """
+    Give what stands between the WARNING line and the list of modules; nothing where the list is not there.
+
+    Source: kernel/panic.c, __warn() up to 5.2.
+    """
+    if (release := _RELEASE.match(block.body.release or "")) and tuple(map(int, release.groups())) >= _FIRST:
+        return []
+    behind = [record.text for record in block.records if record.line > block.head_record.line]
+    ends = (at for at, text in enumerate(behind[:_MOST_SAID]) if text.startswith(LISTED))
+    said = behind[: next(ends, 0)]
+    return [text.strip() for text in said if text.strip() and not text.startswith("Hardware name:")]
+
+
+_RELEASE = re.compile(r"(\d{1,3})\.(\d{1,4})")
+_FIRST = (5, 3)
+"""The first release that prints the message before the WARNING line."""
+_MOST_SAID = 8
 
 
 def _task(block: Block) -> Task | None:
