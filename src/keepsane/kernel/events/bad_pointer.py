@@ -18,9 +18,9 @@ from keepsane.kernel.events.error_pointer import MAX_ERRNO, errno_words, is_errn
 from keepsane.kernel.events.oops import Oops
 from keepsane.kernel.log.culprit import where
 from keepsane.kernel.log.quote import quote_frame, quote_head, quote_line, quote_register, some
-from keepsane.kernel.log.registers import LIST_POISONS
+from keepsane.kernel.log.registers import LIST_POISONS, OLD_LIST_POISONS
 from keepsane.kernel.log.trap_address import Pointer, member_name, member_words
-from keepsane.model import Event
+from keepsane.model import Event, Register
 from keepsane.report import Advice, Confidence, Evidence, Finding
 
 MARKED = re.compile(r"[<(](?:[0-9a-f]{2}|[0-9a-f]{4}|[0-9a-f]{8})[>)]")
@@ -196,6 +196,27 @@ def _poison(event: Oops, value: int) -> str:
     """Say where a small number is what list_del() writes: there where no poison is moved out of the way."""
     name = LIST_POISONS.get(value) if event.arch not in _MOVED_POISONS else None
     return f" list_del() writes {value:#x} ({name}) into an entry that it takes off its list." if name else ""
+
+
+def poison_held(event: Oops) -> tuple[Register, str] | None:
+    """
+    Give the register with what list_del() writes, where that is a small number and explains the address.
+
+    Without the instruction NULL and such an entry look alike: 0x104 is LIST_POISON1 and a pointer's size.
+    """
+    if event.arch in _MOVED_POISONS or event.address is None:
+        return None
+    wanted = {poison: name for poison, name in LIST_POISONS.items() if event.address - poison in (0, 4, 8)}
+    held = (register for register in event.registers if register.value in wanted)
+    return next(((register, wanted[register.value]) for register in held), None)
+
+
+def old_poison(event: Oops) -> str | None:
+    """Name what list_del() wrote until 4.2, where that is the address that faulted and no poison is moved."""
+    if event.arch in _MOVED_POISONS or event.address is None:
+        return None
+    address = event.address
+    return next((name for poison, name in OLD_LIST_POISONS.items() if address - poison in (0, 4, 8)), None)
 
 
 def _negative(event: Oops, pointer: Pointer, address: int) -> _Said:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, rule
-from keepsane.kernel.events.bad_pointer import done, from_instruction
+from keepsane.kernel.events.bad_pointer import done, from_instruction, poison_held
 from keepsane.kernel.events.oops import Oops
 from keepsane.kernel.log.architecture import DECODED
 from keepsane.kernel.log.culprit import where
@@ -76,8 +76,9 @@ def null_member_access(event: Oops, *, limit_bytes: int = PAGE_BYTES) -> Iterato
     whose failure nobody checked. Where the pointer was no NULL, look for who overwrote it.
 
     When it is wrong: without the instruction a small number in a stale pointer looks the same, and so does an
-    error pointer plus an offset that wraps around (-2 + 0x10 is 0xe). An address that no member is likely to
-    have (an odd one) is given low confidence for that reason.
+    error pointer plus an offset that wraps around (-2 + 0x10 is 0xe). Where list_del()'s poison is
+    not moved away (0x100, 0x122), a register with that very value counts as a deleted entry instead. An
+    address that no member is likely to have (an odd one) is given low confidence for that reason.
     """
     fetch = fetches(event)
     if event.kind not in _FAULTS or fetch:
@@ -85,7 +86,7 @@ def null_member_access(event: Oops, *, limit_bytes: int = PAGE_BYTES) -> Iterato
     pointer = pointer_of(event, event.address) if event.address is not None else None
     if pointer is not None:
         yield from from_instruction(event, pointer, pointer.address, _decode(event), limit_bytes=limit_bytes)
-    elif event.kind == "null-deref" and (event.address or 0) < limit_bytes:
+    elif event.kind == "null-deref" and (event.address or 0) < limit_bytes and poison_held(event) is None:
         yield _member_finding(event, _address_told(event, fetch))
 
 

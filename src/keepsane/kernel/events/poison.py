@@ -7,15 +7,24 @@ import re
 from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, rule
+from keepsane.kernel.events.bad_pointer import old_poison, poison_held
 from keepsane.kernel.events.oops import Oops
 from keepsane.kernel.log.culprit import culprit_of, where
 from keepsane.kernel.log.machinery import SCHEDULER
 from keepsane.kernel.log.quote import quote, quote_head, quote_register, some
-from keepsane.kernel.log.registers import FILLS, LIST_POISONS, PAGE_BYTES, POISON_POINTER_DELTA, fill
+from keepsane.kernel.log.registers import (
+    FILLS,
+    LIST_POISONS,
+    OLD_LIST_POISONS,
+    PAGE_BYTES,
+    POISON_POINTER_DELTA,
+    fill,
+)
 from keepsane.kernel.log.trap_address import member_words, pointer_of
 from keepsane.model import Event, Register
 from keepsane.report import Advice, Confidence, Evidence, Finding
 
+_POISONS = LIST_POISONS | OLD_LIST_POISONS
 _OTHER_MARKS = frozenset({0x40, 0x48, 0x300, 0x308, 0x400, 0x801})
 """Page pool, static timer, tail page, network: they share the upper bits and are no list."""
 
@@ -115,7 +124,9 @@ def list_entry_used_after_deletion(
 
     How we know: the address that faulted is one of these values (0xdead000000000100, 0xdead000000000122), or
     near one where the code wanted a member of the structure around it; or the list checks say that an entry
-    is poisoned. A register alone counts only where the report gives no address, with medium confidence.
+    is poisoned. A register alone counts only where the report gives no address, with medium confidence. Some
+    machines, all with 32 bits among them, do not move the poison away: 0x100 and 0x122 count where a register
+    holds them and the address follows from it, and so do 0x100100 and 0x200200 (until 4.2) by themselves.
 
     What to do: look for a second list_del(), for a loop that deletes while it walks without
     list_for_each_entry_safe(), and for a list used without its lock. list_del_init() makes a second deletion
@@ -138,12 +149,18 @@ def _list_fault(event: Oops, below_bytes: int, above_bytes: int) -> Iterator[Fin
     address = faulting(event)
     if address is None and event.kind == "general-protection":
         register = next(
-            (known for known in _general(event) if known.value - POISON_POINTER_DELTA in LIST_POISONS), None
+            (known for known in _general(event) if known.value - POISON_POINTER_DELTA in _POISONS), None
         )
         if register is not None:
-            held = LIST_POISONS[register.value - POISON_POINTER_DELTA]
+            held = _POISONS[register.value - POISON_POINTER_DELTA]
             quoted = _evidence(event, register.value, register, held)
             yield _list_finding(event, f"register {register.name} holds {held}", "medium", *quoted)
+    elif (old := old_poison(event)) is not None:
+        yield _list_finding(event, f"the address that faulted is {old}", "high", quote_head(event, old))
+    elif (small := poison_held(event)) is not None:
+        register, held = small
+        why = f"register {register.name} holds {held}, from which the address that faulted follows"
+        yield _list_finding(event, why, "medium", *_evidence(event, register.value, register, held))
     elif address is not None:
         offset_bytes = address - POISON_POINTER_DELTA
         name = _list_word(offset_bytes)
@@ -156,7 +173,7 @@ def _list_fault(event: Oops, below_bytes: int, above_bytes: int) -> Iterator[Fin
 
 def _list_word(offset_bytes: int) -> str | None:
     """Name the poison where an address is it, or the second pointer of the list_head it was taken for."""
-    for poison, name in LIST_POISONS.items():
+    for poison, name in _POISONS.items():
         if offset_bytes in (poison, poison + 8, poison & ~7, (poison & ~7) + 8):
             return name
     return None

@@ -54,7 +54,7 @@ LIST_POISONS = {
     0x200: "LIST_POISON2, the prev pointer",
 }
 """What list_del() writes into an entry, as offsets from POISON_POINTER_DELTA; 0x200 until 4.15."""
-_OLD_POISONS = {0x100100: LIST_POISONS[0x100], 0x200200: LIST_POISONS[0x200]}
+OLD_LIST_POISONS = {0x100100: LIST_POISONS[0x100], 0x200200: LIST_POISONS[0x200]}
 """The same until 4.2."""
 _LIST_REACH_BYTES = 0x3F
 """How far from a list poison a member of the entry may lie: what is farther off is another mark."""
@@ -90,7 +90,7 @@ def _list_poison(address: int) -> str | None:
     other = _OTHER_POISONS.get(offset_bytes & ~8)
     if other:
         return other
-    near = [(abs(offset_bytes - poison), name) for poison, name in (LIST_POISONS | _OLD_POISONS).items()]
+    near = [(abs(offset_bytes - poison), name) for poison, name in (LIST_POISONS | OLD_LIST_POISONS).items()]
     distance, name = min(near)
     return f"a list poison ({name} of an entry already deleted)" if distance <= _LIST_REACH_BYTES else None
 
