@@ -26,3 +26,26 @@ def test_f_may_be_an_unsigned_module_until_e_was_made(release: str, unsigned: bo
     (forced, _) = found.taint
     assert forced.letter == "F"
     assert ("unsigned" in forced.meaning) == unsigned
+
+
+@pytest.mark.parametrize(
+    ("line", "release", "version"),
+    [
+        ("CPU: 0    Not tainted  (2.6.29 #21)", "2.6.29", "#21"),
+        (
+            "Pid: 77, comm: widgetd Not tainted (2.6.32-21-generic #32-Ubuntu) W1",
+            "2.6.32-21-generic",
+            "#32-Ubuntu",
+        ),
+        ("EFLAGS: 00210286   (2.6.9-11.EL)", "2.6.9-11.EL", None),
+        ("REGS: c0c01e28 TRAP: 0300   Tainted: G        W   (5.10.82)", "5.10.82", None),
+        ("EFLAGS: 00210286 CPU: 1", None, None),
+        ("FLAGS: 00210286 (none)", None, None),
+    ],
+)
+def test_old_kernels_print_their_release_in_brackets(
+    line: str, release: str | None, version: str | None
+) -> None:
+    found = parse_release(line)
+
+    assert (found and found.release, found and found.version) == (release, version)

@@ -38,7 +38,7 @@ from keepsane.kernel.log.trace import (
 )
 from keepsane.model import Code, Frame, LogRecord, Register, SourceLine, Stack, TaintFlag, Task
 
-_BARE_CPU = re.compile(r"CPU:? (?P<cpu>\d{1,5})\s*+$")
+_BARE_CPU = re.compile(r"CPU:?\s{1,8}+(?P<cpu>\d{1,5})(?:\s*+$|\s{1,8}+(?:Not tainted|Tainted: ))")
 _IP = re.compile(
     r"\s*(?:[RE]?IP: |RIP\s{1,16}+|PC is at |pc ?: ?|EIP is at |epc ?: |NIP |era ?: "
     r"|(?:epc {3}|ERA): (?P<raw>[0-9a-f]{8,16}) |Krnl PSW : [0-9a-f]{1,16} (?P<raw_>[0-9a-f]{1,16}) \()"
@@ -164,13 +164,14 @@ class BodyReader:
 
     def _context(self, text: str, line: int) -> bool:
         """Lines that carry a fact of their own."""
+        names_task = self._task_line(text)  # beside registers, too: `EFLAGS: 00210286   (2.6.9-11.EL)`
         return (
-            self._task_line(text)
-            or self._ip_line(text, line)
+            self._ip_line(text, line)
             or self._link_line(text, line)
             or self._code_line(text, line)
             or self._modules_line(text)
             or self._register_line(text)
+            or names_task
         )
 
     def _task_line(self, text: str) -> bool:
@@ -181,7 +182,10 @@ class BodyReader:
         if task is not None and not self.stacks.in_section:
             self.stacks.end()  # a report of a task begins: what stands above it was another's stack
         self.release = self.release or release
-        return task is not None or release is not None
+        bare = _BARE_CPU.match(text) if self.task is None else None
+        if bare is not None:
+            self.task = Task(cpu=int(bare["cpu"]))
+        return task is not None or release is not None or bare is not None
 
     def _ip_line(self, text: str, line: int) -> bool:
         found = _IP.match(without_discriminators(text))
@@ -265,7 +269,4 @@ class BodyReader:
             return True
         if self.stacks.header(text):
             return True
-        bare = _BARE_CPU.match(text)
-        if bare is not None and self.task is None:
-            self.task = Task(cpu=int(bare["cpu"]))
         return not text.strip() or _KNOWN.match(text) is not None or _STACK_WORDS.match(text) is not None

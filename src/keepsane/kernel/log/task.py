@@ -6,6 +6,10 @@ The line that says who ran, on which CPU and under which kernel.
     CPU: 6 UID: 1000 PID: 1996 Comm: stress-ng-chatt Not tainted 7.0.0-14-generic #14-Ubuntu PREEMPT(lazy)
     Pid: 491, comm: scsi_eh_0 Tainted: G        W  ---- 2.6.32-220.13.1.el6.x86_64 #1
     4.15.0+ #221 Not tainted                                                        lockdep
+    CPU: 0    Tainted: G        W    (3.0.15 #1)                                    arm up to 3.8
+    Pid: 1586, comm: insmod Not tainted (2.6.32-21-generic #32-Ubuntu) VMware       i386 up to 3.8
+    EFLAGS: 00210286   (2.6.9-11.EL)                                                i386 up to 2.6.24
+    REGS: c0c01e28 TRAP: 0300   Not tainted  (5.10.82)                              powerpc
     Process swapper/0 (pid: 1, stack limit = 0xffff80001000)                        arm64 up to 5.x
     PID: 77       TASK: ffff888104173200  CPU: 3    COMMAND: "widgetd"              crash(8)
 
@@ -34,6 +38,10 @@ CRASH_TASK = re.compile(
 _RELEASE = re.compile(
     r"(?:Not tainted {1,40}+|Tainted: (?P<taint>[A-Z\s-]{1,100}+)(?<= ))"
     r"(?P<release>[0-9a-z][\w.+~-]{1,80}+)(?P<rest>\s.*|$)"
+)
+_BRACKETED = re.compile(
+    r"(?:.{0,200}?(?:Not tainted|Tainted: (?P<taint>[A-Z\s-]{1,60}+))|E?FLAGS: [0-9a-f]{8}) {0,40}+"
+    r"\((?P<release>\d[\w.+~-]{1,80}+)(?: (?P<version>#[^()]{1,80}))?\)"
 )
 _VERSION = re.compile(r"\s*+(?P<version>#\S.*)?")
 _BUILD_ID = re.compile(r"[0-9a-f]{40}")
@@ -72,12 +80,12 @@ def parse_task(text: str) -> Task | None:
 
 def parse_release(text: str) -> Release | None:
     """
-    Read the kernel release, its version, its build id and the taint; None where the line has no `tainted`.
+    Read the kernel release, its version, its build id and the taint; None where the line names none.
 
     Accepted format:
         Tainted: G           OE      6.1.0-56-cloud-amd64 #1 Debian 6.1.192-2
     """
-    if "ainted" not in text:
+    if "ainted" not in text and "FLAGS: " not in text:
         return None
     found = _RELEASE.search(text)
     if found is None:
@@ -92,8 +100,8 @@ def parse_release(text: str) -> Release | None:
 
 
 def _ident(text: str) -> Release | None:
-    """Read the kernel as lockdep names it, before the taint."""
-    found = _IDENT.match(text)
+    """Read the kernel as lockdep names it, before the taint, or in brackets."""
+    found = _IDENT.match(text) or _BRACKETED.match(text)
     if found is None:
         return None
     return Release(

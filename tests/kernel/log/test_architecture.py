@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which machine wrote a report."""
+
+from __future__ import annotations
+
+import pytest
+
+from keepsane.kernel.log.architecture import architecture
+from keepsane.model import LogRecord
+
+
+@pytest.mark.parametrize(
+    ("head", "arch"),
+    [
+        ("Internal error: Oops: 817 [#1] PREEMPT SMP ARM   ", "arm"),
+        ("Internal error: Oops: 5 [#1] PREEMPT", "arm"),
+        ("Internal error: Oops: 96000045 [#1] SMP", "arm64"),
+        ("Internal error: Oops: 0000000096000005 [#1] SMP", "arm64"),
+        (
+            "Internal error: Accessing user space memory outside uaccess.h routines: 9600004f [#1] SMP",
+            "arm64",
+        ),
+        ("Internal error: Oops - bad mode: 0 [#1] SMP", "arm"),
+    ],
+)
+def test_the_error_code_tells_arm_from_arm64(head: str, arch: str) -> None:
+    lines = (head, "PC is at widget_poll+0x10/0x20")
+
+    assert (
+        architecture(LogRecord(number, None, None, None, line) for number, line in enumerate(lines)) == arch
+    )
