@@ -8,7 +8,11 @@ import pytest
 
 from keepsane.database import DamagedError, NewerError, is_damage, migrate, refuse_foreign, steps_beside
 
-FIRST = "-- A comment.\nCREATE TABLE thing (name TEXT NOT NULL) STRICT;\nINSERT INTO thing VALUES ('kept');\n"
+FIRST = (
+    "-- A comment; with a mark.\n"
+    "CREATE TABLE thing (name TEXT NOT NULL) STRICT;\n"
+    "INSERT INTO thing VALUES ('kept');\n"
+)
 SECOND = "ALTER TABLE thing ADD COLUMN size_bytes INTEGER;\n"
 
 

@@ -13,7 +13,7 @@ import errno
 import os
 import sqlite3
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 BESIDE = ("-wal", "-shm", "-journal")
@@ -48,9 +48,19 @@ def steps_beside(module: str) -> tuple[Path, ...]:
 def make_tables(connection: sqlite3.Connection, steps: Sequence[Path], done: int = 0) -> None:
     """Make the steps behind the first `done` in the transaction that is open, or one by one."""
     for number, step in enumerate(steps[done:], done + 1):
-        for statement in step.read_text(encoding="utf-8").split(";"):
+        for statement in _statements(step.read_text(encoding="utf-8")):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {number}")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Cut a script at the semicolons that end a statement: not at those of comments, texts and triggers."""
+    statement = ""
+    for piece in script.split(";"):
+        statement += f"{piece};"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def migrate(connection: sqlite3.Connection, steps: Sequence[Path]) -> None:
