@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from pathlib import Path
+
+import pytest
+
+from keepsane.errors import InputError
+from keepsane.machine.machine import DEFAULT_COMMAND_LINE, read_machine, read_machines
+
+WHOLE = """
+mac = ["52:54:00:12:34:56", "52-54-00-AA-BB-CC"]
+command_line = "console=ttyS0 panic=10"
+initrd = "initrd.gz"
+policy = "last-good"
+"""
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / f"{name}.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_machine_is_what_its_file_says(tmp_path: Path) -> None:
+    machine = read_machine(write(tmp_path, "test-box", WHOLE))
+    assert machine.name == "test-box"
+    assert machine.mac == ("52:54:00:12:34:56", "52:54:00:aa:bb:cc")
+    assert machine.command_line == "console=ttyS0 panic=10"
+    assert machine.initrd == tmp_path / "initrd.gz"
+    assert machine.policy == "last-good"
+
+
+def test_a_machine_comes_back_by_itself_where_nothing_else_is_said(tmp_path: Path) -> None:
+    machine = read_machine(write(tmp_path, "box", 'mac = "52:54:00:12:34:56"'))
+    assert "panic=10" in machine.command_line and machine.command_line == DEFAULT_COMMAND_LINE
+    assert machine.policy == "wait" and machine.initrd is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("box", "macs = []", "macs is no setting"),
+        ("box", 'mac = ["12:34"]', "no address of a network card"),
+        ("box", "mac = 5", "mac is a list"),
+        ("box", "command_line = 5", "are text"),
+        ("box", 'policy = "best"', "policy is one of"),
+        ("box", "mac = [", "box.toml: "),
+        ("box", 'mac = "\udcff"', "box.toml: "),
+        ("Box_1", "", "a machine's name"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_file(tmp_path: Path, name: str, text: str, said: str) -> None:
+    path = tmp_path / f"{name}.toml"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(InputError, match=said):
+        read_machine(path)
+
+
+def test_a_card_is_of_one_machine(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write(tmp_path, name, 'mac = "52:54:00:12:34:56"')
+    with pytest.raises(InputError, match="is of one and of two"):
+        read_machines(tmp_path)
