@@ -45,6 +45,12 @@ COMMANDS = (
         "which kind of memory is short, why, and what to change",
         "keepsane.commands.memory",
     ),
+    Command(
+        "netboot",
+        "A test machine",
+        "it waits at iPXE for the kernel that still compiles",
+        "keepsane.commands.netboot.words",
+    ),
     Command("completion", "Around it", "a completion script for your shell", "keepsane.commands.completion"),
 )
 
@@ -140,6 +146,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         abandon_streams()
     return EXIT_FAILED
+
+
+def install() -> int:
+    """Be `keepsane-install`, the name under which Kbuild starts `keepsane netboot install`."""
+    return main(["netboot", "install", *sys.argv[1:]])
 
 
 def _run(words: Sequence[str]) -> int:

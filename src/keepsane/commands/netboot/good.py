@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Remember a build as the one that works on a machine: the last that it booted, or the one that is named."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from keepsane.commands.netboot.machine import chosen_machine
+from keepsane.errors import InputError
+from keepsane.netboot.folder import netboot_folder
+from keepsane.netboot.history import History
+from keepsane.netboot.store import Store
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `keepsane netboot good` takes."""
+    parser.add_argument("machine", metavar="MACHINE")
+    parser.add_argument("build", nargs="?", metavar="BUILD", help="its id, as `netboot history` shows it")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Remember it. Raises InputError where nothing was booted, or no such build is kept."""
+    machine = chosen_machine(arguments.machine)
+    history = History(netboot_folder())
+    name = arguments.build
+    if name is None:
+        boots = history.boots(machine.name, most=1)
+        if not boots:
+            raise InputError(f"{machine.name} booted nothing yet; name a build")
+        name = boots[0].build
+    build = Store(netboot_folder()).build(name)
+    history.call_good(machine.name, build.id)
+    sys.stdout.write(f"{build.id} is the good build of {machine.name}\n")
+    return 0

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which machine is meant: --machine, KEEPSANE_MACHINE, the tree's keepsane.machine, the only one there is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from keepsane.errors import InputError
+from keepsane.machine.machine import Machine, machines_folder, read_machines
+from keepsane.netboot.install import ask_git
+
+
+def chosen_machine(name: str | None) -> Machine:
+    """Give the machine that is meant. Raises InputError where none is, or there is none of that name."""
+    machine = machine_or_none(name)
+    if machine is None:
+        known = ", ".join(known.name for known in read_machines(machines_folder()))
+        there = (
+            f"there are {known}" if known else f"there is none, describe one in {machines_folder()}/NAME.toml"
+        )
+        raise InputError(f"which machine? --machine NAME says it; {there}")
+    return machine
+
+
+def machine_or_none(name: str | None) -> Machine | None:
+    """The same; None where nothing says which of several. Raises InputError for a name that is none's."""
+    machines = read_machines(machines_folder())
+    meant = name or os.environ.get("KEEPSANE_MACHINE") or ask_git(Path(), "config", "keepsane.machine")
+    if not meant:
+        return machines[0] if len(machines) == 1 else None
+    found = next((machine for machine in machines if machine.name == meant), None)
+    if found is None:
+        raise InputError(f"no machine is called {meant}; describe it in {machines_folder() / meant}.toml")
+    return found

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Answer machines that ask for a kernel, until it is interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+
+from keepsane.errors import InputError
+from keepsane.listen.server import Limits, Server, bind
+from keepsane.machine.machine import machines_folder
+from keepsane.netboot.folder import netboot_folder
+from keepsane.netboot.history import History
+from keepsane.netboot.store import Store
+from keepsane.render.visible import escaped
+from keepsane.services.netboot_server import NetbootServer
+
+PORT = 8069
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `keepsane netboot serve` takes."""
+    parser.add_argument(
+        "--address",
+        action="append",
+        metavar="ADDRESS",
+        help="an address of this machine to answer on, may be repeated (default: 127.0.0.1)",
+    )
+    parser.add_argument("--port", type=int, default=PORT, help="the TCP port (default: %(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve. Raises InputError where it cannot listen there."""
+    try:
+        asyncio.run(_serve(arguments.address or ["127.0.0.1"], arguments.port))
+    except KeyboardInterrupt:  # the way to end it
+        return 0
+    return 0
+
+
+def say(what: str) -> None:
+    """Write a line about what happens, with the time of day."""
+    sys.stdout.write(f"{time.strftime('%H:%M:%S')}  {escaped(what)}\n")
+    sys.stdout.flush()
+
+
+async def _serve(addresses: Sequence[str], port: int) -> None:
+    try:
+        sockets = [bind(address, port) for address in addresses]
+    except OSError as error:
+        raise InputError(f"cannot listen on {', '.join(addresses)} port {port}: {error.strerror}") from error
+    history = History(netboot_folder())
+    answers = NetbootServer(Store(netboot_folder()), history, machines_folder(), say)
+    server = Server(answers.answer, Limits())
+    await server.start(*sockets)
+    for bound in sockets:
+        host, real_port, *_ = bound.getsockname()
+        shown = f"[{host}]" if ":" in host else host
+        sys.stdout.write(f"machines ask http://{shown}:{real_port}/s\n")
+    sys.stdout.flush()
+    try:
+        await answers.watch()
+    finally:
+        await server.close()
+        history.close()

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+A test machine waits at iPXE for the kernel that still compiles.
+
+    keepsane netboot setup ADDRESS FOLDER       what brings a machine here: for GRUB, or by the network
+    keepsane netboot serve                      answer machines that ask
+    keepsane netboot build -- make -j8          build, and let the machine that waits boot it
+    keepsane netboot again MACHINE [BUILD]      let it boot a build once more
+    keepsane netboot good MACHINE [BUILD]       remember a build as the one that works
+    keepsane netboot history [MACHINE]          what was booted, and when
+"""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+
+WORDS = {
+    "setup": "write what brings a machine to this server",
+    "serve": "answer machines that ask",
+    "build": "run make, and let the machine that waits boot what it builds",
+    "install": "publish a kernel: what keepsane-install does for make",
+    "again": "let a machine boot its last build once more",
+    "good": "remember a build as a machine's good one",
+    "history": "what machines booted",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `keepsane netboot` takes."""
+    words = parser.add_subparsers(metavar="WORD", required=True)
+    for word, said in WORDS.items():
+        module = import_module(f"keepsane.commands.netboot.{word}")
+        sub = words.add_parser(word, help=said, description=(module.__doc__ or "").strip())
+        module.add_arguments(sub)
+        sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        sub.set_defaults(do=module.run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the word says."""
+    code: int = arguments.do(arguments)
+    return code

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+What is kept of each build: a folder that is there whole or not at all, and never changes afterwards.
+
+    builds/20261130-181500-1f3a9c02/receipt.json   what it is, each file with its size and SHA-256
+    builds/20261130-181500-1f3a9c02/kernel         as machines get it
+    builds/20261130-181500-1f3a9c02/vmlinux.zst    for the lines of a trace, as System.map and config
+    objects/SHA-256                                the same files by content: equal ones are kept once
+
+A folder is written under another name, its files synced, and renamed; what a crash left of one is removed by
+the next that publishes. A lock keeps two of them apart.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import zstandard
+
+from keepsane.database import make_private
+from keepsane.errors import InputError
+
+SCHEMA = 1
+PACKED = ".zst"
+SERVED = ("kernel", "initrd", "modules")
+"""What machines get; these are kept as they are sent, the others packed."""
+
+_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
+_PIECE_BYTES = 1 << 20
+_LEVEL = 1
+_HALF = ".half-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """A file of a build: its name there, the size and SHA-256 of its content, unpacked."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """
+    What a receipt says.
+
+    `release` is the kernel's (`6.12.9-test+`), `number` make's (`#12`), `banner` all that the image says.
+    `commit` and `subject` are of the tree it was made from, "" where that is no git tree.
+    """
+
+    id: str
+    published_seconds: float
+    release: str
+    number: str
+    banner: str
+    build_id: str | None
+    tree: str
+    commit: str
+    subject: str
+    files: tuple[StoredFile, ...]
+
+    def file(self, name: str) -> StoredFile | None:
+        """Give one of its files by its name, None where it has none of it."""
+        return next((file for file in self.files if file.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The builds in a folder of this user's alone."""
+
+    folder: Path
+
+    def publish(self, sources: Mapping[str, Path], said: Mapping[str, Any]) -> Build:
+        """
+        Keep files as one build, and give its receipt.
+
+        `sources` are the files by the names they get; `said` are the other fields of Build but `id` and
+        `published_seconds`. Raises OSError where a file cannot be read, or there is no room.
+        """
+        for place in (self.folder, self.folder / "builds", self.folder / "objects"):
+            make_private(place)
+        with self._lock():
+            self._remove_halves()
+            half = self.folder / "builds" / f"{_HALF}{os.getpid()}"
+            half.mkdir(mode=0o700)
+            try:
+                files = tuple(self._keep(half, name, path) for name, path in sources.items())
+                build = Build(id=_new_id(files), published_seconds=time.time(), files=files, **said)
+                _write_synced(
+                    half / "receipt.json", json.dumps({"schema": SCHEMA, **asdict(build)}, indent=1)
+                )
+                _sync(half)
+                half.rename(self.folder / "builds" / build.id)
+            except BaseException:
+                shutil.rmtree(half, ignore_errors=True)
+                raise
+            _sync(self.folder / "builds")
+        return build
+
+    def builds(self) -> list[Build]:
+        """Give the builds, the newest first; what cannot be read is none."""
+        folder = self.folder / "builds"
+        names = sorted((path.name for path in folder.glob("*") if _ID.fullmatch(path.name)), reverse=True)
+        return [build for name in names if (build := self._read(name)) is not None]
+
+    def build(self, name: str) -> Build:
+        """Give one build. Raises InputError where there is none of that name."""
+        found = self._read(name) if _ID.fullmatch(name) else None
+        if found is None:
+            raise InputError(f"no build is called {name}; `keepsane netboot history` lists them")
+        return found
+
+    def path(self, build: Build, name: str) -> Path:
+        """Give the path of a file of a build, packed or not."""
+        return self.folder / "builds" / build.id / _stored_name(name)
+
+    def remove(self, build: Build) -> None:
+        """Forget a build, and its files where no other has them."""
+        with self._lock():
+            gone = self.folder / "builds" / f"{_HALF}{build.id}"
+            (self.folder / "builds" / build.id).rename(gone)
+            shutil.rmtree(gone)
+            for path in (self.folder / "objects").iterdir():
+                if path.stat().st_nlink == 1:
+                    path.unlink()
+
+    def _read(self, name: str) -> Build | None:
+        try:
+            said = json.loads((self.folder / "builds" / name / "receipt.json").read_bytes())
+            files = tuple(StoredFile(**file) for file in said.pop("files"))
+            return Build(**{**said, "files": files}) if said.pop("schema") == SCHEMA else None
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+    def _keep(self, half: Path, name: str, source: Path) -> StoredFile:
+        written = half / _stored_name(name)
+        with source.open("rb") as file, written.open("xb") as out:
+            size, digest = _copied(file, out, packed=name not in SERVED)
+            out.flush()
+            os.fsync(out.fileno())
+        known = self.folder / "objects" / f"{digest}{written.suffix}"
+        try:
+            os.link(written, known)
+        except FileExistsError:
+            written.unlink()
+            os.link(known, written)
+        return StoredFile(name=name, size_bytes=size, sha256=digest)
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        with (self.folder / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _remove_halves(self) -> None:
+        for path in (self.folder / "builds").glob(f"{_HALF}*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _stored_name(name: str) -> str:
+    return name if name in SERVED else f"{name}{PACKED}"
+
+
+def _new_id(files: tuple[StoredFile, ...]) -> str:
+    """Name a build by its time, and by what tells apart two of the same second, equal ones too."""
+    told_apart = "".join((str(time.time_ns()), *(file.sha256 for file in files)))
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{hashlib.sha256(told_apart.encode()).hexdigest()[:8]}"
+
+
+def _copied(file: BinaryIO, out: BinaryIO, *, packed: bool) -> tuple[int, str]:
+    digest = hashlib.sha256()
+    size = 0
+    packer = zstandard.ZstdCompressor(level=_LEVEL, threads=-1).compressobj() if packed else None
+    while piece := file.read(_PIECE_BYTES):
+        digest.update(piece)
+        size += len(piece)
+        out.write(piece if packer is None else packer.compress(piece))
+    if packer is not None:
+        out.write(packer.flush())
+    return size, digest.hexdigest()
+
+
+def _write_synced(path: Path, text: str) -> None:
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # some file systems cannot sync a folder
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+What machines at iPXE talk to: a first script, polls that are held while a kernel is built, and the files.
+
+    GET /s                            the script that asks; it may lie on a disk, on a stick, behind GRUB
+    GET /w?m=52-54-00-12-34-56&...    what to do now: wait and ask again, or boot
+    GET /f/NONCE/kernel               a file of one boot
+
+A GET changes no offer. A boot counts when the address that got its script has taken the last byte of each of
+its files; until then the same build is given again, under another nonce.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from keepsane.errors import InputError
+from keepsane.listen.answer import Answer, whole_file
+from keepsane.listen.request import Request
+from keepsane.machine.machine import Machine
+from keepsane.netboot.choice import Take, Wait, choose
+from keepsane.netboot.history import Boot, History
+from keepsane.netboot.ipxe_errors import meaning
+from keepsane.netboot.screen import screen
+from keepsane.netboot.script import Choice, File, boot_script, check_command_line, first_script, hold_script
+from keepsane.netboot.store import Build, Store
+from keepsane.services.askers import Askers
+from keepsane.services.machines_kept import MachinesKept
+
+HOLD_SECONDS = 4.0
+LOOK_SECONDS = 0.05
+MAX_BOOTS_IN_FLIGHT = 256
+_MENU_BUILDS = 5
+_HOST = re.compile(r"[0-9A-Za-z.:\[\]-]{1,80}")
+_COUNT = re.compile(r"\d{1,9}", re.ASCII)
+
+
+@dataclass(slots=True)
+class _InFlight:
+    """A boot script that was given, and which of its files are taken."""
+
+    machine: Machine
+    take: Take
+    address: str
+    files: dict[str, Path]
+    taken: set[str] = field(default_factory=set)
+
+
+class NetbootServer:
+    """Answers the requests of machines; `watch` must run beside it. What happens is told to `say`."""
+
+    def __init__(self, store: Store, history: History, machines: Path, say: Callable[[str], None]) -> None:
+        """Take what is published, what happened, and the folder of the machines' files."""
+        self._store = store
+        self._history = history
+        self._machines = MachinesKept(machines, say)
+        self._askers = Askers()
+        self._say = say
+        self._in_flight: dict[str, _InFlight] = {}
+        self._news = asyncio.Event()
+
+    async def watch(self) -> None:
+        """Wake whoever is held as soon as anything changes, for ever."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self._history.changed():
+                self._news.set()
+                self._news = asyncio.Event()
+
+    async def answer(self, request: Request) -> Answer:
+        """Answer one request."""
+        match request.path.split("/")[1:]:
+            case _ if request.method == "POST":
+                return _refused(405)
+            case ["s"]:
+                return _script(first_script(f"http://{_host(request)}", tries=0))
+            case ["w"]:
+                return await self._poll(request)
+            case ["f", nonce, name]:
+                return self._file(nonce, name, request.peer)
+        return _refused(404)
+
+    async def _poll(self, request: Request) -> Answer:
+        mac = request.query.get("m", "").lower().replace("-", ":")
+        again = f"m={mac.replace(':', '-')}&k={_count(request) + 1}"
+        machine = self._machines.of_card(mac)
+        if machine is None:
+            return await self._held_page(_stranger(mac, self._machines.folder), again)
+        others = self._askers.others(mac, request.peer)
+        if others:
+            return await self._held_page(_two_of_one(mac, request.peer, others), again)
+        if _is_first(request) and self._history.came_back(machine.name, request.peer):
+            self._say(f"{machine.name} came back")
+        if wanted := request.query.get("b"):
+            return self._boot(machine, Take(wanted, None), request)
+        chosen = await self._choose(machine, hold=not _is_first(request))
+        if isinstance(chosen, Take):
+            return self._boot(machine, chosen, request)
+        return self._page(machine, chosen, again, meaning(request.query.get("e", "")))
+
+    async def _choose(self, machine: Machine, *, hold: bool) -> Wait | Take:
+        """Choose for a machine; hold it until the choice is another, at most HOLD_SECONDS."""
+        end = asyncio.get_running_loop().time() + HOLD_SECONDS
+        chosen = choose(self._history, machine.name, machine.policy)
+        before = chosen.state if isinstance(chosen, Wait) else None
+        while hold and isinstance(chosen, Wait) and chosen.state == before:
+            try:
+                async with asyncio.timeout_at(end):
+                    await self._news.wait()
+            except TimeoutError:
+                break
+            chosen = choose(self._history, machine.name, machine.policy)
+        return chosen
+
+    async def _held_page(self, lines: Sequence[str], again: str) -> Answer:
+        """Say why a machine gets nothing, and let it ask again when the reason may be gone."""
+        await asyncio.sleep(HOLD_SECONDS / 2)
+        return _script(hold_script(lines, again, ()))
+
+    def _page(self, machine: Machine, waits: Wait, again: str, failed: str | None) -> Answer:
+        making = waits.making
+        usual = self._history.usual_seconds(making.tree) if making else None
+        lines = screen(machine.name, making, time.time(), usual)
+        if failed is not None:
+            lines[1:1] = [f"the last try failed: {failed}", ""]
+        return _script(hold_script(lines, again, self._choices(machine)))
+
+    def _choices(self, machine: Machine) -> list[Choice]:
+        """Give the menu: a choice holds for one boot, and changes nothing else."""
+        card = machine.mac[0].replace(":", "-")
+        good = self._history.good(machine.name)
+        choices = [Choice("good", f"The good kernel, {good}", f"m={card}&k=0&b={good}")] if good else []
+        return choices + [
+            Choice(f"b{number}", f"{build.release} {build.number} {build.id}", f"m={card}&k=0&b={build.id}")
+            for number, build in enumerate(self._store.builds()[:_MENU_BUILDS])
+        ]
+
+    def _boot(self, machine: Machine, take: Take, request: Request) -> Answer:
+        try:
+            build = self._store.build(take.build)
+        except InputError:
+            return _refused(404)
+        if wrong := check_command_line(machine.command_line):
+            lines = [f"keepsane: {machine.name} cannot boot {build.id}", f"its command line: {wrong}"]
+            return _script(hold_script(lines, f"m={machine.mac[0].replace(':', '-')}&k=1", ()))
+        files = self._files(machine, build)
+        nonce = secrets.token_hex(16)
+        while len(self._in_flight) >= MAX_BOOTS_IN_FLIGHT:
+            del self._in_flight[next(iter(self._in_flight))]
+        self._in_flight[nonce] = _InFlight(machine, take, request.peer, files)
+        kernel, *initrds = (File(name, f"f/{nonce}/{name}") for name in files)
+        title = f"keepsane: {machine.name} boots {build.release} {build.number} of {build.tree}"
+        return _script(boot_script(kernel, initrds, machine.command_line, title))
+
+    def _files(self, machine: Machine, build: Build) -> dict[str, Path]:
+        files = {"kernel": self._store.path(build, "kernel")}
+        if machine.initrd is not None:
+            files["initrd"] = machine.initrd
+        if build.file("modules") is not None:
+            files["modules"] = self._store.path(build, "modules")
+        return files
+
+    def _file(self, nonce: str, name: str, peer: str) -> Answer:
+        boot = self._in_flight.get(nonce)
+        if boot is None or boot.address != peer or name not in boot.files:
+            return _refused(404)
+        try:
+            answer = whole_file(boot.files[name])
+        except OSError as error:
+            self._say(f"{boot.machine.name} cannot get {boot.files[name]}: {error.strerror or error}")
+            return _refused(503)
+        size = answer.length_bytes
+        return replace(answer, sent=lambda start, end: self._sent(nonce, name, whole=end == size))
+
+    def _sent(self, nonce: str, name: str, *, whole: bool) -> None:
+        boot = self._in_flight.get(nonce)
+        if boot is None or not whole:
+            return
+        boot.taken.add(name)
+        if boot.taken != boot.files.keys():
+            return
+        machine, take = boot.machine, boot.take
+        taken = Boot(
+            nonce, machine.name, take.build, take.offer, machine.command_line, boot.address, time.time(), None
+        )
+        self._history.booted(taken)
+        self._say(f"{machine.name} boots {take.build}")
+
+
+def _script(text: str) -> Answer:
+    return Answer(body=text.encode("ascii"))
+
+
+def _refused(status: int) -> Answer:
+    return Answer(status=status, body=f"{status}\n".encode())
+
+
+def _is_first(request: Request) -> bool:
+    """Say whether a machine has just started: the polls behind its first are counted."""
+    return "k" not in request.query
+
+
+def _count(request: Request) -> int:
+    count = request.query.get("k", "")
+    return int(count) if _COUNT.fullmatch(count) else 0
+
+
+def _host(request: Request) -> str:
+    """Give the address that the machine used; what cannot be one never gets into a script."""
+    host = request.headers.get("host", "")
+    return host if _HOST.fullmatch(host) else "${next-server}"
+
+
+def _stranger(mac: str, folder: Path) -> list[str]:
+    return [
+        f"keepsane: no machine is known with the network card {mac}",
+        f"name it in a file of {folder} on the build machine; it then goes on by itself",
+    ]
+
+
+def _two_of_one(mac: str, peer: str, others: Sequence[str]) -> list[str]:
+    return [
+        f"keepsane: two machines ask as {mac}: {peer} and {', '.join(others)}",
+        "neither boots until only one of them asks; is one a clone of the other?",
+    ]

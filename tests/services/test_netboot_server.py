@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The server against a client that does what iPXE does with a script: ask, fetch, ask again."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from keepsane.listen.answer import Answer, FileBody
+from keepsane.listen.request import Request
+from keepsane.netboot.history import Boot, History
+from keepsane.netboot.store import Build, Store
+from keepsane.services import netboot_server
+from keepsane.services.netboot_server import NetbootServer
+
+MAC = "52-54-00-12-34-56"
+SAID = {
+    "release": "6.12.9-test+",
+    "number": "#12",
+    "banner": "",
+    "build_id": None,
+    "tree": "/linux && reboot",
+    "commit": "",
+    "subject": "",
+}
+
+
+class Lab:
+    """A server with one machine, what is told, and requests as iPXE makes them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.machines = folder / "machines"
+        self.machines.mkdir()
+        (folder / "initrd.gz").write_bytes(b"initrd")
+        self.describe('initrd = "../initrd.gz"\ncommand_line = "quiet a && b"')
+        self.store, self.history = Store(folder / "store"), History(folder / "store")
+        self.told: list[str] = []
+        self.server = NetbootServer(self.store, self.history, self.machines, self.told.append)
+
+    def describe(self, more: str = "") -> None:
+        (self.machines / "box.toml").write_text(f'mac = "{MAC}"\n{more}\n')
+
+    def build(self, content: bytes) -> Build:
+        (self.folder / "bzImage").write_bytes(content)
+        return self.store.publish({"kernel": self.folder / "bzImage"}, SAID)
+
+    async def get(self, path: str, peer: str = "10.0.2.15", **query: str) -> Answer:
+        request = Request(
+            method="GET",
+            path=path,
+            query=query,
+            headers={"host": "10.0.2.2:8069"},
+            peer=peer,
+            stays=True,
+            length_bytes=0,
+        )
+        return await self.server.answer(request)
+
+    async def ask(self, peer: str = "10.0.2.15", **query: str) -> str:
+        answer = await self.get("/w", peer, m=MAC, **query)
+        assert answer.status == 200
+        assert isinstance(answer.body, bytes) and answer.body.startswith(b"#!ipxe\n")
+        return answer.body.decode("ascii")
+
+    async def fetch(self, script: str, peer: str = "10.0.2.15", most: int = 9) -> dict[str, bytes]:
+        """Take the files of a boot script, at most so many, as a client that reads each to its end."""
+        got = {}
+        for url in re.findall(r"(?m)^(?:kernel|initrd) .*? (f/\S+)", script)[:most]:
+            answer = await self.get(f"/{url}", peer)
+            assert answer.status == 200 and isinstance(answer.body, FileBody)
+            got[url.rpartition("/")[2]] = answer.body.path.read_bytes()
+            assert answer.sent is not None
+            answer.sent(answer.body.start_byte, answer.body.end_byte)
+        return got
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    monkeypatch.setattr(netboot_server, "HOLD_SECONDS", 0.05)
+    monkeypatch.setattr(netboot_server, "LOOK_SECONDS", 0.005)
+    return Lab(tmp_path)
+
+
+def shown(script: str) -> str:
+    """Give what a script shows: the texts of its hexraw settings."""
+    return "\n".join(bytes.fromhex(code).decode() for code in re.findall(r"set t:hexraw (\w*)", script))
+
+
+def test_a_machine_waits_then_boots_what_was_published(lab: Lab) -> None:
+    async def run() -> None:
+        assert "nothing is being built" in shown(await lab.ask())
+        build = lab.build(b"one")
+        lab.history.offer("box", build.id)
+        script = await lab.ask(k="1")
+        assert await lab.fetch(script) == {"kernel": b"one", "initrd": b"initrd"}
+        assert "nothing is being built" in shown(await lab.ask())
+        assert lab.told == [f"box boots {build.id}", "box came back"]
+
+    asyncio.run(run())
+
+
+def test_a_machine_that_is_held_gets_the_kernel_when_it_is_there(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(netboot_server, "HOLD_SECONDS", 30.0)
+
+    async def run() -> None:
+        watching = asyncio.create_task(lab.server.watch())
+        number = lab.history.begin("box", "/linux")
+        held = asyncio.create_task(lab.ask(k="1"))
+        await asyncio.sleep(0.05)
+        lab.history.progress(number, "CC fs/inode.o")
+        await asyncio.sleep(0.05)
+        assert not held.done(), "a line of make is no reason to ask anew"
+        lab.history.publish(number, lab.build(b"one").id)
+        script = await asyncio.wait_for(held, 10)
+        watching.cancel()
+        assert "kernel" in await lab.fetch(script)
+
+    asyncio.run(run())
+
+
+def test_until_every_file_is_taken_nothing_was_booted(lab: Lab) -> None:
+    async def run() -> None:
+        lab.history.offer("box", lab.build(b"one").id)
+        first = await lab.ask()
+        await lab.fetch(first, most=1)
+        second = await lab.ask()
+        assert first != second, "another nonce"
+        assert set(await lab.fetch(second)) == {"kernel", "initrd"}
+        assert lab.history.boots("box")[0].offer == 1
+
+    asyncio.run(run())
+
+
+def test_who_only_looks_takes_nothing(lab: Lab) -> None:
+    async def run() -> None:
+        lab.history.offer("box", lab.build(b"one").id)
+        script = await lab.ask(peer="127.0.0.1")
+        (url, *_) = re.findall(r"(f/\S+)", script)
+        assert (await lab.get(f"/{url}", peer="10.0.2.15")).status == 404, "another address"
+        assert lab.history.boots() == []
+
+    asyncio.run(run())
+
+
+def test_a_choice_of_the_menu_is_booted_and_changes_no_offer(lab: Lab) -> None:
+    async def run() -> None:
+        old = lab.build(b"old")
+        lab.history.booted(boot_of(old, lab.history.offer("box", old.id)))
+        number = lab.history.begin("box", "/linux")
+        waiting = await lab.ask()
+        chosen = re.findall(r"w\?m=\S+&k=0&b=(\S+)", waiting)
+        assert chosen == [old.id]
+        assert (await lab.fetch(await lab.ask(k="0", b=chosen[0])))["kernel"] == b"old"
+        lab.history.publish(number, lab.build(b"new").id)
+        assert (await lab.fetch(await lab.ask()))["kernel"] == b"new"
+
+    asyncio.run(run())
+
+
+def boot_of(build: Build, offer: int) -> Boot:
+    return Boot("0", "box", build.id, offer, "", "10.0.2.15", 1.0, 2.0)
+
+
+def test_two_addresses_of_one_card_both_wait(lab: Lab) -> None:
+    async def run() -> None:
+        lab.history.offer("box", lab.build(b"one").id)
+        assert "kernel" in await lab.ask(peer="10.0.2.15")
+        for peer in ("10.0.2.16", "10.0.2.15"):
+            script = await lab.ask(peer=peer)
+            assert "two machines ask as" in shown(script) and "f/" not in script
+
+    asyncio.run(run())
+
+
+def test_an_unknown_card_is_told_what_to_do(lab: Lab) -> None:
+    async def run() -> str:
+        answer = await lab.get("/w", m="52-54-00-00-00-00")
+        assert isinstance(answer.body, bytes)
+        return shown(answer.body.decode())
+
+    said = asyncio.run(run())
+    assert "52:54:00:00:00:00" in said and str(lab.machines) in said.replace("\n", "")
+
+
+def test_what_failed_is_said_on_the_next_screen(lab: Lab) -> None:
+    said = shown(asyncio.run(lab.ask(e="0x7f04818f")))
+    assert "Secure Boot" in said and "https://ipxe.org/7f04818f" in said
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [("/", {}), ("/etc/passwd", {}), ("/f/../../etc/passwd", {}), ("/f/0/kernel", {}), ("/w/x", {})],
+)
+def test_nothing_else_is_served(lab: Lab, path: str, query: Mapping[str, str]) -> None:
+    answer = asyncio.run(lab.get(path, **query))
+    assert answer.status == 404 and answer.body == b"404\n"
+
+
+def test_no_build_of_another_name_is_reached(lab: Lab) -> None:
+    lab.build(b"one")
+    assert asyncio.run(lab.get("/w", m=MAC, b="../../store")).status == 404
+
+
+def test_a_file_of_a_machine_that_breaks_keeps_what_it_said(lab: Lab) -> None:
+    async def run() -> None:
+        await lab.ask()
+        lab.describe("policy = 5")
+        assert "nothing is being built" in shown(await lab.ask())
+        await lab.ask()
+
+    asyncio.run(run())
+    (said,) = lab.told
+    assert "policy is one of" in said and "what it said before holds" in said
+
+
+def test_a_command_line_that_cannot_be_booted_is_said_on_the_screen(lab: Lab) -> None:
+    async def run() -> None:
+        lab.history.offer("box", lab.build(b"one").id)
+        lab.describe('command_line = "root=${net0/filename}"')
+        assert "its command line: it names a setting" in shown(await lab.ask())
+
+    asyncio.run(run())
