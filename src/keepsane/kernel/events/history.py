@@ -69,6 +69,9 @@ _ENDS: tuple[tuple[re.Pattern[str], frozenset[Kind], int | None], ...] = (
 )
 """A panic's sentence, the kinds of report it can end, and the pid that must have been running, if any."""
 
+_INIT_CRASHED = (
+    "That crash ended the task it happened in, which was process 1, and without that the kernel stops;"
+)
 _ON_PURPOSE = re.compile(r"sysrq triggered crash|VFS: Unable to mount|No working init found")
 _MOST_BEFORE = 1000
 """Reports before a panic that are looked at: a log of thousands of panics need not be searched for each."""
@@ -104,6 +107,14 @@ def consequence_of_earlier_report(log: LogSummary, *, panic_gap_seconds: float =
             finding = _end_of(event, boot[:index]) or _after(event, boot[:index])
             if finding is not None:
                 yield finding
+
+
+def ends_of_nothing(log: LogSummary, panic_gap_seconds: float = 10.0) -> Iterator[Event]:
+    """Give the panics that end no other report of the log."""
+    for boot in _boots(log.events, panic_gap_seconds):
+        for index, event in enumerate(boot):
+            if event.kind == "panic" and _end_of(event, boot[:index]) is None:
+                yield event
 
 
 def _boots(events: Sequence[Event], panic_gap_seconds: float) -> Iterator[list[Event]]:
@@ -160,7 +171,8 @@ def _ended(event: Event, before: Sequence[Event], kinds: frozenset[Kind], pid: i
             quote_head(event, "the kernel gives up because of the report before"),
             quote_head(earlier, "the first of them" if several else "that report"),
         ),
-        explanation="The panic only says that the kernel stopped; what went wrong is in that report.",
+        explanation=(_INIT_CRASHED if pid == 1 else "The panic only says that the kernel stopped;")
+        + " what went wrong is in that report.",
     )
 
 

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.error_pointer import ERRNO_NAMES
+from keepsane.kernel.events.history import ends_of_nothing
 from keepsane.kernel.events.panic.panic import CANNOT_OPEN, HEAD, Panic
 from keepsane.kernel.log.culprit import plain_name
 from keepsane.kernel.log.quote import first_stack, quote, quote_frame, quote_head, some
-from keepsane.model import Event, Frame
+from keepsane.model import Event, Frame, LogSummary
 from keepsane.report import Advice, Finding
 
 _PANIC_LINE = re.compile(r"^\s*(?:---\[ end )?" + HEAD.pattern)
@@ -75,13 +76,14 @@ _SHELL_STATUS = {
 }
 
 
-@rule("init-ended", on=Panic)
-def init_ended(event: Panic) -> Iterator[Finding]:
+@rule("init-ended", on=LogSummary)
+def init_ended(log: LogSummary) -> Iterator[Finding]:
     """
     Process 1 ended, and the kernel cannot live without it.
 
     What it means: the first process of user space exited or was killed by a signal. The kernel itself is not
-    at fault, unless it killed the process because of an oops, which then stands before.
+    at fault, unless it killed the process because of an oops. Where that oops is in the log, the panic is
+    said to be its end, and nothing of init.
 
     How we know: the panic prints the exit code as wait() gives it: the signal in the low seven bits, the
     status that init passed to exit() in the second byte.
@@ -92,14 +94,18 @@ def init_ended(event: Panic) -> Iterator[Finding]:
     When it is wrong: in a container's or virtual machine's log, process 1 may be something else than the
     init of a distribution: a test program that ends when it is done stops the machine in the same way.
     """
-    found = _EXIT_CODE.match(event.reason)
-    if found is None:
-        return
+    for event in ends_of_nothing(log):
+        found = _EXIT_CODE.match(event.reason) if isinstance(event, Panic) else None
+        if found is not None:
+            yield _init_ended(event, found)
+
+
+def _init_ended(event: Event, found: re.Match[str]) -> Finding:
     if found["code"] is None:
         raise CannotTell("the panic does not print the exit code of process 1")
     code = int(found["code"], 16)
     title, why = _ending(code)
-    yield Finding(
+    return Finding(
         severity="note" if code & _SIGNAL else "error",
         confidence="high",
         title=title,
@@ -121,7 +127,7 @@ def _ending(code: int) -> tuple[str, str]:
     why = (
         f"The low seven bits of {code:#x} are {words}: a crash of init in user space, or the kernel's answer"
     )
-    return f"process 1 was ended by {words}", f"{why} to an oops while init ran, which then stands before."
+    return f"process 1 was ended by {words}", f"{why} to an oops while init ran, which is not in this log."
 
 
 _ASKED = "sysrq triggered crash"
