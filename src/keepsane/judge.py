@@ -29,6 +29,7 @@ FAMILIES = {
     "keepsane.kernel.events.text_pointer": "keepsane.kernel.events.oops",
     "keepsane.kernel.events.stack_overflow": "keepsane.kernel.events.oops",
     "keepsane.kernel.events.panic.cause": "keepsane.kernel.events.panic.panic",
+    "keepsane.kernel.events.lockdep.uninitialised": "keepsane.kernel.events.lockdep.report",
     "keepsane.kernel.events.foreign_code": "keepsane.model",
     "keepsane.kernel.events.alloc_failure.verdicts": "keepsane.kernel.events.alloc_failure.failure",
     "keepsane.kernel.events.alloc_failure.harm": "keepsane.kernel.events.alloc_failure.failure",

@@ -46,3 +46,16 @@ def test_the_frame_beside_the_end_of_an_nmi_is_read() -> None:
         ("dump_stack", "return"),
         ("spinning_here", "ip"),
     ]
+
+
+def test_the_last_line_of_an_oops_of_4_12_is_no_caller() -> None:
+    (event,) = events_of(
+        "general protection fault: 0000 [#1] SMP\n"
+        "RIP: 0010:poke_widget+0x12/0x40 [widget]\n"
+        "Call Trace:\n"
+        " widget_ioctl+0x12/0x40 [widget]\n"
+        "Code: 48 8b 08\n"
+        "RIP: poke_widget+0x12/0x40 [widget] RSP: ffff88003c5c7d38\n"
+    )
+
+    assert [frame.function for frame in event.stacks[0].frames] == ["widget_ioctl"]

@@ -51,8 +51,11 @@ _LINK = re.compile(
     + SYMBOL
     + MODULE
 )
-_TRAILER = re.compile(r"\s*+(?:RIP {1,4}\[<|EIP: .{0,200} SS:ESP )")
-"""The instruction pointer once more behind the code, up to 4.13: arch/x86/kernel/dumpstack.c, __die()."""
+_TRAILER = re.compile(r"\s*+(?:RIP {1,4}\[<|EIP: .{0,200} SS:ESP |RIP: .{0,200} RSP: [0-9a-f]{8,16}\s*+$)")
+"""
+The instruction pointer once more behind the code, as `RIP: widget_poke+0x16/0x40 RSP: ffff880036e53d30` from
+4.10 to 4.15: arch/x86/kernel/dumpstack.c, __die().
+"""
 _STACK_WORDS = re.compile(r"\s*+(?:[0-9a-f]{4}: ?)?(?:\s?[0-9a-f]{8}){2,16}\s*+$")
 _KNOWN = re.compile(
     r"\s*(?:Hardware name:|Workqueue:|Stopper:|task: \S+ ti?|task\.stack|Stack:|Dumping ftrace buffer"

@@ -42,9 +42,14 @@ class HeldLock(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lockdep(Event):
-    """A breach of a locking rule: `problem` in the kernel's words, `locks` those held by the task."""
+    """
+    A breach of a locking rule: `problem` in the kernel's words, `locks` those held by the task.
+
+    `function` is where it was found, None where that is not known.
+    """
 
     problem: str
+    function: str | None = None
     locks: tuple[HeldLock, ...] = ()
 
 
@@ -117,6 +122,7 @@ def _lockdep(block: Block, problem: str, function: str | None) -> Lockdep:
         titled(problem, function),
         task=block.body.task or task_of(block.find(_TASK)),
         problem=problem,
+        function=function,
         locks=held_locks(block.records),
     )
 
