@@ -49,3 +49,14 @@ def test_old_kernels_print_their_release_in_brackets(
     found = parse_release(line)
 
     assert (found and found.release, found and found.version) == (release, version)
+
+
+def test_flags_of_red_hat() -> None:
+    line = "CPU: 2 PID: 9 Comm: potd Tainted: G           OE  ------------ T 3.10.0-1160.el7.x86_64 #1"
+    found = parse_release(line)
+    assert found is not None
+    assert [(flag.letter, flag.meaning) for flag in found.taint] == [
+        ("O", "an out-of-tree module was loaded"),
+        ("E", "an unsigned module was loaded"),
+        ("T", "a technology preview of the distribution is in use"),
+    ]

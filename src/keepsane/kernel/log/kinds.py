@@ -105,7 +105,17 @@ KINDS = {
             "warn_alloc_failed: ",
         ),
     ),
-    "oom_kill.kill": Row(("oom-kill",), ("oom-killer: gfp_mask=", ": Kill", "VM: killing process")),
+    "oom_kill.kill": Row(
+        ("oom-kill",),
+        (
+            "oom-killer: gfp_mask=",
+            ": Kill",
+            "VM: killing process",
+            "emory cgroup stats for",
+            "a result of limit of",
+            "B, failcnt ",
+        ),
+    ),
     "show_mem.alone": Row((), ("Show Memory", "Mem-Info:", "Mem-info:", "kB min:")),
     "mce": Row(("mce",), ("ardware Error]: ", "HARDWARE ERROR", "Machine Check Exception: ")),
     "aer": Row(("pcie-aer",), (" received", "PCIe Bus Error: ")),

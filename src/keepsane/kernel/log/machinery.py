@@ -220,6 +220,12 @@ BUFFER_MAKERS = Names("build_skb* napi_build_skb* (p)?skb_(copy|clone|expand)*")
 OOM_KILLER = Names("dump_header* oom_kill* out_of_memory* select_bad_process*")
 """The way from a request to the kill."""
 
+CHARGES = Names("mem_cgroup_* try_charge* charge_memcg* obj_cgroup_charge*")
+"""Pages are charged to a control group: what fails here is the group's limit."""
+
+PAGE_REQUESTS = Names("alloc_pages* alloc_frozen_pages* get_free_pages*")
+"""Pages of the machine are asked for."""
+
 _TO_USER = "(syscall_|irqentry_)?exit_to_user* prepare_exit_to_user* do_notify_resume* ret_to_user*"
 USER_MODE_EXITS = Names(_TO_USER)
 """A task on its way back to user space."""

@@ -135,6 +135,13 @@ MEANINGS = {
 """Letter to meaning; `G` (no proprietary module) is the absence of `P` and no taint."""
 
 
+OF_RED_HAT = {
+    "H": "the distribution does not support this hardware",
+    "T": "a technology preview of the distribution is in use",
+}
+"""Letters of Red Hat's own, behind the dashes that its kernels print for flags kept free."""
+
+
 FORCED_OR_UNSIGNED = "a module was force loaded, or is only unsigned (from 3.7 to 3.14 both are F)"
 _SAID_UNSIGNED = re.compile(r"3\.(?:[7-9]|1[0-4])\b")
 
@@ -144,9 +151,15 @@ def taint_flags(letters: str, release: str = "") -> tuple[TaintFlag, ...]:
     Turn the text after `Tainted:` ("G        W  OE") into flags; letters nobody knows say so.
 
     `E` exists since Linux kernel commit 66cc69e34e86 ("Fix: module signature vs tracepoints: add new
-    TAINT_UNSIGNED_MODULE") (in v3.15); before it an unsigned module was `F`.
+    TAINT_UNSIGNED_MODULE") (in v3.15); before it an unsigned module was `F`. "G    B   ------------ T" is
+    Red Hat's.
     """
     known = MEANINGS | ({"F": FORCED_OR_UNSIGNED} if _SAID_UNSIGNED.match(release) else {})
+    upstream, dash, own = letters.rpartition("-")
+    return (*_flags(upstream, known), *_flags(own, known | OF_RED_HAT if dash else known))
+
+
+def _flags(letters: str, known: dict[str, str]) -> tuple[TaintFlag, ...]:
     return tuple(
         TaintFlag(letter, known.get(letter, "a flag this keepsane does not know"))
         for letter in letters

@@ -52,8 +52,10 @@ def free_highmem(event: OomKill) -> Zone | None:
 
 
 def who_asked(event: OomKill) -> str:
-    """Say in a sentence who asked for how much."""
+    """Say in a sentence who asked for how much; "" where the headline that says it is lost."""
     task = event.task
+    if task is None and event.order is None:
+        return ""
     who = "a task" if task is None or task.comm is None else task.comm
     pid = f" (pid {task.pid})" if task and task.pid is not None else ""
     pages = 1 << min(event.order or 0, 20)

@@ -8,6 +8,7 @@ The OOM killer: memory ran out, of the machine or of a control group, and a proc
     Out of memory: Killed process 93 (busybox) total-vm:4508kB, anon-rss:1084kB, file-rss:840kB
     Memory cgroup out of memory: Killed process 93 (busybox) total-vm:4508kB
     Out of memory: Kill process 93 (busybox) score 900 or sacrifice child                        before 5.3
+    memory: usage 20480kB, limit 20480kB, failcnt 44                 of a group, the lines above it are lost
     VM: killing process gammu-smsd                                                               2.4, 2.6
 
 Source: mm/oom_kill.c, dump_header(), dump_oom_summary() and __oom_kill_process(); arch/*/mm/fault.c,
@@ -29,8 +30,9 @@ from keepsane.kernel.events.show_mem.requester import is_mixed
 from keepsane.kernel.events.show_mem.show_mem import CGROUP, MEM_INFO, parse_mem_info
 from keepsane.kernel.events.show_mem.whole import is_mode_cut, mixed
 from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.culprit import names
 from keepsane.kernel.log.groups import said, task_of
-from keepsane.kernel.log.machinery import OOM_KILLER
+from keepsane.kernel.log.machinery import CHARGES, OOM_KILLER, PAGE_REQUESTS
 from keepsane.kernel.pages.failed_request import FailedRequest, accounted
 from keepsane.kernel.pages.mem_info import CgroupAmount, CgroupUsage, MemInfo, OomTask
 from keepsane.kernel.pages.watermark_form import Request
@@ -97,15 +99,27 @@ def _scope(block: Block) -> dict[str, Any]:
     limit = next((found for text in texts if (found := _LIMIT.match(text))), None)
     rest = (summary["rest"] or "") if summary else ""
     scope = said(OomKill, summary, _MEMCG.search(rest), _TASK_MEMCG.search(rest), limit)
-    return scope | {"global_oom": _is_global(texts, rest, scope.get("cgroup"))}
+    said_so = _is_global(texts, rest, scope)
+    return scope | {"global_oom": _by_trace(block) if said_so is None else said_so}
 
 
-def _is_global(texts: list[str], summary: str, cgroup: str | None) -> bool | None:
+def _is_global(texts: list[str], summary: str, scope: dict[str, Any]) -> bool | None:
     if ",global_oom" in summary:
         return True
-    if cgroup is not None or any(text.startswith("Memory cgroup out of memory") for text in texts):
+    of_group = scope.get("constraint") == "CONSTRAINT_MEMCG" or scope.get("cgroup") is not None
+    if of_group or any(text.startswith("Memory cgroup out of memory") for text in texts):
         return False
     return True if any(text.lower().startswith("out of memory") for text in texts) else None
+
+
+def _by_trace(block: Block) -> bool | None:
+    """Say by who called the OOM killer what had run out: pages of the machine, or what a group may have."""
+    called = [name for stack in block.body.stacks for name in names(stack.frames)]
+    if not any(name in OOM_KILLER for name in called):
+        return None
+    if any(name in CHARGES for name in called):
+        return False
+    return True if any(name in PAGE_REQUESTS for name in called) else None
 
 
 def _build(block: Block, victims: tuple[Victim, ...], damage: str, **own: Any) -> OomKill:
@@ -128,7 +142,7 @@ def _build(block: Block, victims: tuple[Victim, ...], damage: str, **own: Any) -
         OomKill,
         block,
         "oom-kill",
-        _title(victims, in_group=scope["global_oom"] is False),
+        _title(victims, _of_whom(scope["global_oom"], memory)),
         damage=damage,
         victim=victims[0].comm if victims else None,
         victim_pid=victims[0].pid if victims else None,
@@ -153,12 +167,18 @@ def _lacks(block: Block, memory: MemInfo | None, order: int | None) -> str:
     return mixed(block, memory)
 
 
-def _title(victims: tuple[Victim, ...], *, in_group: bool) -> str:
-    where = "control group" if in_group else "system"
+def _of_whom(global_oom: bool | None, memory: MemInfo | None) -> str:
+    """Say whose memory ran out; "" where it is not known: the report looks alike up to its lines of memory."""
+    if global_oom is None and memory is None:
+        return ""
+    return "control group " if global_oom is False else "system "
+
+
+def _title(victims: tuple[Victim, ...], whose: str) -> str:
     if not victims:
-        return f"{where} out of memory"
+        return f"{whose}out of memory"
     done = "killed" if victims[0].certain else "chosen to be killed"
-    return f"{where} out of memory: {victims[0].comm} (pid {victims[0].pid}) was {done}"
+    return f"{whose}out of memory: {victims[0].comm} (pid {victims[0].pid}) was {done}"
 
 
 def _damage(block: Block, victims: tuple[Victim, ...]) -> str:
@@ -208,6 +228,22 @@ def parse_killed(block: Block) -> OomKill | None:
     return _build(block, victims, "the report before this line is missing")
 
 
+def parse_group(block: Block) -> OomKill | None:
+    """
+    Read a group's counters, and what stands below them, where the headline of the report is lost.
+
+    Accepted format:
+        memory: usage 20480kB, limit 20480kB, failcnt 44
+
+    Only the OOM killer prints them: mm/memcontrol.c, mem_cgroup_print_oom_meminfo() and its like.
+    """
+    victims = parse_victims(block.records)
+    lacks = ["the report before this line is missing"]
+    if not victims:
+        lacks.append("no line that says what was killed")
+    return _build(block, victims, "; ".join(lacks), global_oom=False)
+
+
 def parse_vm_killed(block: Block) -> OomKill | None:
     """
     Read the line of a page fault that got no memory in 2.4 and 2.6: its own process is killed.
@@ -222,11 +258,16 @@ def parse_vm_killed(block: Block) -> OomKill | None:
 
 _KILLED = re.compile(r"(?:\.\.\. )?(?:O|Memory cgroup o)ut of [Mm]emory.{0,80}?: Kill(?:ed)? process \d")
 _KILLED_OWN = re.compile(r"oom_reaper: |Killed process \d")
+_GROUP = re.compile(
+    r"Task in /\S{0,255}+ killed as a result of limit of /|Memory cgroup stats for /\S{0,255}+"
+    r"|(?:memory|memory\+swap|swap|kmem): usage \d{1,20}kB, limit \d{1,20}kB, failcnt \d"
+)
 _VM_KILLED = re.compile(r"VM: killing process (?P<comm>\S.{0,31}?)\s*+$")
 _IN_REPORT = frozenset({"oom-kill"})
 
 OPENINGS = (
     Opening("oom-kill", HEAD, parse_oom, own=_OWN),
     Opening("oom-killed", _KILLED, parse_killed, rank=0, own=_KILLED_OWN, detail_of=_IN_REPORT),
+    Opening("oom-kill", _GROUP, parse_group, own=_OWN, alone=True),
     Opening("vm-killed", _VM_KILLED, parse_vm_killed, rank=0, detail_of=_IN_REPORT),
 )

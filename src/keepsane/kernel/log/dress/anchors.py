@@ -20,5 +20,6 @@ ANCHOR = re.compile(
     r"|CPU: \d{1,5} (?:UID: \d{1,7} )?PID: \d{1,7} Comm: |Hardware name: "
     r"|RIP: [0-9a-f]{4}:|RSP: [0-9a-f]{4}:|R[ABD]X: [0-9a-f]{16}|EIP: |E[AS]X: [0-9a-f]{8}"
     r"|EIP is at |[Pp][Cc] is at |LR is at |pc : |lr : |Code: [0-9a-f(<]|Modules linked in:"
-    r"|list_(?:add|del) corruption|Mem-Info:|Mem abort info:|INFO: task )"
+    r"|list_(?:add|del) corruption|Mem-Info:|Mem abort info:|INFO: task "
+    r"|Memory cgroup (?:stats for /|out of memory: Kill))"
 )
