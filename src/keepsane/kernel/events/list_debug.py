@@ -16,9 +16,11 @@ import re
 from dataclasses import dataclass
 
 from keepsane.kernel.events.warning import warning
+from keepsane.kernel.events.warning.warning import warned_at, warned_in
 from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit
-from keepsane.model import Event
+from keepsane.kernel.log.function_names import Names
+from keepsane.model import Event, Frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +52,24 @@ def parse_list(block: Block) -> ListCorruption | None:
     Source: lib/list_debug.c, __list_add_valid_or_report() and __list_del_entry_valid_or_report().
     """
     said = block.find(SAID)
-    title = titled(f"{said['operation'] if said else 'list'} corruption", culprit(block.body))
+    title = titled(f"{said['operation'] if said else 'list'} corruption", _changer(block))
     message = said["message"].strip() if said else None
-    return build(ListCorruption, block, "list-corruption", title, said, needs_end=True, message=message)
+    return build(
+        ListCorruption, block, "list-corruption", title, said, needs_end=True, message=message, ip=_ip(block)
+    )
+
+
+_CHECKS = Names("list_(add|del|del_entry)(_valid)?(_or_report)?")
+
+
+def _changer(block: Block) -> str | None:
+    """Name who changed the list; None where only the check is left of the trace, which everybody shares."""
+    function = warned_in(block) if block.opening.name == "list-warning" else culprit(block.body)
+    return function if function and function not in _CHECKS else None
+
+
+def _ip(block: Block) -> Frame | None:
+    return warned_at(block) if block.opening.name == "list-warning" else block.body.ip
 
 
 _IN_WARNING = frozenset({"list-warning"})

@@ -226,7 +226,15 @@ def _guard_address(block: Block) -> int | None:
 
 
 def parse_double_fault(block: Block) -> Oops | None:
-    """Read a fault while a fault was being delivered: `PANIC: double fault, error_code: 0x0`."""
+    """
+    Read a fault while a fault was being delivered.
+
+    Accepted format:
+        PANIC: double fault, error_code: 0x0
+        double fault: 0000 [#1] SMP NOPTI
+
+    Source: arch/x86/kernel/traps.c, exc_double_fault(), which prints both and then stops the machine.
+    """
     return _oops(block, "double-fault", "double fault")
 
 
@@ -294,7 +302,8 @@ OPENINGS = tuple(
         ("guard-page", 1, parse_stack_overflow, r"(?:Oops: )?stack guard page: \w+ \[#\d{1,20}\]"),
         ("kernel-stack-overflow", 2, parse_stack_overflow, r"(?:Oops: )?kernel stack overflow"),
         ("insufficient-stack", 3, parse_stack_overflow, r"Insufficient stack space to handle exception"),
-        ("double-fault", 3, parse_double_fault, r"(?:traps: )?(?:PANIC: |Oops: )?double fault[:,]"),
+        ("double-fault", 3, parse_double_fault, r"(?:traps: )?PANIC: double fault,"),
+        ("double-fault-oops", 1, parse_double_fault, r"(?:Oops: )?double fault: \w+ \[#\d{1,20}\]"),
         ("unhandled-fault", 3, parse_unhandled_fault, r"Unhandled fault: "),
         ("alignment-trap", 3, parse_unhandled_fault, r"Alignment trap: not handling"),
         ("protection", 1, parse_protection, _PROTECTION),

@@ -56,8 +56,12 @@ _NO_TIMER = re.compile(
     r"(?:rcu: )?\s{0,40}+\w{1,40}+ kthread timer wakeup didn't happen for "
     r"(?P<starved_jiffies>\d{1,19}) jiffies"
 )
+_ALL_PASSED = re.compile(
+    r"(?:rcu: )?\s{0,40}+All QSes seen, last \w{1,40}+ kthread activity (?P<starved_jiffies>\d{1,19}) "
+)
 _OWN = re.compile(
-    r"rcu: |\s*(?:Tasks blocked on level|\d{1,20}-[.\w?!]{3,4}:|\(t=\d{1,20} jiffies|\(detected by \d{1,20}"
+    r"rcu: |All QSes seen, "
+    r"|\s*(?:Tasks blocked on level|\d{1,20}-[.\w?!]{3,4}:|\(t=\d{1,20} jiffies|\(detected by \d{1,20}"
     r"|Unless \w+ kthread gets|RCU grace-period kthread"
     r"|Stack dump where RCU GP|Task dump for CPU|blocking rcu_node|\w+ kthread (?:timer )?(?:starved"
     r"|wakeup)|\w+ GPs? behind|Possible timer handling issue|INFO: Stall ended"
@@ -111,16 +115,20 @@ def parse_rcu_stall(block: Block) -> RcuStall | None:
     Accepted format:
         rcu: INFO: rcu_preempt self-detected stall on CPU
         INFO: rcu_sched detected stalls on CPUs/tasks: { 1} (detected by 0, t=5252 jiffies, g=6, c=5, q=2)
+
+    Where it says that all quiescent states were seen, RCU's own thread is late, and the stack is of the CPU
+    that looked: "the current CPU might be at fault" (print_other_cpu_stall()).
     """
     cpus = _cpus(block)
     samples = _samples(block, cpus)
     sample = next((sample for sample in samples if runs_in(sample)), samples[0] if samples else ())
+    late = None if cpus else block.find(_ALL_PASSED)
     return build(
         RcuStall,
         block,
         "rcu-stall",
         f"{block.head['flavor']} stall{stalled(sample)}",
-        block.find(_STARVED) or block.find(_NO_TIMER),
+        block.find(_STARVED) or block.find(_NO_TIMER) or late,
         task=_task(block, cpus),
         ip=block.body.ip or next((frame for frame in sample if frame.role == "ip"), None),
         cpus=cpus,

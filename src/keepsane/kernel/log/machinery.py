@@ -158,15 +158,18 @@ _WORK = """
     (init|do_init)_timer* timer_init* sk_(stop|reset)_timer*
     smp_call_function* on_each_cpu* kthread_(stop|queue_work|flush_work|cancel)*
 """
-# kernel/sched/core.c, kernel/sched/wait.c, kernel/time/sleep_timeout.c
+# kernel/sched/core.c, kernel/sched/wait.c, kernel/time/sleep_timeout.c; the last line is ZFS's own layer of
+# waits, module/os/linux/spl/spl-condvar.c
 _SCHEDULE = """
-    schedule schedule_(timeout|preempt|hrtimeout|idle|debug)* io_schedule* preempt_schedule* cond_resched*
+    schedule schedule_(timeout|preempt|hrtimeout|idle|debug|rtlock)*
+    io_schedule* preempt_schedule* cond_resched*
     wait_for_* wait_on_* do_wait_for* prepare_to_wait* finish_wait bit_wait* out_of_line_wait* msleep*
     usleep* fsleep context_switch switch_to
     complete complete_all swake_up* wake_up
     wake_up_(all|bit|var|process|q|state|poll|locked|interruptible|sync|common)*
     try_to_wake_up default_wake_function autoremove_wake_function
     (add|remove)_wait_queue* ep_poll_callback pollwake
+    cv_(wait|timedwait)(_common|_io|_sig|_idle|_io_sig|_hires|_sig_hires|_idle_hires)?
 """
 # Prefixes that belong to one library of the kernel, and its functions whose names others carry on:
 # `mutex_lock` helps, `mutex_lock_widget` is a driver's.
@@ -251,7 +254,8 @@ ENTRIES = Names(
     _THREADS,
     """
     el0_* do_el0_* ret_from_* start_kernel start_secondary secondary_startup* x86_64_start*
-    cpu_startup_entry do_idle default_idle* rest_init kernel_init(_freeable)? child_rip kernel_thread_helper
+    cpu_startup_entry do_idle default_idle* xen_hypercall_sched_op (xen|native|kvm)_safe_halt
+    rest_init kernel_init(_freeable)? child_rip kernel_thread_helper
     apic_timer_interrupt sysvec_* asm_sysvec* call_on_stack* smp_apic_timer* irq_exit* do_softirq*
     irqentry_* retint_* asm_call_*
     """,
@@ -273,7 +277,8 @@ TICKS = Names("""
 
 _INTERRUPT = """
     (asm_)?sysvec_* (asm_)?common_interrupt* (smp_)?(trace_)?apic_timer_interrupt* ret_from_intr do_irq
-    irq_svc el0_irq el1_irq* el1h_64_irq*
+    irq_svc el0_irq el1_irq* el1h_64_irq* xen_do_(hypervisor_callback|upcall_irq)
+    (asm_)?exc_xen_hypervisor_callback
 """
 INTERRUPT_ENTRIES = Names(
     _INTERRUPT,

@@ -168,7 +168,7 @@ def _lacks(block: Block, memory: MemInfo | None, order: int | None) -> str:
 
 
 def _of_whom(global_oom: bool | None, memory: MemInfo | None) -> str:
-    """Say whose memory ran out; "" where it is not known: the report looks alike up to its lines of memory."""
+    """Say whose memory ran out; "" where it is not known: the first lines of both reports look alike."""
     if global_oom is None and memory is None:
         return ""
     return "control group " if global_oom is False else "system "

@@ -83,13 +83,14 @@ def _task(block: Block) -> Task | None:
     return seen if seen is not None and seen.comm is not None else task_of(block.head) or Task()
 
 
-def _ip(block: Block) -> Frame | None:
+def warned_at(block: Block) -> Frame | None:
+    """Give the place of the check, from `RIP:` or else from the headline."""
     if block.body.ip is not None and block.body.ip.function:
         return block.body.ip
     return symbol_frame(block.head, block.head_record.line, "ip") if block.head["function"] else None
 
 
-def _function(block: Block) -> str | None:
+def warned_in(block: Block) -> str | None:
     """Name the function with the check, or its caller where the check belongs to a general helper."""
     said = block.head["function"]
     if said and not is_machinery(said, block.head["module"]):
@@ -123,10 +124,10 @@ def parse_warning(block: Block) -> Warning | None:
         Warning,
         block,
         "warning",
-        titled("warning", _function(block)),
+        titled("warning", warned_in(block)),
         needs_end=True,
         task=_task(block),
-        ip=_ip(block),
+        ip=warned_at(block),
         message=_message(block),
     )
 
