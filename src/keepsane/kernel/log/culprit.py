@@ -97,7 +97,8 @@ def culprit(body: Body, *, stacks: Iterable[Stack] | None = None, ip: bool = Tru
     """
     Name the function a title should carry, None where no frame qualifies.
 
-    `ip` says whether the executing function counts. Where every frame is machinery, the outermost is named.
+    `ip` says whether the executing function counts. Where every frame of a whole stack is machinery, the
+    outermost is named.
     """
     return _name(_chosen(body.stacks if stacks is None else stacks, body.ip if ip else None))
 
@@ -144,11 +145,24 @@ def _chosen(stacks: Iterable[Stack], ip: Frame | None) -> Frame | None:
         return unknown
     if ip is not None and ip.function and plain_name(ip.function) in SCHEDULER:
         return ip  # it works on every task's data: who called it has nothing to do with its crash
-    for skips in ((REPORTING, HELPERS, ENTRIES), (REPORTING, ENTRIES), (REPORTING,)):
-        for name, frame in named:
-            if not any(name in skip for skip in skips):
-                return frame
-    return named[-1][1] if len(named) > 1 else None
+    found = _first(named, REPORTING, HELPERS, ENTRIES)
+    if found is not None or _is_whole(called):
+        outermost = named[-1][1] if len(named) > 1 else None
+        return found or _first(named, REPORTING, ENTRIES) or _first(named, REPORTING) or outermost
+    return _first([(name, frame) for name, frame in named if frame is ip], REPORTING)
+
+
+def _first(named: Iterable[tuple[str, Frame]], *skips: Names) -> Frame | None:
+    return next((frame for name, frame in named if not any(name in skip for skip in skips)), None)
+
+
+def _is_whole(called: Sequence[Frame]) -> bool:
+    """
+    Tell whether nobody else can stand outside of these frames.
+
+    Where a log is cut inside the helpers, who called them is lost: then only what was executing is named.
+    """
+    return not called or any(plain_name(frame.function or "") in ENTRIES for frame in called)
 
 
 def _unknown(frames: Sequence[Frame]) -> Frame | None:
