@@ -191,6 +191,7 @@ MAY: dict[Search, dict[str, str]] = {
         "symbols/calls/paths.py": "names what a search of ways leads around first: another question",
         "kernel/events/alloc_failure/purpose.py": "says what a function wants memory for: another fact",
         "kernel/log/architecture.py": "says which machine alone has a function: another fact",
+        "kernel/log/printed_for.py": "says what a function prints a stack for: another fact",
     },
     log_lines: {},
     prose: {},

@@ -10,7 +10,7 @@ Stacks that belong to no report: somebody called dump_stack(), or asked for ever
      dump_stack_lvl+0x44/0x5c
 
 The rest of a report whose first lines are lost, a stack of /proc/PID/stack or of crash(8), and
-single frames are read, too:
+single frames are read, too; the title says what the stack was printed for where a function of it tells:
 
     RIP: 0010:widget_remove+0x1e6/0x200
     [<0>] vfs_write+0xf8/0x450
@@ -27,6 +27,7 @@ import re
 
 from keepsane.kernel.log.block import END_TRACE, Block, Opening, build, damage_of, titled
 from keepsane.kernel.log.culprit import culprit
+from keepsane.kernel.log.printed_for import printed_for, reported
 from keepsane.kernel.log.task import CRASH_TASK
 from keepsane.kernel.log.trace import ADDRESS_ONLY, ARM, CRASH, FRAME, PLACED, SCRIPT
 from keepsane.model import Event
@@ -68,7 +69,20 @@ def parse_backtrace(block: Block) -> Event | None:
         return _headless(block)
     if len(stacks) > 1:
         return build(Event, block, "backtrace", "backtraces of several CPUs")
-    return build(Event, block, "backtrace", titled("backtrace", culprit(block.body, stacks=stacks)))
+    what = printed_for(stacks[0])
+    title = f"of {reported(block.body, stacks[0], what)}" if what else None
+    in_ = titled("backtrace", culprit(block.body, stacks=stacks))
+    return build(Event, block, "backtrace", f"backtrace {title}" if title else in_, damage=_lacks(block))
+
+
+def _lacks(block: Block) -> str:
+    ip, frames = block.body.ip, block.body.stacks[0].frames
+    if ip is None or ip.line <= frames[-1].line:
+        return damage_of(block)
+    return (
+        "the lines that say what happened are missing; where it was is only said behind its end, where the"
+        " kernel repeats its first crash since boot"
+    )
 
 
 def _headless(block: Block) -> Event | None:

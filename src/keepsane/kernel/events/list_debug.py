@@ -19,7 +19,7 @@ from keepsane.kernel.events.warning import warning
 from keepsane.kernel.events.warning.warning import warned_at, warned_in
 from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit
-from keepsane.kernel.log.function_names import Names
+from keepsane.kernel.log.machinery import LIST_CHECKS
 from keepsane.model import Event, Frame
 
 
@@ -59,13 +59,10 @@ def parse_list(block: Block) -> ListCorruption | None:
     )
 
 
-_CHECKS = Names("list_(add|del|del_entry)(_valid)?(_or_report)?")
-
-
 def _changer(block: Block) -> str | None:
     """Name who changed the list; None where only the check is left of the trace, which everybody shares."""
     function = warned_in(block) if block.opening.name == "list-warning" else culprit(block.body)
-    return function if function and function not in _CHECKS else None
+    return function if function and function not in LIST_CHECKS else None
 
 
 def _ip(block: Block) -> Frame | None:

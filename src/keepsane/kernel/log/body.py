@@ -126,6 +126,7 @@ class BodyReader:
     _inlined: list[SourceLine] = field(default_factory=list)
     _user_mode: bool = False
     _in_modules: bool = False
+    _in_summary: bool = False
 
     @property
     def begun(self) -> bool:
@@ -196,7 +197,8 @@ class BodyReader:
             return False
         if found["segment"]:
             self._user_mode = int(found["segment"], 16) & 3 == 3
-        if not self._user_mode and not self.ended:
+        self._in_summary = self._in_summary or (self.ended and self.ip is None)
+        if not self._user_mode and (not self.ended or self.ip is None):
             self._ip_frame(found, line)
         self._add(parse_registers(text))
         return True
@@ -215,7 +217,7 @@ class BodyReader:
             inlined = parse_inlined(found.string[found.end() :])
             self._inlined += [inlined] if inlined else []
             return
-        if _TRAILER.match(found.string):
+        if _TRAILER.match(found.string) or self.ended:
             self.ip = self.ip or frame
         elif self.stacks.any():
             self.stacks.add(frame)
@@ -236,7 +238,14 @@ class BodyReader:
         return True
 
     def _before_the_stacks(self) -> bool:
-        """Tell whether registers are still the trap's, not user space's or another report's."""
+        """
+        Tell whether registers are still the trap's, not user space's or another report's.
+
+        Behind its end an oops says its registers once more, which counts where the first time is lost:
+        arch/x86/kernel/dumpstack.c, oops_end().
+        """
+        if self._in_summary:
+            return not self._user_mode
         return not self._user_mode and not self.ended and not self.stacks.any()
 
     def _code_line(self, text: str, line: int) -> bool:

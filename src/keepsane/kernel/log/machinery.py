@@ -34,7 +34,7 @@ _TRAPS = """
     kernelmode_fixup* is_prefetch* el1_* el1h_* el1t_* bug_handler call_break_hook brk_handler notify_die
     atomic_notifier* kgdb_* und_svc* dabt_svc* pabt_svc* early_(idt|pgtable|ti)* ret_from_exception
     restore_all_* handle_exception stack_segment arm64_(notify_die|force)* x86_indirect_thunk_*
-    x86_return_thunk* program_check_* die_kernel_fault
+    x86_return_thunk* x86_retpoline_* program_check_* die_kernel_fault
 """
 
 # They checked what turned out wrong: sanitizers, lock and object debugging, hardened copies.
@@ -194,6 +194,9 @@ _LIBRARIES = """
 LIBRARIES = Names(_LIBRARIES)
 """Helpers that a title passes over even where a headline accuses them."""
 
+LIST_CHECKS = Names("list_(add|del|del_entry)(_valid)?(_or_report)?")
+"""They check the links of a list for everybody who changes one: lib/list_debug.c."""
+
 SCHEDULER = Names("schedule context_switch switch_to")
 """The switch from one task to another."""
 
@@ -271,7 +274,8 @@ OUTERMOST = Names("""
 TICKS = Names("""
     rcu_(dump_cpu_stacks|check_callbacks|sched_clock_irq|pending) check_cpu_stall* print_(cpu|other_cpu)_*
     update_process_times tick_* hrtimer_run_queues hrtimer_interrupt watchdog_timer_fn watchdog_overflow*
-    nmi_(cpu|trigger)* nmi_handle perf_event_nmi* (asm_)?exc_nmi
+    nmi_(cpu|trigger)* nmi_handle perf_event_nmi* (asm_)?exc_nmi perf_event_overflow* *_pmu_handle_irq
+    do_nmi default_do_nmi
 """)
 """The interrupt that found a CPU stuck and printed its stack."""
 
