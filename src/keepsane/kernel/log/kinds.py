@@ -117,7 +117,7 @@ KINDS = {
         ),
     ),
     "show_mem.alone": Row((), ("Show Memory", "Mem-Info:", "Mem-info:", "kB min:")),
-    "mce": Row(("mce",), ("ardware Error]: ", "HARDWARE ERROR", "Machine Check Exception: ")),
+    "mce": Row(("mce",), ("ardware Error]: ", "HARDWARE ERROR", "Machine Check E", "EDAC MC")),
     "aer": Row(("pcie-aer",), (" received", "PCIe Bus Error: ")),
     "other": Row(
         ("other",),
