@@ -121,7 +121,8 @@ def parse_rcu_stall(block: Block) -> RcuStall | None:
     """
     cpus = _cpus(block)
     samples = _samples(block, cpus)
-    sample = next((sample for sample in samples if runs_in(sample)), samples[0] if samples else ())
+    alone = (block.body.ip,) if block.body.ip is not None and not block.body.stacks else ()
+    sample = next((sample for sample in samples if runs_in(sample)), samples[0] if samples else alone)
     late = None if cpus else block.find(_ALL_PASSED)
     return build(
         RcuStall,

@@ -134,7 +134,7 @@ KINDS = {
     ),
     "netdev_watchdog": Row(("netdev-watchdog",), ("NETDEV WATCHDOG: ", "net/sched/sch_generic.c:")),
     "watchdog.lockup": Row(("soft-lockup", "hard-lockup"), ("BUG: soft lockup", "LOCKUP", "kernel/watchdog")),
-    "hung_task.report": Row(("hung-task",), ("INFO: task ",)),
+    "hung_task.report": Row(("hung-task",), ("INFO: task ", "hung_task_timeout_secs")),
     "rcu": Row(("rcu-stall",), ("INFO: rcu", "INFO: srcu")),
     "workqueue": Row(("workqueue-lockup",), ("BUG: workqueue lockup", "BUG: workqueue leaked")),
     "atomic_sleep": Row(

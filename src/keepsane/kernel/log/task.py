@@ -90,9 +90,10 @@ def parse_release(text: str) -> Release | None:
     found = _RELEASE.search(text)
     if found is None:
         return _ident(text)
-    rest, _, last = found["rest"].rpartition(" ")
+    behind = found["rest"].partition(" Hardware name: ")[0]  # the next line, glued to this one
+    rest, _, last = behind.rpartition(" ")
     build_id = last if _BUILD_ID.fullmatch(last) else None
-    said = _VERSION.fullmatch(rest if build_id else found["rest"])
+    said = _VERSION.fullmatch(rest if build_id else behind)
     if said is None:
         return None
     version = (said["version"] or "").strip() or None

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keepsane.judge import CannotTell, rule
+from keepsane.kernel.events.task_dump import OLD_ROW, ROW
 from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import waits_in
 from keepsane.kernel.log.groups import read, task_of
@@ -60,23 +61,52 @@ def parse_hung_task(block: Block) -> HungTask | None:
     Accepted format:
         INFO: task kworker/0:1:764 blocked for more than 120 seconds.
 
-    The title's function is the first frame beyond scheduling, locking and waiting.
+    The title's function is the first frame beyond scheduling, locking and waiting. Kernels before 4.14
+    without frame pointers print a question mark before every frame.
     """
     blocked = block.find(_OWNER)
-    function = waits_in(block.body.stacks[0].frames) if block.body.stacks else None
     task = read(Task, block.head)
     return build(
         HungTask,
         block,
         "hung-task",
-        titled(f"task {task.comm} hung", function),
+        _title(task, block),
         blocked,
         task=task,
         owner=task_of(blocked),
     )
 
 
-OPENINGS = (Opening("hung-task", HEAD, parse_hung_task, own=_OWN),)
+def parse_rest(block: Block) -> HungTask | None:
+    """
+    Read the report of a hung task from its third line on, where the first is lost; None without its task.
+
+    Accepted format:
+        "echo 0 > /proc/sys/kernel/hung_task_timeout_secs" disables this message.
+        task:potd            state:D stack:0     pid:334   ppid:2      flags:0x00004000
+    """
+    row = block.find(ROW) or block.find(OLD_ROW)
+    if row is None:
+        return None
+    task = Task(comm=row["comm"].strip(), pid=int(row["pid"]))
+    lacks = "the line that says for how long it was blocked is missing"
+    return build(HungTask, block, "hung-task", _title(task, block), task=task, damage=lacks)
+
+
+def _title(task: Task, block: Block) -> str:
+    """Name what the task waits in; where the unwinder confirms no frame at all, say that it is a guess."""
+    frames = block.body.stacks[0].frames if block.body.stacks else ()
+    if any(frame.reliable and frame.function for frame in frames):
+        return titled(f"task {task.comm} hung", waits_in(frames))
+    guess = waits_in(replace(frame, reliable=True) for frame in frames if frame.role == "return")
+    return f"task {task.comm} hung, perhaps in {guess}" if guess else f"task {task.comm} hung"
+
+
+_REST = re.compile(r"\"echo 0 > /proc/sys/kernel/hung_task_timeout_secs\" disables this message")
+OPENINGS = (
+    Opening("hung-task", HEAD, parse_hung_task, own=_OWN),
+    Opening("hung-task", _REST, parse_rest, own=_OWN, detail_of=frozenset({"hung-task"})),
+)
 
 
 _OWNED = re.compile(r"blocked on .{0,60} likely (?:owned|last held) by task ")

@@ -44,6 +44,12 @@ def _function(block: Block, reason: str) -> str | None:
     return (runs_in(stacks[0].frames) if stacks else None) or culprit(block.body)
 
 
+def _reason(said: str) -> str:
+    """Leave out the end of `---[ end Kernel panic` whose front is cut, and a line glued to this one."""
+    glued = _GLUED.search(said)
+    return said[: glued.start() if glued else None].strip().removesuffix("]---").rstrip()
+
+
 def parse_panic(block: Block) -> Panic | None:
     """
     Read a panic; it often ends a report that stands before it, and then has no stack of its own.
@@ -51,7 +57,7 @@ def parse_panic(block: Block) -> Panic | None:
     Accepted format:
         Kernel panic - not syncing: sysrq triggered crash
     """
-    reason = block.head["reason"].strip()
+    reason = _reason(block.head["reason"])
     said = reason.partition(" in:")[0].removesuffix(" inside scheduler").removeprefix("stack-protector: ")
     title = titled(f"panic: {said}" if said else "panic", _function(block, reason))
     return build(Panic, block, "panic", title, damage="", reason=reason)
@@ -67,6 +73,7 @@ def parse_root(block: Block) -> None:
     """
 
 
+_GLUED = re.compile(r" CPU: \d{1,5} (?:UID: \d{1,10} )?PID: \d")
 HEAD = re.compile(r"Kernel panic(?: - not syncing:?|:) ?(?P<reason>.*)")
 CANNOT_OPEN = re.compile(
     r'VFS: Cannot open root device "(?P<name>[^"]{1,200})" or .{1,40}: error -?(?P<error>\d{1,4})'
