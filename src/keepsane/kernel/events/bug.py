@@ -63,6 +63,7 @@ def parse_verify(block: Block) -> Bug | None:
         VERIFY3(0 == remove_reference(hdr, NULL, tag)) failed (0 == 1)
         PANIC at arc.c:3844:arc_buf_destroy()
         PANIC: zfs: adding existent segment to range tree
+        SPLError: 1942:0:(pot.c:444:pot_leaf()) SPL PANIC                                     up to 0.6.2
     """
     place, said = block.find(_PLACE), block.find(_VERIFY) or block.find(_VCMN)
     if place is None and not block.body.stacks:
@@ -77,9 +78,14 @@ _LONGEST = 70
 """A message of more characters is no title; it stands in `message`."""
 _VERIFY = re.compile(r"(?P<message>(?:VERIFY|ASSERT)\w{0,8}\(.{1,300}\) failed.{0,200})")
 _VCMN = re.compile(r"PANIC: (?P<message>zfs: .{1,300})")
-_PLACE = re.compile(r"PANIC at (?P<file>[^\s:]{1,255}):(?P<source_line>\d{1,7}):(?P<function>\w{1,255})\(\)")
-_SPL = frozenset({"spl_panic", "vcmn_err", "cmn_err", "zfs_panic_recover"})
-_ZFS = re.compile(r"Showing stack for process \d")
+_PLACE = re.compile(
+    r"(?:PANIC at |SPLError: \d{1,10}:\d{1,10}:\()"
+    r"(?P<file>[^\s:]{1,255}):(?P<source_line>\d{1,7}):(?P<function>\w{1,255})\(\)"
+)
+_SPL = frozenset(
+    {"spl_panic", "spl_debug_bug", "spl_debug_dumpstack", "vcmn_err", "cmn_err", "zfs_panic_recover"}
+)
+_ZFS = re.compile(r"(?:SPL: )?Showing stack for process \d")
 
 
 def parse_dumped(block: Block) -> None:

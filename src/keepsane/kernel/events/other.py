@@ -19,6 +19,7 @@ lib/smp_processor_id.c, check_preemption_disabled(); net/core/dev.c, netdev_wait
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from keepsane.kernel.events.kasan.report import PAGE
 from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
@@ -26,14 +27,24 @@ from keepsane.kernel.log.culprit import culprit
 from keepsane.kernel.log.groups import task_of
 from keepsane.model import Event
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noticed(Event):
+    """The kernel found its own data impossible; `message` is what it says about that."""
+
+    message: str | None = None
+
+
 PAGE_STATE = re.compile(
     r"BUG: Bad (?P<what>page state|page map|page cache)"
     r"(?: in process (?P<comm>.{1,32}?))?(?:\s+p(?:fn|te):.*|\s|$)"
 )
-COUNTERS = re.compile(r"BUG: (?P<what>Bad rss-counter state|non-zero pgtables_bytes on freeing) ?mm:")
+COUNTERS = re.compile(
+    r"BUG: (?P<message>(?P<what>Bad rss-counter state|non-zero pgtables_bytes on freeing) ?mm:.{0,100})"
+)
 USERCOPY = re.compile(
     r"(?:usercopy: |Bad or missing usercopy whitelist\? )"
-    r"(?P<what>[Kk]ernel memory (?:exposure|overwrite) attempt detected)"
+    r"(?P<message>(?P<what>[Kk]ernel memory (?:exposure|overwrite) attempt detected).{0,300})"
 )
 DENTRY = re.compile(
     r"BUG: Dentry .{1,200}?still in use \(-?\d{1,20}\)(?: \[unmount of "
@@ -46,6 +57,7 @@ PREEMPTIBLE = re.compile(
     r"(?P<pid>\d{1,10}))?"
 )
 NETDEVICE = re.compile(r"unregister_netdevice: waiting for (?P<device>\S{1,32}) to become free")
+_BECAUSE = re.compile(r"page dumped because: (?P<message>.{1,200})")
 _STATE = re.compile(PAGE + r"|addr:|bad because of flags|vm_flags|Disabling lock debugging|swap_")
 
 
@@ -56,12 +68,12 @@ def parse_page_state(block: Block) -> Event | None:
     Accepted format:
         BUG: Bad page state in process insmod  pfn:12345
     """
-    return _bug(block, f"bad {block.head['what']}")
+    return _bug(block, f"bad {block.head['what']}", block.find(_BECAUSE))
 
 
-def _bug(block: Block, what: str) -> Event:
+def _bug(block: Block, what: str, message: re.Match[str] | None = None) -> Noticed:
     task = block.body.task or task_of(block.head)
-    return build(Event, block, "bug", titled(what, culprit(block.body)), task=task)
+    return build(Noticed, block, "bug", titled(what, culprit(block.body)), message, task=task)
 
 
 def parse_counters(block: Block) -> Event | None:
@@ -71,7 +83,8 @@ def parse_counters(block: Block) -> Event | None:
     Accepted format:
         BUG: Bad rss-counter state mm:ffff888012345000 type:MM_ANONPAGES val:2
     """
-    return build(Event, block, "bug", block.head["what"][0].lower() + block.head["what"][1:], damage="")
+    what = block.head["what"]
+    return build(Noticed, block, "bug", what[0].lower() + what[1:], damage="")
 
 
 def parse_usercopy(block: Block) -> Event | None:
@@ -81,7 +94,7 @@ def parse_usercopy(block: Block) -> Event | None:
     Accepted format:
         usercopy: Kernel memory exposure attempt detected from SLUB object 'kmalloc-64' (offset 0, size 100)!
     """
-    return build(Event, block, "bug", titled(block.head["what"].lower(), culprit(block.body)))
+    return build(Noticed, block, "bug", titled(block.head["what"].lower(), culprit(block.body)))
 
 
 def parse_dentry(block: Block) -> Event | None:

@@ -182,10 +182,13 @@ KINDS = {
             " bus error, epc",
         ),
     ),
-    "warning.warning": Row(("warning",), ("WARNING: ",)),
+    "warning.warning": Row(("warning",), ("WARNING: ", "detected field-spanning")),
     # After those two: no line is theirs and lockdep's, and most logs need not load it.
     "lockdep.report": Row(("lockdep",), ("INFO: ", "WARNING: ", "BUG: ")),
-    "bug": Row(("bug",), ("ernel BUG at ", "BUG: ", ") failed", "PANIC at ", "PANIC: zfs", "because: VM_")),
+    "bug": Row(
+        ("bug",),
+        ("ernel BUG at ", "BUG: ", ") failed", "PANIC at ", "SPLError: ", "PANIC: zfs", "because: VM_"),
+    ),
     "panic.panic": Row(
         ("panic",),
         ("Kernel panic", "VFS: Cannot open root", "List of all partitions", "No filesystem could mount"),

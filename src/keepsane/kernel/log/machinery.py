@@ -84,7 +84,8 @@ _MEMORY = """
     (k|kv|v|kvm)realloc* (k|kv|v|kz)free* kmem_cache_* cache_(alloc|free|grow)* kstrdup* kstrndup*
     strndup* kmemdup* kvmemdup* memdup_* (k|kv)asprintf alloc_(page|pages|slab|percpu|frozen|contig)*
     (get_)?free_page* get_zeroed_page* get_free_page* get_page_from_freelist allocate_slab new_slab*
-    free_unref* free_the_page free_large_kmalloc free_frozen* put_cpu_partial slab_* pcpu_* do_kmalloc*
+    free_unref* free_the_page free_pcppages_bulk free_one_page release_pages
+    free_large_kmalloc free_frozen* put_cpu_partial slab_* pcpu_* do_kmalloc*
     do_slab_free folio_alloc* mempool_* vmap* vunmap* should_fail* fail_* ioremap* iounmap* free_percpu
     rmqueue* prep_* post_alloc_hook discard_slab find_(get|lock)_entries truncate_inode_pages* page_pool_*
     alloc_large_kmalloc kmalloc_* (filemap|vma|shmem)_alloc_folio* (set|reset|split|copy)_page_owner*

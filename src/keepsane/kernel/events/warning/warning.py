@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keepsane.kernel.log.block import Block, Opening, build, titled
+from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
 from keepsane.kernel.log.groups import task_of
 from keepsane.kernel.log.machinery import REPORTING
@@ -132,6 +132,17 @@ def parse_warning(block: Block) -> Warning | None:
     )
 
 
+def parse_spanning(block: Block) -> None:
+    """
+    Read nothing: the line is the message of the warning that follows.
+
+    Accepted format:
+        memcpy: detected field-spanning write (size 5) of single field "&pot->lid" at fs/widget.c:567 (size 3)
+    Source: include/linux/fortify-string.h, __fortify_memcpy_chk().
+    """
+
+
+_SPANNING = re.compile(r"\w{1,24}: detected field-spanning write \(size ")
 BAD_STACK = re.compile(
     r"WARNING: (?:kernel|can't"
     r"|unrecognized) (?P<what>stack \w+(?: \w+)?) at +(?:[0-9a-f]{1,16}|\((?:null|_{0,4}ptrval_{0,4})\))"
@@ -140,6 +151,7 @@ BAD_STACK = re.compile(
 
 
 OPENINGS = (
+    Opening("field-spanning", _SPANNING, parse_spanning, rank=PRELUDE, detail_of=frozenset({"warning"})),
     Opening("warning", HEAD, parse_warning),
     Opening("warning", BAD_STACK, parse_stack_pointer),
 )
