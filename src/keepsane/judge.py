@@ -28,6 +28,7 @@ FAMILIES = {
     "keepsane.kernel.events.poison": "keepsane.kernel.events.oops",
     "keepsane.kernel.events.text_pointer": "keepsane.kernel.events.oops",
     "keepsane.kernel.events.stack_overflow": "keepsane.kernel.events.oops",
+    "keepsane.kernel.events.refused_instruction": "keepsane.kernel.events.oops",
     "keepsane.kernel.events.panic.cause": "keepsane.kernel.events.panic.panic",
     "keepsane.kernel.events.lockdep.uninitialised": "keepsane.kernel.events.lockdep.report",
     "keepsane.kernel.events.foreign_code": "keepsane.model",

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
 from keepsane.kernel.log.fault_registers import access_of, address_of
-from keepsane.kernel.log.registers import PAGE_BYTES, address_words
+from keepsane.kernel.log.registers import PAGE_BYTES, address_words, is_canonical
 from keepsane.model import Event, Kind
 
 
@@ -101,8 +101,11 @@ def _means(block: Block, kind: Kind, address: int | None) -> str | None:
         return "the first page: NULL, or up to 0xfff bytes behind it"
     if kind != "general-protection":
         return address_words(address)
+    bits = _canonical_bits(block)
+    if is_canonical(address, bits):
+        return "a canonical address, which is not refused as such: its alignment was, or something else"
     kasan = any("KASAN" in record.text or "kasan: " in record.text for record in block.records)
-    return address_words(address, canonical_bits=_canonical_bits(block), kasan=kasan)
+    return address_words(address, canonical_bits=bits, kasan=kasan)
 
 
 def _oops(block: Block, kind: Kind, what: str, address: int | None = None) -> Oops:

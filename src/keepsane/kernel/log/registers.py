@@ -128,14 +128,15 @@ def address_words(address: int, *, canonical_bits: int | None = None, kasan: boo
     Source: include/linux/poison.h; arch/x86/kernel/traps.c, get_kernel_gp_address().
     """
     known = _near_null(address) or fill(address) or _list_poison(address)
-    bad = canonical_bits is not None and not _canonical(address, canonical_bits)
+    bad = canonical_bits is not None and not is_canonical(address, canonical_bits)
     known = known or _kasan_shadow(address, anywhere=kasan and bad)
     if known or not bad:
         return known
     return "a non-canonical address: no pointer of this machine looks like this"
 
 
-def _canonical(address: int, bits: int) -> bool:
+def is_canonical(address: int, bits: int) -> bool:
+    """Tell whether all bits above the significant ones (48 or 57) are alike, as x86-64 wants."""
     return address >> (bits - 1) in (0, (1 << (65 - bits)) - 1)
 
 
