@@ -177,4 +177,5 @@ def _rebuilt(opened: Iterable[Begun], records: Iterable[LogRecord]) -> OpenBlock
             fresh.add(*others[record])
         elif record is not first[2]:
             fresh.reread(record)
+    fresh.records.sort(key=lambda record: record.line)  # another's opening may stand before the first
     return fresh
