@@ -28,7 +28,7 @@ from keepsane.kernel.events.lockdep.report import HeldLock, held_locks
 from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import beyond, culprit, is_machinery, plain_name
 from keepsane.kernel.log.groups import Groups, Hex, task_of
-from keepsane.kernel.log.machinery import INTERRUPTS, REPORTING, USER_MODE_EXITS
+from keepsane.kernel.log.machinery import ENTRIES, INTERRUPTS, OUTERMOST, REPORTING, USER_MODE_EXITS
 from keepsane.kernel.log.quote import quote, quote_head, some
 from keepsane.kernel.log.stacks import DISABLED_AT
 from keepsane.model import Event, Stack
@@ -226,7 +226,7 @@ def sleeping_in_interrupt(event: AtomicSleep) -> Iterator[Finding]:
 
     How we know: the kernel's preempt count says that a softirq, a hardware interrupt or an NMI was being
     served when the function that sleeps was called, and the trace leads through the entry of one. With a
-    trace that has no such frame the confidence is low, without any trace it is medium.
+    whole trace that has no such frame the confidence is low, without one it is medium.
 
     What to do: move the part that sleeps into a workqueue or a threaded interrupt handler, or call the form
     that does not sleep (GFP_ATOMIC, trylock).
@@ -238,12 +238,18 @@ def sleeping_in_interrupt(event: AtomicSleep) -> Iterator[Finding]:
     if found.interrupt is not None and found.preempt < _TOO_HIGH and found.nmi < 0xF:
         stacks = [stack for stack in event.stacks if stack.name != DISABLED_AT]
         seen = any((frame.function or "") in INTERRUPTS for stack in stacks for frame in stack.frames)
-        contrary = bool(stacks) and not seen
+        contrary = not seen and any(_is_whole(stack) for stack in stacks)
         why = f"{found.interrupt} is being served" + (
             ", but the trace shows no interrupt" if contrary else ""
         )
         confidence: Confidence = "high" if seen else "low" if contrary else "medium"
         yield _finding(event, f"inside {found.interrupt}", why, confidence)
+
+
+def _is_whole(stack: Stack) -> bool:
+    """Tell whether nothing that called the outermost frame is missing."""
+    last = stack.frames[-1].function if stack.frames else None
+    return last is not None and (last in OUTERMOST or last in ENTRIES)
 
 
 def _forbidden_by(event: AtomicSleep, depth: int, bottom_half_off: int) -> str:

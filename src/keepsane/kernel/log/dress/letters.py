@@ -30,6 +30,8 @@ _ESCAPE = re.compile(r"\x1b(?:\[[0-9;:?]{0,32}[@-~]|[()][0-9A-B]|[=>78cDEHM])")
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,6}|#x[0-9A-Fa-f]{1,5});")
 _TAG = re.compile(r"</?(?:br|p|pre|code|span|div|li|td|tr|font|tt|b|i|a)(?: [^<>]{0,100}| ?/)?>")
 _MAX_LAYERS = 4
+_PAD = re.compile(r"[^\s:]( {40,1000}+)(?=\S)")
+_PADDED_WIDTHS = (80, 100, 120, 132, 160)
 MAX_CHARACTERS = 1 << 14
 """A longer line is no line of a page or a terminal: only timestamps are looked for in it."""
 
@@ -54,10 +56,32 @@ def unescaped(text: str) -> str:
     return spaced(unescape(_TAG.sub("", text)))
 
 
+def unpadded(text: str) -> str:
+    """
+    Join the rows of a terminal that were copied as one line, each filled up with spaces.
+
+    A row that fills a terminal of 80 columns was cut inside a word; one of 79 had a space at its end.
+    """
+    found = _PAD.search(text) if _PADDING in text else None
+    if found is None:
+        return text
+    filled, step = found.start(1), found.end()
+    rows = [text[at : at + step].rstrip() for at in range(0, len(text), step)]
+    width = next((width for width in _PADDED_WIDTHS if width - 1 <= filled <= width), None)
+    if width is None or max(map(len, rows)) > width:
+        return text
+    return "".join(row.ljust(width) for row in rows).rstrip()
+
+
+_PADDING = " " * 40
+
+
 def plain(text: str) -> str:
-    """Undo what is left of colours and of layers of HTML."""
+    """Undo what is left of colours, of layers of HTML and of a wide terminal."""
     for _ in range(_MAX_LAYERS):
         if len(text) > MAX_CHARACTERS or not is_html(text):
             break
         text = unescaped(text)
-    return _ESCAPE.sub("", text) if "\x1b" in text and len(text) <= MAX_CHARACTERS else text
+    if len(text) > MAX_CHARACTERS:
+        return text
+    return unpadded(_ESCAPE.sub("", text) if "\x1b" in text else text)
