@@ -277,8 +277,9 @@ def parse_said(block: Block, kind: Kind, what: str) -> Oops:
 # Before 5.6 KASAN's hint was printed without a line end, so the fault may follow on its line.
 _PROTECTION = r"(?:kasan: GPF could .{0,60}access)?(?:Oops: )?(?:segment-related )?general protection fault.*"
 
-_BEFORE_DIE = frozenset({"bad-address", "null-pointer", "mips-bad-address", "stack-guard"})
+_BEFORE_DIE = frozenset({"bad-address", "null-by-bug", "null-pointer", "mips-bad-address", "stack-guard"})
 _INSIDE = {
+    "null-by-bug": frozenset({"bug"}),
     "overran": frozenset({"bad-address", "null-pointer"}),
     "unhandled-fault": frozenset({"alignment-trap"}),
 }
@@ -293,6 +294,13 @@ OPENINGS = tuple(
         own=UNHANDLED if name == "alignment-trap" else None,
     )
     for name, rank, parse, pattern in (
+        # So stops BUG() of arm up to 3.1 and of mips in 2.4: it writes to NULL (arch/arm/kernel/traps.c).
+        (
+            "null-by-bug",
+            3,
+            parse_bad_address,
+            r"Unable to handle kernel (?:NULL pointer dereference|paging request) at virtual address 0{8}\b",
+        ),
         (
             "bad-address",
             3,

@@ -92,7 +92,8 @@ class OpenBlock:
             return False
         if opening.renews and self.opened[0][0].alone and self.reader.begun:
             return False
-        return opening.alone or self._has_any(opening.detail_of)
+        over = self.reader.ended or self.reader.closed
+        return opening.alone or (not over and self._has_any(opening.detail_of))
 
     def is_interrupted_by(self, opening: Opening, text: str) -> bool:
         """Tell whether another task begins to say who it is before this block's stack came."""
