@@ -46,7 +46,7 @@ def digest(events: Iterable[Event], findings: dict[int | None, list[Finding]]) -
         if same is not None:
             same.alike.append(event)
             continue
-        titled = whole >= MOST_WHOLE or any(_follows(finding, lines) for finding in found)
+        titled = whole >= MOST_WHOLE or (whole > 0 and any(_follows(finding, lines) for finding in found))
         whole += not titled
         shown.append(Shown(event, found, titled))
         known.setdefault(key, []).append(shown[-1])

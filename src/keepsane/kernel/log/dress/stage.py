@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from keepsane.kernel.log.dress.anchors import ANCHOR
 from keepsane.kernel.log.dress.doubles import Doubles
+from keepsane.kernel.log.dress.flat import lines_of
 from keepsane.kernel.log.dress.fronts import opening_front
 from keepsane.kernel.log.dress.json_line import as_text
 from keepsane.kernel.log.dress.learn import LEAST_WIDTH, WIDTHS, Dress, bare, has_own_front, is_dressed, learn
@@ -216,10 +217,13 @@ def _has_cut(lines: Iterable[Line]) -> bool:
 
 
 def split_glued(line: int, text: str) -> tuple[Line, ...]:
-    """Give each of several messages that were written into one line, by the timestamps before them."""
+    """Give each of several messages that were written into one line, by timestamps or the kernel's words."""
     places = (0, *_stamps(text)) if text.find("[", 1) > 0 else (0,)
     if len(places) == 1:
-        return ((line, text),)
+        first, *further = lines_of(text)
+        stamp = _STAMP.match(text) if further else None
+        front = f"{stamp[0]} " if stamp else ""
+        return ((line, first), *((line, front + part) for part in further))
     pieces = (text[start:end] for start, end in zip(places, (*places[1:], None), strict=True))
     return tuple((line, piece.rstrip()) for piece in pieces)
 
