@@ -7,6 +7,7 @@ import pytest
 
 from keepsane.api import explain
 from keepsane.kernel.events.oops import Oops
+from keepsane.kernel.events.trap import CpuTrap
 from keepsane.report import Report
 from tests.golden import CASES, read_case
 
@@ -98,3 +99,35 @@ def test_the_link_register_names_who_called_null(head: str, link: str, trace: st
         one for one in explain(log, cache=False).findings if one.rule == "call-through-null-pointer"
     )
     assert finding.title == "a NULL function pointer was called by widget_call"
+
+
+def test_thumb_is_decoded_as_thumb() -> None:
+    pytest.importorskip("capstone")
+    report = report_of("arm-thumb")
+    (event,) = report.events
+    assert event.code is not None and event.code.word_bytes == 2
+    assert [one.text for one in event.code.instructions if one.trapping] == ["ldr r3, [r0, #0x18]"]
+    finding = next(one for one in report.findings if one.rule == "null-member-access")
+    assert (finding.confidence, "offset 0x18" in finding.title) == ("high", True)
+
+
+def test_on_s390_the_instruction_before_the_psw_trapped_where_none_was_undone() -> None:
+    report = explain(read_case(CASES / "bus-error/s390-addressing.case").log, cache=False)
+    (event,) = report.events
+    assert event.code is not None
+    assert [one.text for one in event.code.instructions if one.trapping] == ["lg %r2,24(%r1)"]
+
+
+@pytest.mark.parametrize(
+    ("case", "address", "access"),
+    [
+        ("bus-error/arm-external-abort", 0xF0A00010, "write"),
+        ("bus-error/mips-data-bus", None, None),
+        ("alignment/arm-in-the-kernel", 0xC1D6A181, "read"),
+    ],
+)
+def test_a_trap_has_its_address_and_access(case: str, address: int | None, access: str | None) -> None:
+    report = explain(read_case(CASES / f"{case}.case").log, cache=False)
+    (event,) = report.events
+    assert isinstance(event, CpuTrap)
+    assert (event.address, event.access) == (address, access)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from keepsane.kernel.events.oops import Oops
 from keepsane.kernel.events.trap import CpuTrap
 from keepsane.model import Event
 from tests.golden import events_of, first_of
@@ -96,6 +97,28 @@ def test_a_trap_of_x86_has_its_own_name_with_and_without_oops_before_it(name: st
         ("Kernel bug detected[#1]:", "bug"),
         ("Reserved instruction in kernel code[#1]:", "invalid-opcode"),
         ("Unhandled kernel unaligned access[#1]:", "alignment"),
+        ("Kernel ale access[#1]:", "alignment"),
+        ("Kernel ade access[#1]:", "page-fault"),
+        ("do_cpu invoked from kernel context![#1]:", "other"),
+        ("do_watch in kernel[#1]:", "other"),
+        ("Kernel BUG [#1]", "bug"),
+        ("Oops: Kernel stack overflow, sig: 11 [#1]", "stack-overflow"),
+        ("Oops: Alignment exception, sig: 7 [#1]", "alignment"),
+        ("BUG: Unable to handle unaligned access at 0xc0000000deadbeef", "alignment"),
+        ("Unable to handle kernel paging request for unaligned access at address 0xc0deadbf", "alignment"),
+        ("Internal error: stack overflow: 0 [#1] SMP ARM", "stack-overflow"),
+        ("Internal error: : 1406 [#1] SMP ARM", "bus-error"),
+        ("Unhandled fault: external abort on non-linefetch (0x808) at 0xf0a00010", "bus-error"),
+        ("Unhandled fault: page domain fault (0x01b) at 0x00000e30", "page-fault"),
+        ("Unhandled prefetch abort: unknown 25 (0x409) at 0x00000000", "page-fault"),
+        ("Alignment trap: not handling instruction e1b21f9f at [<802b4048>]", "alignment"),
+        ("Instruction bus error, epc == 802a3dd4, ra == 802a3dd0\nOops[#1]:", "bus-error"),
+        ("addressing exception: 0005 ilc:2 [#1] SMP", "bus-error"),
+        ("protection exception: 0004 ilc:2 [#1] SMP", "page-fault"),
+        ("Low-address protection: 0004 ilc:2 [#1] SMP", "page-fault"),
+        ("PANIC: early exception 0x0e IP 10:ffffffff81000000 error 0 cr2 0x10", "null-deref"),
+        ("PANIC: early exception 0x0e IP 10:ffffffff81000000 error 0 cr2 0xffffc900", "page-fault"),
+        ("PANIC: early exception 0x0d IP 10:ffffffff81000000 error 0 cr2 0x0", "x86-trap"),
     ],
 )
 def test_names_of_other_machines(line: str, kind: str) -> None:
@@ -135,3 +158,29 @@ def test_powerpc_says_where_and_how(line: str, address: int, access: str | None)
     assert (getattr(event, "address", None), getattr(event, "access", None)) == (address, access)
     kinds = {"NULL": "null-deref", "unaligned": "alignment"}
     assert event.kind == next((kind for word, kind in kinds.items() if word in line), "page-fault")
+
+
+@pytest.mark.parametrize("prefix", ["", "Oops: "])
+def test_a_trap_with_an_address_keeps_its_name(prefix: str) -> None:
+    event = only(
+        f"{prefix}VE fault, probably for non-canonical address 0x8000000000001000: 0000 [#1] SMP{BODY}"
+    )
+    assert isinstance(event, CpuTrap)
+    assert (event.kind, event.trap, event.address) == ("x86-trap", "VE fault", 0x8000000000001000)
+    assert event.title == "VE fault in widget_poke"
+
+
+def test_an_old_oops_of_s390_has_no_error_code_of_x86() -> None:
+    event = only(
+        "Unable to handle kernel pointer dereference at virtual kernel address 0000000000000000\n"
+        "Oops: 0004 [#1] SMP\nCPU: 0 PID: 1 Comm: init Not tainted 3.10.0 #1\n"
+        "Krnl PSW : 0704c00180000000 000003ff8008c032 (widget_set+0x12/0x40)\n"
+        "Call Trace:\n [<000003ff8008c0f6>] widget_init+0x36/0x1000\n---[ end trace 0000000000000001 ]---\n"
+    )
+    assert isinstance(event, Oops)
+    assert (event.kind, event.access) == ("null-deref", None)
+
+
+def test_the_address_of_a_bus_error_is_the_one_that_its_line_says() -> None:
+    event = only(f"Unhandled fault: external abort on non-linefetch (0x808) at 0xf0a00010{BODY}")
+    assert isinstance(event, CpuTrap) and event.address == 0xF0A00010

@@ -51,15 +51,19 @@ _ADDRESS = re.compile(
     r"(?:0x)?(?P<address>[0-9a-f]{8,16})\b"
 )
 _PPC_ACCESS = re.compile(
-    r"BUG: .{10,80}? on (?P<access>read|write) at 0x|BUG: .{10,60} instruction (?P<fetch>fetch)"
+    r"BUG: .{10,80}? on (?P<access>read|write) at 0x"
+    r"|(?:BUG: )?Unable to .{10,60} instruction (?P<fetch>fetch)"
 )
 _COUNT = re.compile(r".*\[#(?P<count>\d{1,5})\]")
 _PF_ACCESS = re.compile(r"#PF: \w+ (?P<access>read|write|instruction fetch)")
 _OOPS_CODE = re.compile(r"(?:Oops: )+(?P<code>[0-9a-f]{4})\b(?! ilc:)")
 _ARM_ACCESS = re.compile(r".{0,200} when (?P<access>read|write|execute)\s*+$")
+_S390_STATE = re.compile(r"Krnl PSW : ")
 _S390_ADDRESS = re.compile(r"Failing address: (?P<address>[0-9a-f]{1,16}) TEID: ")
+_FETCHED = re.compile(r"Faulting instruction address: 0x(?P<address>[0-9a-f]{8,16})\b")
 UNHANDLED = re.compile(
-    r"Unhandled fault: (?P<what>[^(\n]{0,80}+)\([^)]{0,20}+\) at (?:0x)?(?P<address>[0-9a-f]{8,16})\b"
+    r"Unhandled (?:fault|prefetch abort): (?P<what>[^(\n]{0,80}+)\([^)]{0,20}+\) at "
+    r"(?:0x)?(?P<address>[0-9a-f]{8,16})\b"
 )
 BAD_ADDRESS = re.compile(
     r".*?(?:NULL pointer dereference|kernel paging request|user memory|access user-memory|bad area)"
@@ -80,7 +84,7 @@ def _access(block: Block) -> str | None:
     if ppc is not None:
         return ppc["access"] or "execute"
     code = block.find(_OOPS_CODE)
-    if code is not None:
+    if code is not None and block.find(_S390_STATE) is None:
         bits = int(code["code"], 16)
         return "execute" if bits & 16 else "write" if bits & 2 else "read"
     arm = _ARM_ACCESS.match(block.head_record.text)
@@ -149,7 +153,7 @@ def parse_bad_address(block: Block) -> Oops | None:
         return _oops(block, "stack-overflow", "stack overrun or corrupted", address)
     if "NULL pointer" in block.head_record.text:
         return _oops(block, "null-deref", "NULL pointer dereference", address)
-    if "kernel unaligned access" in block.head_record.text:
+    if "unaligned access" in block.head_record.text:
         return _oops(block, "alignment", "unaligned access", address)
     if address is not None and address < PAGE_BYTES:
         return _oops(block, "null-deref", "NULL pointer dereference", address)
@@ -175,6 +179,8 @@ def _address_words(block: Block) -> int | None:
         return _address(found)
     if _NULL.search(text):
         return 0
+    if "instruction fetch" in text:
+        return _address(block.find(_FETCHED))
     own = address_of(block.body.registers)
     return own if own is not None else _address(block.find(_CR2) or block.find(_S390_ADDRESS))
 
@@ -255,7 +261,15 @@ def parse_unhandled_fault(block: Block, what: str = "unhandled fault") -> Oops |
             f"a program's fault: {found['what'].strip()}" if found else "a program's fault: alignment trap"
         )
         return build(Oops, block, "user-fault", title, damage="", address=_address(found))
-    return _oops(block, "page-fault", what, _address(block.find(UNHANDLED)))
+    said = _address(block.find(UNHANDLED))
+    return _oops(block, "page-fault", what, address_of(block.body.registers) if said is None else said)
+
+
+def parse_early_fault(block: Block, address: int) -> Oops:
+    """Read a page fault of a kernel that has only begun to boot; `address` is what its first line says."""
+    if address < PAGE_BYTES:
+        return _oops(block, "null-deref", "NULL pointer dereference", address)
+    return _oops(block, "page-fault", "bad page access", address)
 
 
 def is_of_a_program(block: Block) -> bool:
@@ -278,11 +292,7 @@ def parse_said(block: Block, kind: Kind, what: str) -> Oops:
 _PROTECTION = r"(?:kasan: GPF could .{0,60}access)?(?:Oops: )?(?:segment-related )?general protection fault.*"
 
 _BEFORE_DIE = frozenset({"bad-address", "null-by-bug", "null-pointer", "mips-bad-address", "stack-guard"})
-_INSIDE = {
-    "null-by-bug": frozenset({"bug"}),
-    "overran": frozenset({"bad-address", "null-pointer"}),
-    "unhandled-fault": frozenset({"alignment-trap"}),
-}
+_INSIDE = {"null-by-bug": frozenset({"bug"}), "overran": frozenset({"bad-address", "null-pointer"})}
 OPENINGS = tuple(
     Opening(
         name,
@@ -291,7 +301,6 @@ OPENINGS = tuple(
         rank=rank,
         detail_of=_INSIDE.get(name, frozenset()),
         awaits=name in _BEFORE_DIE,
-        own=UNHANDLED if name == "alignment-trap" else None,
     )
     for name, rank, parse, pattern in (
         # So stops BUG() of arm up to 3.1 and of mips in 2.4: it writes to NULL (arch/arm/kernel/traps.c).
@@ -305,18 +314,17 @@ OPENINGS = tuple(
             "bad-address",
             3,
             parse_bad_address,
-            r"(?:BUG: )?[Uu]nable to handle (?:kernel|page fault|paging request|access|user|unknown paging)",
+            r"(?:BUG: )?[Uu]nable to handle (?:kernel|page fault|paging request|access|user"
+            r"|unknown paging|unaligned)",
         ),
         ("overran", PRELUDE, parse_overrun, OVERRAN.pattern),
         ("null-pointer", 3, parse_bad_address, r"BUG: [Kk]ernel NULL pointer dereference"),
         ("stack-guard", 3, parse_stack_overflow, r"BUG: (?:\w+ )?stack guard page was hit"),
         ("guard-page", 1, parse_stack_overflow, r"(?:Oops: )?stack guard page: \w+ \[#\d{1,20}\]"),
-        ("kernel-stack-overflow", 2, parse_stack_overflow, r"(?:Oops: )?kernel stack overflow"),
+        ("kernel-stack-overflow", 2, parse_stack_overflow, r"(?:Oops: )?[Kk]ernel stack overflow"),
         ("insufficient-stack", 3, parse_stack_overflow, r"Insufficient stack space to handle exception"),
         ("double-fault", 3, parse_double_fault, r"(?:traps: )?PANIC: double fault,"),
         ("double-fault-oops", 1, parse_double_fault, r"(?:Oops: )?double fault: \w+ \[#\d{1,20}\]"),
-        ("unhandled-fault", 3, parse_unhandled_fault, r"Unhandled fault: "),
-        ("alignment-trap", 3, parse_unhandled_fault, r"Alignment trap: not handling"),
         ("protection", 1, parse_protection, _PROTECTION),
         # mips says which processor in front (arch/mips/mm/fault.c, __do_page_fault()).
         ("mips-bad-address", 3, parse_bad_address, r"CPU \d{1,5} Unable to handle kernel "),

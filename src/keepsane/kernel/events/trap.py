@@ -12,9 +12,13 @@ Traps that have a name and no report of their own: the first line of die(), on e
     Internal error: Oops - bad mode: 0 [#1] SMP ARM        arm, arm64
     specification exception: 0006 ilc:2 [#1] SMP           s390
     Unhandled kernel unaligned access[#1]:                 mips
+    do_watch in kernel[#1]:                                mips
+    Kernel BUG [#1]                                        riscv
     Data bus error, epc == 802eed0c, ra == 86ca32b8        mips, before "Oops[#1]:"
+    Unhandled fault: external abort on non-linefetch (0x808) at 0xf0a00010      arm, "Internal error: : 808"
     SError Interrupt on CPU1, code 0x00000000bf000002 -- SError                 arm64, before its panic
     Bad mode in Error handler detected on CPU0, code 0xbf000002 -- SError       arm64 up to 4.15
+    PANIC: early exception 0x0d IP 10:ffffffff81000000 error 0 cr2 0x10         x86
 
 Source: arch/x86/kernel/dumpstack.c, __die_header(). Its names: arch/x86/kernel/traps.c, exc_overflow(),
 exc_bounds(), exc_coproc_segment_overrun(), exc_invalid_tss(), exc_segment_not_present(), exc_stack_segment(),
@@ -23,7 +27,9 @@ arch/x86/kernel/cet.c, do_kernel_cp_fault(); arch/x86/kernel/sev-es.c, exc_vmm_c
 arch/x86/mm/fault.c, pgtable_bad(); arch/x86/mm/extable.c, ex_handler_msr(). Other machines:
 arch/powerpc/kernel/traps.c, __die(); arch/riscv/kernel/traps.c, do_trap_error(); arch/arm/kernel/traps.c,
 arch/arm64/kernel/traps.c, arch/s390/kernel/dumpstack.c and arch/mips/kernel/traps.c, die(); do_be() of mips;
-arch/arm64/kernel/traps.c, arm64_serror_panic() and bad_mode().
+arch/arm64/kernel/traps.c, arm64_serror_panic() and bad_mode(); arch/arm/mm/fault.c, do_DataAbort() and
+do_PrefetchAbort(); arch/s390/kernel/traps.c; arch/loongarch/kernel/traps.c; arch/x86/mm/extable.c,
+early_fixup_exception().
 """
 
 from __future__ import annotations
@@ -34,8 +40,10 @@ from dataclasses import dataclass
 from keepsane.kernel.events import oops
 from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.culprit import beyond, culprit, plain_name
+from keepsane.kernel.log.fault_registers import access_of
 from keepsane.kernel.log.groups import Hex
 from keepsane.kernel.log.trace import MODULE, SYMBOL, symbol_frame
+from keepsane.kernel.log.trap_names import name_of, named_kind
 from keepsane.model import Event, Kind
 
 
@@ -56,91 +64,9 @@ class CpuTrap(Event):
 
 
 _COUNT = re.compile(r".{0,400}?\[#(?P<count>\d{1,5})\]")
-_TAIL = re.compile(r"(?:, sig: \d{1,3}|(?:^|: ?)[0-9a-f]{1,16}(?: ilc:\d)?)[ :]{0,4}$")
+_FOR_ADDRESS = re.compile(r"VE fault, \w{1,8} for (?:non-canonical )?address (?P<address>0x[0-9a-f]{1,16})")
 _ADDRESS = re.compile(r".{0,160}?\b(?:badaddr: |stval: |DAR: )(?P<address>[0-9a-f]{8,16})\b")
 _ACCESS = {"load": "read", "store": "write", "instruction": "execute"}
-
-_WHOLE: dict[str, Kind] = {
-    "kernel bug detected": "bug",
-    "kernel bug": "bug",
-    "bug": "bug",
-    "fixpoint divide exception": "divide-error",
-} | dict.fromkeys(
-    (
-        "overflow",
-        "bounds",
-        "int3",
-        "debug",
-        "coprocessor segment overrun",
-        "invalid tss",
-        "segment not present",
-        "stack segment",
-        "alignment check",
-        "simd exception",
-        "fpu exception",
-        "iret exception",
-        "control protection fault",
-        "ve fault",
-        "unexpected #nm exception",
-    ),
-    "x86-trap",
-)
-"""What die() is given, in small letters, and the kind it is."""
-
-_HELD: tuple[tuple[str, Kind], ...] = (
-    ("machine check", "machine-check"),
-    (" access fault", "bus-error"),
-    ("external abort", "bus-error"),
-    ("bus error", "bus-error"),
-    ("synchronous parity", "bus-error"),
-    ("synchronous ecc", "bus-error"),
-    ("bad mode", "bad-mode"),
-    ("address misaligned", "alignment"),
-    ("alignment exception", "alignment"),
-    ("alignment fault", "alignment"),
-    ("unaligned access", "alignment"),
-    ("undefined instruction", "invalid-opcode"),
-    ("illegal instruction", "invalid-opcode"),
-    ("illegal operation", "invalid-opcode"),
-    ("reserved instruction", "invalid-opcode"),
-    ("bad area", "page-fault"),
-    ("bad pagetable", "page-fault"),
-    ("page fault", "page-fault"),
-    ("translation fault", "page-fault"),
-    ("permission fault", "page-fault"),
-    ("domain fault", "page-fault"),
-    ("access flag fault", "page-fault"),
-    ("userspace memory", "page-fault"),
-    ("user space memory", "page-fault"),
-)
-"""Words inside what it is given that say the kind; the first that is there counts."""
-
-
-def named_kind(name: str) -> Kind:
-    """
-    Say which kind a name of die() is: `bad mode`; a fault on an address often has none.
-
-    The kind is "other" for a name that nobody listed: what it is not is not known either.
-    """
-    small = name.lower()
-    if not small:
-        return "page-fault"
-    return _WHOLE.get(small) or next((kind for words, kind in _HELD if words in small), "other")
-
-
-def name_of(text: str) -> str:
-    """
-    Cut the name out of the first line of die(), "" where it only has an error code.
-
-    Accepted format:
-        Internal error: Oops - bad mode: 0 [#1] SMP ARM
-        Oops: Machine check, sig: 7 [#1]
-        Oops: 0002 [#1] SMP
-    """
-    name = text.partition("[#")[0].strip().removeprefix("Internal error:").strip()
-    for prefix in ("Oops:", "Oops:", "Oops -", "Oops"):
-        name = name.removeprefix(prefix).strip()
-    return _TAIL.sub("", name).strip(" :")
 
 
 def parse_die(block: Block) -> Event | None:
@@ -154,13 +80,67 @@ def parse_die(block: Block) -> Event | None:
     text = block.head_record.text.strip()
     if block.find(oops.BAD_ADDRESS) is not None:
         return oops.parse_bad_address(block)
-    name = name_of(text)
+    name = name_of(text) or _abort_of(block)
     kind = "invalid-opcode" if name == "Exception in kernel mode" and "sig: 4 " in text else named_kind(name)
     if kind == "page-fault":
         return oops.parse_unhandled_fault(block, _words(name) or "internal error")
+    if kind == "stack-overflow":
+        return oops.parse_stack_overflow(block)
     if kind in ("invalid-opcode", "bug", "divide-error"):
         return oops.parse_said(block, kind, "kernel BUG" if kind == "bug" else _words(name))
     return _trap(block, kind, name)
+
+
+def _abort_of(block: Block) -> str:
+    """Name a fault of arm that die() leaves nameless, by its status: `Internal error: : 808 [#1] SMP ARM`."""
+    status = next((one for one in block.body.registers if one.name == "FSR"), None)
+    said = (status.meaning or "") if status is not None else ""
+    return said.partition(": ")[2] if "external abort" in said else ""
+
+
+def parse_fault(block: Block) -> Event | None:
+    """
+    Read a fault that arm names and for which it has no handler.
+
+    Accepted format:
+        Unhandled fault: external abort on non-linefetch (0x808) at 0xf0a00010
+        Unhandled prefetch abort: unknown 25 (0x409) at 0x00000000
+        Alignment trap: not handling instruction e1b21f9f at [<802b4048>]
+    """
+    if oops.is_of_a_program(block):
+        return oops.parse_unhandled_fault(block)
+    name = block.head["name"]
+    kind = named_kind(name)
+    if kind in ("page-fault", "other"):
+        return oops.parse_unhandled_fault(block)
+    return _trap(block, kind, name)
+
+
+def parse_early(block: Block) -> Event:
+    """
+    Read an exception of a kernel that has only begun to boot.
+
+    Accepted format:
+        PANIC: early exception 0x0e IP 10:ffffffff81000000 error 0 cr2 0x10
+    """
+    number = int(block.head["vector"], 16)
+    if number == _PAGE_FAULT:
+        return oops.parse_early_fault(block, int(block.head["cr2"], 16))
+    return _trap(block, "x86-trap", f"early {_VECTORS.get(number, f'exception {number:#x}')}")
+
+
+_PAGE_FAULT = 14
+_VECTORS = {
+    0: "divide error",
+    3: "int3",
+    6: "invalid opcode",
+    8: "double fault",
+    11: "segment not present",
+    12: "stack segment",
+    13: "general protection fault",
+    20: "VE fault",
+    29: "#VC exception",
+}
 
 
 def _words(name: str) -> str:
@@ -169,7 +149,8 @@ def _words(name: str) -> str:
 
 
 def _trap(block: Block, kind: Kind, name: str, function: str | None = None) -> CpuTrap:
-    found = block.find(_ADDRESS) if kind in ("bus-error", "alignment") else None
+    found = block.find(_ADDRESS) if kind in ("bus-error", "alignment") else _FOR_ADDRESS.match(name)
+    name = name.partition(",")[0] if kind == "x86-trap" else name
     bare = kind == "x86-trap" and not name.endswith(("fault", "exception", "ENDBR"))
     words = f"{name} trap" if bare else _words(name)
     return build(
@@ -181,8 +162,12 @@ def _trap(block: Block, kind: Kind, name: str, function: str | None = None) -> C
         block.find(_COUNT),
         needs_end=True,
         trap=name,
-        access=_ACCESS.get(name.partition(" ")[0]) if kind == "bus-error" else None,
+        access=_access(block, name) if kind in ("bus-error", "alignment") else None,
     )
+
+
+def _access(block: Block, name: str) -> str | None:
+    return _ACCESS.get(name.partition(" ")[0]) or access_of(block.body.registers)
 
 
 def parse_split_lock(block: Block) -> CpuTrap | None:
@@ -290,11 +275,35 @@ OPENINGS = (
     Opening("die", re.compile(r"Oops(?:: [0-9a-f]{4,16}\b|\b.{0,400}\[#\d{1,20}\])"), parse_die, rank=1),
     Opening(
         "died",
-        re.compile(r"[A-Za-z][\w #()/-]{2,60}: [0-9a-f]{4} (?:ilc:\d )?\[#\d{1,20}\]"),
+        re.compile(r"[A-Za-z][\w #(),/-]{2,100}: [0-9a-f]{4} (?:ilc:\d )?\[#\d{1,20}\]"),
         parse_die,
         rank=1,
     ),
-    Opening("died-mips", re.compile(r"[A-Z][\w ]{3,60}\[#\d{1,20}\]:"), parse_die, rank=1),
+    Opening("died-mips", re.compile(r"[A-Za-z][\w !]{3,60}\[#\d{1,20}\]:"), parse_die, rank=1),
+    Opening("died-riscv", re.compile(r"Kernel BUG \[#\d{1,20}\]"), parse_die, rank=1),
+    Opening(
+        "unhandled-fault",
+        re.compile(r"Unhandled (?:fault|prefetch abort): (?P<name>[^()]{1,80}?) ?(?:\(|$)"),
+        parse_fault,
+        rank=3,
+        detail_of=frozenset({"alignment-trap"}),
+    ),
+    Opening(
+        "alignment-trap",
+        re.compile(r"(?P<name>Alignment trap): not handling"),
+        parse_fault,
+        rank=3,
+        own=oops.UNHANDLED,
+    ),
+    Opening(
+        "early",
+        re.compile(
+            r"PANIC: early exception 0x(?P<vector>[0-9a-f]{2}) IP [0-9a-f]{1,4}:[0-9a-f]{1,16}"
+            r" error [0-9a-f]{1,16} cr2 0x(?P<cr2>[0-9a-f]{1,16})"
+        ),
+        parse_early,
+        rank=3,
+    ),
     Opening("vmm", re.compile(r"(?:SEV(?:-ES)?: )?PANIC: Unhandled #VC exception"), parse_vmm),
     Opening(
         "endbr", re.compile(r"(?:traps: |CET: )?Missing ENDBR: " + SYMBOL + MODULE), parse_endbr, rank=PRELUDE

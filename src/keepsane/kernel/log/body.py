@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from keepsane.kernel.log.code import CodeReader
-from keepsane.kernel.log.fault_registers import parse_fault_registers
+from keepsane.kernel.log.fault_registers import is_psw_behind, parse_fault_registers
 from keepsane.kernel.log.module_list import LISTED, continues_list, listed_modules
 from keepsane.kernel.log.registers import is_register_line, parse_next_row, parse_registers
 from keepsane.kernel.log.stacks import MAX_FRAMES, StackReader
@@ -159,7 +159,7 @@ class BodyReader:
             ip=self.ip,
             link=self.link,
             registers=tuple(self.registers),
-            code=self.code.finish(),
+            code=self.code.finish(psw_is_behind=is_psw_behind(self.registers)),
             stacks=self.stacks.finish(self.ip),
             modules=tuple(self.modules),
             ended=self.ended,

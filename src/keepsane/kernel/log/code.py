@@ -70,9 +70,11 @@ class CodeReader:
             return True
         return self._decoded(text, line, wanted=wanted)
 
-    def finish(self) -> Code | None:
-        """Give what was read."""
-        return self._code or _words_code(self._words, self._numbers) or _s390_code(self._lines, self._numbers)
+    def finish(self, *, psw_is_behind: bool = False) -> Code | None:
+        """Give what was read; on s390 the PSW may stand behind the instruction that trapped."""
+        if self._lines:
+            return _s390_code(self._lines, self._numbers, "#" if psw_is_behind else ">")
+        return self._code or _words_code(self._words, self._numbers)
 
     def _begin(self, text: str, line: int, *, wanted: bool) -> None:
         if not wanted or self._words or self._lines:
@@ -109,11 +111,9 @@ def _words_code(words: list[str], numbers: list[int]) -> Code | None:
     return _of_words(words[first:], line)
 
 
-def _s390_code(lines: list[re.Match[str]], numbers: list[int]) -> Code | None:
-    """Build the code of decoded lines; the one where the PSW stands counts as the one that trapped."""
-    if not lines:
-        return None
-    here = next((at for at, found in enumerate(lines) if found["mark"] == ">"), None)
+def _s390_code(lines: list[re.Match[str]], numbers: list[int], mark: str) -> Code:
+    """Build the code of decoded lines; the one with the mark trapped."""
+    here = next((at for at, found in enumerate(lines) if found["mark"] == mark), None)
     trap = int(lines[here]["address"], 16) if here is not None else int(lines[0]["address"], 16)
     instructions = tuple(
         Instruction(

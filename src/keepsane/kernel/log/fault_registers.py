@@ -70,7 +70,7 @@ _LINES = tuple(
     for pattern in (
         r"\s{0,8}ESR = 0x(?P<ESR>[0-9a-f]{8,16})\b",
         r"Internal error: [^:]{1,80}: (?P<ESR>[0-9a-f]{8,16}) \[#\d{1,20}\](?!.{0,60}(?:ARM|THUMB))",
-        r"Internal error: Oops: (?P<FSR>[0-9a-f]{1,8}) \[#",
+        r"Internal error: (?:Oops)?: (?P<FSR>[0-9a-f]{1,8}) \[#",
         r"\s{0,8}Cause ?: (?P<Cause>[0-9a-f]{8})\b",
         r"\s{0,8}BadVA ?: (?P<BadVA>[0-9a-f]{8,16})\b",
         r"\s{0,8}BADV: (?P<BADV>[0-9a-f]{8,16})\b",
@@ -99,6 +99,20 @@ def parse_fault_registers(text: str) -> tuple[Register, ...]:
         if printed
         for value in (int(printed, 16),)
     )
+
+
+def is_psw_behind(registers: Iterable[Register]) -> bool:
+    """
+    Tell whether the PSW of s390 stands behind the instruction that trapped.
+
+    It stays where a translation is missing; of a protection exception the kernel winds it back itself
+    (arch/s390/mm/fault.c, do_protection_exception()).
+    """
+    code = next((register.value for register in registers if register.name == "int_code"), None)
+    return code is not None and code not in _PSW_STAYS
+
+
+_PSW_STAYS = frozenset({0x04, 0x10, 0x11, 0x38, 0x39, 0x3A, 0x3B, 0x3D})
 
 
 def address_of(registers: Iterable[Register]) -> int | None:
