@@ -19,7 +19,7 @@ __die_header(); arch/arm64/mm/fault.c, die_kernel_fault(); arch/arm64/kernel/tra
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
@@ -124,6 +124,21 @@ def _oops(block: Block, kind: Kind, what: str, address: int | None = None) -> Oo
         address_means=_means(block, kind, address),
         access=_access(block),
     )
+
+
+def parse_jump(block: Block) -> Oops | None:
+    """
+    Read a jump to the first page that arm64 up to 4.9 calls a bad mode; None where it went elsewhere.
+
+    Accepted format:
+        Bad mode in Synchronous Abort handler detected, code 0x86000006 -- IABT (current EL)
+        PC is at 0x0
+    """
+    ip = block.body.ip
+    if ip is None or ip.function is not None or ip.address is None or ip.address >= PAGE_BYTES:
+        return None
+    found = _oops(block, "null-deref", "NULL pointer dereference", ip.address)
+    return replace(found, access="execute")
 
 
 def faulting_function(block: Block) -> str | None:

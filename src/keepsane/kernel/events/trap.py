@@ -235,7 +235,10 @@ def parse_bad_mode(block: Block) -> Event | None:
         Bad mode in prefetch abort handler detected
         Bad mode in Synchronous Abort handler detected, code 0x86000006 -- IABT (current EL)
     """
-    return _trap(block, "bad-mode", "bad mode") if block.find(_COUNT) else None
+    if block.find(_COUNT) is None:
+        return None
+    fetched = "-- IABT (current EL)" in block.head_record.text
+    return (oops.parse_jump(block) if fetched else None) or _trap(block, "bad-mode", "bad mode")
 
 
 def parse_mips_bus_error(block: Block) -> CpuTrap | None:

@@ -33,7 +33,8 @@ _TRAPS = """
     divide_error double_fault int3 handle_bug fixup_* no_context bad_area* mm_fault_error page_fault_oops
     kernelmode_fixup* is_prefetch* el1_* el1h_* el1t_* bug_handler call_break_hook brk_handler notify_die
     atomic_notifier* kgdb_* und_svc* dabt_svc* pabt_svc* early_(idt|pgtable|ti)* ret_from_exception
-    restore_all_* handle_exception stack_segment arm64_(notify_die|force)* x86_indirect_thunk_*
+    restore_all_* handle_exception stack_segment arm64_(notify_die|force|serror|is_fatal_ras)* do_serror
+    x86_indirect_thunk_*
     x86_return_thunk* x86_retpoline_* program_check_* die_kernel_fault bug
 """
 

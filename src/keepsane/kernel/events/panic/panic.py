@@ -23,6 +23,7 @@ from keepsane.model import Event
 
 _NAMED = re.compile(r".*?\bcorrupted in: (?P<function>[A-Za-z_][\w.]{1,255})")
 _STACK_END = "corrupted stack end detected"
+_SERROR = "Asynchronous SError Interrupt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,8 @@ def _function(block: Block, reason: str) -> str | None:
     if named is not None:
         address = re.fullmatch(r"[0-9a-f]{8,16}", named["function"])
         return culprit(block.body) if address else plain_name(named["function"])
+    if reason == _SERROR:
+        return culprit(block.body)  # a bus told the processor: where it was is all there is
     if not reason.startswith(_STACK_END):
         return None
     stacks = traces(block.body.stacks)
