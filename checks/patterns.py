@@ -27,8 +27,20 @@ from checks.pattern_cost import RefusedError, cost
 MAX_STEPS = 2_000_000
 """About 20 ms: a step takes 10 ns."""
 AT_ONE_PLACE = {"match", "fullmatch"}
-PASSED_TO_MATCH = {"Opening", "find", "find_all"}
-"""What takes a pattern and only calls its `match`: openings, Block.find() and Block.find_all()."""
+PASSED_TO_MATCH = {
+    "Opening",
+    "find",
+    "find_all",
+    "matched",
+    "quote_match",
+    "doer",
+    "named_stack",
+    "lock_below",
+}
+"""
+What takes a pattern and only calls its `match`: openings, Block.find() and Block.find_all(), those of
+kernel/log/quote.py, kernel/events/who.py and kernel/events/lockdep/locks.py.
+"""
 FIELDS = {"pattern", "own"}
 """The fields of an opening; these words mean other things too, so only calls of their methods count."""
 METHODS = {*AT_ONE_PLACE, "search", "findall", "finditer", "split", "sub", "subn", "scanner"}

@@ -31,10 +31,14 @@ RULES = load()
 
 
 class Case(NamedTuple):
-    """A case file: the rules that must fire, those it is a near miss for, its log, settings to suppose."""
+    """
+    A case file: the rules that must fire, those it is a near miss for, its log, settings to suppose.
+
+    `fires` is None for a log that is made of another: what else fires on it is not written anywhere.
+    """
 
     slug: str
-    fires: tuple[str, ...]
+    fires: tuple[str, ...] | None
     near: tuple[str, ...]
     log: str
     what_if: tuple[str, ...] = ()
@@ -56,10 +60,10 @@ def variants(path: Path) -> Iterator[Case]:
     log = read_case(path).log
     for rule, old, new in re.findall(r'^NEAR: (\S+) where "(.+)" is "(.*)"$', header, re.MULTILINE):
         assert old in log
-        yield Case(f"{path.stem}-near", (), (rule,), log.replace(old, new))
+        yield Case(f"{path.stem}-near", None, (rule,), log.replace(old, new))
     for rule, last in re.findall(r'^CUT: (\S+) behind "(.+)"$', header, re.MULTILINE):
         assert last in log
-        yield Case(f"{path.stem}-cut", (), (rule,), log[: log.index(last) + len(last)])
+        yield Case(f"{path.stem}-cut", None, (rule,), log[: log.index(last) + len(last)])
 
 
 PATHS = sorted((ROOT / "tests/cases").glob("**/*.case"))
@@ -120,18 +124,25 @@ def test_thresholds_are_keyword_arguments_with_defaults(rule: Rule) -> None:
 
 @pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.on is not MemoryState])
 def test_a_rule_has_a_firing_case_a_near_miss_and_a_truncated_one(name: str) -> None:
-    named = [case for case in OWN_CASES if name in case.fires + case.near]
-    assert any(name in case.fires for case in named)
+    named = [case for case in OWN_CASES if name in (case.fires or ()) + case.near]
+    assert any(name in (case.fires or ()) for case in named)
     assert any(name in case.near for case in named)
     assert any(re.search(r"\b(?:cut|lost)\b", case.slug) for case in named)
     assert len(named) >= 3
 
 
+def test_there_are_forty_rules_beside_those_of_memory_and_allocation() -> None:
+    """Issue 12 asks for so many; the events' folder of each rule says what it is about."""
+    modules = [rule.judge.__module__ for rule in RULES.values()]
+    memory = ("keepsane.memory.", "keepsane.kernel.events.alloc_failure", "keepsane.kernel.events.oom_kill")
+    assert sum(not module.startswith(memory) for module in modules) >= 40
+
+
 @pytest.mark.parametrize("case", OWN_CASES, ids=lambda case: case.slug)
 def test_cases_name_rules_that_exist_and_near_misses_do_not_fire(case: Case) -> None:
-    assert set(case.fires + case.near) <= set(RULES)
+    assert set((case.fires or ()) + case.near) <= set(RULES)
     fired = {finding.rule for finding in findings(case.log, case.what_if)}
-    assert fired == set(case.fires)
+    assert case.fires is None or fired == set(case.fires)
     # In a log of two reports a rule may be missed by one and fire for the other.
     assert not fired & set(case.near)
 

@@ -14,11 +14,15 @@ Source: drivers/pci/pcie/aer.c, aer_print_port_info() and aer_print_error().
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from keepsane.judge import rule
 from keepsane.kernel.log.block import Block, Opening, build
 from keepsane.kernel.log.groups import Hex
+from keepsane.kernel.log.quote import quote_head, quote_match, some
 from keepsane.model import Event
+from keepsane.report import Advice, Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,3 +89,67 @@ OPENINGS = (
     Opening("aer", RECEIVED, parse_aer, rank=0, own=_OWN),
     Opening("aer-error", ERROR, parse_aer, rank=0, own=_OWN, detail_of=frozenset({"aer"})),
 )
+
+
+_BITS = {
+    "RxErr": "the receiver saw a bad signal",
+    "BadTLP": "a packet arrived damaged",
+    "BadDLLP": "a control packet of the link arrived damaged",
+    "Rollover": "a packet had to be sent again four times",
+    "Timeout": "an acknowledgement did not come in time",
+    "NonFatalErr": "the device handled an error by itself",
+    "CmpltTO": "a request got no answer in time",
+    "CmpltAbrt": "the device refused to answer a request",
+    "UnxCmplt": "an answer came that nobody waits for",
+    "UnsupReq": "a request came that the device does not know",
+    "MalfTLP": "a packet came that breaks the rules",
+    "ECRC": "a packet's end-to-end checksum is wrong",
+    "DLP": "the link's own protocol was broken",
+    "SDES": "the link went down by surprise",
+    "TLP": "a poisoned packet came",
+    "FCP": "the link's flow control was broken",
+    "RxOF": "the receiver had no room",
+    "ACSViol": "an access control rule was broken",
+}
+"""Bits of the status registers as the kernel names them: drivers/pci/pcie/aer.c."""
+_SIGNAL = frozenset({"RxErr", "BadTLP", "BadDLLP", "Rollover", "Timeout"})
+
+
+@rule("pcie-error-in-words", on=PcieAer)
+def pcie_error_in_words(event: PcieAer) -> Iterator[Finding]:
+    """
+    A PCI Express device reported a bad transfer; its status bits say what was bad.
+
+    What it means: a corrected error was repaired by the link itself, by sending again: nothing is lost, and
+    many of them cost speed and fill the log. Those of the signal (RxErr, BadTLP, BadDLLP, Timeout) come of
+    contacts, cables, risers, power saving or a slot that is faster than it can be. An uncorrected error lost
+    a transfer; a fatal one resets the link.
+
+    How we know: the kernel prints the severity, the layer and the bits of the status register by name.
+
+    What to do: seat the device anew, try another slot or cable, update the firmware; for signal errors try
+    `pcie_aspm=off` or a lower link speed in the firmware's setup. Do not switch AER off to hide them.
+
+    When it is wrong: an unsupported request may come from software that reads a device which is asleep.
+    """
+    corrected = (event.severity or "").lower().startswith("correct")
+    words = [_BITS.get(name) for name in event.errors]
+    known = [word for word in words if word]
+    signal = bool(_SIGNAL.intersection(event.errors))
+    device = event.device or event.port or "the link"
+    yield Finding(
+        severity="note" if corrected else "error",
+        confidence="high",
+        title=f"{device}: "
+        + ("; ".join(known) if known else "the status bits are not in this log")
+        + (", repaired by the link itself" if corrected else ""),
+        evidence=some(quote_head(event), quote_match(event, _STATUS, "the status"), quote_match(event, _BIT)),
+        explanation="Nothing was lost: the link sent again. Many of these announce a bad contact or slot."
+        if corrected
+        else "A transfer was lost: the driver has to begin anew, or the device is gone.",
+        advice=(Advice(text=_SEAT if signal else f"see what the driver of {device} said next"),),
+        references=("Documentation/PCI/pcieaer-howto.rst",),
+    )
+
+
+_SEAT = "seat the device anew or try another slot; try once with pcie_aspm=off on the kernel's command line"

@@ -29,10 +29,10 @@ from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import beyond, culprit, is_machinery, plain_name
 from keepsane.kernel.log.groups import Groups, Hex, task_of
 from keepsane.kernel.log.machinery import ENTRIES, INTERRUPTS, OUTERMOST, REPORTING, USER_MODE_EXITS
-from keepsane.kernel.log.quote import quote, quote_head, some
+from keepsane.kernel.log.quote import matched, quote, quote_head, quote_line, quote_match, some
 from keepsane.kernel.log.stacks import DISABLED_AT
 from keepsane.model import Event, Stack
-from keepsane.report import Confidence, Evidence, Finding
+from keepsane.report import Advice, Confidence, Evidence, Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,3 +297,45 @@ def _evidence(event: AtomicSleep) -> tuple[Evidence, ...]:
     lines = {lock.line for lock in event.locks}
     locks = [Evidence(r.line, r.text.strip(), "a lock held") for r in event.records if r.line in lines]
     return some(count, disabled, *locks)
+
+
+_FREE = re.compile(r"in_atomic\(\): 0, irqs_disabled\(\): 0(?:, non_block: 0)?,")
+_NEST = re.compile(r"RCU nest depth: (?P<depth>\d{1,6}), expected: (?P<expected>\d{1,6})")
+_READERS = ("rcu_read_lock",)
+
+
+@rule("sleeping-inside-rcu-reader", on=AtomicSleep)
+def sleeping_inside_rcu_reader(event: AtomicSleep) -> Iterator[Finding]:
+    """
+    A task slept inside of an RCU read-side section.
+
+    What it means: what is read there may be freed once every reader has passed. A reader that sleeps makes
+    all who wait for that wait as long, and on a kernel without preemptible RCU the data may go away under it.
+
+    How we know: no lock spins, no interrupt is served and interrupts are on (`in_atomic(): 0,
+    irqs_disabled(): 0`), so only the depth of RCU's readers is left; since 5.17 it is printed. The list of
+    locks shows who entered the section.
+
+    What to do: leave the section before the call that sleeps, and take a reference to what is still needed;
+    or use SRCU, whose readers may sleep; or call the form that does not sleep (GFP_ATOMIC).
+
+    When it is wrong: the section that is open may be one that an earlier path forgot to leave.
+    """
+    nest, free = matched(event, _NEST), matched(event, _FREE)
+    deep = nest is not None and int(nest["depth"]) > int(nest["expected"])
+    reader = next((lock for lock in event.locks if lock.name in _READERS), None)
+    if not deep and (nest is not None or free is None or reader is None):
+        return
+    entered = f", entered in {reader.function}" if reader is not None and reader.function else ""
+    yield Finding(
+        severity="error",
+        confidence="high" if deep or reader is not None else "medium",
+        title=f"it sleeps inside of an RCU read-side section{entered}",
+        evidence=some(
+            quote_match(event, _NEST, "the depth") if deep else quote_match(event, _FREE, "what else is not"),
+            quote_line(event, reader.line, "the section") if reader is not None else None,
+        ),
+        explanation="Neither a spinning lock nor an interrupt forbids it, but RCU's read lock does.",
+        advice=(Advice(text="leave the section before, or use SRCU, or the form that does not sleep"),),
+        references=("Documentation/RCU/checklist.rst",),
+    )

@@ -15,13 +15,18 @@ Source: kernel/kcsan/report.c, print_report().
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from keepsane.judge import CannotTell, rule
 from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import plain_name
 from keepsane.kernel.log.groups import Hex, read
+from keepsane.kernel.log.quote import quote_head, quote_line, some
 from keepsane.model import Event
+from keepsane.report import Advice, Finding
+from keepsane.words import counted
 
 
 class Access(NamedTuple):
@@ -97,3 +102,72 @@ def parse_kcsan(block: Block) -> Kcsan | None:
 
 
 OPENINGS = (Opening("kcsan", HEAD, parse_kcsan, own=_OWN),)
+
+
+@rule("two-sides-of-race", on=Kcsan)
+def two_sides_of_race(event: Kcsan) -> Iterator[Finding]:
+    """
+    Two CPUs touch the same memory without order, and the report says what each of them does.
+
+    What it means: a write on one side and a read or write on the other, with nothing that orders them. The
+    compiler may split, repeat or leave out such accesses, and the reader may see half of a value. Where the
+    other side was not seen, only the value changed while KCSAN watched.
+
+    How we know: KCSAN stops at an access for a moment and watches the memory. It prints what each side did,
+    in which task or interrupt and on which CPU, and the value before and after where it changed.
+
+    What to do: decide whether the race is meant. If it is, mark both accesses with READ_ONCE(), WRITE_ONCE()
+    or data_race(); if it is not, take the same lock on both sides.
+
+    When it is wrong: of an `unknown origin` the other side may be a device that writes to memory.
+    """
+    if not event.accesses:
+        raise CannotTell("the report is cut before it says what each side did")
+    sides = [_side(one, name) for one, name in zip(event.accesses, _names(event), strict=False)]
+    alone = len(event.accesses) == 1
+    cut = alone and len(event.functions) > 1
+    yield Finding(
+        severity="warning",
+        confidence="medium" if alone else "high",
+        title=f"{sides[0]}; the other side {'is missing here' if cut else 'was not seen'}"
+        if alone
+        else " while ".join(sides[:2]),
+        evidence=some(*(quote_line(event, line, "one side") for line in _lines(event)[:2]))
+        or (quote_head(event),),
+        explanation=_changed(event),
+        advice=(Advice(text="mark both accesses where the race is meant, else take one lock on both sides"),),
+        references=("Documentation/dev-tools/kcsan.rst",),
+    )
+
+
+def _names(event: Kcsan) -> tuple[str, ...]:
+    return event.functions + ("",) * len(event.accesses)
+
+
+_DOES = (
+    (re.compile(r"assert no accesses"), "counts on being alone with"),
+    (re.compile(r"assert no writes"), "counts on no other writer of"),
+    (re.compile(r"read-write"), "reads and writes"),
+    (re.compile(r"read"), "reads"),
+    (re.compile(r""), "writes"),
+)
+"""What a side does, in the kernel's words and in ours: include/linux/kcsan-checks.h has the assertions."""
+
+
+def _side(access: Access, function: str) -> str:
+    does = next(words for form, words in _DOES if form.match(access.what))
+    who = function or "somebody"
+    where = f" (CPU {access.cpu})" if access.cpu is not None else ""
+    return f"{who} {does} {counted(access.size_bytes, 'byte')}{where}"
+
+
+def _lines(event: Kcsan) -> list[int]:
+    return [record.line for record in event.records if _ACCESS.match(record.text)]
+
+
+def _changed(event: Kcsan) -> str:
+    if event.before is None or event.after is None:
+        return "Nothing orders the two: no lock, no marked access."
+    return (
+        f"The value changed from {event.before:#x} to {event.after:#x} meanwhile: it is no harmless rewrite."
+    )

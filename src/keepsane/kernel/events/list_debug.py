@@ -13,14 +13,19 @@ A `kernel BUG at lib/list_debug.c` or a WARNING there follows; before 4.10 the w
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.warning import warning
 from keepsane.kernel.events.warning.warning import warned_at, warned_in
 from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit
 from keepsane.kernel.log.machinery import LIST_CHECKS
+from keepsane.kernel.log.quote import quote, some
+from keepsane.kernel.log.registers import address_words
 from keepsane.model import Event, Frame
+from keepsane.report import Advice, Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,3 +80,69 @@ OPENINGS = (
     Opening("list-corruption", SAID, parse_list, rank=PRELUDE, detail_of=_IN_WARNING),
     Opening("list-warning", WARNING, parse_list, own=SAID),
 )
+
+
+_WAS = re.compile(
+    r"list_(?:add|del) corruption[.,] (?P<link>prev->next|next->prev) should be (?:next |prev )?"
+    r"\(?[0-9a-f]{8,16}\)?, but was (?P<value>[0-9a-f]{8,16})"
+)
+_POISONED = re.compile(r"(?P<entry>[0-9a-f]{8,16})->(?P<link>next|prev) is LIST_POISON")
+_DOUBLE = re.compile(r"list_add double add")
+_NULL = re.compile(r"(?P<entry>[0-9a-f]{8,16})->(?P<link>next|prev) is NULL")
+
+
+@rule("list-neighbours-disagree", on=ListCorruption)
+def list_neighbours_disagree(event: ListCorruption) -> Iterator[Finding]:
+    """
+    The pointers that the list check compared say how the list was damaged.
+
+    What it means: `is LIST_POISON` is an entry that was deleted before, and is deleted again; `double add`
+    one that is on the list already. Where the neighbour's pointer is another entry, somebody changed the list
+    at the same time, or the entry was added twice; where it is none, its memory was overwritten or freed.
+
+    How we know: an entry's neighbours must point back to it; the check prints what it found instead.
+
+    What to do: for a second delete or add look at who owns the entry, and use list_del_init() where it may be
+    asked twice. For other values look at the lock of this list, and at the life of the neighbour.
+
+    When it is wrong: the damaged one is the neighbour; the entry that is added or deleted now is innocent.
+    """
+    message = event.message
+    if message is None:
+        raise CannotTell("the sentence with the pointers is missing")
+    said = _damage(message)
+    if said is None:
+        return
+    title, why = said
+    yield Finding(
+        severity="error",
+        confidence="medium",
+        title=title,
+        evidence=some(quote(event, _SENTENCE, "what was compared")),
+        explanation=why,
+        advice=(Advice(text="look at which lock protects this list, and whether every user takes it"),),
+        references=("lib/list_debug.c",),
+    )
+
+
+_SENTENCE = re.compile(r"list_(?:add|del) (?:corruption|double add)")
+
+
+_CHANGED = "The list was changed without its lock, or the entry was added to two lists."
+
+
+def _damage(message: str) -> tuple[str, str] | None:
+    if _POISONED.search(message):
+        return None  # the rule on list poisons says it
+    if _DOUBLE.search(message):
+        return "the entry is on the list already", "It is added a second time: it would point to itself."
+    if _NULL.search(message):
+        return "the entry was never on a list", "Its pointers are NULL: it was zeroed or not set up."
+    found = _WAS.match(message)
+    if found is None:
+        return None
+    words = address_words(int(found["value"], 16))
+    if words is None:
+        return "the neighbour points to another entry", _CHANGED
+    link = found["link"].partition("->")[2]
+    return f"the neighbour's {link} pointer is {words}", "Its memory is not its own any more."

@@ -22,11 +22,15 @@ sbridge_mce_check_error(); drivers/acpi/apei/ghes.c, __ghes_print_estatus().
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from keepsane.judge import rule
 from keepsane.kernel.log.block import Block, Opening, build
 from keepsane.kernel.log.groups import Hex, task_of
+from keepsane.kernel.log.quote import matched, quote_head, quote_match, some
 from keepsane.model import Event
+from keepsane.report import Advice, Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,7 @@ class Mce(Event):
 
 
 HEAD = re.compile(
-    r"(?:mce: )?(?:\{\d{1,10}\})?(?:\[Hardware Error\]: \S|HARDWARE ERROR)"
+    r"(?:mce: )?(?:\{\d{1,10}\})?(?:\[Hardware Error\]: {1,16}+\S|HARDWARE ERROR)"
     r"|CPU \d{1,5}: Machine Check Exception: {1,40}+[0-9a-f]"
 )
 _BANK = re.compile(r"Bank (?P<bank>\d{1,3}): (?P<status>[0-9a-f]{16})\b")
@@ -131,3 +135,113 @@ OPENINGS = (
     Opening("memory-error", _MEMORY, parse_mce, rank=0, own=_OWN, detail_of=_IN_CHECK - {"memory-error"}),
     Opening("mce", HEAD, parse_mce, rank=0, own=_OWN, detail_of=_IN_CHECK),
 )
+
+
+_ASK = Advice(
+    text="see what rasdaemon counted, by DIMM and by processor",
+    command="sudo ras-mc-ctl --summary",
+    undo="nothing is changed",
+    verify="it lists errors of memory, PCIe and machine checks, if rasdaemon was running",
+)
+_SIMPLE_CODES = {
+    0x0001: "an unclassified error",
+    0x0002: "a parity error of the microcode ROM",
+    0x0003: "an error that something outside of the processor signalled",
+    0x0005: "an internal parity error",
+    0x0400: "an internal timer that ran out: the processor got no answer for too long",
+    0x0E0B: "an error of input and output",
+}
+_LEVELS = ("level 0", "level 1", "level 2", "an unspecified level")
+_SECTION = re.compile(r".{0,60}?section_type: (?P<type>[\w /-]{1,60})")
+_SEVERITY = re.compile(r".{0,60}?event severity: (?P<severity>[\w ]{1,30})")
+
+
+def _code_words(status: int) -> str:
+    """
+    Say the architectural error code, the low 16 bits, which Intel and AMD have in common.
+
+    Source: Intel SDM volume 3B, "Compound Error Codes"; drivers/edac/mce_amd.h, TLB_ERROR() to BUS_ERROR().
+    """
+    code = status & 0xFFFF & ~(1 << 12)  # bit 12: corrected errors are filtered
+    if code in _SIMPLE_CODES:
+        return _SIMPLE_CODES[code]
+    if code & 0xFFF0 == 0x0010:
+        return f"an error of the TLB, {_LEVELS[code & 3]}"
+    if code & 0xFF80 == 0x0080:
+        return "an error of the memory controller" + (f", channel {code & 15}" if code & 15 != 15 else "")
+    if code & 0xFF00 == 0x0100:
+        return f"an error of a cache, {_LEVELS[code & 3]}"
+    if code & 0xF800 == 0x0800:
+        return "an error of the bus or interconnect" + (": a memory access" if code >> 2 & 3 == 0 else "")
+    return f"an error with the code {code:#06x}"
+
+
+@rule("machine-check-in-words", on=Mce)
+def machine_check_in_words(event: Mce) -> Iterator[Finding]:
+    """
+    The hardware reported an error of its own; its registers say of which part, and whether it was corrected.
+
+    What it means: no program did this. A corrected error costs nothing, and many of them announce a part that
+    fails. An uncorrected one lost data; with PCC the processor's own state is not to be trusted, and the
+    kernel stops.
+
+    How we know: the status register of the bank has flags (UC, PCC, OVER) and an error code of 16 bits, which
+    are decoded here. The address is that of the memory access.
+
+    What to do: for memory find the DIMM (`ras-mc-ctl`, or the board's event log) and change it; for caches,
+    TLBs and internal errors the processor, its voltage and its cooling; for the bus also what is plugged in.
+    Update the firmware and the microcode first.
+
+    When it is wrong: banks and the upper bits of the code are different on each model: the vendor's decoder
+    (mce_amd, mcelog) says more. Overclocking and a weak power supply look like broken parts.
+    """
+    if event.status is None:
+        yield from _without_registers(event)
+        return
+    uncorrected = bool(event.status >> _UNCORRECTED & 1)
+    where = f" (address {event.address:#x})" if event.address is not None else ""
+    cpu = f", CPU {event.task.cpu}" if event.task is not None and event.task.cpu is not None else ""
+    valid = event.status >> _VALID & 1
+    yield Finding(
+        severity="error" if uncorrected else "note",
+        confidence="high" if valid else "low",
+        title=f"{'un' if uncorrected else ''}corrected: {_code_words(event.status)}{where}{cpu}",
+        evidence=some(quote_match(event, _BANK) or quote_head(event, "the bank and its status")),
+        explanation=f"The status says: {event.status_means or 'nothing valid'}.",
+        advice=(_ASK,),
+        references=("Documentation/admin-guide/ras.rst",),
+    )
+
+
+def _without_registers(event: Mce) -> Iterator[Finding]:
+    """Say what a report without a bank's registers holds: firmware's words, or only that it was."""
+    if event.module is not None:
+        yield _of_module(event, event.module)
+        return
+    section = matched(event, _SECTION)
+    severity = matched(event, _SEVERITY)
+    kind = section["type"].strip() if section else None
+    how = severity["severity"].strip() if severity else None
+    said = " ".join(filter(None, [how, kind])) or "an event was logged; what it was is not in this log"
+    yield Finding(
+        severity="error" if how and how.startswith(("fatal", "recoverable")) else "note",
+        confidence="high",
+        title=f"the hardware reports: {said}",
+        evidence=some(quote_head(event), quote_match(event, _SECTION), quote_match(event, _SEVERITY)),
+        explanation="No program did this. The details are with rasdaemon or in the firmware's event log.",
+        advice=(_ASK,),
+        references=("Documentation/admin-guide/ras.rst",),
+    )
+
+
+def _of_module(event: Mce, module: str) -> Finding:
+    lost = event.corrected is False
+    return Finding(
+        severity="error" if lost else "note",
+        confidence="high",
+        title=f"the memory module is {module}; its data {'is lost' if lost else 'could be corrected'}",
+        evidence=some(quote_match(event, _MEMORY, "the memory controller's driver")),
+        explanation="The name is that of the controller, channel and slot; the manual has the socket.",
+        advice=(_ASK,),
+        references=("Documentation/admin-guide/ras.rst",),
+    )

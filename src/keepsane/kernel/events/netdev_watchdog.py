@@ -13,11 +13,15 @@ behind it on later ones. Source: net/sched/sch_generic.c, dev_watchdog().
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from keepsane.judge import rule
 from keepsane.kernel.events.warning import warning
 from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.quote import quote_match, some
 from keepsane.model import Event
+from keepsane.report import Advice, Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,3 +78,43 @@ OPENINGS = (
     Opening("netdev-watchdog", HEAD, parse_netdev_watchdog, rank=3, detail_of=frozenset({"netdev-warning"})),
     Opening("netdev-warning", WARNING, parse_warned, own=HEAD),
 )
+
+
+@rule("transmit-queue-stuck", on=NetdevWatchdog)
+def transmit_queue_stuck(event: NetdevWatchdog) -> Iterator[Finding]:
+    """
+    A network card did not send for seconds although packets wait in its queue.
+
+    What it means: the driver stopped the queue because it was full, and no interrupt of the card said that
+    something was sent. The driver is now asked to reset the card. The function in the stack below is the
+    timer that noticed, not the cause.
+
+    How we know: the network's watchdog looks at each stopped queue and prints the device, the driver, the
+    queue, and since 6.2 for how long.
+
+    What to do: see whether the link went down at that time (`ethtool`), whether the card's interrupts arrive
+    (`/proc/interrupts`), and for PCIe errors before. Then firmware and driver of the card. If only one queue
+    is concerned, look at where its interrupt is bound.
+
+    When it is wrong: a CPU that takes no interrupts for long (a lockup, a debugger, a paused virtual machine)
+    delays the card's interrupt too.
+    """
+    queue = f"queue {event.queue}" if event.queue is not None else "its queue"
+    card = f"{event.device} ({event.driver})" if event.device and event.driver else event.device or "a card"
+    long = f" for {event.timed_out_ms} ms" if event.timed_out_ms is not None else ""
+    yield Finding(
+        severity="warning",
+        confidence="high",
+        title=f"{card} sent nothing from {queue}{long}: the driver must reset it",
+        evidence=some(quote_match(event, HEAD)),
+        explanation="The trace is that of the timer that noticed; the cause is the card, its driver or link.",
+        advice=(
+            Advice(
+                text="see whether the interrupts of the card still arrive",
+                command="grep -E 'CPU|eth|en' /proc/interrupts",
+                undo="nothing is changed",
+                verify="the numbers of the card's lines grow from one call to the next",
+            ),
+        ),
+        references=("net/sched/sch_generic.c, dev_watchdog()",),
+    )

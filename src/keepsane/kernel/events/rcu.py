@@ -83,22 +83,33 @@ def _bystander(stack: Stack, *, others: bool) -> bool:
     return not _OWN_THREAD.isdisjoint(functions) or (others and not _ASKERS.isdisjoint(functions))
 
 
-def _samples(block: Block, cpus: tuple[int, ...]) -> list[tuple[Frame, ...]]:
+def _samples(
+    stacks: tuple[Stack, ...], ip: Frame | None, cpus: tuple[int, ...], said: str
+) -> list[tuple[Frame, ...]]:
     """
     Give the stacks that could hold up the grace period, those of the stalled CPUs first.
 
     RCU's own thread is none of them, nor is the CPU that found another one stalled and asked for its stack.
-    A stack without a CPU's name is the one that found itself stalled.
+    A stack without a CPU's name is the one that found itself stalled, where the headline `said` so.
     """
-    body = block.body
     stalled = {f"NMI backtrace for cpu {cpu}" for cpu in cpus}
-    others = bool(cpus) and "self-detected" not in block.head[0]
-    stacks = [stack for stack in body.stacks if not _bystander(stack, others=others)]
-    stacks.sort(key=lambda stack: stack.name.startswith("NMI ") and stack.name not in stalled)
+    others = bool(cpus) and "self-detected" not in said
+    possible = [stack for stack in stacks if not _bystander(stack, others=others)]
+    possible.sort(key=lambda stack: stack.name.startswith("NMI ") and stack.name not in stalled)
     return [
-        (body.ip, *stack.frames) if body.ip is not None and stack is body.stacks[0] else stack.frames
-        for stack in stacks
+        (ip, *stack.frames) if ip is not None and stack is stacks[0] else stack.frames for stack in possible
     ]
+
+
+def _longest_run(samples: list[tuple[Frame, ...]]) -> tuple[Frame, ...]:
+    return next((sample for sample in samples if runs_in(sample)), samples[0] if samples else ())
+
+
+def sample_of(event: RcuStall) -> tuple[Frame, ...]:
+    """Give the frames of the CPU that holds up the grace period, as far as the report shows them."""
+    head = next((found[0] for record in event.records if (found := HEAD.match(record.text))), "")
+    own = any(event.ip in stack.frames for stack in event.stacks)
+    return _longest_run(_samples(event.stacks, None if own else event.ip, event.cpus, head))
 
 
 def _task(block: Block, cpus: tuple[int, ...]) -> Task | None:
@@ -120,9 +131,9 @@ def parse_rcu_stall(block: Block) -> RcuStall | None:
     that looked: "the current CPU might be at fault" (print_other_cpu_stall()).
     """
     cpus = _cpus(block)
-    samples = _samples(block, cpus)
+    samples = _samples(block.body.stacks, block.body.ip, cpus, block.head[0])
     alone = (block.body.ip,) if block.body.ip is not None and not block.body.stacks else ()
-    sample = next((sample for sample in samples if runs_in(sample)), samples[0] if samples else alone)
+    sample = _longest_run(samples) if samples else alone
     late = None if cpus else block.find(_ALL_PASSED)
     return build(
         RcuStall,

@@ -16,13 +16,17 @@ Source: mm/slub.c, slab_bug(), print_trailer() and print_track(); mm/slab.c, che
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.kasan.report import PAGE
 from keepsane.kernel.log.block import Block, Opening, build, damage_of, titled
 from keepsane.kernel.log.culprit import culprit, plain_name
+from keepsane.kernel.log.quote import matched, quote_head, quote_match, some
 from keepsane.kernel.log.trace import SYMBOL
 from keepsane.model import Event
+from keepsane.report import Advice, Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,3 +132,75 @@ OPENINGS = (
     Opening("slab", OLD_HEAD, parse_slab, own=_OWN),
     Opening("slab-track", TRACK, parse_track, own=_OWN, joins=_REPORTED),
 )
+
+
+_FIRST_BYTE = re.compile(
+    r"(?:INFO: )?0x[0-9a-f]{8,16}-0x[0-9a-f]{8,16}.{0,40} "
+    r"First byte 0x(?P<is>[0-9a-f]{1,2}) instead of 0x(?P<was>[0-9a-f]{1,2})"
+)
+_SORTS = (
+    (re.compile(r"Poison overwritten"), "was written to after it had been freed"),
+    (
+        re.compile(r"(?:Left |Right )?Redzone overwritten"),
+        "was written to beyond its end or before its beginning",
+    ),
+    (re.compile(r"Object already free|double free"), "was freed a second time"),
+    (re.compile(r"Freechain corrupt|Freepointer corrupt"), "was written to while it was free"),
+    (re.compile(r"Invalid object pointer|Wrong object|Object pointer"), "is none: a wrong pointer was freed"),
+    (re.compile(r"Objects remaining"), "was still in use when its cache was destroyed"),
+)
+
+
+@rule("slab-object-history", on=SlabCorruption)
+def slab_object_history(event: SlabCorruption) -> Iterator[Finding]:
+    """
+    The slab allocator found an object damaged, and knows who allocated and who freed it last.
+
+    What it means: poison is written into an object when it is freed, and red zones stand around it. Damaged
+    poison is a write after the release; a damaged red zone a write beyond the object; `Object already free` a
+    second release. Who wrote is not known, only whose object it was.
+
+    How we know: the kernel prints its sentence, the first byte that differs, and with `slub_debug=U` the last
+    allocation and release with their functions; without them the confidence is medium.
+
+    What to do: for a write after the release ask who else had a pointer to the object; for one beyond it
+    compare the size. Run the same with KASAN: it stops at the write itself.
+
+    When it is wrong: the neighbour of the damaged object may be the one that wrote too far. A single flipped
+    bit may be the memory's own fault.
+    """
+    done = next((words for pattern, words in _SORTS if pattern.search(event.what)), None)
+    by = [f"allocated by {event.allocated_in}"] if event.allocated_in else []
+    by += [f"freed by {event.freed_in}"] if event.freed_in else []
+    whose = f", last {' and '.join(by)}," if by else ""
+    if done is None and not by:
+        raise CannotTell("the report does not show who allocated or freed the object")
+    yield Finding(
+        severity="error",
+        confidence="high" if done and by else "medium",
+        title=f"the object{whose} {done or 'was damaged or used wrongly'}",
+        evidence=some(quote_head(event), quote_match(event, _FIRST_BYTE), quote_match(event, TRACK, "whose")),
+        explanation=_byte(event),
+        advice=()
+        if by
+        else (Advice(text=f"start with slub_debug=FZPU{_cache(event)}: it shows whose it was"),),
+        references=("Documentation/mm/slub.rst",),
+    )
+
+
+def _cache(event: SlabCorruption) -> str:
+    return f",{event.cache}" if event.cache else ""
+
+
+_WRITTEN = re.compile(r"overwritten|corrupt")
+_TRACKS = "With slub_debug=U the report shows who allocated it and who freed it before."
+
+
+def _byte(event: SlabCorruption) -> str:
+    found = matched(event, _FIRST_BYTE)
+    if found is None:
+        written = _WRITTEN.search(event.what) is not None
+        return "Who wrote is not known; KASAN would stop at the write itself." if written else _TRACKS
+    flipped = (int(found["is"], 16) ^ int(found["was"], 16)).bit_count() == 1
+    bit = " A single bit differs: the memory itself may be at fault." if flipped else ""
+    return f"The first damaged byte is 0x{found['is']} and should be 0x{found['was']}.{bit}"

@@ -16,13 +16,18 @@ Source: kernel/workqueue.c, wq_watchdog_timer_fn(), show_one_workqueue() and pro
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from keepsane.judge import CannotTell, rule
+from keepsane.kernel.events.lockdep.held import MOST_NAMED, held_names, taker_of
 from keepsane.kernel.events.lockdep.report import HeldLock, held_locks
 from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import plain_name
 from keepsane.kernel.log.groups import Hex, read
+from keepsane.kernel.log.quote import quote, quote_head, quote_line, quote_match, some
 from keepsane.model import Event, Task
+from keepsane.report import Advice, Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,3 +113,88 @@ OPENINGS = (
     Opening("workqueue-lockup", LOCKUP, parse_lockup, own=_OWN),
     Opening("workqueue-leak", LEAK, parse_leak, own=_OWN),
 )
+
+
+@rule("work-function-left-lock-held", on=WorkqueueLeak)
+def work_function_left_lock_held(event: WorkqueueLeak) -> Iterator[Finding]:
+    """
+    A work function returned and left a lock held, or preemption or RCU in a state that is not its own.
+
+    What it means: the next work that the same worker runs begins with that lock, and may wait for itself.
+
+    How we know: the worker compares before and after each work function. A preemption count of zero means a
+    lock; the list below says which and who took it.
+
+    What to do: look at each return of the work function named, and of the function that took the lock.
+
+    When it is wrong: the first work function that went wrong may be an earlier one whose report is lost.
+    """
+    if event.function is None:
+        raise CannotTell("the report is cut before it names the work function")
+    held = held_names(event.locks)
+    count = event.preempt_count
+    left = (
+        f"left {held} held" if held else f"left a preemption count of {count:#x}" if count else "left a lock"
+    )
+    yield Finding(
+        severity="error",
+        confidence="high",
+        title=f"{event.function} returned and {left}",
+        evidence=some(
+            quote_head(event),
+            quote(event, re.compile(re.escape(event.function)), "the work function"),
+            *(quote_line(event, lock.line, "still held") for lock in event.locks[:MOST_NAMED]),
+        ),
+        explanation="The worker goes on with other work in this state.",
+        advice=(
+            Advice(text=f"find the path that does not release what {taker_of(event.locks)} took")
+            if event.locks
+            else Advice(text=f"see which return of {event.function} leaves it so"),
+        ),
+        references=("kernel/workqueue.c, process_one_work()",),
+    )
+
+
+_POOL = re.compile(r"cpus=(?P<cpus>[\d,-]{1,60})")
+
+
+@rule("worker-pool-held", on=WorkqueueLockup)
+def worker_pool_held(event: WorkqueueLockup) -> Iterator[Finding]:
+    """
+    A pool of workers finished nothing for half a minute, and the work that holds it is listed.
+
+    What it means: work items of a CPU run one after the other as long as none of them sleeps. One that runs
+    without a pause holds all others up: timers of drivers, the statistics of memory, the network.
+
+    How we know: the watchdog names the pool by its CPUs and the time; `in-flight:` lists the work that its
+    workers are running.
+
+    What to do: look at the first work named: it should be shorter, call cond_resched(), or run on a queue
+    with WQ_CPU_INTENSIVE or WQ_UNBOUND.
+
+    When it is wrong: work that is in flight may also sleep: then the pool waits for a new worker, which needs
+    memory. A CPU that does not run at all (a lockup) holds its pool too.
+    """
+    found = _POOL.search(event.pool)
+    if found is None and not event.in_flight:
+        raise CannotTell("the report shows neither the pool's CPUs nor which work is in flight")
+    pool = f"the workers of CPU {found['cpus']}" if found else "a pool of workers"
+    long = f" for {event.stuck_seconds} s" if event.stuck_seconds is not None else ""
+    yield Finding(
+        severity="error",
+        confidence="medium",
+        title=f"{pool} finished nothing{long}: {_runs(event)}",
+        evidence=some(quote_head(event), quote_match(event, _IN_FLIGHT, "what its workers run")),
+        explanation="Work of one CPU runs one after the other: what waits behind it is held up."
+        + (f" Also in flight: {', '.join(event.in_flight[1:4])}." if len(event.in_flight) > 1 else ""),
+        advice=(Advice(text=f"see why {event.in_flight[0]} takes so long, or put it on its own queue"),)
+        if event.in_flight
+        else (Advice(text="look for a soft lockup or a stall of that CPU, and for its stack"),),
+        references=("Documentation/core-api/workqueue.rst",),
+    )
+
+
+def _runs(event: WorkqueueLockup) -> str:
+    if event.in_flight:
+        return f"{event.in_flight[0]} is in flight"
+    return "which work holds them is not in this log"

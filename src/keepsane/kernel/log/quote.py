@@ -7,7 +7,7 @@ import re
 
 from keepsane.kernel.log.culprit import traces
 from keepsane.kernel.log.registers import parse_registers
-from keepsane.model import Event, Frame, Register, Stack
+from keepsane.model import Event, Frame, LogRecord, Register, Stack
 from keepsane.report import Evidence
 
 MAX_QUOTE = 200
@@ -23,6 +23,26 @@ def quote(event: Event, pattern: re.Pattern[str], note: str = "") -> Evidence | 
     for record in event.records:
         if pattern.search(record.text):
             return _evidence(record.line, record.text, note)
+    return None
+
+
+def matched(event: Event, pattern: re.Pattern[str]) -> re.Match[str] | None:
+    """Give the match of the first line of a report at whose start `pattern` stands, None where none is."""
+    found = _matching(event, pattern)
+    return found[1] if found else None
+
+
+def quote_match(event: Event, pattern: re.Pattern[str], note: str = "") -> Evidence | None:
+    """Quote the first line of a report at whose start `pattern` stands; None where there is none."""
+    found = _matching(event, pattern)
+    return _evidence(found[0].line, found[0].text, note) if found else None
+
+
+def _matching(event: Event, pattern: re.Pattern[str]) -> tuple[LogRecord, re.Match[str]] | None:
+    for record in event.records:
+        found = pattern.match(record.text) or pattern.match(record.text.lstrip())
+        if found is not None:
+            return record, found
     return None
 
 

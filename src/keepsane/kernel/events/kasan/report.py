@@ -64,7 +64,7 @@ _OBJECT = re.compile(
     r"(?:The buggy address belongs to the object at|Object at) (?P<object_address>[0-9a-f]{8,16})"
 )
 _CACHE = re.compile(
-    r"(?: which belongs to the cache |Object at [0-9a-f]{8,16}, in cache )(?P<cache>\S{1,64}) (?:of size "
+    r"(?: ?which belongs to the cache |Object at [0-9a-f]{8,16}, in cache )(?P<cache>\S{1,64}) (?:of size "
     r"|size: )"
     r"(?P<object_bytes>\d{1,10})"
 )
