@@ -131,3 +131,19 @@ def test_a_trap_has_its_address_and_access(case: str, address: int | None, acces
     (event,) = report.events
     assert isinstance(event, CpuTrap)
     assert (event.address, event.access) == (address, access)
+
+
+@pytest.mark.parametrize(
+    ("line", "arch"),
+    [
+        ("Internal error: Oops: 80000207 [#1] PREEMPT SMP ARM", "arm"),
+        ("Internal error: Oops: 80000005 [#1] SMP THUMB2", "arm"),
+        ("Internal error: Oops: 80000005 [#1]", None),  # old, and no line but this one
+        ("Internal error: Oops: 96000004 [#1] PREEMPT SMP", "arm64"),
+        ("Internal error: Oops: 0000000086000004 [#1] SMP", "arm64"),
+        ("Internal error: Oops: 817 [#1]", "arm"),
+    ],
+)
+def test_a_prefetch_abort_of_arm_is_none_of_arm64(line: str, arch: str | None) -> None:
+    (event,) = explain(f"{line}\nCPU: 0 PID: 77 Comm: insmod Not tainted 5.14.0 #1\n", cache=False).events
+    assert event.arch == arch

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from keepsane.kernel.log.registers import address_words, parse_registers
+from keepsane.kernel.log.registers import address_words, named_before, parse_registers, with_object
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,24 @@ def test_arm64_registers() -> None:
 )
 def test_each_machine_names_its_registers_in_its_own_way(line: str, registers: dict[str, int]) -> None:
     assert {register.name: register.value for register in parse_registers(line)} == registers
+
+
+def test_i386_of_2_6_writes_its_registers_small() -> None:
+    read = parse_registers("eax: 00000000   ebx: f6a3c000   ecx: 00000000   edx: f6a3c0c0")
+    assert [(one.name, one.value) for one in read][:2] == [("eax", 0), ("ebx", 0xF6A3C000)]
+
+
+def test_arm_says_in_which_object_a_register_points() -> None:
+    registers = parse_registers("r1 : c1d6a180  r0 : c1c0f0c8")
+    one_line = "Register r0 information: slab inode_cache start c1c0f0c8 pointer offset 8 size 512"
+    told = with_object(registers, one_line, None)
+    assert told is not None
+    assert [one.meaning for one in told] == [
+        None,
+        "in an object of the slab cache inode_cache, 8 bytes into it, which has 512",
+    ]
+    assert named_before("Register r0 information:") == "r0"
+    behind = with_object(registers, " slab inode_cache start c1c0f0c8 pointer offset 8 size 512", "r0")
+    assert behind == told
+    assert with_object(registers, "Register r1 information: NULL pointer", None) == list(registers)
+    assert with_object(registers, " slab inode_cache is what it may be", None) is None

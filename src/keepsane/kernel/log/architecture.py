@@ -7,6 +7,7 @@ Which machine wrote a report, read from its own lines: each architecture names i
     PC is at widget_get+0x12/0x40                       arm, arch/arm/kernel/process.c, __show_regs()
     pc : widget_get+0x12/0x40                           arm64, arch/arm64/kernel/process.c
     Internal error: Oops: 817 [#1]                      arm, a fault status; arm64's ESR has 8 digits, or 16
+    Internal error: Oops: 80000207 [#1] SMP ARM         arm, a prefetch abort: bit 31 is the kernel's own mark
     NIP:  c0000000000fd0a4 LR: c0000000000fd0a0         powerpc, arch/powerpc/kernel/process.c, show_regs()
     epc   : 80123456 widget_get+0x12/0x40               mips, arch/mips/kernel/traps.c, __show_regs()
     epc : ffffffff80006f2e ra : ffffffff80006f2a        riscv, arch/riscv/kernel/process.c, __show_regs()
@@ -28,9 +29,9 @@ _CERTAIN = re.compile(
     r"(?P<x86_64>RIP\b|R[ABCD]X: |RSP: |R(?:08|10|13): )"
     r"|(?P<i386>EIP\b|E[ABCD]X: |ESI: |ESP: )"
     r"|(?P<arm64>x(?:29|19|2|0) {0,2}: [0-9a-f]{16}|pstate: |pc : (?!\[<[0-9a-f]{8}>|[0-9a-f]{8}\b)|ESR = 0x"
-    r"|Internal error: [^:\[]{1,80}+: (?:0{8})?[89a-f][0-9a-f]{7} \[#)"
+    r"|Internal error: [^:\[]{1,80}+: (?:0{8})?(?!8000)[89a-f][0-9a-f]{7} \[#(?!.{0,60}\b(?:ARM|THUMB2)\b))"
     r"|(?P<arm>r(?:10|7|3|0) ?: [0-9a-f]{8}\b|pc : \[<[0-9a-f]{8}>"
-    r"|Internal error: [^\]]{1,200}+\] .{0,40}\bARM\s*+$|Internal error: Oops: [0-9a-f]{1,3} \[#"
+    r"|Internal error: [^\]]{1,200}+\] .{0,40}\b(?:ARM|THUMB2)\s*+$|Internal error: Oops: [0-9a-f]{1,3} \[#"
     r"|Flags: \w{4}  IRQs o)"
     r"|(?P<ppc64>NIP: {1,4}[0-9a-f]{16}\b|NIP \[[0-9a-f]{16}\]|GPR\d\d: [0-9a-f]{16}\b)"
     r"|(?P<ppc>NIP: {1,4}[0-9a-f]{8}\b|NIP \[[0-9a-f]{8}\]|GPR\d\d: [0-9a-f]{8}\b)"

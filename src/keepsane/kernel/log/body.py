@@ -23,7 +23,13 @@ from dataclasses import dataclass, field, replace
 from keepsane.kernel.log.code import CodeReader
 from keepsane.kernel.log.fault_registers import is_psw_behind, parse_fault_registers
 from keepsane.kernel.log.module_list import LISTED, continues_list, listed_modules
-from keepsane.kernel.log.registers import is_register_line, parse_next_row, parse_registers
+from keepsane.kernel.log.registers import (
+    is_register_line,
+    named_before,
+    parse_next_row,
+    parse_registers,
+    with_object,
+)
 from keepsane.kernel.log.stacks import MAX_FRAMES, StackReader
 from keepsane.kernel.log.task import Release, parse_release, parse_task
 from keepsane.kernel.log.trace import (
@@ -62,7 +68,7 @@ _KNOWN = re.compile(
     r"|\(ftrace buffer empty\)"
     r"|Mem abort info|Data abort info|ESR = |EC = |SET = |FSC = |EA = |ISV = |CM = |Exception class ="
     r"|GCS = |user pgtable|Faulting instruction address: |Fault in \w+ space mode|Unable to handle kernel "
-    r"|(?:BE|LE) PAGE_SIZE=|\$24 {3}: |Register \w{1,3} information: |R:\d T:\d IO:\d "
+    r"|(?:BE|LE) PAGE_SIZE=|\$24 {3}: |R:\d T:\d IO:\d "
     r"|[0-9a-f]{4}: {2,80}[0-9a-f]"
     r"|swapper pgtable|\[[0-9a-f]{4,16}\] \*?pgd=|\*?p(?:[gum]d|de) ?=|PGD |#PF:|pstate|LR is at|note: "
     r"|Process .{1,40} \(pid: "
@@ -125,6 +131,7 @@ class BodyReader:
     stacks: StackReader = field(default_factory=StackReader)
     _inlined: list[SourceLine] = field(default_factory=list)
     _user_mode: bool = False
+    _about: str | None = None
     _in_modules: bool = False
     _in_summary: bool = False
 
@@ -261,6 +268,11 @@ class BodyReader:
         return True
 
     def _register_line(self, text: str) -> bool:
+        told = with_object(self.registers, text, self._about)
+        self._about = named_before(text)
+        if told is not None:
+            self.registers = told
+            return True
         read = parse_fault_registers(text) or parse_next_row(text, self.registers)
         if not read and not is_register_line(text):
             return False

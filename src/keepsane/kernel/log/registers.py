@@ -4,9 +4,10 @@ Register dumps and what the values in them look like.
 
     RAX: 0000000000000000 RBX: 0000000000000005 RCX: 0000000000000000       x86-64, __show_regs()
     RSP: 0018:ff7a2e6bc0013bc0 EFLAGS: 00000246
-    EAX: 00000000 EBX: f6a3c000                                             x86-32
+    EAX: 00000000 EBX: f6a3c000                                             x86-32; small letters in 2.6
     x29: ffff800012c3bc60 x28: ffff0000c0a1e1c0                             arm64, __show_regs()
     sp : ffff800012c3bc60
+    Register r0 information: slab inode_cache start c1c0f0c8 pointer offset 8 size 512      arm, since 5.12
     r10: 00000000  r9 : c7a3a000  r8 : c0a0b0c0                             arm, __show_regs()
     $ 4   : 8f0c0000 00000001 8f0c1e40 00000000                             mips: $4 to $7
     GPR04: c7a3bd10 c7a3a000 00000000 00000001 c0a0b0c0 00000000 ...        powerpc: r4 to r11, or to r7
@@ -23,17 +24,17 @@ What they mean is said only where it is certain: an address that has no words ma
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from keepsane.model import Register
 
 _PAIR = re.compile(
-    r"\b(?P<name>[RE][A-D]X|[RE][SD]I|[RE][BS]P|R(?:0[89]|1[0-5])|CR[0234]|ORIG_RAX|EFLAGS|x[0-9]{1,2}|sp"
+    r"\b(?P<name>e[a-d]x|e[sd]i|e[bs]p|[RE][A-D]X|[RE][SD]I|[RE][BS]P|R(?:0[89]|1[0-5])|CR[0234]|ORIG_RAX|EFLAGS|x[0-9]{1,2}|sp"
     r"|lr|r(?:1[0-2]|[0-9])|fp|ip|ra|gp|tp|t[0-6]|a[0-7]|s(?:1[01]|[0-9])|LR|CTR)\s?: "
     r"(?:[0-9a-f]{4}:)?(?:\[<)?(?P<value>[0-9a-f]{8,16})\b"
 )
 _LINE = re.compile(
-    r"\s*(?:(?:R|E)(?:[A-D]X|SP|BP|SI|DI)|R(?:08|09|1[0-5])|ORIG_RAX|CS|CR[02]|DR[036]|FS|DS|PKRU|x\d{1,20}|sp"
+    r"\s*(?:e(?:[a-d]x|si)|(?:R|E)(?:[A-D]X|SP|BP|SI|DI)|R(?:08|09|1[0-5])|ORIG_RAX|CS|CR[02]|DR[036]|FS|DS|PKRU|x\d{1,20}|sp"
     r"|[rR]\d{1,20}|pstate|ESI|MSR|Flags|Control|Stack|Table"
     r"|CFAR|CTR|GPR\d\d|gp|t\d|a\d|s\d{1,20}|status|ra|PGD|FAR|psr|NIP|DAR|DEAR|Hi|Lo|Status|Cause|BadVA|PrId"
     r"|CRMD|PRMD|EUEN|ECFG|ESTAT|BADV|PRID|TEID|AS)\s{0,4}[:=] {0,4}\S"
@@ -157,6 +158,41 @@ def parse_registers(text: str) -> tuple[Register, ...]:
         return _read(_numbered(row["values"], "$" if row["kind"] == "$" else "r", int(row["first"] or "0")))
     pattern = _UNMARKED if _LOONGARCH.match(text) else _PAIR
     return _read((found["name"], found["value"]) for found in pattern.finditer(text))
+
+
+def with_object(registers: Sequence[Register], text: str, name: str | None) -> list[Register] | None:
+    """
+    Add to a register in which object it points; None where a line does not say it.
+
+    The line names the register, or follows one that did and `name` is what that said. Of a register that
+    points to no slab object nothing is kept. Source: mm/slab_common.c, kmem_dump_obj();
+    arch/arm/kernel/process.c, __show_regs_alloc_free().
+    """
+    said = _ABOUT.match(text)
+    found = _OBJECT.match(said["what"] if said else text)
+    name = said["name"] if said else name if found else None
+    if name is None:
+        return None
+    words = _object_words(found) if found else None
+    return [one._replace(meaning=words) if words and one.name == name else one for one in registers]
+
+
+def named_before(text: str) -> str | None:
+    """Give the register that a line names whose object the next line says, as up to 5.13."""
+    said = _ABOUT.match(text)
+    return said["name"] if said and not said["what"].strip() else None
+
+
+_ABOUT = re.compile(r"Register (?P<name>\w{1,3}) information:(?P<what>.{0,200})$")
+_OBJECT = re.compile(
+    r" {1,4}slab(?:/vmalloc)? (?P<cache>[\w:.-]{1,64}) start \w{1,16} (?:data offset \d{1,9} )?"
+    r"pointer offset (?P<offset>\d{1,9})(?: size (?P<size>\d{1,9}))?"
+)
+
+
+def _object_words(found: re.Match[str]) -> str:
+    size = f", which has {found['size']}" if found["size"] else ""
+    return f"in an object of the slab cache {found['cache']}, {found['offset']} bytes into it{size}"
 
 
 def parse_next_row(text: str, have: Iterable[Register]) -> tuple[Register, ...]:
