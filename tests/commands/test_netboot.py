@@ -113,3 +113,19 @@ def test_ways_in_name_the_server(tree: Path, capfd: pytest.CaptureFixture[str]) 
 def test_what_is_no_address_is_refused(tree: Path, capfd: pytest.CaptureFixture[str], address: str) -> None:
     assert "is no " in said(capfd, "setup", address, "ways", code=2)
     assert not Path("ways").exists()
+
+
+def test_old_builds_go_and_what_a_machine_needs_stays(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    names = [said(capfd, "build", "--", "true").split()[-1] for _ in range(3)]
+    said(capfd, "good", "box", names[0])
+    gone = said(capfd, "prune", "--keep", "0")
+    assert names[1] in gone and names[0] not in gone and names[2] not in gone
+    assert "no build is called" in said(capfd, "again", "box", names[1], code=2)
+    assert "once more" in said(capfd, "again", "box", names[0])
+
+
+def test_the_doctor_is_red_where_nobody_serves(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    text = said(capfd, "doctor", "127.0.0.1:1", code=1)
+    assert "red   no server answers at 127.0.0.1:1" in text
+    assert "red   box: no network card is named" in text
+    assert "ok    box: restarts 10 s after a panic" in text

@@ -225,3 +225,14 @@ def test_a_command_line_that_cannot_be_booted_is_said_on_the_screen(lab: Lab) ->
         assert "its command line: it names a setting" in shown(await lab.ask())
 
     asyncio.run(run())
+
+
+def test_a_card_that_is_nobodys_is_told_once(lab: Lab) -> None:
+    async def run() -> None:
+        for _ in range(3):
+            await lab.get("/w", m="52-54-00-00-00-00")
+
+    asyncio.run(run())
+    assert lab.told == [
+        'no machine has the network card that asks from 10.0.2.15: mac = ["52:54:00:00:00:00"]'
+    ]

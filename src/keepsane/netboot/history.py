@@ -171,6 +171,14 @@ class History:
         row = self._one("SELECT build FROM good WHERE machine = ?", machine)
         return None if row is None else str(row[0])
 
+    def wanted(self) -> frozenset[str]:
+        """Give the builds that must not go: each machine's good one, and the one it was offered last."""
+        rows = self._connection.execute(
+            "SELECT build FROM good UNION"
+            " SELECT build FROM offer WHERE number IN (SELECT max(number) FROM offer GROUP BY machine)"
+        )
+        return frozenset(str(row[0]) for row in rows)
+
     def boots(self, machine: str | None = None, most: int = 100) -> list[Boot]:
         """Give the last boots, of one machine or of all, the newest first."""
         rows = self._connection.execute(

@@ -126,6 +126,19 @@ class Store:
         """Give the path of a file of a build, packed or not."""
         return self.folder / "builds" / build.id / _stored_name(name)
 
+    def size_bytes(self, build: Build) -> int:
+        """Give what a build's files take of the disk; those it shares with others count for each."""
+        return sum(self.path(build, file.name).stat().st_size for file in build.files)
+
+    def read(self, build: Build, name: str, most_bytes: int) -> bytes | None:
+        """Give the content of a file of a build, None where it has none of it; no more than `most_bytes`."""
+        if build.file(name) is None:
+            return None
+        with self.path(build, name).open("rb") as file:
+            if name in SERVED:
+                return file.read(most_bytes)
+            return bytes(zstandard.ZstdDecompressor().stream_reader(file).read(most_bytes))
+
     def remove(self, build: Build) -> None:
         """Forget a build, and its files where no other has them."""
         with self._lock():

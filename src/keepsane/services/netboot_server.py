@@ -36,6 +36,7 @@ from keepsane.services.machines_kept import MachinesKept
 HOLD_SECONDS = 4.0
 LOOK_SECONDS = 0.05
 MAX_BOOTS_IN_FLIGHT = 256
+MAX_STRANGERS = 64
 _MENU_BUILDS = 5
 _HOST = re.compile(r"[0-9A-Za-z.:\[\]-]{1,80}")
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)
@@ -63,6 +64,7 @@ class NetbootServer:
         self._askers = Askers()
         self._say = say
         self._in_flight: dict[str, _InFlight] = {}
+        self._strangers: set[str] = set()
         self._news = asyncio.Event()
 
     async def watch(self) -> None:
@@ -91,6 +93,7 @@ class NetbootServer:
         again = f"m={mac.replace(':', '-')}&k={_count(request) + 1}"
         machine = self._machines.of_card(mac)
         if machine is None:
+            self._meet(mac, request.peer)
             return await self._held_page(_stranger(mac, self._machines.folder), again)
         others = self._askers.others(mac, request.peer)
         if others:
@@ -103,6 +106,12 @@ class NetbootServer:
         if isinstance(chosen, Take):
             return self._boot(machine, chosen, request)
         return self._page(machine, chosen, again, meaning(request.query.get("e", "")))
+
+    def _meet(self, mac: str, peer: str) -> None:
+        """Tell of a card that is no machine's, once: whoever wants it for one copies its address."""
+        if mac not in self._strangers and len(self._strangers) < MAX_STRANGERS:
+            self._strangers.add(mac)
+            self._say(f'no machine has the network card that asks from {peer}: mac = ["{mac}"]')
 
     async def _choose(self, machine: Machine, *, hold: bool) -> Wait | Take:
         """Choose for a machine; hold it until the choice is another, at most HOLD_SECONDS."""

@@ -8,6 +8,8 @@ A test machine waits at iPXE for the kernel that still compiles.
     keepsane netboot again MACHINE [BUILD]      let it boot a build once more
     keepsane netboot good MACHINE [BUILD]       remember a build as the one that works
     keepsane netboot history [MACHINE]          what was booted, and when
+    keepsane netboot prune                      remove old builds
+    keepsane netboot doctor                     what would go wrong, before it does
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ WORDS = {
     "again": "let a machine boot its last build once more",
     "good": "remember a build as a machine's good one",
     "history": "what machines booted",
+    "prune": "remove old builds",
+    "doctor": "what would go wrong, before it does",
 }
 
 

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Remove old builds; each machine's good one and the one it may still boot stay whatever is asked."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from keepsane.errors import InputError
+from keepsane.netboot.folder import netboot_folder
+from keepsane.netboot.history import History
+from keepsane.netboot.prune import KEEP, MAX_KEPT_BYTES, to_remove
+from keepsane.netboot.store import Store
+from keepsane.words import size_words
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `keepsane netboot prune` takes."""
+    parser.add_argument("--keep", type=int, default=KEEP, help="how many stay (default: %(default)s)")
+    parser.add_argument(
+        "--gigabytes",
+        type=int,
+        default=MAX_KEPT_BYTES >> 30,
+        help="if they fit into so many (default: %(default)s)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Remove what may go, and say what went. Raises InputError for a number below 0."""
+    if arguments.keep < 0 or arguments.gigabytes < 0:
+        raise InputError("--keep and --gigabytes are numbers from 0 on")
+    store, history = Store(netboot_folder()), History(netboot_folder())
+    builds = store.builds()
+    sizes = [store.size_bytes(build) for build in builds]
+    gone = to_remove(builds, history.wanted(), sizes, arguments.keep, arguments.gigabytes << 30)
+    for build in gone:
+        store.remove(build)
+        size = sizes[builds.index(build)]
+        sys.stdout.write(f"{build.id}  {build.release} {build.number}  {size_words(size >> 10)}\n")
+    return 0
