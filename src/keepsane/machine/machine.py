@@ -13,7 +13,6 @@ be a setting that silently is not there.
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from keepsane.errors import InputError
+from keepsane.folders import config_folder
 
 Policy = Literal["wait", "last-good"]
 DEFAULT_COMMAND_LINE = "panic=10 oops=panic softlockup_panic=1 hung_task_panic=1"
@@ -44,11 +44,8 @@ class Machine:
 
 
 def machines_folder() -> Path:
-    """Give the folder of the files: `KEEPSANE_HOME/machines`, or below the user's configuration."""
-    if home := os.environ.get("KEEPSANE_HOME"):
-        return Path(home) / "machines"
-    given = Path(os.environ.get("XDG_CONFIG_HOME", ""))
-    return (given if given.is_absolute() else Path.home() / ".config") / "keepsane" / "machines"
+    """Give the folder of the machines' files."""
+    return config_folder() / "machines"
 
 
 def read_machines(folder: Path) -> tuple[Machine, ...]:

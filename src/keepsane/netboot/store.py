@@ -139,6 +139,11 @@ class Store:
                 return file.read(most_bytes)
             return bytes(zstandard.ZstdDecompressor().stream_reader(file).read(most_bytes))
 
+    def unpack(self, build: Build, name: str, target: Path) -> None:
+        """Write a file of a build as it was. Raises OSError."""
+        with self.path(build, name).open("rb") as file, target.open("xb") as out:
+            zstandard.ZstdDecompressor().copy_stream(file, out)
+
     def remove(self, build: Build) -> None:
         """Forget a build, and its files where no other has them."""
         with self._lock():

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from keepsane.commands.netboot.machine import chosen_machine
 from keepsane.errors import InputError
+from keepsane.folders import debug_folder
+from keepsane.netboot.debug_files import unpack_debug
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
 from keepsane.netboot.install import install
@@ -53,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     history.publish(number, build.id)
     sys.stdout.write(f"{machine.name} boots {build.release} {build.number}, {build.id}\n")
+    keep_debug(build)
     return 0
 
 
@@ -79,6 +82,14 @@ def follow(make: Sequence[str], history: History, number: int) -> tuple[int, lis
     if ran.returncode and not errors:
         errors.append(f"{make[0]} ended with {ran.returncode}")
     return ran.returncode, errors
+
+
+def keep_debug(build: Build) -> None:
+    """Put the vmlinux where `keepsane explain` finds it; the machine starts meanwhile."""
+    try:
+        unpack_debug(Store(netboot_folder()), build, debug_folder())
+    except OSError as error:
+        sys.stderr.write(f"keepsane explain needs --vmlinux for it: {error.strerror or error}\n")
 
 
 def publish() -> Build:

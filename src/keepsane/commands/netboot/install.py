@@ -14,6 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from keepsane.commands.netboot.build import keep_debug
 from keepsane.commands.netboot.machine import machine_or_none
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
@@ -45,4 +46,5 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         History(netboot_folder()).offer(machine.name, build.id)
         sys.stdout.write(f"{machine.name} boots it\n")
+    keep_debug(build)
     return 0

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -29,6 +28,7 @@ from keepsane.database import (
     refuse_foreign,
     steps_beside,
 )
+from keepsane.folders import cache_folder
 from keepsane.report import Failure
 
 Question = Literal["lines", "name", "at", "edge"]
@@ -99,7 +99,7 @@ class Cache:
 def open_cache(directory: Path | None = None) -> Cache:
     """Open the cache in `directory`, by default the user's own; see Cache for what happens if it fails."""
     try:
-        directory = directory or _users_own()
+        directory = directory or cache_folder()
     except RuntimeError as problem:  # a user without a home
         return Cache(None, None, [_unusable(None, problem)])
     file = directory / _FILE
@@ -123,12 +123,6 @@ def _connected(file: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def _users_own() -> Path:
-    # The rule of the XDG base directories by hand: importing platformdirs for it takes a tenth of a warm run.
-    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (given if given.is_absolute() else Path.home() / ".cache") / "keepsane"
 
 
 def _select(

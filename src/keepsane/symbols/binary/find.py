@@ -7,6 +7,7 @@ Where the files with the debug information are, and which command gets the one t
     /usr/lib/debug/boot/vmlinux-6.4.0-150600.23.7-default.debug                 SUSE
     /usr/lib/debug/lib/modules/6.5.6-300.fc39.x86_64/vmlinux                    Fedora, RHEL
     /lib/modules/6.12.0-rc3+/build/vmlinux                                      a kernel built on this machine
+    ~/.cache/keepsane/debug/vmlinux-6.12.0-rc3+                                 one of `keepsane netboot`
 
 A release and a build-id come from a log, which may be hostile: only what looks like one enters a path or a
 command.
@@ -18,6 +19,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from keepsane.folders import debug_folder
 from keepsane.model import Kernel
 
 _RELEASE = re.compile(r"[0-9A-Za-z.+_~-]{1,64}\Z")
@@ -107,6 +109,7 @@ def vmlinux_files(
             places += [top / part.format(release=release) for part in _below_debug_dir()]
         places.append(top / "vmlinux")
     if release:
+        places += [own / f"vmlinux-{release}" for own in _kept()]
         places += [root / part.format(release=release) for part in _OF_RELEASE]
     return tuple(dict.fromkeys(place for place in places if _is_file(place)))
 
@@ -123,7 +126,8 @@ def build_id_files(
     if build_id is None or not _BUILD_ID.match(build_id):
         return ()
     part = Path(".build-id", build_id[:2], f"{build_id[2:]}.debug")
-    tops = [*debug_dirs, *(top / "usr/lib/debug" for top in debug_dirs), root / "usr/lib/debug"]
+    below = (top / "usr/lib/debug" for top in debug_dirs)
+    tops = [*debug_dirs, *below, *_kept(), root / "usr/lib/debug"]
     places = [top / part for top in tops]
     # Few logs have a build-id: the others need not wait for the library.
     from platformdirs import user_cache_path
@@ -203,6 +207,14 @@ def _below_debug_dir() -> Iterator[str]:
     yield from (
         part.removeprefix("usr/lib/debug/") for part in _OF_RELEASE if part.startswith("usr/lib/debug/")
     )
+
+
+def _kept() -> tuple[Path, ...]:
+    """Give the folder of what `keepsane netboot` built; a user without a home has none."""
+    try:
+        return (debug_folder(),)
+    except RuntimeError:
+        return ()
 
 
 def _is_file(path: Path) -> bool:
