@@ -16,9 +16,13 @@ from typing import NamedTuple
 
 from keepsane.machine.machine import Machine
 from keepsane.netboot.script import check_command_line
+from keepsane.words import size_words
 
 HOOKS = ("keepsane-install", "installkernel")
 """The names under which Kbuild is told to look, or looks by itself, in ~/bin."""
+
+LEAST_FREE_BYTES = 1 << 30
+"""A vmlinux with debug information takes 60 MB packed, a distribution's five times that."""
 
 _PANIC = re.compile(r"(?:^|\s)panic=(?P<seconds>-?\d{1,9})(?!\S)")
 _SERIAL = re.compile(r"(?:^|\s)console=ttyS\d")
@@ -113,9 +117,9 @@ def check_hook(home: Path) -> Check:
 
 
 def check_room(folder: Path, free_bytes: int) -> Check:
-    """Look whether a build has room: a vmlinux with debug information takes 60 MB packed, a large one 300."""
-    megabytes = free_bytes >> 20
-    return Check(megabytes >= 1024, f"{megabytes} MB are free where builds are kept, {folder}")
+    """Look whether builds have room."""
+    free = size_words(free_bytes >> 10)
+    return Check(free_bytes >= LEAST_FREE_BYTES, f"{free} are free where builds are kept, {folder}")
 
 
 def check_server(address: str, answer: bytes | None) -> Check:
