@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from keepsane.api import explain, explain_stream
 from keepsane.judge import load
 from keepsane.model import LogSummary
-from keepsane.report import Finding, Report
+from keepsane.report import Finding, Fragment, Report
 from tests.golden import CASES, read_case
 
 KILLED = """\
@@ -45,3 +46,18 @@ def test_a_case_as_a_stream(path: Path) -> None:
     whole = {rule.name for rule in load().values() if rule.on is LogSummary}
     found = explain(log, cache=False).findings
     assert at_the_end(log) == tuple(one for one in found if one.rule in whole)
+
+
+def test_a_report_whose_task_falls_silent_is_not_kept_back() -> None:
+    """Lines of other tasks never end it; of 100,000 such lines it does not wait for the last."""
+    log = [
+        "[   20.100000][  T102] INFO: task widgetd:102 blocked for more than 241 seconds.",
+        "[   20.100131][  T102] Call Trace:",
+        "[   20.100262][  T102]  widget_wait+0x4e0/0xbf0",
+    ]
+    after = (f"[   21.{number:06}][  T103] widget {number} moved" for number in range(100_000))
+    first = next(iter(explain_stream(chain(log, after), cache=False)))
+
+    assert isinstance(first, Fragment)
+    assert first.event.title == "task widgetd hung in widget_wait"
+    assert len([*after]) > 90_000

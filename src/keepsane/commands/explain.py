@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from keepsane.api import Options, explain, explain_stream
 from keepsane.commands.answer import EXIT_CLEAR, EXIT_UNUSABLE, exit_code, rendered
 from keepsane.commands.inputs import require_no_input
 from keepsane.commands.output import open_output, require_output
-from keepsane.commands.progress import counted
+from keepsane.commands.progress import shown
 from keepsane.errors import InputError, KeepsaneError
 from keepsane.kernel.log.input import read_log
 from keepsane.report import Fragment, Report
@@ -92,7 +93,8 @@ class _Damage:
 
     error: KeepsaneError | None = None
 
-    def watch(self, lines: Iterator[str]) -> Iterator[str]:
+    def watch(self, lines: Iterable[str]) -> Iterator[str]:
+        lines = iter(lines)
         first = next(lines, None)
         if first is None:
             return
@@ -148,7 +150,8 @@ def run(arguments: argparse.Namespace) -> int:
         return run_path(arguments)
     settings = _settings(arguments.what_if)
     damage = _Damage()
-    lines = counted(damage.watch(read_log(arguments.log)), sys.stderr)
+    log = read_log(arguments.log)
+    lines = shown(replace(log, lines=damage.watch(log)), sys.stderr)
     options = Options(
         name=arguments.log,
         vmlinux=Path(arguments.vmlinux) if arguments.vmlinux else None,
@@ -170,7 +173,7 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_UNUSABLE if unusable else code
 
 
-def _parts(form: str, lines: Iterator[str], options: Options) -> Iterator[Report | Fragment]:
+def _parts(form: str, lines: Iterable[str], options: Options) -> Iterator[Report | Fragment]:
     if form == "jsonl":
         yield from explain_stream(lines, options)
     else:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepsane.kernel.log.records import record
+from keepsane.kernel.log.records import is_of_program, record
 
 TEXT = "BUG: something happened"
 
@@ -55,3 +55,21 @@ def test_indented_text_keeps_its_indent() -> None:
 def test_text_is_always_the_end_of_the_line(line: str) -> None:
     """Whatever the line is, nothing is invented and nothing behind the prefix is lost."""
     assert line.endswith(record(1, line).text)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("Jan 15 18:51:07 host sshd[81]: Connection closed", True),
+        ("2026-01-15T18:51:07.123456+01:00 host postfix/smtpd[7]: connect from x", True),
+        ("Jan 15 18:51:07 host kernel: Call Trace:", False),
+        ("Jan 15 18:51:07 host kernel[1]: Call Trace:", False),
+        ("Jan 15 18:51:07 host kern: Call Trace:", False),
+        ("Jan 15 18:51:07 host relay[12]: [   12.000001] Call Trace:", False),
+        ("Jan 15 18:51:07 host relay[12]: <4>[   12.000001] Call Trace:", False),
+        ("[   12.000001] sshd[81]: Connection closed", False),
+        (" vfs_write+0xf8/0x450", False),
+    ],
+)
+def test_a_line_of_another_program(line: str, expected: bool) -> None:
+    assert is_of_program(line) is expected

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from keepsane.errors import InputError
+from keepsane.kernel.log.blocks import Blocks, Searched, text_of
 from keepsane.unpack import unpacker
 from keepsane.words import size_words
 
@@ -78,7 +79,7 @@ def _opened(path: str) -> Iterator[io.BufferedReader]:
         yield file
 
 
-def split_lines(stream: BinaryIO, end: bytes = b"\n") -> Iterator[str]:
+def split_lines(stream: BinaryIO | Blocks, end: bytes = b"\n") -> Iterator[str]:
     r"""
     Yield the lines of a byte stream without their ends (`\n`, `\r\n`, the `\r\r\n` of serial consoles).
 
@@ -95,7 +96,7 @@ def split_lines(stream: BinaryIO, end: bytes = b"\n") -> Iterator[str]:
         ):
             line = line if line.strip(b"\0") else more
             whole = more
-        yield line.decode("utf-8", "replace").lstrip("\0").strip("\r\n")
+        yield text_of(line)
 
 
 def _split_at(stream: io.BufferedReader, end: bytes) -> Iterator[str]:
@@ -108,13 +109,17 @@ def _split_at(stream: io.BufferedReader, end: bytes) -> Iterator[str]:
         yield rest.decode("utf-8", "replace").strip("\0\r\n")
 
 
-def _text_lines(stream: io.BufferedReader, path: str) -> Iterator[str]:
+def _text_lines(stream: io.BufferedReader, path: str, blocks: Blocks) -> Iterator[str]:
     head = _skip_zeros(stream, path)
     if head.startswith(_UTF_16):
         yield from _utf_16_lines(stream)
         return
     _require_text(head, path)
-    lines = split_lines(cast(BinaryIO, stream), b"\r" if b"\r" in head and b"\n" not in head else b"\n")
+    if b"\r" in head and b"\n" not in head:
+        lines = split_lines(cast(BinaryIO, stream), b"\r")
+    else:
+        blocks.open(stream)
+        lines = split_lines(blocks)
     first = next(lines, None)
     if first is not None:
         yield first.removeprefix(_UTF_8_MARK)
@@ -132,15 +137,20 @@ def _utf_16_lines(stream: io.BufferedReader) -> Iterator[str]:
         text.detach()
 
 
-def read_log(path: str) -> Iterator[str]:
+def read_log(path: str) -> Searched:
     """
-    Yield the lines of the log at `path`, or of standard input for `-`, unpacked as its first bytes say.
+    Give the lines of the log at `path`, or of standard input for `-`, unpacked as its first bytes say.
 
     A packed file that ends early gives the lines it still holds, then raises InputError.
     """
+    blocks = Blocks()
+    return Searched(_lines_of(path, blocks), blocks.pass_over)
+
+
+def _lines_of(path: str, blocks: Blocks) -> Iterator[str]:
     with _opened(path) as raw:
         try:
-            yield from _text_lines(_unpacked(raw, path), path)
+            yield from _text_lines(_unpacked(raw, path), path, blocks)
         except (OSError, EOFError, ValueError) as error:
             raise InputError(f"{path} is damaged: {error}; the lines before it were read") from error
         except MemoryError as error:

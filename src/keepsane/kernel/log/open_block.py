@@ -19,8 +19,8 @@ FOREIGN_BEFORE_BODY = 30
 """Lines of other origin that may stand between the opening of a report and its stack, ..."""
 FOREIGN_IN_BODY = 12
 """... and inside or after the stack, before the report counts as ended."""
-MAX_CONSOLE_LINES = 2_000
-"""Lines of programs (no timestamp in a log that has them) do not count as such, up to this many."""
+MAX_AWAY_LINES = 2_000
+"""A report ends where so many lines of the log went by without one of its own, whosever they were."""
 
 
 _SAYS = re.compile(r"\w")
@@ -46,6 +46,7 @@ class OpenBlock:
     opened: list[Begun]
     records: list[LogRecord] = field(default_factory=list)
     reader: BodyReader = field(default_factory=BodyReader)
+    last_line: int = 0
     foreign: int = 0
     unread: int = 0
     console: int = 0
@@ -56,7 +57,9 @@ class OpenBlock:
     @classmethod
     def begin(cls, opening: Opening, found: re.Match[str], record: LogRecord) -> OpenBlock:
         """Begin a block with the line that opens it."""
-        block = cls([(opening, found, record)], [record], size_bytes=getsizeof(record.text))
+        block = cls(
+            [(opening, found, record)], [record], last_line=record.line, size_bytes=getsizeof(record.text)
+        )
         block.reader.take(record)
         return block
 
@@ -137,7 +140,8 @@ class OpenBlock:
         if self.reader.ended:
             return False
         if record.seconds is None and self.records[0].seconds is not None:
-            return self._console()
+            self.console += 1  # what a program wrote: the kernel's own lines have timestamps here
+            return True
         if self.foreign >= (FOREIGN_IN_BODY if self.reader.begun else FOREIGN_BEFORE_BODY):
             return False
         self.foreign += 1
@@ -150,11 +154,6 @@ class OpenBlock:
         self.reader.take(record)
         self._keep(record)
 
-    def _console(self) -> bool:
-        """Let pass what a program wrote to the console: the kernel's own lines have timestamps here."""
-        self.console += 1
-        return self.console <= MAX_CONSOLE_LINES
-
     def _own(self, text: str) -> bool:
         return any(opening.own is not None and opening.own.match(text) for opening, *_ in self.opened)
 
@@ -162,6 +161,7 @@ class OpenBlock:
         if _SAYS.search(record.text):  # an empty or ruled line stands between any two texts
             self.unread += self.foreign
             self.foreign = 0
+        self.last_line = record.line
         self.records.append(record)
         self.size_bytes += getsizeof(record.text)
         self.full = len(self.records) >= MAX_BLOCK_LINES or self.size_bytes >= MAX_BLOCK_BYTES

@@ -34,6 +34,10 @@ _LOGGER = re.compile(
     r"(?:[A-Z][a-z]{2} (?:[ \d]\d|\d) [\d:.]{8,15}|\d{4}-\d\d-\d\dT[\d:.,+Z-]{8,24}) "
     r"(?:\S{1,255} )??(?:\w{1,8}\.\w{1,8} )?kernel(?:\[\d{1,20}\])?: ?"
 )
+_PROGRAM = re.compile(
+    r"(?:[A-Z][a-z]{2} [ \d]\d [\d:.]{8,15}|\d{4}-\d\d-\d\dT[\d:.,+Z-]{8,24}) \S{1,255} "
+    r"(?!kern)[\w./@-]{1,80}(?:\[\d{1,20}\])?: (?![\[<\d])"
+)
 _WALL_CLOCK = re.compile(r"\[[^\W\d_]{2,4}\.? [^\W\d_]{3,5}\.? [ \d]\d [\d:]{8} \d{4}\]" + _CALLER + " ?")
 _QUOTES = re.compile(r"(?:> ?){1,8}")
 _TIMESTAMP = re.compile(r"\[ {0,6}\d{1,7}\.\d{6}\]")
@@ -48,6 +52,11 @@ def _front(text: str) -> int | None:
         return logger.end()
     behind = _TIMESTAMP.search(text, 0, MAX_FRONT_CHARACTERS) if "[" in text else None
     return behind.start() if behind else None
+
+
+def is_of_program(text: str) -> bool:
+    """Tell whether a syslog's line is of another program, and not one that passes on what a kernel said."""
+    return _PROGRAM.match(text) is not None
 
 
 def record(line: int, text: str) -> LogRecord:

@@ -15,13 +15,14 @@ from dataclasses import replace
 
 from keepsane.kernel.log.banner import KernelFacts
 from keepsane.kernel.log.block import Block, Opening
+from keepsane.kernel.log.blocks import Searched
 from keepsane.kernel.log.dress.letters import spaced
-from keepsane.kernel.log.dress.stage import Stage
+from keepsane.kernel.log.dress.stage import RECENT_LINES, Stage
 from keepsane.kernel.log.halves import Halves, is_half
 from keepsane.kernel.log.kinds import GATE, WORDS, find_opening
-from keepsane.kernel.log.open_block import DIE_RANK, OpenBlock
+from keepsane.kernel.log.open_block import DIE_RANK, MAX_AWAY_LINES, OpenBlock
 from keepsane.kernel.log.recognised import MAX_LOOKED_AT, Recognised
-from keepsane.kernel.log.records import MAX_RECORD_CHARACTERS, records_of
+from keepsane.kernel.log.records import MAX_RECORD_CHARACTERS, is_of_program, records_of
 from keepsane.kernel.log.records import record as read_record
 from keepsane.model import Event, LogRecord, LogSummary
 from keepsane.report import Failure
@@ -48,15 +49,35 @@ class Scanner:
         self._told: deque[str | None] = deque(maxlen=_MOST_TOLD)
         self._boots = [KernelFacts()]
         self._timed = False
+        self._patience = 0
         self._skipped = 0
         self._unread = 0
         self.cut_lines = self.left_out_boots = 0
 
     def events(self, lines: Iterable[str]) -> Iterator[Event]:
-        """Read a whole log, its lines numbered from 1."""
-        for number, text in enumerate(lines, 1):
+        """Read a whole log, its lines numbered from 1; of searched ones only those that matter are read."""
+        number = 0
+        for text in lines:
+            number += 1
+            if number > self._patience:
+                yield from self._close_left(number)
             yield from self.read(number, text)
+            if isinstance(lines, Searched) and self._rests and number >= MAX_LOOKED_AT:
+                number = self._pass_over(lines, number)
         yield from self.finish()
+
+    @property
+    def _rests(self) -> bool:
+        """Tell whether the next line is only counted unless it has a word of the kernel's."""
+        return not self._open and not self._busy
+
+    def _pass_over(self, lines: Searched, number: int) -> int:
+        """Do with the lines behind line `number` what `read` would do; give the number of the last."""
+        passed = lines.pass_over(RECENT_LINES)
+        number += passed.lines
+        self._skipped += passed.lines
+        self._stage.recent.extend(enumerate(map(spaced, passed.last), number - len(passed.last) + 1))
+        return number
 
     def read(self, line: int, text: str) -> Iterable[Event]:
         """Read a line as it stands in the log; what belongs to no report is not even split."""
@@ -64,12 +85,29 @@ class Scanner:
         gated = GATE.search(text, 0, MAX_RECORD_CHARACTERS) is not None
         if line <= MAX_LOOKED_AT:
             self._recognised.look(text, gated=gated)
-        if not gated and not self._open and not self._busy:
+        if not gated and self._rests:
             self._stage.recent.append((line, text))
             self._skipped += 1
             return ()
+        if not gated and not self._busy and is_of_program(text):
+            return self._pass_by()
         kernels = gated and WORDS.search(text, 0, MAX_RECORD_CHARACTERS) is not None
         return self._read_lines(self._stage.read(line, text, gated=kernels), text if gated else None)
+
+    def _pass_by(self) -> Iterable[Event]:
+        """Read a line of another program: it ends a report that may have ended, and is part of none."""
+        self._stage.recent.clear()
+        self._skipped += 1
+        block = self._open.get(None)
+        return self._end(block) if block is not None and block.reader.ended else ()
+
+    def _close_left(self, line: int) -> Iterator[Event]:
+        """Close the reports of which the last lines before line number `line` have none."""
+        for block in [*self._open.values()]:
+            if line - block.last_line > MAX_AWAY_LINES:
+                yield from self._close(block)
+        last = min((block.last_line for block in self._open.values()), default=line)
+        self._patience = last + MAX_AWAY_LINES
 
     def _read_lines(self, lines: Iterable[tuple[int, str]], gated: str | None = None) -> Iterator[Event]:
         """Read undressed lines; of `gated` it is known that it has a word of the kernel's."""

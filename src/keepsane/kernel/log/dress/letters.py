@@ -15,17 +15,17 @@ from __future__ import annotations
 
 import re
 
-_LETTERS = str.maketrans(
-    {
-        **dict.fromkeys("\u00a0\u2007\u2009\u202f\u3000", " "),
-        **dict.fromkeys("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u2400\u240a\u240d\u2424"),
-        **{chr(wide): chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F)},
-        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"),
-        **dict.fromkeys("\u2018\u2019\u2032", "'"),
-        **dict.fromkeys("\u201c\u201d\u2033", '"'),
-        "\u00d7": "x",
-    }
-)
+REPLACED: dict[str, str | None] = {
+    **dict.fromkeys("\u00a0\u2007\u2009\u202f\u3000", " "),
+    **dict.fromkeys("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u2400\u240a\u240d\u2424"),
+    **{chr(wide): chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F)},
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"),
+    **dict.fromkeys("\u2018\u2019\u2032", "'"),
+    **dict.fromkeys("\u201c\u201d\u2033", '"'),
+    "\u00d7": "x",
+}
+"""Letters that stand for those of a keyboard, or for nothing."""
+_LETTERS = str.maketrans(REPLACED)
 _ESCAPE = re.compile(r"\x1b(?:\[[0-9;:?]{0,32}[@-~]|[()][0-9A-B]|[=>78cDEHM])")
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,6}|#x[0-9A-Fa-f]{1,5});")
 _TAG = re.compile(r"</?(?:br|p|pre|code|span|div|li|td|tr|font|tt|b|i|a)(?: [^<>]{0,100}| ?/)?>")

@@ -22,7 +22,7 @@ from keepsane.kernel.log.dress.fronts import opening_front
 from keepsane.kernel.log.dress.json_line import as_text
 from keepsane.kernel.log.dress.learn import LEAST_WIDTH, WIDTHS, Dress, bare, has_own_front, is_dressed, learn
 from keepsane.kernel.log.dress.shape import MAX_FRONT_CHARACTERS, as_printk, end_of
-from keepsane.kernel.log.records import record
+from keepsane.kernel.log.records import is_of_program, record
 
 WINDOW_LINES = 48
 """The most lines from which a dress is learnt."""
@@ -101,7 +101,7 @@ class Stage:
         found = record(0, known)
         is_known = has_own_front(found, known)
         lines = (*self._held, (line, text))
-        if self._held and not is_known and known.strip():
+        if self._held and not is_known and known.strip() and not is_of_program(known):
             return self._hold(lines, WINDOW_LINES)
         if _is_strange(found.text) or _has_cut(self.recent):
             return self._hold(lines, WINDOW_LINES)
