@@ -28,7 +28,7 @@ def seconds(
             stdin=given,
             stdout=said,
             stderr=subprocess.DEVNULL,
-            env=_installed(environment),
+            env=installed(environment),
             check=False,
         )
         took = time.perf_counter() - begun
@@ -37,7 +37,8 @@ def seconds(
     return took
 
 
-def _installed(environment: Mapping[str, str] | None) -> dict[str, str]:
+def installed(environment: Mapping[str, str] | None) -> dict[str, str]:
+    """An environment, by default this process's, in which Python keeps what it compiled."""
     # An installed keepsane has its .pyc files; where a shell forbids them, each run would compile everything.
     given = os.environ if environment is None else environment
     return {name: value for name, value in given.items() if name != "PYTHONDONTWRITEBYTECODE"}

@@ -24,7 +24,7 @@ from random import Random
 from statistics import median
 from typing import NamedTuple
 
-from bench.measure import FOUND_OR_NOT, KEEPSANE, warm_pages
+from bench.measure import FOUND_OR_NOT, KEEPSANE, installed, warm_pages
 from keepsane.api import Options, explain
 from keepsane.kernel.log.kinds import GATE
 from keepsane.render.json import render_json
@@ -167,7 +167,7 @@ def run(command: Sequence[str]) -> Took:
     """Run a process to its end."""
     with tempfile.TemporaryFile() as said:
         begun = time.perf_counter()
-        started = subprocess.Popen(command, stdout=said, env={**os.environ, "LC_ALL": "C"})
+        started = subprocess.Popen(command, stdout=said, env=installed({**os.environ, "LC_ALL": "C"}))
         _, status, used = os.wait4(started.pid, 0)
         took = time.perf_counter() - begun
         started.returncode = os.waitstatus_to_exitcode(status)

@@ -20,8 +20,8 @@ from keepsane.model import Kind
 
 _FIRST = "WKFBM_kvPxp[ao"
 """
-Letters from rare to common in logs, of which nearly each literal has one: it is looked for from there on. No set
-that does so is rarer in the logs of daemons and of kernels taken together.
+Letters from rare to common in logs, of which nearly each literal has one: it is looked for from there on.
+No set that does so is rarer in the logs of daemons and of kernels taken together.
 """
 _LEAST_KEPT = 3
 

@@ -137,3 +137,42 @@ def test_what_is_no_message_goes_through(line: str) -> None:
     log = "\n".join([*CRASH[:3], line, *CRASH[3:]])
     events: tuple[Event, ...] = explain(log).events
     assert [event.title for event in events] == TITLE
+
+
+def test_in_a_syslog_no_line_of_another_program_is_the_rest_of_a_long_one() -> None:
+    """The kernel's lines before them have the width at which terminals cut."""
+    long = "Jan 15 18:51:07 host kernel: [   19.100000] widget0: renamed the ring to ".ljust(100, "x")
+    other = "Jan 15 18:51:08 host CRON[812]: (root) CMD (widgetclean --older 7)"
+    report = [
+        "Jan 15 18:51:09 host kernel: [   20.100000] INFO: task widgetd:102 blocked for more than 9 seconds.",
+        "Jan 15 18:51:09 host kernel: [   20.100524] Call Trace:",
+        "Jan 15 18:51:09 host kernel: [   20.100655]  widget_wait+0x4e0/0xbf0",
+    ]
+    found = explain([long, other] * 6 + report + [other], cache=False)
+
+    assert [event.title for event in found.events] == ["task widgetd hung in widget_wait"]
+    assert found.skipped_lines == 13
+
+
+def test_what_another_program_says_in_words_of_the_kernels_holds_nothing_back() -> None:
+    log = [f"Jan 15 18:51:07 host java[7]: WARNING: pool {number} is used up" for number in range(40)]
+    stage = Stage()
+    given = [[*stage.read(number, line, gated=True)] for number, line in enumerate(log, 1)]
+
+    assert given == [[(number, line)] for number, line in enumerate(log, 1)]
+
+
+def test_what_a_relay_passes_on_opens_a_report() -> None:
+    said = [
+        "cat invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0",
+        "CPU: 1 PID: 201 Comm: cat Not tainted 6.1.9-widget #1",
+        "Call Trace:",
+        " dump_stack_lvl+0x36/0x50",
+        " out_of_memory+0x1ec/0x530",
+        "Mem-Info:",
+        "Out of memory: Killed process 230 (worker) total-vm:22788kB, anon-rss:18288kB",
+    ]
+    found = explain([f"Jan 15 18:51:07 host relay[12]: {line}" for line in said], cache=False)
+
+    assert [event.kind for event in found.events] == ["oom-kill"]
+    assert found.events[0].line == 1

@@ -10,6 +10,7 @@ Where in a line the kernel's own words begin: what stands before them is its fro
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from keepsane.kernel.log.dress.anchors import ANCHOR
@@ -19,8 +20,9 @@ from keepsane.kernel.log.records import record
 
 _BORDER = re.compile(r"[^\w(<%](?=[\w(<*.\[-])")
 _KERNEL = re.compile(
-    rf"^.{{0,200}}\bkern(?:el)?\b[\s\d:;.-]{{0,20}}(?:(?:{LEVELS})\W{{0,8}})?\Z", re.IGNORECASE
+    rf"^.{{0,200}}\b(?<!handled )kern(?:el)?\b[\s\d:;.-]{{0,20}}(?:(?:{LEVELS})\W{{0,8}})?\Z", re.IGNORECASE
 )
+"""A logger's name for the kernel; in "Unhandled kernel unaligned access" the kernel names itself."""
 _BRACKETED = re.compile(r"\[[^\[\]]{0,60}\]|caller=[TC]\d{1,20}")
 _WORD = re.compile(r"[^\W\d_]{2}")
 _SPOKEN = re.compile(r"[\"'`=]")
@@ -55,9 +57,21 @@ def opening_front(line: str) -> str:
     gate = WORDS.search(line, 0, MAX_FRONT_CHARACTERS)
     if gate is None or find_opening(record(0, line).text.lstrip(), WORDS):
         return ""
-    borders = [border.end() for border in _BORDER.finditer(line, 0, gate.start() + 1)]
-    fronts = (line[:border] for border in reversed(borders) if find_opening(line[border:], WORDS))
-    return next(filter(_is_front, fronts), "")
+    return next(filter(_is_front, _fronts(line, gate.start())), "")
+
+
+def may_open(line: str) -> bool:
+    """Say whether a line has words that only a kernel says, or the opening of a report behind anything."""
+    if ANCHOR.search(line, 0, MAX_FRONT_CHARACTERS):
+        return True
+    gate = WORDS.search(line, 0, MAX_FRONT_CHARACTERS)
+    return gate is not None and any(_fronts(line, gate.start()))
+
+
+def _fronts(line: str, end: int) -> Iterator[str]:
+    """Give what stands before openings that begin at borders of words up to a place, the longest first."""
+    borders = [border.end() for border in _BORDER.finditer(line, 0, end + 1)]
+    return (line[:border] for border in reversed(borders) if find_opening(line[border:], WORDS))
 
 
 def _is_front(front: str) -> bool:

@@ -18,10 +18,11 @@ from typing import NamedTuple
 from keepsane.kernel.log.dress.anchors import ANCHOR
 from keepsane.kernel.log.dress.doubles import Doubles
 from keepsane.kernel.log.dress.flat import lines_of
-from keepsane.kernel.log.dress.fronts import opening_front
+from keepsane.kernel.log.dress.fronts import may_open, opening_front
 from keepsane.kernel.log.dress.json_line import as_text
 from keepsane.kernel.log.dress.learn import LEAST_WIDTH, WIDTHS, Dress, bare, has_own_front, is_dressed, learn
 from keepsane.kernel.log.dress.shape import MAX_FRONT_CHARACTERS, as_printk, end_of
+from keepsane.kernel.log.kinds import WORDS, find_opening
 from keepsane.kernel.log.records import is_of_program, record
 
 WINDOW_LINES = 48
@@ -105,7 +106,9 @@ class Stage:
             return self._hold(lines, WINDOW_LINES)
         if _is_strange(found.text) or _has_cut(self.recent):
             return self._hold(lines, WINDOW_LINES)
-        if gated and not ANCHOR.match(known) and not (is_known and _is_plain(found.text, known)):
+        if gated and not (
+            ANCHOR.match(known) or (_is_plain(found.text, known) if is_known else _is_talk(known))
+        ):
             return self._hold(lines, RECENT_LINES)
         if not is_known or (len(text) < self._widest and len(text) not in WIDTHS):
             return self._given(lines)
@@ -195,14 +198,23 @@ class Stage:
 
 
 def _is_strange(said: str) -> bool:
-    """Say whether words that the kernel says only at a line's beginning stand further behind."""
+    """
+    Say whether words that the kernel says only at a line's beginning stand further behind.
+
+    Not where the line opens a report as it is: "Oops: Oops: 0000 [#1]" is what x86's die() says since 6.9.
+    """
     found = ANCHOR.search(said, 0, MAX_FRONT_CHARACTERS)
-    return found is not None and found.start() > 0
+    return found is not None and found.start() > 0 and find_opening(said.lstrip(), WORDS) is None
 
 
 def _is_plain(said: str, line: str) -> bool:
     """Say whether nothing of a logger's stands between printk's front and the kernel's words."""
     return "kernel" not in said[:MAX_FRONT_CHARACTERS] or not opening_front(line)
+
+
+def _is_talk(line: str) -> bool:
+    """Say whether another program's line only happens to have a word of the kernel's."""
+    return is_of_program(line) and not may_open(line)
 
 
 def _has_cut(lines: Iterable[Line]) -> bool:
@@ -212,6 +224,7 @@ def _has_cut(lines: Iterable[Line]) -> bool:
         and text.strip() != ""
         and is_dressed((), bare(before))
         and not is_dressed((), bare(text))
+        and not is_of_program(bare(text))
         for (_, before), (_, text) in pairwise(lines)
     )
 
