@@ -173,6 +173,20 @@ _RANGE = re.compile(
 _BETWEEN = re.compile(r"\[(?P<low>[0-9a-f]{8,16})\] address between user and kernel address ranges")
 
 
+_NEAR_NULL = 1 << 16
+"""Programs have nothing below (vm.mmap_min_addr); NULL and a member's offset do lie there."""
+
+
+_NEAR = "A pointer that is NULL was followed to a member far behind its beginning."
+_WILD = "It was overwritten, or read from where none was."
+
+
+def _led_to(*, near: bool, user: bool) -> str:
+    if near:
+        return "probably NULL and the offset of a member"
+    return "an address of a program" if user else "no address at all"
+
+
 @rule("no-address-by-the-kernels-word", on=Oops)
 def no_address_by_the_kernels_word(event: Oops) -> Iterator[Finding]:
     """
@@ -198,11 +212,12 @@ def no_address_by_the_kernels_word(event: Oops) -> Iterator[Finding]:
         return
     low = int(found["low"], 16)
     user = ranged is not None and ranged["sort"] == "user"
-    words = address_words(low, kasan=False)
+    near = low < _NEAR_NULL
+    words = None if near else address_words(low, kasan=False)
     yield Finding(
         severity="error",
         confidence="medium",
-        title=f"the pointer led to {low:#x}: " + ("an address of a program" if user else "no address at all"),
+        title=f"the pointer led to {low:#x}: " + _led_to(near=near, user=user),
         evidence=some(quote_match(event, _RANGE, "in the kernel's words") or quote_match(event, _BETWEEN)),
         explanation=f"That looks like {words}."
         if words

@@ -181,7 +181,8 @@ def size_asked_for_too_large(event: KernelWarning) -> Iterator[Finding]:
     sure = _checker(event).startswith("kmalloc_slab")
     if not asks_for_too_much(event):
         return
-    caller = culprit_of(event)
+    named = culprit_of(event)
+    caller = named if named != _checker(event) else None  # the trace does not lead beyond the check
     yield Finding(
         severity="warning",
         confidence="high" if sure else "medium",
