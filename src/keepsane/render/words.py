@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from keepsane.kernel.log.registers import address_words
 from keepsane.model import Event, Kernel, Task
@@ -102,8 +102,15 @@ def again_words(event: Event, alike: Sequence[Event] = ()) -> str:
     when = f", {_seconds(known[0])} to {_seconds(known[-1])} after boot" if len(known) > 1 else ""
     tasks = sorted({other.task.comm for other in (event, *alike) if other.task and other.task.comm})
     more = ", ..." if len(tasks) > MOST_TASKS else ""
-    who = f", in {', '.join(tasks[:MOST_TASKS])}{more}" if len(tasks) > 1 else ""
+    who = f", in {', '.join(tasks[:MOST_TASKS])}{more}" if len(tasks) > 1 else _cpus_words((event, *alike))
     return f"{len(lines)} more like it, {'line' if len(lines) == 1 else 'lines'} {named}{when}{who}"
+
+
+def _cpus_words(events: Iterable[Event]) -> str:
+    """Say on which CPUs the same was reported, where that is all that tells the reports apart."""
+    cpus = sorted({event.task.cpu for event in events if event.task and event.task.cpu is not None})
+    more = ", ..." if len(cpus) > MOST_LINES else ""
+    return f", on CPUs {', '.join(map(str, cpus[:MOST_LINES]))}{more}" if len(cpus) > 1 else ""
 
 
 def _seconds(seconds: float) -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit
@@ -71,7 +72,8 @@ def parse_ubsan(block: Block) -> Ubsan | None:
     """
     function, bug = culprit(block.body), block.head["bug"]
     what = f"UBSAN: {bug[0].lower()}{bug[1:]}"
-    title = titled(what, function) if function else f"{what} at {block.head['file']}"
+    place = f"{PurePosixPath(block.head['file']).name}:{block.head['source_line']}"
+    title = titled(what, function) if function else f"{what} at {place}"
     return build(Ubsan, block, "ubsan", title, message=_message(block))
 
 
