@@ -123,6 +123,8 @@ def _address(event: Event) -> Iterator[tuple[str, str]]:
         access = getattr(event, "access", None)
         means = getattr(event, "address_means", None) or address_words(address)
         yield "address", f"{address:#x}" + (f", {access}" if access else "") + (f": {means}" if means else "")
+    elif access := getattr(event, "access", None):
+        yield "access", access
 
 
 def _own_facts(event: Event, said: frozenset[str] = frozenset()) -> Iterator[tuple[str, str]]:

@@ -83,12 +83,17 @@ def parse_die(block: Block) -> Event | None:
     name = name_of(text) or _abort_of(block)
     kind = "invalid-opcode" if name == "Exception in kernel mode" and "sig: 4 " in text else named_kind(name)
     if kind == "page-fault":
-        return oops.parse_unhandled_fault(block, _words(name) or "internal error")
+        unnamed = "bad page access" if _X86_PAGE_FAULT.match(text) else "internal error"
+        return oops.parse_unhandled_fault(block, _words(name) or unnamed)
     if kind == "stack-overflow":
         return oops.parse_stack_overflow(block)
     if kind in ("invalid-opcode", "bug", "divide-error"):
         return oops.parse_said(block, kind, "kernel BUG" if kind == "bug" else _words(name))
     return _trap(block, kind, name)
+
+
+_X86_PAGE_FAULT = re.compile(r"Oops: [0-9a-f]{4} \[#\d")
+"""On x86 a bare error code is that of a page fault: arch/x86/mm/fault.c, page_fault_oops()."""
 
 
 def _abort_of(block: Block) -> str:

@@ -25,18 +25,23 @@ from keepsane.kernel.events.lockdep.report import HeldLock, held_locks
 from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import plain_name
 from keepsane.kernel.log.groups import Hex, read
-from keepsane.kernel.log.quote import quote, quote_head, quote_line, quote_match, some
+from keepsane.kernel.log.quote import quote, quote_head, quote_line, some
 from keepsane.model import Event, Task
-from keepsane.report import Advice, Finding
+from keepsane.report import Advice, Evidence, Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkqueueLockup(Event):
-    """Worker pool `pool` finished nothing for `stuck_seconds`; `in_flight` is what its workers run."""
+    """
+    Worker pool `pool` finished nothing for `stuck_seconds`.
+
+    `in_flight` is what its workers run, `elsewhere` what those of other pools do.
+    """
 
     pool: str
     stuck_seconds: int | None = None
     in_flight: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,7 @@ LEAK = re.compile(
     r"|atomic, lock or RCU): (?P<comm>.{1,40})/(?P<preempt_count>0x[0-9a-f]{1,8})/(?P<pid>\d{1,10})"
 )
 _IN_FLIGHT = re.compile(r"\s+in-flight: (?P<work>.*)")
+_PWQ = re.compile(r"\s+pwq \d{1,10}: (?P<pool>cpus=.{1,200}? nice=-?\d{1,3})\b")
 _WORK = re.compile(r"\d{1,20}+(?:\([\w ]{1,40}+\))?:(?P<function>[A-Za-z_][\w.]{0,255})")
 _LAST = re.compile(
     r"\s+last function: (?P<function>[A-Za-z_][\w.]{0,255})"
@@ -71,20 +77,34 @@ def parse_lockup(block: Block) -> WorkqueueLockup | None:
     """
     Read a worker pool's stall and the busy workqueues printed after it; they come without a stack before 6.2.
 
+    The title names what runs in the pool that is stuck; other pools are only busy.
+
     Accepted format:
         BUG: workqueue lockup - pool cpus=0-1 node=0 flags=0x4 nice=0 stuck for 32s!
     """
-    works = (name for found in block.find_all(_IN_FLIGHT) for name in _WORK.findall(found["work"]))
-    in_flight = tuple(dict.fromkeys(map(plain_name, works)))
+    lines, stuck = tuple(_in_flight(block)), ("", block.head["pool"].strip())
+    own = tuple(dict.fromkeys(name for pool, name in lines if pool in stuck))
+    others = tuple(dict.fromkeys(name for pool, name in lines if pool not in stuck))
     return build(
         WorkqueueLockup,
         block,
         "workqueue-lockup",
-        titled("workqueue lockup", in_flight[0] if in_flight else None),
+        titled("workqueue lockup", own[0] if own else None),
         damage="",
         pool=block.head["pool"].strip(),
-        in_flight=in_flight,
+        in_flight=own,
+        elsewhere=others,
     )
+
+
+def _in_flight(block: Block) -> Iterator[tuple[str, str]]:
+    """Yield what runs, each with the pool it runs in; "" where the log does not say which that is."""
+    pool = ""
+    for record in block.records:
+        if found := _PWQ.match(record.text):
+            pool = found["pool"]
+        elif found := _IN_FLIGHT.match(record.text):
+            yield from ((pool, plain_name(name)) for name in _WORK.findall(found["work"]))
 
 
 def parse_leak(block: Block) -> WorkqueueLeak | None:
@@ -184,7 +204,7 @@ def worker_pool_held(event: WorkqueueLockup) -> Iterator[Finding]:
         severity="error",
         confidence="medium",
         title=f"{pool} finished nothing{long}: {_runs(event)}",
-        evidence=some(quote_head(event), quote_match(event, _IN_FLIGHT, "what its workers run")),
+        evidence=some(quote_head(event), _quote_in_flight(event)),
         explanation="Work of one CPU runs one after the other: what waits behind it is held up."
         + (f" Also in flight: {', '.join(event.in_flight[1:4])}." if len(event.in_flight) > 1 else ""),
         advice=(Advice(text=f"see why {event.in_flight[0]} takes so long, or put it on its own queue"),)
@@ -192,6 +212,14 @@ def worker_pool_held(event: WorkqueueLockup) -> Iterator[Finding]:
         else (Advice(text="look for a soft lockup or a stall of that CPU, and for its stack"),),
         references=("Documentation/core-api/workqueue.rst",),
     )
+
+
+def _quote_in_flight(event: WorkqueueLockup) -> Evidence | None:
+    if not event.in_flight:
+        return None
+    work = f":{event.in_flight[0]}"
+    lines = (record.line for record in event.records if _IN_FLIGHT.match(record.text) and work in record.text)
+    return quote_line(event, next(lines, 0), "what its workers run")
 
 
 def _runs(event: WorkqueueLockup) -> str:

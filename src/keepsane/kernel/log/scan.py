@@ -146,7 +146,8 @@ class Scanner:
 
     def _opening(self, record: LogRecord) -> tuple[Opening, re.Match[str]] | None:
         """Give the opening that a line is: registers that a report has told already begin no other."""
-        found = find_opening(record.text.lstrip())  # a log pasted into a mail is indented
+        # A log pasted into a mail is indented, a terminal fills its lines.
+        found = find_opening(record.text.strip())
         if found is None or (found[0].first and record.line > 1):
             return None
         return None if found[0].name == "registers" and found[1]["function"] in self._told else found
