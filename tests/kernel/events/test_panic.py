@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from keepsane.api import explain
 from keepsane.kernel.events.panic.panic import Panic
 from tests.golden import first_of
 
@@ -22,3 +23,22 @@ def test_the_kernels_own_sentence(slug: str, reason: str) -> None:
 
     assert isinstance(event, Panic)
     assert event.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("UUID=0b6c2a51-3c41-4c8e-9f6e-7d0a5b1c2d3e", "finds no UUID=: it knows PARTUUID="),
+        ("LABEL=pot", "finds no LABEL=: it knows PARTUUID="),
+        ("(null)", "had no root="),
+        ("", "had no root="),
+    ],
+)
+def test_what_the_kernel_cannot_find_alone(name: str, said: str) -> None:
+    log = (
+        f'[    0.9] VFS: Cannot open root device "{name}" or unknown-block(0,0): error -6\n'
+        "[    1.0] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n"
+    )
+    (finding,) = explain(log, cache=False).findings
+    assert finding.rule == "root-not-mounted"
+    assert said in finding.explanation

@@ -50,6 +50,7 @@ def oom_cgroup_limit(event: OomKill) -> Iterator[Finding]:
     if full is None or full.limit_kibibytes is None:
         raise CannotTell(_below(event))
     limit = size_words(full.limit_kibibytes)
+    asked = who_asked(event)
     times = f" It has hit this limit {full.failures} times since it was made." if full.failures else ""
     yield Finding(
         severity="error",
@@ -57,7 +58,7 @@ def oom_cgroup_limit(event: OomKill) -> Iterator[Finding]:
         title=f"the control group {event.cgroup or '(not named)'} used up its {full.name} limit of {limit}",
         evidence=some(quote_asked(event), _quote_usage(event, full), quote_constraint(event))
         or (quote_head(event),),
-        explanation=f"{who_asked(event)} The group used {full.usage_kibibytes} kB of the "
+        explanation=f"{asked + ' ' if asked else ''}The group used {full.usage_kibibytes} kB of the "
         f"{full.limit_kibibytes} kB it may.{times}{_group_swap(event)}{_all_killed(event)} "
         "Whether the machine itself had memory to spare is not printed.",
         advice=tuple(_raise(event, full, full.limit_kibibytes)),

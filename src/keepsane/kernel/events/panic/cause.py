@@ -214,7 +214,8 @@ def root_not_mounted(event: Panic) -> Iterator[Finding]:
     opened = next((match for r in event.records if (match := CANNOT_OPEN.match(r.text))), None)
     name = found["name"] or (opened["name"] if opened else None)
     unknown = (int(found["major"]), int(found["minor"])) == (0, 0)
-    called = f'"{name}"' if name and name != "(null)" else None
+    called = f'"{name}"' if name and name != _NONE else None
+    lacked = _by_name(name) if name is not None else ""
     numbers = f"({found['major']},{found['minor']})"
     yield Finding(
         severity="error",
@@ -224,9 +225,20 @@ def root_not_mounted(event: Panic) -> Iterator[Finding]:
             quote(event, re.compile(r"VFS: Unable to mount root fs"), "what could not be mounted"),
             quote(event, CANNOT_OPEN, "the name that was looked for, and the error"),
         ),
-        explanation=_root_why(unknown, numbers, int(opened["error"]) if opened else None),
+        explanation=_root_why(unknown, numbers, int(opened["error"]) if opened else None) + lacked,
         references=("init/do_mounts.c, mount_root_generic()",),
     )
+
+
+def _by_name(name: str) -> str:
+    """Say of some names what the kernel can do with them alone: init/do_mounts.c, name_to_dev_t()."""
+    if name.startswith(("UUID=", "LABEL=")):
+        key = name.partition("=")[0]
+        return f" Without an initramfs the kernel finds no {key}=: it knows PARTUUID= and names of devices."
+    return " Its command line had no root=." if name in ("", _NONE) else ""
+
+
+_NONE = "(null)"
 
 
 def _root_title(unknown: bool, called: str | None, numbers: str) -> str:

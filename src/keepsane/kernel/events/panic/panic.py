@@ -79,7 +79,7 @@ def parse_root(block: Block) -> None:
 _GLUED = re.compile(r" CPU: \d{1,5} (?:UID: \d{1,10} )?PID: \d")
 HEAD = re.compile(r"Kernel panic(?: - not syncing:?|:) ?(?P<reason>.*)")
 CANNOT_OPEN = re.compile(
-    r'VFS: Cannot open root device "(?P<name>[^"]{1,200})" or .{1,40}: error -?(?P<error>\d{1,4})'
+    r'VFS: Cannot open root device "(?P<name>[^"]{0,200})" or .{1,40}: error -?(?P<error>\d{1,4})'
 )
 _ROOT = re.compile(
     r"VFS: Cannot open root device|List of all partitions:|No filesystem could mount root, tried"
