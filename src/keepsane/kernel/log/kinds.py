@@ -203,7 +203,7 @@ KINDS = {
         ("panic",),
         ("Kernel panic", "VFS: Cannot open root", "List of all partitions", "No filesystem could mount"),
     ),
-    "task_dump": Row(("task-dump",), ("ppid:", " 0x0000", " 0x8000")),
+    "task_dump": Row(("task-dump",), ("ppid:", " 0x00", " 0x80")),
     "backtrace": Row(
         ("backtrace",),
         (

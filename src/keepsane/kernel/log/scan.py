@@ -146,8 +146,8 @@ class Scanner:
 
     def _opening(self, record: LogRecord) -> tuple[Opening, re.Match[str]] | None:
         """Give the opening that a line is: registers that a report has told already begin no other."""
-        # A log pasted into a mail is indented, a terminal fills its lines.
-        found = find_opening(record.text.strip())
+        # A log pasted into a mail is indented, a terminal fills its lines, and a web form marks code.
+        found = find_opening(record.text.strip(" \t\r`"))
         if found is None or (found[0].first and record.line > 1):
             return None
         return None if found[0].name == "registers" and found[1]["function"] in self._told else found
