@@ -40,7 +40,7 @@ _PROGRAM = re.compile(
 )
 _WALL_CLOCK = re.compile(r"\[[^\W\d_]{2,4}\.? [^\W\d_]{3,5}\.? [ \d]\d [\d:]{8} \d{4}\]" + _CALLER + " ?")
 _QUOTES = re.compile(r"(?:> ?){1,8}")
-_TIMESTAMP = re.compile(r"\[ {0,6}\d{1,7}\.\d{6}\]")
+_TIMESTAMP = re.compile(r"\[ {0,6}\d{1,10}\.\d{6}\]")
 MAX_FRONT_CHARACTERS = 300
 """How far into a line the kernel's timestamp is looked for, behind what a program wrote before it."""
 

@@ -21,6 +21,7 @@ ABOUT_DRESS = frozenset(
         *("null-deref/behind-a-prompt", "null-deref/messages-dropped", "kmemleak/two-objects"),
         *("quiet/words-of-user-space", "rules/oops-after-refcount", "null-deref/lab-6.12-jump"),
         *("page-fault/three-consoles", "null-deref/flat-x86", "null-deref/flat-arm"),
+        "soft-lockup/after-a-year",
     }
 )
 

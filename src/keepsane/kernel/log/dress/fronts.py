@@ -24,6 +24,8 @@ _KERNEL = re.compile(
 )
 """A logger's name for the kernel; in "Unhandled kernel unaligned access" the kernel names itself."""
 _BRACKETED = re.compile(r"\[[^\[\]]{0,60}\]|caller=[TC]\d{1,20}")
+_EXTENDED = re.compile(r"\b\d{1,4},\d{1,20},\d{1,18},[cC+-](?:,caller=[TC]\d{1,20})?;\Z")
+"""What the extended console writes, whoever stands before it."""
 _WORD = re.compile(r"[^\W\d_]{2}")
 _SPOKEN = re.compile(r"[\"'`=]")
 """A program that quotes the kernel, or tells a value."""
@@ -75,6 +77,8 @@ def _fronts(line: str, end: int) -> Iterator[str]:
 
 
 def _is_front(front: str) -> bool:
+    if _EXTENDED.search(front):
+        return True
     outside = _BRACKETED.sub("", front)
     return "[" not in outside and not _WORD.search(_KERNEL.sub("", outside))
 

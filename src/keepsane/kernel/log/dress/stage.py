@@ -33,7 +33,7 @@ MAX_BARE_LINES = 200
 """A dress is forgotten after this number of lines in a row that do not have it."""
 
 _BARE = Dress()
-_STAMP = re.compile(r"(?:<\d{1,3}>)?\[ {0,6}\d{1,7}\.\d{6} ?\]")
+_STAMP = re.compile(r"(?:<\d{1,3}>)?\[ {0,6}\d{1,10}\.\d{6} ?\]")
 
 Line = tuple[int, str]
 """The number of a line and its text; several messages of one line have the same number."""
