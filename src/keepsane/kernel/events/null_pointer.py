@@ -68,7 +68,8 @@ def null_member_access(event: Oops, *, limit_bytes: int = PAGE_BYTES) -> Iterato
     How we know: the processor reported a read or write, not a jump, and the instruction of the `Code:` line
     with the registers shows what the pointer held. NULL gives high confidence. A small number that is not
     NULL is said to be one, an index on NULL an element of an array, a number just below zero container_of()
-    of NULL or an error code. Without instruction and registers the kernel's own words and the address are all
+    of NULL or an error code. With debug information the member is named; what only fits by its type is said
+    to be unproven. Without instruction and registers the kernel's own words and the address are all
     there is, and the confidence is medium.
 
     What to do: look up which structure has a member at that offset (`pahole -C NAME VMLINUX`) in the

@@ -128,4 +128,4 @@ def member_words(event: Event) -> str:
         (member,) = members
         return f" It is {member_name(member)}: the pointer is {member.variable}, by the debug information."
     said = " or ".join(f"{member_name(member)}, through {member.variable}" for member in members)
-    return f" By the types in scope it may be {said}: which variable the register held is not said anywhere."
+    return f" By the types in scope it may be {said}; that is not proven."
