@@ -80,13 +80,21 @@ class _Kept:
     event: Event
     again: list[int]
     more: int = 0
+    until_seconds: float | None = None
 
-    def repeat(self, line: int) -> None:
+    def repeat(self, event: Event) -> None:
         """Count a later report that said the same."""
+        line, self.until_seconds = event.line, event.records[0].seconds
         if len(self.again) < MAX_AGAIN:
             self.again.append(line)
         else:
             self.more += 1
+
+    def whole(self) -> Event:
+        """Give the event with what is known of its repeats."""
+        if not self.again:
+            return self.event
+        return replace(self.event, again=tuple(self.again), again_until_seconds=self.until_seconds)
 
 
 class _Collected(NamedTuple):
@@ -115,13 +123,13 @@ def _collect(scanner: Scanner, lines: Iterable[str]) -> _Collected:
     for event in scanner.events(lines):
         key = _same(event)
         if key in kept:
-            kept[key].repeat(event.line)
+            kept[key].repeat(event)
         elif len(kept) < MAX_EVENTS and kept_bytes < MAX_KEPT_BYTES:
             kept[key] = _Kept(event, [])
             kept_bytes += sum(_RECORD_BYTES + getsizeof(record.text) for record in event.records)
         else:
             left_out += 1
-    events = (replace(repeats.event, again=tuple(repeats.again)) for repeats in kept.values())
+    events = (repeats.whole() for repeats in kept.values())
     failures = [
         Failure(f"list the repeats of line {repeats.event.line}", f"{repeats.more} more were only counted")
         for repeats in kept.values()

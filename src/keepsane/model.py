@@ -247,7 +247,7 @@ class Event:
 
     A subclass per kind adds what only that kind says; those fields are `fields` in JSON. `line` and
     `last_line` bound the block in the log; `boot` counts the boots in it from 1; `again` holds the first
-    lines of later reports that said the same. `arch` is the machine by the report's own register lines, None
+    lines of later reports that said the same, the last of which was printed `again_until_seconds` after boot. `arch` is the machine by the report's own register lines, None
     where it has none. `ip` is the frame that was executing, `link` where it would have returned to by the
     link register, None on x86, which has none. `damage` says in words what the block lacks, "" when it is
     whole. `records` is the block itself and is not rendered.
@@ -259,6 +259,7 @@ class Event:
     last_line: int
     boot: int = 1
     again: tuple[int, ...] = ()
+    again_until_seconds: float | None = None
     task: Task | None = None
     release: str | None = None
     build_id: str | None = None

@@ -94,7 +94,11 @@ def _body(event: Event) -> Iterator[Part]:
     yield from facts("folded", ("registers", registers))
     known = [register for register in event.registers if register.meaning]
     yield from facts(
-        "event", *(("", f"{register.name} {register.value:#x}: {register.meaning}") for register in known)
+        "event",
+        *(
+            ("register" if at == 0 else "", f"{register.name} {register.value:#x}: {register.meaning}")
+            for at, register in enumerate(known)
+        ),
     )
     yield from facts("folded", ("modules", " ".join(event.modules)))
 

@@ -84,7 +84,7 @@ def _folded(shown: list[Shown]) -> Iterator[Line]:
     """Say that there is more about events than is shown."""
     titled, alike = sum(one.titled for one in shown), sum(len(one.alike) for one in shown)
     said = [f"{counted(titled, 'report')} by title only"] if titled else []
-    said += [f"{counted(alike, 'report')} only counted"] if alike else []
+    said += [f"{counted(alike, 'report like another', 'reports like others')} only counted"] if alike else []
     if said:
         yield line("folded-away", f"{', '.join(said)}: --all shows them whole", "dim")
 

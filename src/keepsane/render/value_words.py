@@ -27,6 +27,9 @@ def value_words(value: object) -> str:
     names = names_of(type(value))
     if isinstance(value, tuple) and names and len(names) == 2 and names[0] == "name":
         return " ".join(map(str, value))
+    if isinstance(value, tuple) and names == ("line", "name", "function"):  # a lock that is held
+        line, name, function = value
+        return f"{name}{f', taken in {function}' if function else ''} (line {line})"
     if names:
         return _record([(name.replace("_", " "), getattr(value, name)) for name in names])
     if isinstance(value, tuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from keepsane.kernel.events.history import DIED
 from keepsane.kernel.log.registers import address_words
 from keepsane.model import Event, Kernel, Task
 from keepsane.render.cleaned import COMMON, names_of
@@ -16,6 +17,7 @@ _SAID_TOGETHER = frozenset({"address", "address_means", "access", "file", "sourc
 MOST_LINES, MOST_TASKS = 8, 4
 """Lines of repeats named one by one, of more the first and the last; and tasks."""
 _ABOUT_MEMORY = frozenset({"alloc-failure", "oom-kill"})
+_UNITS = {"bytes": "byte", "seconds": "second", "jiffies": "jiffy", "pages": "page"}
 _IN_HEX = ("address", "mode", "mask", "preempt_count", "status", "expected_type")
 
 
@@ -97,9 +99,10 @@ def again_words(event: Event, alike: Sequence[Event] = ()) -> str:
     if not lines:
         return ""
     named = ", ".join(map(str, lines)) if len(lines) <= MOST_LINES else f"{lines[0]} to {lines[-1]}"
-    times = [other.records[0].seconds for other in alike if other.records]
+    times = [event.records[0].seconds if event.records else None, event.again_until_seconds]
+    times += [time for other in alike for time in (other.records[0].seconds, other.again_until_seconds)]
     known = [seconds for seconds in times if seconds is not None]
-    when = f", {_seconds(known[0])} to {_seconds(known[-1])} after boot" if len(known) > 1 else ""
+    when = f", {_seconds(min(known))} to {_seconds(max(known))} after boot" if len(known) > 1 else ""
     tasks = sorted({other.task.comm for other in (event, *alike) if other.task and other.task.comm})
     more = ", ..." if len(tasks) > MOST_TASKS else ""
     who = f", in {', '.join(tasks[:MOST_TASKS])}{more}" if len(tasks) > 1 else _cpus_words((event, *alike))
@@ -135,9 +138,19 @@ def _own_facts(event: Event, said: frozenset[str] = frozenset()) -> Iterator[tup
     said = said.union(COMMON, _SAID_TOGETHER)
     for name in names_of(type(event)) or ():
         value = getattr(event, name)
-        if name not in said and value not in (None, "", ()):
-            yield name.replace("_", " "), _own_fact(name, value)
+        if name not in said and value not in (None, "", ()) and not _in_title(value, event):
+            yield _own_fact(name, value, event)
 
 
-def _own_fact(name: str, value: object) -> str:
-    return f"{value:#x}" if isinstance(value, int) and name.endswith(_IN_HEX) else value_words(value)
+def _in_title(value: object, event: Event) -> bool:
+    return isinstance(value, str) and value in event.title
+
+
+def _own_fact(name: str, value: object, event: Event) -> tuple[str, str]:
+    if name == "count" and event.kind in DIED:
+        return "crash", f"number {value} since boot"
+    words = f"{value:#x}" if isinstance(value, int) and name.endswith(_IN_HEX) else value_words(value)
+    named, _, unit = name.rpartition("_")
+    if isinstance(value, int) and unit in _UNITS:
+        return named.replace("_", " ") or "for", counted(value, _UNITS[unit], unit)
+    return name.replace("_", " "), words

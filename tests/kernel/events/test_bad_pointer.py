@@ -112,7 +112,7 @@ MINUS_8, MINUS_2, MINUS_776 = 2**64 - 8, 2**64 - 2, 2**64 - 776
         (
             x86(0x10, "<48> 8b 04 c8", RAX=0xFFFF888104054010, RCX=2**64 - 0x1FFFF0EFDF57F600 + 0xC00),
             "medium",
-            "a member at offset 0x10 of a NULL structure was read in widget_unlink",
+            "perhaps a member at offset 0x10 of a NULL structure was read in widget_unlink",
         ),
         (
             x86(0x10, "<48> 8b 04 08", RAX=0xFFFF888104054010, RCX=2**64 - 0xFFFF888104054000),

@@ -14,7 +14,7 @@ def test_arm64_says_where_and_how() -> None:
 
     assert isinstance(event, Oops)
     assert (event.address, event.access, event.count) == (0x80, "write", 1)
-    assert event.address_means == "NULL + 0x80: perhaps a member at offset 0x80 of a NULL structure"
+    assert event.address_means == "NULL + 0x80: in the first page, where no object lies"
     assert event.ip is not None
     assert (event.ip.function, event.ip.offset_bytes, event.ip.module) == ("poke_widget", 0x14, "crashme")
     assert {"x29", "x0"} <= {register.name for register in event.registers}

@@ -12,7 +12,7 @@ from keepsane.kernel.log.registers import address_words, named_before, parse_reg
     ("address", "words"),
     [
         (0x0, "NULL"),
-        (0x80, "a member at offset 0x80 of a NULL structure"),
+        (0x80, "NULL + 0x80: in the first page, where no object lies"),
         (0xFFFFFFFFFFFFFFFE, "an error pointer"),
         (0x6B6B6B6B6B6B6B6B, "freed slab memory"),
         (0x6B6B6B6B6B6B6BE3, "freed slab memory"),

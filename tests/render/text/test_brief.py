@@ -97,8 +97,8 @@ def test_a_recursion_of_crashes_is_one_crash_and_what_followed() -> None:
     text = brief(log)
 
     assert lines_of(text) <= 48
-    assert "again      13 more like it, lines 51 to 651, 9.000002 s to 9.000014 s" in text
-    assert "13 reports only counted: --all shows them whole" in text
+    assert "again      13 more like it, lines 51 to 651, 9.000001 s to 9.000014 s" in text
+    assert "13 reports like others only counted: --all shows them whole" in text
     assert len(explain(log, cache=False).events) == 14
 
 
@@ -121,7 +121,7 @@ def test_equal_reports_of_several_boots_are_given_once() -> None:
 
     assert text.count("  kind       null-deref") == 1
     assert "3 more like it, lines 18, 34, 50" in text
-    assert "3 reports only counted: --all shows them whole" in text
+    assert "3 reports like others only counted: --all shows them whole" in text
     assert render_text(explain(log, cache=False)).count("  kind       null-deref") == 4
 
 
@@ -153,3 +153,17 @@ def test_a_narrow_terminal_gets_narrow_lines() -> None:
 
     wide = [line for line in text.splitlines() if len(line) > 80]
     assert [line for line in wide if " " in line.strip()] == []
+
+
+def test_stalls_of_one_line_are_one_report_with_its_numbers() -> None:
+    """Twelve of them had 53 lines, and their t= was not said."""
+    log = "".join(
+        f"[{5000 + 60 * at}.5] INFO: rcu_sched_state detected stall on CPU {at % 4} (t={105060 + at} jiffies)\n"
+        for at in range(12)
+    )
+
+    text = brief(log)
+
+    assert "again      11 more like it, lines 2 to 12, 5000.5 s to 5660.5 s after boot" in text
+    assert "stalled    105060 jiffies" in text
+    assert lines_of(text) <= 12

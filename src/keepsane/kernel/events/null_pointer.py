@@ -111,10 +111,12 @@ def _member_finding(event: Oops, address: int) -> Finding:
         )
         why = "The processor reported the page alone: how far behind NULL it was is not known."
     elif address:
-        title = f"a member at offset {address:#x} of a NULL structure was {what}{where(event)}"
+        title = f"perhaps a member at offset {address:#x} of a NULL structure was {what}{where(event)}"
         why = f"NULL + {address:#x} faulted: if the pointer was NULL, its member is {address:#x} bytes in."
     else:
-        title = f"NULL itself was {what}{where(event)}: a pointer, or the first member of a NULL structure"
+        title = (
+            f"address 0 was {what}{where(event)}: perhaps a NULL pointer, or a NULL structure's first member"
+        )
         why = (
             "The address was exactly 0: either the pointer itself was followed or the first member behind it."
         )

@@ -34,12 +34,13 @@ class RcuStall(Event):
     """
     A grace period of `flavor` (rcu_sched, rcu_preempt, ...) did not end.
 
-    `cpus` are the CPUs it waits for; `starved_jiffies` is how long the grace-period kthread did not run,
+    `cpus` are the CPUs it waits for, `stalled_jiffies` for how long by then; `starved_jiffies` is how long the grace-period kthread did not run,
     None where it did.
     """
 
     flavor: str
     cpus: tuple[int, ...] = ()
+    stalled_jiffies: int | None = None
     starved_jiffies: int | None = None
 
 
@@ -52,6 +53,7 @@ _CPUS = re.compile(
     r"|: \(\d{1,20}|\}|\s+\()"
 )
 _STARVED = re.compile(r"(?:rcu: )?\s*\w+ kthread starved for (?P<starved_jiffies>\d{1,19}) jiffies")
+_SINCE = re.compile(r".{0,400}?(?:[(, ]t=|\} )(?P<stalled_jiffies>\d{1,19}) jiffies\b")
 _NO_TIMER = re.compile(
     r"(?:rcu: )?\s{0,40}+\w{1,40}+ kthread timer wakeup didn't happen for "
     r"(?P<starved_jiffies>\d{1,19}) jiffies"
@@ -140,6 +142,7 @@ def parse_rcu_stall(block: Block) -> RcuStall | None:
         block,
         "rcu-stall",
         f"{block.head['flavor']} stall{stalled(sample)}",
+        block.find(_SINCE),
         block.find(_STARVED) or block.find(_NO_TIMER) or late,
         task=_task(block, cpus),
         ip=block.body.ip or next((frame for frame in sample if frame.role == "ip"), None),

@@ -100,7 +100,7 @@ def _near_null(address: int) -> str | None:
     if address == 0:
         return "NULL"
     if address < PAGE_BYTES:
-        return f"NULL + {address:#x}: perhaps a member at offset {address:#x} of a NULL structure"
+        return f"NULL + {address:#x}: in the first page, where no object lies"
     if address > 2**64 - PAGE_BYTES:
         return f"an error pointer or a small negative offset from NULL ({address - 2**64})"
     return None
@@ -122,7 +122,7 @@ def address_words(address: int, *, canonical_bits: int | None = None, kasan: boo
     """
     Say what a faulting address looks like; None where it looks like an ordinary address.
 
-    `0x80` is "NULL + 0x80: a member at offset 0x80 of a NULL structure", `0x6b6b6b6b6b6b6be3` freed slab
+    `0x80` is "NULL + 0x80: in the first page, where no object lies", `0x6b6b6b6b6b6b6be3` freed slab
     memory, `0xdead000000000100` a list poison. Only where `canonical_bits` is given (48 or 57, for a general
     protection fault on x86-64) may an address be called non-canonical; what is none on x86-64 is a good
     pointer of other machines. `kasan` says that such a fault was in a kernel with KASAN.

@@ -4,7 +4,7 @@ A page as text. A pure function from a Report to a string; colour comes from the
 
     NULL pointer dereference in poke_null                                             line 345
       task       init, pid 1, CPU 1
-      address    0x80, read: NULL + 0x80: a member at offset 0x80 of a NULL structure
+      address    0x80, read: NULL + 0x80: in the first page, where no object lies
       Where it was
         ip widget_value                      crashme.c:27:9  inlined into
             >    27          return READ_ONCE(w->value);
