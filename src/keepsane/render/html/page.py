@@ -119,6 +119,11 @@ def _runs(runs: Iterable[elements.Run]) -> Markup:
     return joined(span(run.tone, run.text) if run.tone else say(run.text) for run in runs)
 
 
+def _blank_before(run: elements.Run) -> Markup:
+    """Keep the line of an event apart from its title, where it is copied too."""
+    return joined((say(" "), _runs((run,))))
+
+
 def _line(line: elements.Line) -> Markup:
     said = _runs(line.runs)
     if line.kind == "reference":
@@ -130,7 +135,7 @@ def _line(line: elements.Line) -> Markup:
 
 def _section(section: elements.Section) -> Markup:
     kind, inner = section.head.kind, markup_of(section.parts)
-    said = _runs(section.head.runs)
+    said = joined(map(_blank_before, section.head.runs)) if kind == "event" else _runs(section.head.runs)
     if kind == "leftover":
         marked = (span("line", ""), span("mark", "?"), span("name all", section.head.runs[0].text))
         return details(element("span", *marked, kind="row"), inner, kind="frame group")

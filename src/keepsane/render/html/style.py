@@ -22,7 +22,7 @@ h1, h2, h3, p, dl, ul, ol, figure, pre { margin: 0; }
 h1 { font-size: 1.4rem; line-height: 1.3; overflow-wrap: anywhere; }
 h2 { font-size: 1.25rem; line-height: 1.3; overflow-wrap: anywhere; }
 h3 { font-size: 1rem; overflow-wrap: anywhere; }
-h2 .dim { font-size: .9rem; font-weight: 400; white-space: nowrap; }
+h2 .dim { font-size: .9rem; font-weight: 400; white-space: nowrap; margin-left: .5rem; }
 .list > h2::first-letter { text-transform: uppercase; }
 a { color: var(--note); overflow-wrap: anywhere; }
 code, pre, .row, table, .instruction {
@@ -51,6 +51,7 @@ dt { color: var(--dim); } dd { margin: 0; overflow-wrap: anywhere; min-width: 0;
 .shares td:nth-child(4) { width: 12rem; } .shares td:last-child { white-space: normal; color: var(--dim); }
 .bar { display: block; height: .8rem; min-width: 1px; border-radius: .15rem; background: var(--note); }
 .quote, .failure, .unread, .edge { overflow-wrap: anywhere; }
+.quote { white-space: pre-wrap; }
 .quote, .edge .source { font-family: ui-monospace, monospace; font-size: .875rem;
   unicode-bidi: isolate; }
 .quote .dim { font-family: system-ui, sans-serif; } .title { font-weight: 600; }
@@ -102,6 +103,7 @@ td, th { padding: .05rem .6rem .05rem 0; } td:nth-child(2) { text-align: right; 
   article, .failures, .loose { padding: .8rem .7rem; }
   dl { grid-template-columns: minmax(3.5rem, 6rem) minmax(0, 1fr); gap: .1rem .6rem; }
   dt { overflow-wrap: anywhere; }
+  .shares td:nth-child(4) { min-width: 4rem; } .shares td:last-child { min-width: 14rem; }
   .row { grid-template-columns: 1.1rem minmax(0, 1fr) auto; padding: .3rem 0; }
   .line { display: none; }
   .row > .where { grid-column: 2 / -1; grid-row: 2; }
