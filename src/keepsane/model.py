@@ -247,10 +247,11 @@ class Event:
 
     A subclass per kind adds what only that kind says; those fields are `fields` in JSON. `line` and
     `last_line` bound the block in the log; `boot` counts the boots in it from 1; `again` holds the first
-    lines of later reports that said the same, the last of which was printed `again_until_seconds` after boot. `arch` is the machine by the report's own register lines, None
-    where it has none. `ip` is the frame that was executing, `link` where it would have returned to by the
-    link register, None on x86, which has none. `damage` says in words what the block lacks, "" when it is
-    whole. `records` is the block itself and is not rendered.
+    lines of later reports that said the same, the last of which was printed `again_until_seconds` after boot.
+    `arch` is the machine by the report's own register lines, None where it has none. `ip` is the frame that
+    was executing, `link` where it would have returned to by the link register, None on x86, which has none.
+    `damage` says in words what the block lacks, "" when it is whole. `records` is the block itself and is not
+    rendered.
     """
 
     kind: Kind

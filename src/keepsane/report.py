@@ -34,9 +34,14 @@ class Evidence(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """What to do. A command is shown, never run; `undo`, `verify` and `risk` go with it."""
+    """
+    What to do. A command is shown, never run; `undo`, `verify` and `risk` go with it.
+
+    `as_root`: only root may run it, and it does not ask for that itself as sudo does.
+    """
 
     text: str
+    as_root: bool = False
     command: str | None = None
     undo: str | None = None
     verify: str | None = None

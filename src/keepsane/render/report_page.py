@@ -189,7 +189,8 @@ def _quote(evidence: Evidence) -> Line:
 
 def _steps(advice: Advice) -> Iterator[Facts]:
     commands = (("run", advice.command), ("undo", advice.undo), ("verify", advice.verify))
-    said = [Fact(name, text, "function") for name, text in commands if text]
+    said = [Fact("needs", "root")] if advice.as_root and advice.command else []
+    said += [Fact(name, text, "function") for name, text in commands if text]
     said += [Fact("risk", advice.risk)] if advice.risk else []
     if said:
         yield Facts("steps", tuple(said))

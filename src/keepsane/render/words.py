@@ -14,6 +14,8 @@ from keepsane.report import Report
 from keepsane.words import counted
 
 _SAID_TOGETHER = frozenset({"address", "address_means", "access", "file", "source_line"})
+_IN_TITLES = frozenset({"problem", "flavor"})
+"""Fields that their kind's titles begin with."""
 MOST_LINES, MOST_TASKS = 8, 4
 """Lines of repeats named one by one, of more the first and the last; and tasks."""
 _ABOUT_MEMORY = frozenset({"alloc-failure", "oom-kill"})
@@ -135,15 +137,11 @@ def _own_facts(event: Event, said: frozenset[str] = frozenset()) -> Iterator[tup
     file, source_line = getattr(event, "file", None), getattr(event, "source_line", None)
     if file:
         yield "at", f"{file}:{source_line}" if source_line else file
-    said = said.union(COMMON, _SAID_TOGETHER)
+    said = said.union(COMMON, _SAID_TOGETHER, _IN_TITLES)
     for name in names_of(type(event)) or ():
         value = getattr(event, name)
-        if name not in said and value not in (None, "", ()) and not _in_title(value, event):
+        if name not in said and value not in (None, "", ()):
             yield _own_fact(name, value, event)
-
-
-def _in_title(value: object, event: Event) -> bool:
-    return isinstance(value, str) and value in event.title
 
 
 def _own_fact(name: str, value: object, event: Event) -> tuple[str, str]:

@@ -158,7 +158,8 @@ def test_a_narrow_terminal_gets_narrow_lines() -> None:
 def test_stalls_of_one_line_are_one_report_with_its_numbers() -> None:
     """Twelve of them had 53 lines, and their t= was not said."""
     log = "".join(
-        f"[{5000 + 60 * at}.5] INFO: rcu_sched_state detected stall on CPU {at % 4} (t={105060 + at} jiffies)\n"
+        f"[{5000 + 60 * at}.500000] INFO: rcu_sched_state detected stall on CPU {at % 4}"
+        f" (t={105060 + at} jiffies)\n"
         for at in range(12)
     )
 

@@ -34,8 +34,8 @@ class RcuStall(Event):
     """
     A grace period of `flavor` (rcu_sched, rcu_preempt, ...) did not end.
 
-    `cpus` are the CPUs it waits for, `stalled_jiffies` for how long by then; `starved_jiffies` is how long the grace-period kthread did not run,
-    None where it did.
+    `cpus` are the CPUs it waits for, `stalled_jiffies` how long it had by then; `starved_jiffies` is how long
+    the grace-period kthread did not run, None where it did.
     """
 
     flavor: str

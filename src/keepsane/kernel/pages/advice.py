@@ -93,7 +93,8 @@ def change(
 ) -> Advice:
     """Advise to set `name` to `value`; `now` is what undoes it, `set_by` says who sets that at each start."""
     return Advice(
-        text=f"as root, {text}. {keep((name, value))}{set_by}",
+        text=f"{text}. {keep((name, value))}{set_by}",
+        as_root=True,
         command=set_now((name, value)),
         undo=f"remove the line from {CONF} and restart" if now is None else set_now((name, now)),
         verify=verify,
@@ -104,7 +105,8 @@ def change(
 def write(file: str, value: int | str, now: int | str, *, text: str, verify: str, risk: str) -> Advice:
     """Advise to write `value` into a file of /proc or /sys that now holds `now`; "" where none is known."""
     return Advice(
-        text=f"as root, {text}",
+        text=text,
+        as_root=True,
         command=command("echo {} > {}", value, file),
         undo=command("echo {} > {}", now, file),
         verify=verify,
@@ -131,7 +133,8 @@ def keep_limit(group: str, name: LiteralString, value_bytes: int) -> str:
 def compact(order: int, more: str = "") -> Advice:
     """Advise compaction, which moves pages together."""
     return Advice(
-        text=f"as root, compact all of memory once{more}",
+        text=f"compact all of memory once{more}",
+        as_root=True,
         command=set_now(("vm.compact_memory", 1)),
         undo="pages are only moved: nothing is left behind that could be undone",
         verify=f"/proc/buddyinfo shows blocks of order {order} and more (the column counts from order 0); if "

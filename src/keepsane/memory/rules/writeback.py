@@ -124,8 +124,9 @@ def _let_less_pile_up(state: MemoryState, written: float) -> Advice:
     pages = limit // 1024 // page_kibibytes(state)
     sizes = f"{size_words(background / 1024)} and {size_words(limit / 1024)}"
     return Advice(
-        text=f"as root, begin to write earlier and let less pile up: one and four seconds of this disk are {sizes}. "
+        text=f"begin to write earlier and let less pile up: one and four seconds of this disk are {sizes}. "
         f"{keep(*wanted)}",
+        as_root=True,
         command=set_now(*wanted),
         undo=_undo(state),
         verify=f"nr_dirty and nr_writeback in /proc/vmstat together stay below {pages}",

@@ -246,7 +246,7 @@ def risks(event: Section, writer: Writer) -> Cut:
         nonlocal gone
         if not isinstance(part, Facts) or part.kind != "steps":
             return (part,)
-        rows = tuple(row for row in part.rows if row.name == "run")
+        rows = tuple(row for row in part.rows if row.name in ("needs", "run"))
         gone = gone or len(rows) < len(part.rows)
         return (part._replace(rows=rows),)
 

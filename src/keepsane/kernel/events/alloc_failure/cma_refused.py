@@ -51,7 +51,8 @@ def cma_pages_could_not_be_moved(event: AllocFailure) -> Iterator[Finding]:
         "tried could not be emptied (-16, EBUSY): a larger area is not what it lacked.",
         advice=(
             Advice(
-                text="as root, see where the next one stops",
+                text="see where the next one stops",
+                as_root=True,
                 command="echo 1 > /sys/kernel/debug/tracing/events/cma/enable",
                 undo="echo 0 > /sys/kernel/debug/tracing/events/cma/enable",
                 verify="cma_alloc_busy_retry in /sys/kernel/debug/tracing/trace names the range",
