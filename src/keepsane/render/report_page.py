@@ -71,7 +71,7 @@ def page_of(report: Report, *, brief: bool = False) -> Page:
     )
     return Page(
         title,
-        kernel_words(report.kernel),
+        kernel_words(report.kernel) if report.events or report.kernel.release else "",
         tuple(_before(report, brief=brief)),
         (_event(one, boot=len(report.boots) > 1) for one in shown),
         tuple(_after(report, loose, brief=brief)),

@@ -14,8 +14,9 @@ from keepsane.report import Report
 from keepsane.words import counted
 
 _SAID_TOGETHER = frozenset({"address", "address_means", "access", "file", "source_line"})
-_IN_TITLES = frozenset({"problem", "flavor"})
-"""Fields that their kind's titles begin with."""
+_OF_OBJECT = ("object_address", "object_bytes", "offset_bytes", "cache", "relation")
+_IN_TITLES = frozenset({"problem", "flavor", "bug"})
+"""Fields that their kinds' titles say."""
 MOST_LINES, MOST_TASKS = 8, 4
 """Lines of repeats named one by one, of more the first and the last; and tasks."""
 _ABOUT_MEMORY = frozenset({"alloc-failure", "oom-kill"})
@@ -125,11 +126,18 @@ def _seconds(seconds: float) -> str:
 def _address(event: Event) -> Iterator[tuple[str, str]]:
     address = getattr(event, "address", None)
     if isinstance(address, int):
-        access = getattr(event, "access", None)
+        access, size = _access(event)
         means = getattr(event, "address_means", None) or address_words(address)
-        yield "address", f"{address:#x}" + (f", {access}" if access else "") + (f": {means}" if means else "")
+        did = (f", {access}" if access else "") + (f" of {counted(size, 'byte')}" if size else "")
+        yield "address", f"{address:#x}{did}" + (f": {means}" if means else "")
     elif access := getattr(event, "access", None):
         yield "access", access
+
+
+def _access(event: Event) -> tuple[str | None, int | None]:
+    """Give what was done at the address and how much it touched; a size without that is something else's."""
+    access = getattr(event, "access", None)
+    return access, getattr(event, "size_bytes", None) if access else None
 
 
 def _own_facts(event: Event, said: frozenset[str] = frozenset()) -> Iterator[tuple[str, str]]:
@@ -138,10 +146,26 @@ def _own_facts(event: Event, said: frozenset[str] = frozenset()) -> Iterator[tup
     if file:
         yield "at", f"{file}:{source_line}" if source_line else file
     said = said.union(COMMON, _SAID_TOGETHER, _IN_TITLES)
+    if isinstance(getattr(event, "address", None), int) and _access(event)[1]:
+        said = said | {"size_bytes"}
+    if (relation := getattr(event, "relation", None)) and (near := _object(event, relation)):
+        said = said.union(_OF_OBJECT)
+        yield "object", near
     for name in names_of(type(event)) or ():
         value = getattr(event, name)
         if name not in said and value not in (None, "", ()):
             yield _own_fact(name, value, event)
+
+
+def _object(event: Event, relation: str) -> str | None:
+    """Say which slab object a sanitizer means, and where the access was: inside of it, to the right of it."""
+    address, size, offset, cache = (getattr(event, name, None) for name in _OF_OBJECT[:4])
+    if address is None or size is None or offset is None:
+        return None
+    of = f" of {cache}" if cache else ""
+    return (
+        f"{counted(size, 'byte')} at {address:#x}{of}; the address is {counted(offset, 'byte')} {relation} it"
+    )
 
 
 def _own_fact(name: str, value: object, event: Event) -> tuple[str, str]:

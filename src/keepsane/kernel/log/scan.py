@@ -26,6 +26,7 @@ from keepsane.kernel.log.records import MAX_RECORD_CHARACTERS, is_of_program, re
 from keepsane.kernel.log.records import record as read_record
 from keepsane.model import Event, LogRecord, LogSummary
 from keepsane.report import Failure
+from keepsane.words import counted
 
 MAX_OPEN_BLOCKS = 64
 MAX_BOOTS_WITHOUT_REPORT = 1_000
@@ -207,9 +208,8 @@ class Scanner:
         """Say what of the log the limits kept out."""
         said = []
         if self.cut_lines:
-            why = (
-                f"{self.cut_lines} lines have more than {MAX_RECORD_CHARACTERS} characters and were cut there"
-            )
+            lines = counted(self.cut_lines, "line", "lines")
+            why = f"of {lines} only the first {MAX_RECORD_CHARACTERS} characters were read"
             said.append(Failure("read every line to its end", why))
         if self.left_out_boots:
             why = f"{self.left_out_boots} without a report were left out, and are not counted"
