@@ -11,12 +11,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
+from keepsane.kernel.events.history import DIED
 from keepsane.model import Event
 from keepsane.report import Finding
 
-MOST_WHOLE = 8
-"""Events given whole; of further ones the titles show which to ask for."""
+MOST_WHOLE, MOST_TITLED = 8, 40
+"""Events given whole, and by their title; further ones are counted."""
 _FRAMES_COMPARED = 12
 _PID = re.compile(r"\(pid \d{1,10}\)")
 _OF_ORDER = "consequence-of-earlier-report"
@@ -32,11 +34,29 @@ class Shown:
     alike: list[Event] = field(default_factory=list)
 
 
-def digest(events: Iterable[Event], findings: dict[int | None, list[Finding]]) -> list[Shown]:
-    """Give the events to be shown in the order of the log, `findings` being those of each by its line."""
+class Digest(NamedTuple):
+    """The events to be shown in the order of the log, and how many more are only counted."""
+
+    shown: list[Shown]
+    more: int = 0
+
+
+def digest(events: Iterable[Event], findings: dict[int | None, list[Finding]]) -> Digest:
+    """Choose what to show of events, `findings` being those of each by its line."""
+    shown = _distinct(events, findings)
+    # What crashed goes before what was only reported, however much of that stands before it in the log.
+    whole = sorted((one for one in shown if not one.titled), key=lambda one: one.event.kind not in DIED)
+    for one in whole[MOST_WHOLE:]:
+        one.titled = True
+    titled = [one for one in shown if one.titled and one.event.kind != "panic"]
+    gone = {id(one) for one in titled[MOST_TITLED:]}
+    return Digest([one for one in shown if id(one) not in gone], len(gone))
+
+
+def _distinct(events: Iterable[Event], findings: dict[int | None, list[Finding]]) -> list[Shown]:
     shown: list[Shown] = []
     known: dict[object, list[Shown]] = {}
-    whole, lines = 0, set[int]()
+    lines = set[int]()
     for event in events:
         found, key = findings.get(event.line, []), _likeness(event)
         lines.update(record.line for record in event.records)
@@ -46,9 +66,8 @@ def digest(events: Iterable[Event], findings: dict[int | None, list[Finding]]) -
         if same is not None:
             same.alike.append(event)
             continue
-        titled = whole >= MOST_WHOLE or (whole > 0 and any(_follows(finding, lines) for finding in found))
-        whole += not titled
-        shown.append(Shown(event, found, titled))
+        follows = bool(shown) and any(_follows(finding, lines) for finding in found)
+        shown.append(Shown(event, found, follows))
         known.setdefault(key, []).append(shown[-1])
     return shown
 

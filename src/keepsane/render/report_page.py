@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from keepsane.render.cleaned import cleaned
-from keepsane.render.digest import Shown, digest
+from keepsane.render.digest import Digest, Shown, digest
 from keepsane.render.elements import (
     Fact,
     Facts,
@@ -66,9 +66,8 @@ def page_of(report: Report, *, brief: bool = False) -> Page:
     title = f"{report.source}: {count_words(report)}"
     about = _findings_by_event(report)
     loose = about.pop(None, [])
-    shown = (
-        digest(report.events, about) if brief else [Shown(e, about.get(e.line, ())) for e in report.events]
-    )
+    everything = (Shown(event, about.get(event.line, ())) for event in report.events)
+    shown, more = digest(report.events, about) if brief else Digest(list(everything))
     return Page(
         title,
         kernel_words(report.kernel) if report.events or report.kernel.release else "",
@@ -76,15 +75,16 @@ def page_of(report: Report, *, brief: bool = False) -> Page:
         (_event(one, boot=len(report.boots) > 1) for one in shown),
         tuple(_after(report, loose, brief=brief)),
         sum(not one.titled for one in shown),
-        tuple(_folded(shown)),
+        tuple(_folded(shown, more)),
     )
 
 
-def _folded(shown: list[Shown]) -> Iterator[Line]:
+def _folded(shown: list[Shown], more: int) -> Iterator[Line]:
     """Say that there is more about events than is shown."""
     titled, alike = sum(one.titled for one in shown), sum(len(one.alike) for one in shown)
     said = [f"{counted(titled, 'report')} by title only"] if titled else []
     said += [f"{counted(alike, 'report like another', 'reports like others')} only counted"] if alike else []
+    said += [f"{counted(more, 'further report')} only counted"] if more else []
     if said:
         yield line("folded-away", f"{', '.join(said)}: --all shows them whole", "dim")
 

@@ -168,3 +168,17 @@ def test_stalls_of_one_line_are_one_report_with_its_numbers() -> None:
     assert "again      11 more like it, lines 2 to 12, 5000.5 s to 5660.5 s after boot" in text
     assert "stalled    105060 jiffies" in text
     assert lines_of(text) <= 12
+
+
+def test_of_thousands_of_reports_the_crash_is_whole_and_most_are_counted() -> None:
+    warning = (
+        "[    1.{at:06}] WARNING: CPU: 0 PID: 1 at widget.c:{at} widget_{at}+0x1/0x20\n"
+        "[    1.{at:06}] ---[ end trace 0 ]---\n"
+    )
+    log = "".join(warning.format(at=at) for at in range(1, 200)) + crash(1)
+
+    text = brief(log)
+
+    assert text.count("  kind       warning") == 7
+    assert text.count("  kind       null-deref") == 1
+    assert "40 reports by title only, 152 further reports only counted: --all shows them whole" in text
