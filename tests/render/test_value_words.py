@@ -38,7 +38,7 @@ def test_a_memory_report_has_a_line_for_each_zone() -> None:
 
     said = value_words(info).splitlines()
     assert "totals: free 3; slab 5" in said
-    assert said[2].startswith("zones: name DMA, line 0, free pages 3, min pages 1")
+    assert said[2].startswith("zones: name DMA, line 0, free 3 pages, min 1 page")
     assert said[3] == "blocks: 1 of order 0 (U); 1 of order 1"
     assert said[4] == "hugepages: node 0, size kibibytes 2048, total 1, free 1, surplus 0"
 

@@ -13,7 +13,10 @@ from keepsane.kernel.log.demangle import demangled
 from keepsane.kernel.pages.zone import FreeBlocks
 from keepsane.model import Frame
 from keepsane.render.cleaned import names_of
+from keepsane.words import counted
 
+_UNITS = {"bytes": "byte", "seconds": "second", "jiffies": "jiffy", "pages": "page"}
+_IN_HEX = ("address", "mode", "mask", "preempt_count", "status", "expected_type")
 MOST_ROWS = 24
 """A table is shown up to this many rows, the rest is counted; JSON has them all."""
 
@@ -31,10 +34,19 @@ def value_words(value: object) -> str:
         line, name, function = value
         return f"{name}{f', taken in {function}' if function else ''} (line {line})"
     if names:
-        return _record([(name.replace("_", " "), getattr(value, name)) for name in names])
+        return _record([(name, getattr(value, name)) for name in names])
     if isinstance(value, tuple):
         return _rows(value, ", " if all(isinstance(part, int) for part in value) else "\n")
     return str(value)
+
+
+def named_words(name: str, value: object) -> tuple[str, str]:
+    """Say a field and its value: a number with the unit its name ends with, an address in hexadecimal."""
+    named, _, unit = name.rpartition("_")
+    if isinstance(value, int) and unit in _UNITS:
+        return named.replace("_", " ") or "for", counted(value, _UNITS[unit], unit)
+    words = f"{value:#x}" if isinstance(value, int) and name.endswith(_IN_HEX) else value_words(value)
+    return name.replace("_", " "), words
 
 
 def frame_name(frame: Frame) -> str:
@@ -54,9 +66,9 @@ def _record(parts: list[tuple[str, object]]) -> str:
     for name, part in parts:
         if isinstance(part, tuple) and any(names_of(type(row)) for row in part):
             flat = all(isinstance(row, tuple) for row in part) or isinstance(part[0], FreeBlocks)
-            tables.append(f"{name}: {_rows(part, '; ' if flat else chr(10))}")
+            tables.append(f"{name.replace('_', ' ')}: {_rows(part, '; ' if flat else chr(10))}")
         elif part not in (None, "", ()):
-            said.append(f"{name} {value_words(part)}")
+            said.append(" ".join(named_words(name, part)))
     return "\n".join([", ".join(said), *tables] if said else tables)
 
 

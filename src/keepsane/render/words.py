@@ -9,19 +9,17 @@ from keepsane.kernel.events.history import DIED
 from keepsane.kernel.log.registers import address_words
 from keepsane.model import Event, Kernel, Task
 from keepsane.render.cleaned import COMMON, names_of
-from keepsane.render.value_words import value_words
+from keepsane.render.value_words import named_words
 from keepsane.report import Report
 from keepsane.words import counted
 
 _SAID_TOGETHER = frozenset({"address", "address_means", "access", "file", "source_line"})
 _OF_OBJECT = ("object_address", "object_bytes", "offset_bytes", "cache", "relation")
-_IN_TITLES = frozenset({"problem", "flavor", "bug"})
+_IN_TITLES = frozenset({"problem", "flavor", "bug", "function"})
 """Fields that their kinds' titles say."""
 MOST_LINES, MOST_TASKS = 8, 4
 """Lines of repeats named one by one, of more the first and the last; and tasks."""
 _ABOUT_MEMORY = frozenset({"alloc-failure", "oom-kill"})
-_UNITS = {"bytes": "byte", "seconds": "second", "jiffies": "jiffy", "pages": "page"}
-_IN_HEX = ("address", "mode", "mask", "preempt_count", "status", "expected_type")
 
 
 def task_words(task: Task) -> str:
@@ -171,8 +169,4 @@ def _object(event: Event, relation: str) -> str | None:
 def _own_fact(name: str, value: object, event: Event) -> tuple[str, str]:
     if name == "count" and event.kind in DIED:
         return "crash", f"number {value} since boot"
-    words = f"{value:#x}" if isinstance(value, int) and name.endswith(_IN_HEX) else value_words(value)
-    named, _, unit = name.rpartition("_")
-    if isinstance(value, int) and unit in _UNITS:
-        return named.replace("_", " ") or "for", counted(value, _UNITS[unit], unit)
-    return name.replace("_", " "), words
+    return named_words(name, value)

@@ -182,3 +182,34 @@ def test_of_thousands_of_reports_the_crash_is_whole_and_most_are_counted() -> No
     assert text.count("  kind       warning") == 7
     assert text.count("  kind       null-deref") == 1
     assert "40 reports by title only, 152 further reports only counted: --all shows them whole" in text
+
+
+def test_what_an_interrupt_did_is_no_frame_of_the_report() -> None:
+    """The frame that was executing when a timer came has no part in what the timer's function did."""
+    outer = "".join(f" widget_outer{at}+0x1/0x20\n" for at in range(40))
+    log = (
+        "BUG: KASAN: slab-use-after-free in widget_timer+0x10/0x40\n"
+        "Read of size 8 at addr ffff888104054010 by task swapper/1/0\n"
+        "CPU: 1 PID: 0 Comm: swapper/1 Not tainted 6.12.0 #1\n"
+        "Call Trace:\n <IRQ>\n dump_stack_lvl+0x5d/0x80\n kasan_report+0xda/0x110\n"
+        " widget_timer+0x10/0x40\n call_timer_fn+0x19/0x40\n </IRQ>\n"
+        f"RIP: 0010:default_idle+0xf/0x20\n{outer}"
+    )
+
+    text = brief(log)
+
+    assert "       widget_timer+0x10/0x40\n       call_timer_fn+0x19/0x40\n" in text
+    assert "kasan_report+" not in text
+    assert "2 frames of the report itself" in text
+
+
+def test_a_frame_that_was_executing_stands_behind_the_trap_that_printed() -> None:
+    outer = "".join(f" widget_outer{at}+0x1/0x20\n" for at in range(40))
+    log = (
+        "WARNING: CPU: 0 PID: 7 at widget.c:7 widget_check+0x1/0x20\n"
+        "RIP: 0010:widget_check+0x1/0x20\n"
+        "Call Trace:\n __warn+0x1/0x20\n report_bug+0x1/0x20\n invalid_op+0x1/0x20\n"
+        f"RIP: 0010:widget_check+0x1/0x20\n widget_call+0x1/0x20\n{outer}"
+    )
+
+    assert "  Call Trace\n    ip widget_check+0x1/0x20\n       widget_call+0x1/0x20\n" in brief(log)

@@ -184,6 +184,14 @@ def only_reports(frame: Frame) -> bool:
     return frame.function is not None and _own_name(frame.function, frame.module) in REPORTING
 
 
+def only_samples(frame: Frame) -> bool:
+    """Tell whether a frame is of that path or of the interrupt by which a busy CPU was looked at."""
+    if frame.function is None:
+        return False
+    name = plain_name(frame.function)
+    return only_reports(frame) or name in TICKS or name in INTERRUPT_ENTRIES
+
+
 def waits_in(frames: Iterable[Frame]) -> str | None:
     """
     Name what a blocked task waits for: the first function beyond scheduling, locking and waiting.

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from typing import NamedTuple, TypeGuard
 
-from keepsane.kernel.log.culprit import only_reports
+from keepsane.kernel.log.culprit import only_reports, only_samples
+from keepsane.model import Frame
 from keepsane.render.elements import Entry, Facts, Line, Part, Piece, Pieces, Run, Section, line
 from keepsane.render.text.forms import FORMS
 from keepsane.render.text.writer import Writer
@@ -100,13 +101,25 @@ def reporting_frames(event: Section, writer: Writer) -> Cut:
 
 
 def _reporting(entries: tuple[Part, ...]) -> int:
-    """Count the innermost frames that only reported: up to the one that was executing, where it is there."""
+    """
+    Count the innermost frames that only reported.
+
+    Up to a frame that was executing these are the trap's or the tick's too, but nothing else: an interrupt
+    that stands in a stack interrupted somebody who has no part in what it did then.
+    """
     frames = [part.frame if isinstance(part, Entry) else None for part in entries]
-    executing = [at for at, frame in enumerate(frames) if frame is not None and frame.role == "ip"]
-    if executing:
-        return executing[-1]
-    beyond = (at for at, frame in enumerate(frames) if frame is None or not only_reports(frame))
-    return next(beyond, 0)
+    sampled = _leading(frames, only_samples)
+    executing = frames[sampled] if sampled < len(frames) else None
+    if executing is not None and executing.role == "ip":
+        return sampled
+    reporting = _leading(frames, only_reports)
+    return reporting if reporting < len(frames) else 0
+
+
+def _leading(frames: Iterable[Frame | None], is_one: Callable[[Frame], bool]) -> int:
+    """Count the frames before the first that was executing, or is none of those."""
+    inner = takewhile(lambda frame: frame is not None and frame.role != "ip" and is_one(frame), frames)
+    return sum(1 for _ in inner)
 
 
 def far_instructions(event: Section, writer: Writer) -> Cut:
