@@ -54,9 +54,16 @@ def shortened(event: Section, writer: Writer, room: int) -> Section:
     """Give an event in `room` lines, as far as that can be done; stacks take what the rest leaves."""
     bare, gone = replace(writer, paint=plain, names=event.widest), Counter[Gone]()
     whole, traced = rows_of((event,), bare), not cuts.is_about_memory(event)
+    if whole <= room:
+        return event
     for least, step in STEPS:
         # Who asked for memory is told by a few frames; where it went is not.
-        if _frames_fit(event, bare, room - _said_rows(gone, bare), least if traced else min(least, 4)):
+        if _frames_fit(
+            event,
+            bare,
+            room - _said_rows(gone, bare),
+            least if traced or least == maxsize else LEAST_OF_STACK,
+        ):
             break
         event = _without(step(event, bare), gone)
     event = _without(cuts.outer_frames(event, bare, _most(event, bare, room - _said_rows(gone, bare))), gone)
@@ -89,7 +96,8 @@ def _most(event: Section, writer: Writer, room: int) -> int:
 
 
 def _said_rows(gone: Counter[Gone], writer: Writer) -> int:
-    return rows_of(_said(gone, 9999), writer)
+    """Count the lines that will say what is gone, outer frames too where there may be such."""
+    return rows_of(_said(gone | Counter({cuts.OUTER: 999}), 9999), writer)
 
 
 def _said(gone: Counter[Gone], rows: int) -> Iterator[Line]:

@@ -33,6 +33,9 @@ class Gone(NamedTuple):
         return self.thing if named else counted(self.number, self.thing, self.things)
 
 
+OUTER = Gone(0, "outer frame")
+
+
 class Cut(NamedTuple):
     """An event and what was left out of it."""
 
@@ -167,7 +170,7 @@ def outer_frames(event: Section, writer: Writer, most: int) -> Cut:
         return _ended(part, kept)
 
     event = replace(event, parts=tuple(map(shorten, event.parts)))
-    return Cut(event, Gone(count, "outer frame"))
+    return Cut(event, OUTER._replace(number=count))
 
 
 def _ended(stack: Section, kept: int) -> Section:
