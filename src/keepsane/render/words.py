@@ -9,11 +9,11 @@ from keepsane.kernel.events.history import DIED
 from keepsane.kernel.log.registers import address_words
 from keepsane.model import Event, Kernel, Task
 from keepsane.render.cleaned import COMMON, names_of
-from keepsane.render.value_words import named_words
+from keepsane.render.value_words import named_words, value_words
 from keepsane.report import Report
 from keepsane.words import counted
 
-_SAID_TOGETHER = frozenset({"address", "address_means", "access", "file", "source_line"})
+_SAID_TOGETHER = frozenset({"address", "address_means", "access", "file", "source_line", "column"})
 _OF_OBJECT = ("object_address", "object_bytes", "offset_bytes", "cache", "relation")
 _IN_TITLES = frozenset({"problem", "flavor", "bug", "function"})
 """Fields that their kinds' titles say."""
@@ -142,17 +142,25 @@ def _own_facts(event: Event, said: frozenset[str] = frozenset()) -> Iterator[tup
     """Give what only this kind says; what belongs together stands on one line."""
     file, source_line = getattr(event, "file", None), getattr(event, "source_line", None)
     if file:
-        yield "at", f"{file}:{source_line}" if source_line else file
+        column = getattr(event, "column", None)
+        yield (
+            "at",
+            ":".join(str(part) for part in (file, source_line, column if source_line else None) if part),
+        )
     said = said.union(COMMON, _SAID_TOGETHER, _IN_TITLES)
     if isinstance(getattr(event, "address", None), int) and _access(event)[1]:
         said = said | {"size_bytes"}
     if (relation := getattr(event, "relation", None)) and (near := _object(event, relation)):
         said = said.union(_OF_OBJECT)
         yield "object", near
-    for name in names_of(type(event)) or ():
+    names = names_of(type(event)) or ()
+    said = said.union(f"{name}_means" for name in names if getattr(event, name) is not None)
+    for name in names:
         value = getattr(event, name)
         if name not in said and value not in (None, "", ()):
-            yield _own_fact(name, value, event)
+            named, words = _own_fact(name, value, event)
+            means = getattr(event, f"{name}_means", None)
+            yield named, f"{words}: {value_words(means)}" if means else words
 
 
 def _object(event: Event, relation: str) -> str | None:
