@@ -137,7 +137,8 @@ def _require_plain(text: str) -> None:
 @pytest.mark.parametrize("paint", [plain, terminal])
 def test_text(paint: Paint) -> None:
     for report in REPORTS:
-        _require_plain(_OWN_PAINT.sub("", render_text(report, paint)))
+        for brief in (False, True):
+            _require_plain(_OWN_PAINT.sub("", render_text(report, paint, brief=brief)))
     for machine in MACHINES:
         _require_plain(_OWN_PAINT.sub("", render_text(machine, paint)))
 

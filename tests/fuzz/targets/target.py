@@ -57,6 +57,7 @@ def render_log(report: Report) -> None:
     """Write a report about a log in every form."""
     require_sound(report)
     require_plain(render_text(report))
+    require_plain(render_text(report, brief=True))
     json.loads(require_plain("".join(json_parts(report))))
     render_html(report)
 
