@@ -30,8 +30,9 @@ def test_the_flags_of_the_status_are_said_in_words() -> None:
     event = first_of("mce/fatal")
 
     assert isinstance(event, Mce)
-    assert event.status_means == "uncorrected (UC), processor context corrupt (PCC)"
-    assert dict(event_facts(event))["status"] == "0xb200000080060001"
+    means = "uncorrected (UC), processor context corrupt (PCC)"
+    assert event.status_means == means
+    assert dict(event_facts(event))["status"] == f"0xb200000080060001: {means}"
 
 
 def test_a_register_that_is_not_valid_means_nothing() -> None:
