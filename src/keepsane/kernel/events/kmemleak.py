@@ -139,16 +139,17 @@ def leaks_are_listed_elsewhere(event: Kmemleak) -> Iterator[Finding]:
         title="who allocated them is not in the log, but in /sys/kernel/debug/kmemleak, until the next boot",
         evidence=some(quote_head(event)),
         explanation="The log only has their number.",
-        advice=(Advice(text="read the list, and keep it", **_LIST),),
+        advice=(_LIST,),
         references=("Documentation/dev-tools/kmemleak.rst",),
     )
 
 
-_LIST = {
-    "command": "sudo cat /sys/kernel/debug/kmemleak",
-    "undo": "nothing is changed",
-    "verify": "it shows an object with a backtrace for each leak",
-}
+_LIST = Advice(
+    text="read the list, and keep it",
+    command="sudo cat /sys/kernel/debug/kmemleak",
+    undo="nothing is changed",
+    verify="it shows an object with a backtrace for each leak",
+)
 
 
 @rule("leaked-object", on=Kmemleak)
@@ -186,15 +187,14 @@ def leaked_object(event: Kmemleak) -> Iterator[Finding]:
             quote_frame(event, frame, "where"),
         ),
         explanation="No pointer to it was found: it can neither be used nor freed any more.",
-        advice=(
-            Advice(text="look for a path behind this allocation that ends without the release", **_AGAIN),
-        ),
+        advice=(_AGAIN,),
         references=("Documentation/dev-tools/kmemleak.rst",),
     )
 
 
-_AGAIN = {
-    "command": "echo scan | sudo tee /sys/kernel/debug/kmemleak",
-    "undo": "nothing is changed",
-    "verify": "sudo cat /sys/kernel/debug/kmemleak lists it again",
-}
+_AGAIN = Advice(
+    text="look for a path behind this allocation that ends without the release",
+    command="echo scan | sudo tee /sys/kernel/debug/kmemleak",
+    undo="nothing is changed",
+    verify="sudo cat /sys/kernel/debug/kmemleak lists it again",
+)

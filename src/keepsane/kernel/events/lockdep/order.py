@@ -163,11 +163,14 @@ def lock_validator_switched_off(event: Lockdep) -> Iterator[Finding]:
         title=f"no bug in the code above: lockdep's table {event.problem.split()[0]} is full, it is off now",
         evidence=some(quote_head(event, "the table that is full")),
         explanation="The trace is only that of the lock for which there was no more room.",
-        advice=(
-            Advice(text="see which number is near its limit", command="cat /proc/lockdep_stats", **_READ),
-        ),
+        advice=(_READ,),
         references=("lib/Kconfig.debug, LOCKDEP_STACK_TRACE_BITS",),
     )
 
 
-_READ = {"undo": "nothing is changed", "verify": "it lists each table with its size"}
+_READ = Advice(
+    text="see which number is near its limit",
+    command="cat /proc/lockdep_stats",
+    undo="nothing is changed",
+    verify="it lists each table with its size",
+)

@@ -240,8 +240,13 @@ def socket_accounting_left_over(event: KernelWarning) -> Iterator[Finding]:
         title="a socket ended and its accounts are not zero",
         evidence=some(quote_head(event, "the check at the socket's end")),
         explanation="The mistake was made earlier, while it was in use: bytes charged and not given back.",
-        advice=(Advice(text="see whether sockets: mem grows", command="cat /proc/net/sockstat", **_READ),),
+        advice=(_READ,),
     )
 
 
-_READ = {"undo": "nothing is changed", "verify": "it lists the memory of each protocol"}
+_READ = Advice(
+    text="see whether sockets: mem grows",
+    command="cat /proc/net/sockstat",
+    undo="nothing is changed",
+    verify="it lists the memory of each protocol",
+)
