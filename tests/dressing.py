@@ -75,6 +75,10 @@ FRONTS: dict[str, Callable[[int, str], str]] = {
     "grep -n": lambda number, line: f"{4711 + number}:[{seconds(number)}] {line}",
     "grep -Hn": lambda number, line: f"boot/serial.log:{4711 + number}:[{seconds(number)}] {line}",
     "cat -n": lambda number, line: f"{4711 + number:6d}\t[{seconds(number)}] {line}",
+    "a Qualcomm phone": lambda number, line: f"[ {seconds(number)}] (CPU:3-pid:77:widgetd) {line}",
+    "a Samsung phone": lambda number, line: f"<3>[ {seconds(number)}] c3     77 (widgetd) {line}",
+    "a MediaTek phone": lambda number, line: f"[ {seconds(number)}] <3>.(3)[77:widgetd]{line}",
+    "a HiSilicon phone": lambda number, line: f"<3>[ {seconds(number)}s][pid:77,cpu3,widgetd]{line}",
     "a first letter lost": lambda number, line: f"{seconds(number)}] {line}",
 }
 """What is written before a line."""

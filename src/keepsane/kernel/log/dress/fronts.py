@@ -5,6 +5,7 @@ Where in a line the kernel's own words begin: what stands before them is its fro
     Jul 27 14:08:04 host kernel: Call Trace:            an anchor: no front holds these words
     4,1234,26813123456,-;VFS: Busy inodes after ...     an opening, behind times or a logger's "kernel"
     [  +0.000012] rcu:   3-...0: (1 GPs behind)         a time in brackets
+    [  875.497504] c0    77 (widgetd) Call trace:       behind printk's own: what a vendor of phones adds
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _KERNEL = re.compile(
     rf"^.{{0,200}}\b(?<!handled )kern(?:el)?\b[\s\d:;.-]{{0,20}}(?:(?:{LEVELS})\W{{0,8}})?\Z", re.IGNORECASE
 )
 """A logger's name for the kernel; in "Unhandled kernel unaligned access" the kernel names itself."""
-_BRACKETED = re.compile(r"\[[^\[\]]{0,60}\]|caller=[TC]\d{1,20}")
+_BRACKETED = re.compile(r"\[[^\[\]]{0,60}\]|\([^()\[\]]{1,60}\)|caller=[TC]\d{1,20}")
 _EXTENDED = re.compile(r"\b\d{1,4},\d{1,20},\d{1,18},[cC+-](?:,caller=[TC]\d{1,20})?;\Z")
 """What the extended console writes, whoever stands before it."""
 _WORD = re.compile(r"[^\W\d_]{2}")

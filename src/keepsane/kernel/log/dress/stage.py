@@ -33,6 +33,8 @@ MAX_BARE_LINES = 200
 """A dress is forgotten after this number of lines in a row that do not have it."""
 
 _BARE = Dress()
+_ADDED = re.compile(r"[.<(\[]|c\d")
+"""How what the vendors of phones add to printk's front begins: the processor, the task."""
 _STAMP = re.compile(r"(?:<\d{1,3}>)?\[ {0,6}\d{1,10}\.\d{6} ?\]")
 
 Line = tuple[int, str]
@@ -208,8 +210,9 @@ def _is_strange(said: str) -> bool:
 
 
 def _is_plain(said: str, line: str) -> bool:
-    """Say whether nothing of a logger's stands between printk's front and the kernel's words."""
-    return "kernel" not in said[:MAX_FRONT_CHARACTERS] or not opening_front(line)
+    """Say whether no logger or vendor added something between printk's front and the kernel's words."""
+    added = "kernel" in said[:MAX_FRONT_CHARACTERS] or _ADDED.match(said) is not None
+    return not added or not opening_front(line)
 
 
 def _is_talk(line: str) -> bool:
