@@ -50,6 +50,7 @@ _SAMPLED_BY = frozenset(
         "nmi-backtrace",
     }
 )
+_OF_CPUS = frozenset({"sysrq", "nmi-backtrace"})
 _OWN = re.compile(r"Sending NMI from CPU|INFO: NMI handler|rcu: |CPU\d{1,20}:")
 
 
@@ -68,7 +69,9 @@ def parse_backtrace(block: Block) -> Event | None:
     if not stacks:
         return _headless(block)
     if len(stacks) > 1:
-        return build(Event, block, "backtrace", "backtraces of several CPUs")
+        of_cpus = not _OF_CPUS.isdisjoint(block.openings)
+        several = "backtraces of several CPUs" if of_cpus else "several backtraces"
+        return build(Event, block, "backtrace", several)
     what = printed_for(stacks[0])
     title = f"of {reported(block.body, stacks[0], what)}" if what else None
     in_ = titled("backtrace", culprit(block.body, stacks=stacks))

@@ -262,7 +262,18 @@ def parse_double_fault(block: Block) -> Oops | None:
     return _oops(block, "double-fault", "double fault")
 
 
-def parse_unhandled_fault(block: Block, what: str = "unhandled fault") -> Oops | None:
+def parse_died_of_fault(block: Block, what: str) -> Oops:
+    """
+    Read a fault that only the line of die() tells, `what` in words.
+
+    Accepted format:
+        Oops: 0000 [#1] SMP
+    """
+    said = _address(block.find(UNHANDLED))
+    return _oops(block, "page-fault", what, address_of(block.body.registers) if said is None else said)
+
+
+def parse_unhandled_fault(block: Block) -> Oops | None:
     """
     Read an arm or arm64 abort that has no handler of its own: alignment, domain, external abort.
 
@@ -276,8 +287,7 @@ def parse_unhandled_fault(block: Block, what: str = "unhandled fault") -> Oops |
             f"a program's fault: {found['what'].strip()}" if found else "a program's fault: alignment trap"
         )
         return build(Oops, block, "user-fault", title, damage="", address=_address(found))
-    said = _address(block.find(UNHANDLED))
-    return _oops(block, "page-fault", what, address_of(block.body.registers) if said is None else said)
+    return parse_died_of_fault(block, "unhandled fault")
 
 
 def parse_early_fault(block: Block, address: int) -> Oops:

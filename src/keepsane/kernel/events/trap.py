@@ -84,7 +84,7 @@ def parse_die(block: Block) -> Event | None:
     kind = "invalid-opcode" if name == "Exception in kernel mode" and "sig: 4 " in text else named_kind(name)
     if kind == "page-fault":
         unnamed = "bad page access" if _X86_PAGE_FAULT.match(text) else "internal error"
-        return oops.parse_unhandled_fault(block, _words(name) or unnamed)
+        return oops.parse_died_of_fault(block, _words(name) or unnamed)
     if kind == "stack-overflow":
         return oops.parse_stack_overflow(block)
     if kind in ("invalid-opcode", "bug", "divide-error"):

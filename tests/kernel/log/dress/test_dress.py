@@ -22,6 +22,7 @@ ABOUT_DRESS = frozenset(
         *("quiet/words-of-user-space", "rules/oops-after-refcount", "null-deref/lab-6.12-jump"),
         *("page-fault/three-consoles", "null-deref/flat-x86", "null-deref/flat-arm"),
         "soft-lockup/after-a-year",
+        "page-fault/oops-line-in-a-document",
     }
 )
 
