@@ -21,9 +21,10 @@ from keepsane.model import LogRecord
             "arm64",
         ),
         ("Internal error: Oops - bad mode: 0 [#1] SMP", "arm"),
+        ("Oops - store (or AMO) access fault [#1]", "riscv"),
     ],
 )
-def test_the_error_code_tells_arm_from_arm64(head: str, arch: str) -> None:
+def test_the_line_of_die_tells_the_machine(head: str, arch: str) -> None:
     lines = (head, "PC is at widget_poll+0x10/0x20")
 
     assert (

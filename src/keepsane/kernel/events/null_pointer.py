@@ -15,7 +15,7 @@ from keepsane.kernel.log.quote import first_stack, quote, quote_frame, quote_hea
 from keepsane.kernel.log.registers import KASAN_SHADOW_BASE, PAGE_BYTES
 from keepsane.kernel.log.trap_address import is_page_only, pointer_of
 from keepsane.model import Frame
-from keepsane.report import Advice, Confidence, Finding
+from keepsane.report import Advice, Confidence, Evidence, Finding
 
 SHADOW_SCALE_BYTES = 8
 
@@ -125,10 +125,15 @@ def _member_finding(event: Oops, address: int) -> Finding:
         severity="error",
         confidence="medium" if address % 2 == 0 else "low",
         title=title,
-        evidence=some(quote_head(event, "the address that faulted"), quote(event, _IP_LINE, "who used it")),
+        evidence=some(quote_head(event, "the address that faulted"), _quote_ip(event, "who used it")),
         explanation=f"{why} {_NOT_DECODED if undecoded else _NOT_SHOWN}",
         advice=((_INSTALL,) if undecoded else ()) + _decode(event),
     )
+
+
+def _quote_ip(event: Oops, note: str) -> Evidence | None:
+    """Quote where it was; beside `EIP is at` there is a line of EIP without a function."""
+    return quote_frame(event, event.ip, note) if event.ip is not None else quote(event, _IP_LINE, note)
 
 
 def _is_undecoded(event: Oops) -> bool:
