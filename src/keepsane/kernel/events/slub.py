@@ -7,6 +7,7 @@ The slab allocator found an object damaged: poison or red zone overwritten, free
     Allocated in make_widget+0x29/0x90 [crashme] age=1 cpu=1 pid=101             with INFO: before 5.14
     Freed in drop_widget+0x14/0x20 [crashme] age=57 cpu=0 pid=101
     BUG crashme_widget (Not tainted): Objects remaining in crashme_widget on __kmem_cache_shutdown()
+    BUG kmalloc-8: Redzone overwritten                                           mm/slub.c up to 2.6.27
     Slab corruption (Not tainted): kmalloc-64 start=ffff8880123450c0, len=64     mm/slab.c, until 6.7
     slab error in verify_redzone_free(): cache `kmalloc-64': double free detected
 
@@ -46,6 +47,10 @@ class SlabCorruption(Event):
 
 HEAD = re.compile(
     r"BUG (?P<cache>\S.{0,63}?) \((?:Not tainted|Tainted:? [^)]{1,60})\)(?: \S{1,64})?: (?P<what>\S.{0,200})"
+)
+BARE_HEAD = re.compile(
+    r"BUG (?P<cache>[\w.-]{1,64}): (?P<what>(?:(?:Left |Right )?Redzone|Poison|(?:Object )?[Pp]adding)"
+    r" overwritten|Object already free)\s*+$"
 )
 OLD_HEAD = re.compile(
     r"Slab corruption(?: \((?:Not tainted|Tainted: [^)]{1,60})\))?: (?:(?P<cache>\S{1,64}) )?start="
@@ -129,6 +134,7 @@ def parse_track(block: Block) -> SlabCorruption | None:
 
 OPENINGS = (
     Opening("slub", HEAD, parse_slub, own=_OWN, detail_of=frozenset({"kasan"})),
+    Opening("slub", BARE_HEAD, parse_slub, own=_OWN),
     Opening("slab", OLD_HEAD, parse_slab, own=_OWN),
     Opening("slab-track", TRACK, parse_track, own=_OWN, joins=_REPORTED),
 )

@@ -84,7 +84,16 @@ KINDS = {
     "kfence": Row(("kfence",), ("BUG: KFENCE",)),
     "ubsan": Row(("ubsan",), ("UBSAN: ",)),
     "slub": Row(
-        ("slab-corruption",), ("(Not tainted", "(Tainted", "lab corruption", "lab error in", " age=")
+        ("slab-corruption",),
+        (
+            "(Not tainted",
+            "(Tainted",
+            "lab corruption",
+            "lab error in",
+            " age=",
+            " overwritten",
+            "already free",
+        ),
     ),
     "kmemleak": Row(
         ("kmemleak",),
