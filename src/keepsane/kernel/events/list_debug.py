@@ -110,7 +110,7 @@ def list_neighbours_disagree(event: ListCorruption) -> Iterator[Finding]:
     message = event.message
     if message is None:
         raise CannotTell("the sentence with the pointers is missing")
-    said = _damage(message)
+    said = _damage(message, event.arch)
     if said is None:
         return
     title, why = said
@@ -131,7 +131,11 @@ _SENTENCE = re.compile(r"list_(?:add|del) (?:corruption|double add)")
 _CHANGED = "The list was changed without its lock, or the entry was added to two lists."
 
 
-def _damage(message: str) -> tuple[str, str] | None:
+_ENTRY_BYTES = 4
+_X86_64_BITS = 57
+
+
+def _damage(message: str, arch: str | None) -> tuple[str, str] | None:
     if _POISONED.search(message):
         return None  # the rule on list poisons says it
     if _DOUBLE.search(message):
@@ -141,7 +145,10 @@ def _damage(message: str) -> tuple[str, str] | None:
     found = _WAS.match(message)
     if found is None:
         return None
-    words = address_words(int(found["value"], 16))
+    value = int(found["value"], 16)
+    words = address_words(value, canonical_bits=_X86_64_BITS if arch == "x86_64" else None)
+    if words is None and value % _ENTRY_BYTES:
+        words = f"{value:#x}, where no entry can lie"
     if words is None:
         return "the neighbour points to another entry", _CHANGED
     link = found["link"].partition("->")[2]

@@ -226,7 +226,8 @@ def oops_where_no_task_can_end(event: Panic) -> Iterator[Finding]:
     The kernel crashed where there is no task that could be ended instead, so the machine had to stop.
 
     What it means: after a crash the kernel ends the task that ran, and goes on. Inside of an interrupt there
-    is none, and the idle task must not end: then it stops, whatever the settings are.
+    is none, a task that has bottom halves off counts as one, and the idle task must not end: then it stops,
+    whatever the settings are.
 
     How we know: the panic says `in interrupt`, `killing interrupt handler` or `the idle task`.
 
@@ -237,7 +238,7 @@ def oops_where_no_task_can_end(event: Panic) -> Iterator[Finding]:
     found = _NO_TASK.match(event.reason)
     if found is None:
         return
-    where = "inside of an interrupt" if found["interrupt"] else "in the idle task"
+    where = "in an interrupt, or with bottom halves off" if found["interrupt"] else "in the idle task"
     yield Finding(
         severity="note",
         confidence="high",
