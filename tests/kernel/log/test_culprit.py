@@ -39,7 +39,8 @@ def test_machinery_names_nothing(name: str) -> None:
         "__phys_addr", "hex_string", "handle_overflow", "init_timer_key", "hlock_class", "__seqprop_assert",
         "rcu_preempt_sleep_check", "rt_read_lock", "panic_bad_stack", "crc16", "aes_encrypt",
         "crc32_le_base", "crc_itu_t", "release_sock", "usb_start_wait_urb", "dpm_sysfs_remove",
-        "sk_stop_timer_sync", ".memcpy",
+        "sk_stop_timer_sync", ".memcpy", "owner_on_cpu", "rb_first", "hrtimer_cancel", "ioread32",
+        "srcu_read_lock", "lockref_get", "kstrtoint",
     ],
 )  # fmt: skip
 def test_wake_ups_checks_and_leaves_name_their_caller(name: str) -> None:
@@ -61,7 +62,10 @@ def test_a_function_of_a_module_is_no_helper_of_the_kernel(name: str) -> None:
     assert not is_machinery(name, "widget")
 
 
-@pytest.mark.parametrize("name", ["wake_up_new_task", "completer", "crc_widget", "aes_widget"])
+@pytest.mark.parametrize(
+    "name",
+    ["wake_up_new_task", "completer", "crc_widget", "aes_widget", "ep_poll_callback", "kernfs_fop_open"],
+)
 def test_neighbours_of_those_helpers_count(name: str) -> None:
     assert not is_machinery(name)
 

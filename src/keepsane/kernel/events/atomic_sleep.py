@@ -209,8 +209,11 @@ def sleeping_while_holding_a_lock(event: AtomicSleep) -> Iterator[Finding]:
     found = nesting(event.preempt_count)
     own = 1 if event.file is None else 0
     depth = found.preempt - own
-    if (_sleeper(event.stacks)[1] or "") in USER_MODE_EXITS:
+    sleeper = _sleeper(event.stacks)[1]
+    if (sleeper or "") in USER_MODE_EXITS:
         return
+    if sleeper is None and not event.locks and event.disabled_in is None:
+        raise CannotTell("the report does not show who slept: on its way to user space a task holds no lock")
     if found.interrupt is None and depth < _TOO_HIGH and (depth > 0 or found.bottom_half_off):
         where = "while a lock is held or preemption is off"
         yield _finding(event, where, _forbidden_by(event, depth, found.bottom_half_off), "high")

@@ -211,6 +211,13 @@ def poison_held(event: Oops) -> tuple[Register, str] | None:
     return next(((register, wanted[register.value]) for register in held), None)
 
 
+def is_like_poison(event: Oops) -> bool:
+    """Tell whether NULL and a deleted list entry look alike, as long as no register is printed."""
+    if event.arch in _MOVED_POISONS or event.address is None or event.registers:
+        return False
+    return any(event.address - poison in (0, 4, 8) for poison in LIST_POISONS)
+
+
 def old_poison(event: Oops) -> str | None:
     """Name what list_del() wrote until 4.2, where that is the address that faulted and no poison is moved."""
     if event.arch in _MOVED_POISONS or event.address is None:

@@ -20,7 +20,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from keepsane.judge import rule
-from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.block import Block, Opening, build, titled
+from keepsane.kernel.log.culprit import beyond, culprit, traces
 from keepsane.kernel.log.quote import quote, quote_head, some
 from keepsane.model import Event
 from keepsane.report import Finding
@@ -76,7 +77,32 @@ def _handlers(block: Block) -> tuple[str, ...]:
     return tuple(f"{match['handler']}{match['module'] or ''}" for match in found if match)
 
 
-OPENINGS = (Opening("irq", HEAD, parse_irq, own=_OWN),)
+MISMATCH = re.compile(
+    r"(?:genirq: )?Flags mismatch irq (?P<irq>\d{1,6})\. [0-9a-f]{8} \((?P<name>[^()]{0,64})\) vs\. "
+    r"[0-9a-f]{8} \((?P<held_by>[^()]{0,64})\)"
+)
+_REQUESTS = frozenset({"__setup_irq", "setup_irq", "request_threaded_irq", "request_irq"})
+
+
+def parse_mismatch(block: Block) -> Event | None:
+    """
+    Read a request for an interrupt line that another driver holds in another way.
+
+    Accepted format:
+        genirq: Flags mismatch irq 16. 00000080 (widget) vs. 00000000 (gadget)
+
+    Source: kernel/irq/manage.c, __setup_irq(). A stack follows only where the caller did not allow a failure.
+    """
+    head = block.head
+    what = f"{head['name']} cannot share interrupt {head['irq']} with {head['held_by']}"
+    stacks = beyond(traces(block.body.stacks), _REQUESTS)
+    return build(Event, block, "other", titled(what, culprit(block.body, stacks=stacks)), damage="")
+
+
+OPENINGS = (
+    Opening("irq", HEAD, parse_irq, own=_OWN),
+    Opening("irq-mismatch", MISMATCH, parse_mismatch, rank=3),
+)
 
 
 @rule("interrupt-nobody-cared", on=IrqNobodyCared)

@@ -54,6 +54,7 @@ class Mce(Event):
 HEAD = re.compile(
     r"(?:mce: )?(?:\{\d{1,10}\})?(?:\[Hardware Error\]: {1,16}+\S|HARDWARE ERROR)"
     r"|CPU \d{1,5}: Machine Check Exception: {1,40}+[0-9a-f]"
+    r"|MCE: The hardware reports a non fatal, correctable incident occurred on CPU (?P<cpu>\d{1,5})"
 )
 _BANK = re.compile(r"Bank (?P<bank>\d{1,3}): (?P<status>[0-9a-f]{16})\b")
 _CHECK = re.compile(
@@ -95,7 +96,7 @@ def parse_mce(block: Block) -> Mce | None:
         block.find(_ADDRESS),
         memory,
         damage="",
-        task=task_of(check),
+        task=task_of(check) or task_of(block.head),
         status_means=_status_words(int(check["status"], 16)) if check else None,
         corrected=memory["verdict"] == "CE" if memory else None,
     )

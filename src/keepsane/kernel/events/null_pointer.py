@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, rule
-from keepsane.kernel.events.bad_pointer import done, from_instruction, poison_held
+from keepsane.kernel.events.bad_pointer import done, from_instruction, is_like_poison, poison_held
 from keepsane.kernel.events.oops import Oops
 from keepsane.kernel.log.architecture import DECODED
 from keepsane.kernel.log.culprit import where
@@ -88,6 +88,8 @@ def null_member_access(event: Oops, *, limit_bytes: int = PAGE_BYTES) -> Iterato
     if pointer is not None:
         yield from from_instruction(event, pointer, pointer.address, _decode(event), limit_bytes=limit_bytes)
     elif event.kind == "null-deref" and (event.address or 0) < limit_bytes and poison_held(event) is None:
+        if is_like_poison(event):
+            raise CannotTell("the report shows no registers: a list entry after its deletion looks the same")
         yield _member_finding(event, _address_told(event, fetch))
 
 

@@ -22,7 +22,7 @@ import re
 from dataclasses import dataclass, replace
 
 from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
-from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
+from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name, runs_in, traces
 from keepsane.kernel.log.fault_registers import access_of, address_of
 from keepsane.kernel.log.registers import PAGE_BYTES, address_words, is_canonical
 from keepsane.model import Event, Kind
@@ -112,12 +112,14 @@ def _means(block: Block, kind: Kind, address: int | None) -> str | None:
     return address_words(address, canonical_bits=bits, kasan=kasan)
 
 
-def _oops(block: Block, kind: Kind, what: str, address: int | None = None) -> Oops:
+def _oops(
+    block: Block, kind: Kind, what: str, address: int | None = None, *, title: str | None = None
+) -> Oops:
     return build(
         Oops,
         block,
         kind,
-        titled(what, faulting_function(block)),
+        title or titled(what, faulting_function(block)),
         block.find(_COUNT),
         needs_end=True,
         address=address,
@@ -238,7 +240,13 @@ def parse_stack_overflow(block: Block) -> Oops | None:
         BUG: stack guard page was hit at ffffc9000012bff8 (stack is ...)
         Insufficient stack space to handle exception!                     arm64
     """
-    return _oops(block, "stack-overflow", "kernel stack overflow", _guard_address(block))
+    what, address = "kernel stack overflow", _guard_address(block)
+    # Deep calls span many functions, and a random one fills the stack: the call that led to them counts, too.
+    frames = next((stack.frames for stack in traces(block.body.stacks) if runs_in(stack.frames)), ())
+    inner = faulting_function(block)
+    entered = runs_in(frames)
+    title = f"{what} at {inner} in {entered}" if inner and entered not in (None, inner) else None
+    return _oops(block, "stack-overflow", what, address, title=title)
 
 
 def _guard_address(block: Block) -> int | None:

@@ -47,10 +47,11 @@ class RcuStall(Event):
 HEAD = re.compile(
     r"(?:rcu: )?INFO: (?P<flavor>rcu\w*|srcu\w*) (?:self-)?detected (?:expedited )?stalls? on (?:CPUs?"
     r"|tasks|CPUs/tasks)?"
+    r"|(?:INFO: )?(?P<flavor_>RCU) detected CPU (?P<cpu>\d{1,5}) stall"
 )
 _CPUS = re.compile(
-    r"(?:rcu: )?\s*(?:INFO: .{0,150}?stalls? on CPUs?(?:/tasks)?:? ?\{?\s*+)?(?P<cpu>\d{1,5})(?:-[.\w?!]{3,4}"
-    r"|: \(\d{1,20}|\}|\s+\()"
+    r"(?:rcu: )?\s*(?:INFO: .{0,150}?stalls? on CPUs?(?:/tasks)?:? ?\{?\s*+"
+    r"|(?:INFO: )?RCU detected CPU )?(?P<cpu>\d{1,5})(?:-[.\w?!]{3,4}|: \(\d{1,20}|\}|\s+\(| stall)"
 )
 _STARVED = re.compile(r"(?:rcu: )?\s*\w+ kthread starved for (?P<starved_jiffies>\d{1,19}) jiffies")
 _SINCE = re.compile(r".{0,400}?(?:[(, ]t=|\} )(?P<stalled_jiffies>\d{1,19}) jiffies\b")
@@ -128,6 +129,7 @@ def parse_rcu_stall(block: Block) -> RcuStall | None:
     Accepted format:
         rcu: INFO: rcu_preempt self-detected stall on CPU
         INFO: rcu_sched detected stalls on CPUs/tasks: { 1} (detected by 0, t=5252 jiffies, g=6, c=5, q=2)
+        INFO: RCU detected CPU 0 stall (t=1000 jiffies)                        up to 2.6.35
 
     Where it says that all quiescent states were seen, RCU's own thread is late, and the stack is of the CPU
     that looked: "the current CPU might be at fault" (print_other_cpu_stall()).
@@ -141,7 +143,7 @@ def parse_rcu_stall(block: Block) -> RcuStall | None:
         RcuStall,
         block,
         "rcu-stall",
-        f"{block.head['flavor']} stall{stalled(sample)}",
+        f"{block.head['flavor'] or block.head['flavor_']} stall{stalled(sample)}",
         block.find(_SINCE),
         block.find(_STARVED) or block.find(_NO_TIMER) or late,
         task=_task(block, cpus),

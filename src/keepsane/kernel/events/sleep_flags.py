@@ -45,7 +45,7 @@ def sleeping_by_its_flags(event: AtomicSleep) -> Iterator[Finding]:
         one for stack in event.stacks if stack.name != DISABLED_AT for one in stack.frames if one.reliable
     ]
     entry = next((one for one in frames if plain_name(one.function or "") in INTERRUPTS), None)
-    where = _where(frames, entry, off=off)
+    where = _where(frames, entry, off=off) if frames else None
     if where is None:
         raise CannotTell("the trace is not whole: a lock and an interrupt look the same")
     held = held_names(event.locks)

@@ -75,16 +75,29 @@ def _users(block: Block) -> dict[str, str]:
     return {found["did"]: plain_name(found["function"]) for found in block.find_all(TRACK)}
 
 
+def _freed_in(block: Block) -> str | None:
+    """
+    Name who freed a free object that was written to.
+
+    Who finds it is only the next to allocate, and who wrote is not known.
+    """
+    freed = [stack for stack in block.body.stacks if "Freed in " in stack.name]
+    return culprit(block.body, stacks=freed[-1:], ip=False) if freed else _users(block).get("Freed")
+
+
 def _corruption(block: Block, what: str, cache: str | None) -> SlabCorruption:
     users = _users(block)
     # The stacks of allocation and release are older work: only the report's own trace names the event.
     function = culprit(block.body, stacks=[stack for stack in block.body.stacks if " in " not in stack.name])
     subject = f"slab {cache}" if cache else "slab object"
+    freed_in = _freed_in(block) if what.startswith("Poison overwritten") else None
     return build(
         SlabCorruption,
         block,
         "other" if what.startswith("Objects remaining") else "slab-corruption",
-        titled(f"{subject}: {what}", function if block.body.stacks else None),
+        f"{subject}: {what} after it was freed in {freed_in}"
+        if freed_in
+        else titled(f"{subject}: {what}", function if block.body.stacks else None),
         what=what,
         cache=cache,
         allocated_in=users.get("Allocated"),

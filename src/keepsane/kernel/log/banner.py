@@ -42,11 +42,14 @@ class KernelFacts:
     last_seconds: float | None = None
     _offsets: int = 0
 
-    def is_over(self, record: LogRecord, *, reporting: bool, timed: bool) -> bool:
+    def is_over(
+        self, record: LogRecord, *, reporting: bool, timed: bool, before_seconds: float | None = None
+    ) -> bool:
         """
         Tell whether a line begins another boot: a banner, where this boot has said who it is.
 
-        `reporting` says whether a report is open, `timed` whether lines before this one had a timestamp.
+        `reporting` says whether a report is open, `timed` whether lines before this one had a timestamp,
+        `before_seconds` is that of the line before.
         """
         if self.release is None or not record.text.startswith(_BANNER_BEGINS):
             return False
@@ -56,7 +59,8 @@ class KernelFacts:
         found = _BANNER.match(record.text)
         # A doubled console says everything twice, and a cut banner is no other kernel's.
         again = (found["release"], found["version"]) if found is not None else (self.release, self.version)
-        return again != (self.release, self.version) or reporting or self.last_seconds is not None
+        back = before_seconds is not None and before_seconds > (record.seconds or 0.0) + _BACK_SECONDS
+        return again != (self.release, self.version) or reporting or back or self.last_seconds is not None
 
     def is_foreign(self, event: Event) -> bool:
         """Tell whether a report is of a later boot without a banner: another release, an earlier clock."""

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from keepsane.kernel.log.code import CodeReader
 from keepsane.kernel.log.fault_registers import is_psw_behind, parse_fault_registers
 from keepsane.kernel.log.module_list import LISTED, continues_list, listed_modules
+from keepsane.kernel.log.objects import MAX_OBJECTS, SlabObject, parse_object, with_objects
 from keepsane.kernel.log.registers import (
     is_register_line,
     named_before,
@@ -130,6 +131,7 @@ class BodyReader:
     closed: bool = False
     stacks: StackReader = field(default_factory=StackReader)
     _inlined: list[SourceLine] = field(default_factory=list)
+    _objects: list[SlabObject] = field(default_factory=list)
     _user_mode: bool = False
     _about: str | None = None
     _in_modules: bool = False
@@ -165,7 +167,7 @@ class BodyReader:
             taint=release.taint if release else (),
             ip=self.ip,
             link=self.link,
-            registers=tuple(self.registers),
+            registers=with_objects(self.registers, self._objects),
             code=self.code.finish(psw_is_behind=is_psw_behind(self.registers)),
             stacks=self.stacks.finish(self.ip),
             modules=tuple(self.modules),
@@ -182,6 +184,7 @@ class BodyReader:
             or self._code_line(text, line)
             or self._modules_line(text)
             or self._register_line(text)
+            or self._object_line(text)
             or names_task
         )
 
@@ -197,6 +200,12 @@ class BodyReader:
         if bare is not None:
             self.task = Task(cpu=int(bare["cpu"]))
         return task is not None or release is not None or bare is not None
+
+    def _object_line(self, text: str) -> bool:
+        found = parse_object(text)
+        if found is not None and len(self._objects) < MAX_OBJECTS:
+            self._objects.append(found)
+        return found is not None
 
     def _ip_line(self, text: str, line: int) -> bool:
         found = _IP.match(without_discriminators(text))

@@ -22,13 +22,16 @@ from keepsane.kernel.log.machinery import (
     CALL_ENTRIES,
     CROSS_CALLS,
     ENTRIES,
+    FAULT_ENTRIES,
     HELPERS,
     INTERRUPT_ENTRIES,
     LIBRARIES,
     NAMED_WAITS,
+    PLAIN_WAITS,
     REPORTING,
     RETURN_PLACES,
     SCHEDULER,
+    SYSTEM_CALLS,
     TICKS,
     WAITS,
 )
@@ -199,7 +202,11 @@ def waits_in(frames: Iterable[Frame]) -> str | None:
     A wait that is known by its own name (rtnl_lock, synchronize_rcu) is named itself.
     """
     functions = names(frames)
+    switch = next((at for at, name in enumerate(functions) if name in SCHEDULER), 0)
+    functions = functions[switch:]  # what is printed inside of the switch is left from earlier calls
     known = first_beyond(functions, WAITS)
+    if known is None or known in ENTRIES:
+        known = first_beyond(functions, PLAIN_WAITS)  # nothing but waits: the one that only its name tells
     named = next((name for name in functions if name in NAMED_WAITS), None)
     return named or (known if known and known not in ENTRIES else None)
 
@@ -215,10 +222,18 @@ def runs_in(frames: Sequence[Frame]) -> str | None:
     waits = next((name for name in functions if name in CROSS_CALLS), None)
     if waits is not None:
         return waits
+    functions = _without_nested_faults(functions)
     for outer, inner in zip(functions[1:], functions, strict=False):
         if outer in CALL_ENTRIES and inner not in CALL_ENTRIES and inner not in REPORTING:
             return inner
     return None
+
+
+def _without_nested_faults(functions: list[str]) -> list[str]:
+    """Leave out the fault that a copy to or from user space took: it is a part of the call that copies."""
+    faults = [at for at, name in enumerate(functions) if name in FAULT_ENTRIES]
+    nested = [at for at in faults if any(name in SYSTEM_CALLS for name in functions[at + 1 :])]
+    return functions[nested[-1] + 1 :] if nested else functions
 
 
 def stalled(frames: Sequence[Frame]) -> str:

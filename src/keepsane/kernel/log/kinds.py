@@ -103,7 +103,7 @@ KINDS = {
     "list_debug": Row(("list-corruption",), ("list_add ", "list_del ", "list_debug.c:")),
     "warning.debugobjects": Row((), ("ODEBUG: ", "debugobjects.c:")),
     "cfi": Row(("cfi",), ("CFI failure",)),
-    "irq": Row(("irq-nobody-cared",), (": nobody cared",)),
+    "irq": Row(("irq-nobody-cared",), (": nobody cared", "Flags mismatch irq ")),
     "rust": Row(("rust-panic",), ("rust_kernel: panicked",)),
     "alloc_failure.failure": Row(
         ("alloc-failure",),
@@ -133,7 +133,9 @@ KINDS = {
         ),
     ),
     "show_mem.alone": Row((), ("Show Memory", "Mem-Info:", "Mem-info:", "kB min:")),
-    "mce": Row(("mce",), ("ardware Error]: ", "HARDWARE ERROR", "Machine Check E", "EDAC MC")),
+    "mce": Row(
+        ("mce",), ("ardware Error]: ", "HARDWARE ERROR", "Machine Check E", "EDAC MC", "MCE: The hardware ")
+    ),
     "aer": Row(("pcie-aer",), (" received", "PCIe Bus Error: ")),
     "other": Row(
         ("other",),
@@ -151,7 +153,7 @@ KINDS = {
     "netdev_watchdog": Row(("netdev-watchdog",), ("NETDEV WATCHDOG: ", "net/sched/sch_generic.c:")),
     "watchdog.lockup": Row(("soft-lockup", "hard-lockup"), ("BUG: soft lockup", "LOCKUP", "kernel/watchdog")),
     "hung_task.report": Row(("hung-task",), ("INFO: task ", "hung_task_timeout_secs")),
-    "rcu": Row(("rcu-stall",), ("INFO: rcu", "INFO: srcu")),
+    "rcu": Row(("rcu-stall",), ("INFO: rcu", "INFO: srcu", "RCU detected CPU ")),
     "workqueue": Row(("workqueue-lockup",), ("BUG: workqueue lockup", "BUG: workqueue leaked")),
     "atomic_sleep": Row(
         ("atomic-sleep",), ("BUG: scheduling while", "BUG: sleeping function", "bad: scheduling from")
@@ -230,7 +232,7 @@ KINDS = {
             "COMMAND: ",
             "+0x",
             "[<",
-            "at ffff",
+            "[ffff",
         ),
     ),
 }
@@ -251,7 +253,7 @@ SEARCHED = tuple(_WHERE)
 GATE = Gate(SEARCHED)
 """A line it does not find anything in says nothing to the scanner."""
 
-_WEAK = frozenset({"RIP: 0010:", "+0x", "[<", "at ffff", "Code: ", "COMMAND: "})
+_WEAK = frozenset({"RIP: 0010:", "+0x", "[<", "[ffff", "Code: ", "COMMAND: "})
 WORDS = Gate(_WHERE.keys() - _WEAK)
 """The same without what programs write, too: its words teach how the kernel's lines are dressed."""
 

@@ -104,6 +104,7 @@ _STRINGS = """
     (hex|bitmap|bitmap_list|symbol|resource|resource_or_range|mac_address|uuid|escaped|rtc|time)_string
     (ip4|ip6|ip4_addr|ip6_addr|ip6_compressed|device_node|fwnode|fwnode_full_name|fourcc|err_ptr)_string
     (bdev|dentry|file_dentry|clock|netdev_bits|address_val|flags|widen|default|restricted)_(name|pointer|string)
+    simple_strto* kstrto* sscanf vsscanf io(read|write)(8|16|32|64)* (in|out)(b|w|l) nla_(put|reserve|memcpy)*
     special_hex_number num_to_str put_dec* ptr_to_* widen_string string_escape_mem* string_truncate
 """
 # lib/crc/, lib/crypto/, lib/math/: they compute on what they are given.
@@ -120,6 +121,7 @@ _LOCKS = """
     (native_)?(queued_)?(read|write)_(lock|unlock|trylock)* pv_queued_* osq_* lock_sock* bit_spin*
     arch_spin* arch_local* *write_lock *write_lock_nested rq_lock* task_rq_lock* raw_spin_rq*
     rt_(read|write)_(lock|unlock|trylock)* rwbase_* release_sock
+    owner_on_cpu read_seq* raw_seqcount_* raw_read_seq* srcu_read_(lock|unlock)* lockref_*
     lock_timer_base local_bh_* local_irq_* seqcount_* seqlock_* percpu_(down|up)_*
 """
 # include/linux/atomic, bitops, list.h; lib/rbtree.c, rhashtable.c, xarray.c, maple_tree.c, idr.c, kref
@@ -128,6 +130,7 @@ _STRUCTURES = """
     (arch_)?test_and_(set|clear|change)_bit (variable|constant)_test_bit
     list_(add|del|move|replace|splice|empty)* hlist_(add|del)* klist_* llist_* plist_* rht_* rhashtable_*
     xas_* xa_* mas_* mtree_* idr_* ida_* get_current current_thread_info rb_(insert|erase|link|replace)*
+    rb_(first|last|next|prev)*
     percpu_ref_* skb_(put|push|pull|trim|copy|clone|expand|header|headers) pskb_* skb_copy_* consume_skb
     dput fast_dput
 """
@@ -139,7 +142,6 @@ _REGISTRIES = """
     driver_(register|unregister|attach|detach|probe)* really_probe bus_(add|remove|probe|for_each)*
     class_(create|destroy|register|unregister)* hwrng_unregister i2c_del_adapter
     proc_(register|create|mkdir|remove)* remove_proc_* sysfs_*
-    kernfs_(add|remove|create|get|put|find|link|unlink|activate|deactivate|drain|new|rename|notify|destroy)*
     kernfs_(next|name|path|walk|break|unbreak|refresh|dir|iop|dop)* internal_create_group*
     unregister_netdev* rollback_registered* tty_unregister_device cdev_(add|del|put)*
     usb_(submit_urb|kill_urb|kill_anchored_urbs|control_msg|bulk_msg|interrupt_msg|start_wait_urb)
@@ -158,6 +160,7 @@ _WORK = """
     drain_workqueue* destroy_workqueue start_flush_work cancel_(delayed_)?work* try_to_grab_pending
     (add|del|mod)_timer* try_to_del* timer_(delete|shutdown|reduce)* detach_if_pending call_rcu*
     (init|do_init)_timer* timer_init* sk_(stop|reset)_timer*
+    get_work_pool* hrtimer_(active|cancel|try_to_cancel|start|init|setup|forward)*
     smp_call_function* on_each_cpu* kthread_(stop|queue_work|flush_work|cancel)*
 """
 # kernel/sched/core.c, kernel/sched/wait.c, kernel/time/sleep_timeout.c; the last line is ZFS's own layer of
@@ -170,7 +173,7 @@ _SCHEDULE = """
     complete complete_all swake_up* wake_up
     wake_up_(all|bit|var|process|q|state|poll|locked|interruptible|sync|common)*
     try_to_wake_up default_wake_function autoremove_wake_function
-    (add|remove)_wait_queue* ep_poll_callback pollwake
+    (add|remove)_wait_queue*
     cv_(wait|timedwait)(_common|_io|_sig|_idle|_io_sig|_hires|_sig_hires|_idle_hires)?
 """
 # Prefixes that belong to one library of the kernel, and its functions whose names others carry on:
@@ -192,6 +195,14 @@ _LIBRARIES = """
     cancel_(delayed_)?work(_sync)? flush_(delayed_)?work wake_up_common_lock prepare_to_wait_(event|exclusive)
     wait_for_completion_(timeout|killable|interruptible) copy_page_(to|from)_iter
     skb_(put|push|pull|trim|copy|clone)(_data|_header|_bits|_expand|_checksum)?
+    memcpy_(erms|orig|toio|fromio) memset_(erms|orig|io) memchr_inv rep_(movs|stos)_alternative
+    copy_user_(generic_string|generic_unrolled|enhanced_fast_string|nocache)
+    debug_spin_(lock|unlock)(_before|_after)? owner_on_cpu mutex_(can_spin_on_owner|optimistic_spin)
+    list_(del|add)_entry rb_(erase_color|insert_augmented|first|last|next|prev)
+    hlist_(add|del)_(head|init|rcu)
+    radix_tree_(lookup|lookup_slot|insert|delete|next_chunk) lockref_(get|put_or_lock|put_return|mark_dead)
+    hrtimer_(active|cancel|try_to_cancel|start_range_ns) queue_work_on wait_for_completion wait_on_bit
+    rt_(mutex|spin)_(lock|unlock|trylock) srcu_read_(lock|unlock) io(read|write)(8|16|32)
 """
 LIBRARIES = Names(_LIBRARIES)
 """Helpers that a title passes over even where a headline accuses them."""
@@ -246,7 +257,13 @@ SYSTEM_CALLS = Names(_SYSTEM_CALLS, "x64_sys_* ksys_* do_sys*")
 """A system call, by its entry or its own function."""
 
 _THREADS = "ret_from_fork* kthread worker_thread process_(one_work|scheduled_works)"
+WORKERS = Names("worker_thread process_(one_work|scheduled_works)")
+"""What runs the work that others queued."""
+
 _PAGE_FAULTS = "(asm_)?exc_page_fault do_page_fault page_fault do_user_addr_fault handle_mm_fault"
+FAULT_ENTRIES = Names("(asm_)?exc_page_fault do_page_fault page_fault el1_(abort|da) do_DataAbort dabt_svc")
+"""Where a fault on an address begins."""
+
 PAGE_FAULTS = Names(_PAGE_FAULTS)
 """A page of user space is fetched."""
 
@@ -337,26 +354,23 @@ _OPERATIONS = """
 CALL_ENTRIES = Names(_SYSTEM_CALLS, _TO_USER, _THREADS, _PAGE_FAULTS, _CALLBACKS, _OPERATIONS)
 """Who called decides: the frame inside one of these tells one call, timer, work or protocol from another."""
 
-WAITS = Names(
-    _SCHEDULE,
-    _WORK,
-    _LOCKS,
-    _PRINT,
-    """
+_WAITS = """
     do_nanosleep clock_nanosleep* hrtimer_* queue_work*
-    *(_lock|slowlock|mutex|rwsem|sched|completion|semaphore)* *wait_bit* folio_wait* wait_* swait*
-    jbd2_log_wait* *down* kthread lock_* rcu_barrier* synchronize_* exp_funnel* rt_* switch_to
+    *(_lock|slowlock|mutex|rwsem|sched|completion|semaphore)*
+    *down* kthread lock_* rcu_barrier* synchronize_* exp_funnel* rt_* switch_to
     refrigerator flush_* *unlock* blk_mq_freeze* blk_freeze* blk_queue_enter* percpu_*
     do_read_cache_(folio|page)
     usb_(start_wait_urb|control_msg|bulk_msg|interrupt_msg|kill_urb|poison_urb|kill_anchored_urbs)*
-    release_sock
-""",
-)
+    release_sock *wait_bit* folio_wait* wait_* swait* jbd2_log_wait*
+"""
+PLAIN_WAITS = Names(_SCHEDULE, _WORK, _LOCKS, _PRINT, _WAITS)
 """A blocked task: the ways to wait."""
 
+WAITS = Names(_SCHEDULE, _WORK, _LOCKS, _PRINT, _WAITS, "*wait*")
+"""Those, and whatever says of itself that it waits."""
+
 NAMED_WAITS = Names("""
-    rtnl_lock rtnl_lock_killable synchronize_(rcu|srcu|sched|net|rcu_expedited|rcu_tasks) console_lock
-    lock_mount
+    rtnl_lock rtnl_lock_killable synchronize_(rcu|srcu|sched|net|rcu_expedited|rcu_tasks) lock_mount
 """)
 """Waits that everybody knows by name."""
 

@@ -155,7 +155,9 @@ class OpenBlock:
         self._keep(record)
 
     def _own(self, text: str) -> bool:
-        return any(opening.own is not None and opening.own.match(text) for opening, *_ in self.opened)
+        owns = [opening.own for opening, *_ in self.opened if opening.own is not None]
+        # The second line of a message is indented like the first one's stamp.
+        return any(own.match(text) or own.match(text.lstrip()) for own in owns)
 
     def _keep(self, record: LogRecord) -> None:
         if _SAYS.search(record.text):  # an empty or ruled line stands between any two texts

@@ -28,7 +28,7 @@ MAX_RECORD_CHARACTERS = 4096
 _CALLER = r"(?:\s?\[\s*(?P<caller>[TC]\d{1,20})\])?"
 _PRINTK = re.compile(
     r"(?:<(?P<level>\d{1,3})>)?"
-    r"(?:\[\s*(?P<seconds>\d{1,10}\.\d{3,9})\]|(?<=>))" + _CALLER + " ?(?:kernel: )?"
+    r"(?:\[\s*(?P<seconds>\d{1,12}\.\d{3,9})\]|(?<=>))" + _CALLER + " ?(?:kernel: )?"
 )
 _LOGGER = re.compile(
     r"(?:[A-Z][a-z]{2} (?:[ \d]\d|\d) [\d:.]{8,15}|\d{4}-\d\d-\d\dT[\d:.,+Z-]{8,24}) "

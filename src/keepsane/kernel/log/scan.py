@@ -16,10 +16,12 @@ from dataclasses import replace
 from keepsane.kernel.log.banner import KernelFacts
 from keepsane.kernel.log.block import Block, Opening
 from keepsane.kernel.log.blocks import Searched
+from keepsane.kernel.log.dress.anchors import unglued
 from keepsane.kernel.log.dress.letters import spaced
 from keepsane.kernel.log.dress.stage import RECENT_LINES, Stage
 from keepsane.kernel.log.halves import Halves, is_half
 from keepsane.kernel.log.kinds import GATE, WORDS, find_opening
+from keepsane.kernel.log.losses import Losses, with_losses
 from keepsane.kernel.log.open_block import DIE_RANK, MAX_AWAY_LINES, OpenBlock
 from keepsane.kernel.log.recognised import MAX_LOOKED_AT, Recognised
 from keepsane.kernel.log.records import MAX_RECORD_CHARACTERS, is_of_program, records_of
@@ -43,6 +45,7 @@ class Scanner:
     def __init__(self) -> None:
         self._open: dict[str | None, OpenBlock] = {}
         self._halves = Halves()
+        self._losses = Losses()
         self._stage = Stage()
         self._busy = False
         self._recognised = Recognised()
@@ -51,6 +54,9 @@ class Scanner:
         self._boots = [KernelFacts()]
         self._timed = False
         self._patience = 0
+        self._restarts: deque[int] = deque(maxlen=_MOST_TOLD)
+        self._last: LogRecord | None = None
+        self._passed: tuple[int, str] | None = None
         self._skipped = 0
         self._unread = 0
         self.cut_lines = self.left_out_boots = 0
@@ -90,8 +96,10 @@ class Scanner:
             self._stage.recent.append((line, text))
             self._skipped += 1
             return ()
+        self._losses.look(line, text)
         if not gated and not self._busy and is_of_program(text):
             return self._pass_by()
+        self._passed = self._stage.recent[-1] if self._stage.recent else None
         kernels = gated and WORDS.search(text, 0, MAX_RECORD_CHARACTERS) is not None
         return self._read_lines(self._stage.read(line, text, gated=kernels), text if gated else None)
 
@@ -127,14 +135,12 @@ class Scanner:
 
     def _take(self, record: LogRecord, gated: bool) -> Iterable[Event]:
         opening = None
-        if (
-            gated
-            and len(self._boots) < MAX_BOOTS
-            and self._boots[-1].is_over(record, reporting=bool(self._open), timed=self._timed)
-        ):
+        if gated and len(self._boots) < MAX_BOOTS and self._is_over(record):
             return self._reboot(record)
+        record = self._continued(record)
         self._timed = self._timed or record.seconds is not None
         if gated:
+            record = record._replace(text=unglued(record.text))
             self._boots[-1].take(record.text)
             opening = self._opening(record)
         block = self._open.get(record.caller)
@@ -145,6 +151,15 @@ class Scanner:
             return ()
         return self._read(record, block, opening)
 
+    def _continued(self, record: LogRecord) -> LogRecord:
+        """Give the second line of a message, before which printk writes nothing, the caller of the first."""
+        last, self._last = self._last, record
+        bare = record.seconds is None and record.caller is None and self._timed
+        if last is None or not bare or last.caller is None or record.line != last.line + 1:
+            return record
+        self._last = record._replace(caller=last.caller)
+        return self._last
+
     def _opening(self, record: LogRecord) -> tuple[Opening, re.Match[str]] | None:
         """Give the opening that a line is: registers that a report has told already begin no other."""
         # A log pasted into a mail is indented, a terminal fills its lines, and a web form marks code.
@@ -153,9 +168,17 @@ class Scanner:
             return None
         return None if found[0].name == "registers" and found[1]["function"] in self._told else found
 
+    def _is_over(self, record: LogRecord) -> bool:
+        before = read_record(*self._passed).seconds if self._passed else None
+        return self._boots[-1].is_over(
+            record, reporting=bool(self._open), timed=self._timed, before_seconds=before
+        )
+
     def _reboot(self, record: LogRecord) -> list[Event]:
         """End every report with the boot it belongs to."""
         ended = list(self._close_all())
+        if not self._reported:
+            self._restarts.append(record.line)
         self._next_boot()
         self._boots[-1].take(record.text)
         self._skipped += 1
@@ -201,8 +224,12 @@ class Scanner:
             events=events,
             unread_lines=self._unread,
             skipped_lines=self._skipped - self._stage.recalled_lines,
-            notes=() if self._reported else self._recognised.notes(),
+            notes=() if self._reported else (*self._recognised.notes(), *self._restarted()),
         )
+
+    def _restarted(self) -> Iterator[str]:
+        for line in self._restarts:
+            yield f"the machine starts again at line {line}, and no report stands before that"
 
     def left_out(self) -> tuple[Failure, ...]:
         """Say what of the log the limits kept out."""
@@ -279,6 +306,8 @@ class Scanner:
             self._recognised.doubt(block.records[0].line, block.records[0].text)
             self._skipped += len(block.records)
             return
+        below = event.last_line + (not block.reader.ended)
+        event = with_losses(event, self._losses.between(event.line, below))
         self._unread += block.unread
         self._reported = True
         self._told.append(event.ip.function if event.ip is not None else None)

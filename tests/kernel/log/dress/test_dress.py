@@ -23,6 +23,7 @@ ABOUT_DRESS = frozenset(
         *("page-fault/three-consoles", "null-deref/flat-x86", "null-deref/flat-arm"),
         "soft-lockup/after-a-year",
         "page-fault/oops-line-in-a-document",
+        "null-deref/gap-in-netconsole",
     }
 )
 

@@ -28,6 +28,7 @@ from typing import NamedTuple
 from keepsane.kernel.log.block import Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
 from keepsane.kernel.log.groups import task_of
+from keepsane.kernel.log.machinery import WORKERS
 from keepsane.kernel.log.trace import MODULE, SYMBOL
 from keepsane.model import Event, LogRecord
 
@@ -114,6 +115,12 @@ def _became_unsafe(block: Block) -> str | None:
     return culprit(block.body, stacks=stacks[:1], ip=False) if stacks else None
 
 
+def _flusher(block: Block) -> str | None:
+    """Name who waits for the work that a worker is about to do: the worker itself locks nothing."""
+    stacks = [stack for stack in block.body.stacks if stack.name.startswith("-> #1 ")]
+    return culprit(block.body, stacks=stacks[:1], ip=False) if stacks else None
+
+
 def _lockdep(block: Block, problem: str, function: str | None) -> Lockdep:
     return build(
         Lockdep,
@@ -137,7 +144,10 @@ def parse_lockdep(block: Block) -> Lockdep | None:
     """
     said = _SAID.match(block.head_record.text)
     problem = said["what"].rstrip(_AROUND) if said else block.head_record.text.strip("[ ]!")
-    return _lockdep(block, problem, _became_unsafe(block) or _named_at(block) or culprit(block.body))
+    function = _became_unsafe(block) or _named_at(block) or culprit(block.body)
+    if function and function in WORKERS:
+        function = _flusher(block) or function
+    return _lockdep(block, problem, function)
 
 
 def parse_in_stack(block: Block) -> Lockdep | None:

@@ -50,7 +50,11 @@ def _is_one(warned: Event, crash: Event, gap_seconds: float) -> bool:
     was, now = warned.records[0].seconds, crash.records[0].seconds
     late = was is not None and now is not None and not 0 <= now - was <= gap_seconds
     return (
-        len(functions | {None}) == 2 and len(tasks | {None}) == 2 and warned.boot == crash.boot and not late
+        None not in functions
+        and len(functions) == 1
+        and len(tasks | {None}) == 2
+        and warned.boot == crash.boot
+        and not late
     )
 
 

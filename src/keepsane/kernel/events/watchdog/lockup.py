@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keepsane.kernel.log.block import Block, Opening, build
+from keepsane.kernel.log.block import PRELUDE, Block, Opening, build
 from keepsane.kernel.log.culprit import stalled, traces
 from keepsane.kernel.log.groups import task_of
 from keepsane.model import Event, Frame, Kind, Task
@@ -85,13 +85,21 @@ def parse_hard_lockup(block: Block) -> Lockup | None:
 
 _OWN = re.compile(
     r"Kernel panic - not syncing: (?:softlockup|Hard LOCKUP)|CPU#\d{1,20} Utilization every"
-    r"|\s*#\d{1,20}: +\d{1,20}% (?:system|user)"
+    r"|\s*#\d{1,20}: +\d{1,20}% (?:system|user)|Watchdog detected hard LOCKUP"
 )
 
 OPENINGS = (
     Opening("soft-lockup", SOFT, parse_soft_lockup, own=_OWN),
     # One report: the message, and the WARNING that prints it or follows it.
-    Opening("hard-lockup", _MESSAGE, parse_hard_lockup, rank=0, own=_OWN),
+    Opening(
+        "hard-lockup",
+        _MESSAGE,
+        parse_hard_lockup,
+        rank=PRELUDE,
+        own=_OWN,
+        detail_of=frozenset({"hard-lockup"}),
+    ),
     Opening("hard-lockup", _WARNED, parse_hard_lockup, rank=1, own=_OWN),
-    Opening("hard-lockup", HARD, parse_hard_lockup, own=_OWN),
+    # Up to 4.x the WARNING stood below, behind its mark.
+    Opening("hard-lockup", HARD, parse_hard_lockup, rank=PRELUDE, own=_OWN),
 )

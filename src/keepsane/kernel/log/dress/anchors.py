@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import re
 
+MAX_GLUED_CHARACTERS = 1_000
+"""So far into a line the kernel's words are looked for behind a program's."""
+
 ANCHOR = re.compile(
     r"(?<!\w)(?:-{8,16}\[ cut here \]|---\[ end |Call [Tt]race:|Backtrace:"
     r"|BUG: (?:K[A-Z]{3,5}: |kernel NULL|[Uu]nable to handle|sleeping function|scheduling while"
@@ -23,3 +26,20 @@ ANCHOR = re.compile(
     r"|list_(?:add|del) corruption|Mem-Info:|Mem abort info:|INFO: task "
     r"|Memory cgroup (?:stats for /|out of memory: Kill))"
 )
+
+_GLUED = re.compile(
+    r"(?<=[a-z0-9.!])(?:(?:NMI )?watchdog: BUG: soft lockup - CPU#\d|BUG: (?:soft lockup - CPU#\d"
+    r"|KASAN: |KFENCE: |unable to handle |kernel NULL pointer |scheduling while atomic: )"
+    r"|Kernel panic - not syncing|INFO: (?:task \S{1,40}:\d|rcu_)|WARNING: CPU: \d)"
+)
+
+
+def unglued(text: str) -> str:
+    """
+    Take off what a program wrote right before the kernel's words, without a line end or a space.
+
+    Accepted format:
+        ok 12 some testNMI watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [widgetd:1]
+    """
+    found = _GLUED.search(text, 0, MAX_GLUED_CHARACTERS)
+    return text[found.start() :] if found else text
