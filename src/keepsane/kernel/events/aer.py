@@ -141,7 +141,7 @@ def pcie_error_in_words(event: PcieAer) -> Iterator[Finding]:
         severity="note" if corrected else "error",
         confidence="high",
         title=f"{device}: "
-        + ("; ".join(known) if known else "the status bits are not in this log")
+        + ("; ".join(known or event.errors) or "the status bits are not in this log")
         + (", repaired by the link itself" if corrected else ""),
         evidence=some(quote_head(event), quote_match(event, _STATUS, "the status"), quote_match(event, _BIT)),
         explanation="Nothing was lost: the link sent again. Many of these announce a bad contact or slot."

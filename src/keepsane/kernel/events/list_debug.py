@@ -85,6 +85,7 @@ OPENINGS = (
 _WAS = re.compile(
     r"list_(?:add|del) corruption[.,] (?P<link>prev->next|next->prev) should be (?:next |prev )?"
     r"\(?[0-9a-f]{8,16}\)?, but was (?P<value>[0-9a-f]{8,16})"
+    r"(?:\. \((?:next|prev)=(?P<neighbour>[0-9a-f]{8,16})\))?"
 )
 _POISONED = re.compile(r"(?P<entry>[0-9a-f]{8,16})->(?P<link>next|prev) is LIST_POISON")
 _DOUBLE = re.compile(r"list_add double add")
@@ -145,6 +146,8 @@ def _damage(message: str, arch: str | None) -> tuple[str, str] | None:
     found = _WAS.match(message)
     if found is None:
         return None
+    if found["value"] == found["neighbour"]:
+        return "the neighbour points to itself", "It was taken off its list meanwhile, or set up anew."
     value = int(found["value"], 16)
     words = address_words(value, canonical_bits=_X86_64_BITS if arch == "x86_64" else None)
     if words is None and value % _ENTRY_BYTES:

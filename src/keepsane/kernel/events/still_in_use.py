@@ -201,12 +201,16 @@ def copy_beyond_object(event: Event) -> Iterator[Finding]:
         confidence="high",
         title=f"{said['size']} bytes at offset {said['offset']} of {said['object']} were to be copied",
         evidence=some(quote_match(event, USERCOPY)),
-        explanation="That is more than the object has, or than may be copied of it: the copy was refused.",
+        explanation="Of this cache nothing, or not this part, may be copied: it was let through this time."
+        if quote(event, _WHITELIST)
+        else "That is more than the object has, or than may be copied of it: the copy was refused.",
         advice=(Advice(text="check the length before the copy, in the function of the title"),),
         references=("mm/usercopy.c, usercopy_abort()",),
     )
 
 
+_WHITELIST = re.compile(r"Bad or missing usercopy whitelist\?")
+"""From 4.16 to 5.15 a warning only: mm/usercopy.c, usercopy_warn()."""
 _COPIED = re.compile(
     r".{0,40}[Kk]ernel memory (?:exposure|overwrite) attempt detected (?:from|to) (?P<object>[^(]{1,120}?)"
     r" ?\(offset (?P<offset>\d{1,20}), size (?P<size>\d{1,20})\)"

@@ -104,7 +104,7 @@ _WAITS = (
         "look for the task that freezes the queue, and for a request of that disk that did not end",
     ),
     Wait(
-        Names("io_schedule* folio_wait_bit* wait_on_page_bit* lock_page* folio_lock*"),
+        Names("folio_wait_bit* wait_on_page_bit* lock_page* folio_lock*"),
         "a page: to be read or written, or to be unlocked",
         "The page is with the disk, or another task has it locked and waits itself.",
         "look at the disk's own errors, and for another task that hangs in the same file",
