@@ -326,6 +326,7 @@ _PROTECTION = r"(?:kasan: GPF could .{0,60}access)?(?:Oops: )?(?:segment-related
 
 _BEFORE_DIE = frozenset({"bad-address", "null-by-bug", "null-pointer", "mips-bad-address", "stack-guard"})
 _INSIDE = {"null-by-bug": frozenset({"bug"}), "overran": frozenset({"bad-address", "null-pointer"})}
+_STACK_OVERFLOW = r"(?:Oops: )?[Kk]ernel stack overflow(?= \(|[:.]| in process |\s*+$)"
 OPENINGS = tuple(
     Opening(
         name,
@@ -354,7 +355,7 @@ OPENINGS = tuple(
         ("null-pointer", 3, parse_bad_address, r"BUG: [Kk]ernel NULL pointer dereference"),
         ("stack-guard", 3, parse_stack_overflow, r"BUG: (?:\w+ )?stack guard page was hit"),
         ("guard-page", 1, parse_stack_overflow, r"(?:Oops: )?stack guard page: \w+ \[#\d{1,20}\]"),
-        ("kernel-stack-overflow", 2, parse_stack_overflow, r"(?:Oops: )?[Kk]ernel stack overflow"),
+        ("kernel-stack-overflow", 2, parse_stack_overflow, _STACK_OVERFLOW),
         ("insufficient-stack", 3, parse_stack_overflow, r"Insufficient stack space to handle exception"),
         ("double-fault", 3, parse_double_fault, r"(?:traps: )?PANIC: double fault,"),
         ("double-fault-oops", 1, parse_double_fault, r"(?:Oops: )?double fault: \w+ \[#\d{1,20}\]"),
