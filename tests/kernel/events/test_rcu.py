@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from keepsane.api import explain
 from keepsane.kernel.events.rcu import RcuStall
 from keepsane.model import Task
-from tests.golden import first_of
+from tests.golden import CASES, first_of, read_case
 
 
 def test_the_stalled_cpu_and_its_task_among_several_stacks() -> None:
@@ -38,3 +39,13 @@ def test_starved_is_the_number_of_the_line_that_says_starved() -> None:
 
     assert isinstance(event, RcuStall)
     assert event.starved_jiffies == 1519
+
+
+def test_a_cpu_that_was_only_asked_is_not_the_stalled_one() -> None:
+    """The log ends behind the stack of CPU 1, where RCU's thread ran last; CPU 0 stalled."""
+    whole = read_case(CASES / "rcu-stall" / "lab-6.12-starved.case").log
+    cut = whole[: whole.index("CPU: 0 UID")]
+    report = explain(cut, cache=False)
+
+    assert report.events[0].title == "rcu_preempt stall"
+    assert "cpu-stuck-waiting" not in {finding.rule for finding in report.findings}

@@ -90,15 +90,20 @@ def _samples(
     stacks: tuple[Stack, ...], ip: Frame | None, cpus: tuple[int, ...], said: str
 ) -> list[tuple[Frame, ...]]:
     """
-    Give the stacks that could hold up the grace period, those of the stalled CPUs first.
+    Give the stacks that could hold up the grace period.
 
-    RCU's own thread is none of them, nor is the CPU that found another one stalled and asked for its stack.
+    RCU's own thread is none of them, nor is the CPU that found another one stalled and asked for its stack,
+    nor one that was only asked: where RCU's thread ran last, all of them after a sysrq.
     A stack without a CPU's name is the one that found itself stalled, where the headline `said` so.
     """
     stalled = {f"NMI backtrace for cpu {cpu}" for cpu in cpus}
     others = bool(cpus) and "self-detected" not in said
-    possible = [stack for stack in stacks if not _bystander(stack, others=others)]
-    possible.sort(key=lambda stack: stack.name.startswith("NMI ") and stack.name not in stalled)
+    possible = [
+        stack
+        for stack in stacks
+        if not _bystander(stack, others=others)
+        and not (stalled and stack.name.startswith("NMI ") and stack.name not in stalled)
+    ]
     return [
         (ip, *stack.frames) if ip is not None and stack is stacks[0] else stack.frames for stack in possible
     ]
