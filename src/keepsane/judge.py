@@ -48,6 +48,7 @@ FAMILIES = {
     "keepsane.kernel.events.fault_region": "keepsane.kernel.events.oops",
     "keepsane.kernel.events.asked_for": "keepsane.model",
     "keepsane.kernel.events.no_answer": "keepsane.kernel.events.trap",
+    "keepsane.kernel.events.rcu_ticks": "keepsane.kernel.events.rcu",
     "keepsane.kernel.events.sleep_flags": "keepsane.kernel.events.atomic_sleep",
     "keepsane.kernel.events.divisor": "keepsane.kernel.events.oops",
     "keepsane.kernel.events.way_in": "keepsane.model",

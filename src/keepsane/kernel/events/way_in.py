@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from keepsane.judge import rule
+from keepsane.kernel.events.rcu import RcuStall
+from keepsane.kernel.events.rcu_ticks import without_ticks
 from keepsane.kernel.events.warning.debugobjects import ObjectWarning
 from keepsane.kernel.events.warning.families import asks_for_too_much
 from keepsane.kernel.events.warning.warning import Warning as KernelWarning
@@ -58,12 +60,13 @@ class Way(NamedTuple):
 
 
 class Caller(NamedTuple):
-    """Who calls whatever it is given: its name, what its callee is, why that ran, what to do."""
+    """Who calls whatever it is given, maybe in a softirq: what its callee is, why it ran, what to do."""
 
     name: Names
     words: str
     why: str
     step: str
+    in_softirq: bool = False
 
 
 _CALL = re.compile(
@@ -82,10 +85,17 @@ _CALLERS = (
         "find who queues {}",
     ),
     Caller(
+        Names("async_run_entry_fn"),
+        "the asynchronous call {}",
+        _EARLIER,
+        "find who hands {} to async_schedule()",
+    ),
+    Caller(
         Names("call_timer_fn expire_timers run_timers hrtimer_run_queues"),
         "the timer {}",
         _BY_ITSELF,
         "find who arms {}, and who should have stopped it",
+        in_softirq=True,
     ),
     Caller(
         Names("rcu_(do_batch|process_callbacks|core)"),
@@ -93,7 +103,13 @@ _CALLERS = (
         _EARLIER,
         "find who hands {} to call_rcu()",
     ),
-    Caller(Names("tasklet_action(_common)?"), "the tasklet {}", _BY_ITSELF, "find who schedules {}"),
+    Caller(
+        Names("tasklet_action(_common)?"),
+        "the tasklet {}",
+        _BY_ITSELF,
+        "find who schedules {}",
+        in_softirq=True,
+    ),
     Caller(
         Names("handle_irq_event_percpu"),
         "the interrupt handler {}",
@@ -105,6 +121,7 @@ _CALLERS = (
         "the softirq {}",
         _BY_ITSELF,
         "see what {} was serving: a packet, a timer, a finished request",
+        in_softirq=True,
     ),
     Caller(
         Names("do_one_initcall"),
@@ -151,10 +168,30 @@ def way_into(event: Event) -> Way | None:
         called = _called(functions, place)
         if called is not None and functions[place - 1] not in _NO_CALLEE:
             inner = functions[place - 1]
-            return Way(called.words.format(inner), frames[place - 1], called.why, called.step.format(inner))
+            why = _why(called, functions[place:])
+            return Way(called.words.format(inner), frames[place - 1], why, called.step.format(inner))
         if place and function in INTERRUPT_ENTRIES:
             return None
     return None
+
+
+def _why(called: Caller, outer: list[str]) -> str:
+    """Say why it ran: a softirq may have been let in by the task itself, or be left to ksoftirqd."""
+    if not called.in_softirq:
+        return called.why
+    ran = (why for name in outer for functions, why in _LETS_IN if name in functions)
+    return next(ran, called.why)
+
+
+_BY_THE_TASK = (
+    "It ran when the task let softirqs in again: the task may have set it off, or only happened to be there."
+)
+_LETS_IN = (
+    (Names("local_bh_enable*"), _BY_THE_TASK),
+    (Names("run_ksoftirqd"), "Somebody raised it earlier; ksoftirqd only ran it."),
+    (Names("irq_exit(_rcu)?"), _BY_ITSELF),
+)
+"""Who runs softirqs (kernel/softirq.c): the innermost of them tells why they ran."""
 
 
 def _called(functions: list[str], place: int) -> Caller | None:
@@ -197,13 +234,15 @@ def way_into_the_code(event: Event) -> Iterator[Finding]:
 
     What to do: for a system call see with which arguments the task makes it; that is the way to make it
     happen again. For all others look for who handed the function over, and whether it should have been
-    cancelled.
+    cancelled. Nothing is said of a CPU that took no timer ticks before it was found stalled: its trace is of
+    what ran at that moment.
 
     When it is wrong: frames with a question mark are passed over, and an old kernel has nothing else. Which
     system call it was says nothing about what an earlier one left behind.
     """
     told = event.kind == "kasan" and (named_stack(event, ALLOCATED) or named_stack(event, FREED))
-    way = way_into(event) if event.kind in _ASKED and not told else None
+    late = isinstance(event, RcuStall) and without_ticks(event) is not None
+    way = way_into(event) if event.kind in _ASKED and not told and not late else None
     if way is None:
         return
     yield Finding(
