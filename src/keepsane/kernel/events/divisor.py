@@ -56,7 +56,8 @@ def divisor_was_zero(event: Oops) -> Iterator[Finding]:
     The processor was asked to divide by zero, or to give a quotient that is too large for its register.
 
     What it means: a size, a count or a rate was zero that the code takes for granted: read from a device, a
-    file system's superblock, a program's request. With a divisor that is not zero the quotient did not fit,
+    file system's superblock, a program's request. Or it became zero on the way: twice 2^31 is 0 in 32 bits.
+    With a divisor that is not zero the quotient did not fit,
     as of a small divisor of a large number.
 
     How we know: the instruction of the `Code:` line says which register is the divisor, and the registers
@@ -86,10 +87,10 @@ def divisor_was_zero(event: Oops) -> Iterator[Finding]:
             quote_register(event, register, "the divisor"),
         ),
         explanation=_held(register, zero=zero),
-        advice=(Advice(text="find where the divisor comes from, and refuse such a value there"),),
+        advice=(Advice(text="find where the divisor comes from, and refuse there what makes it so"),),
     )
 
 
 def _held(register: Register, *, zero: bool) -> str:
     held = f"{register.name} held {register.value:#x}."
-    return f"{held} A size or a rate of zero was taken for granted not to come." if zero else held
+    return f"{held} It was given as zero, or became zero in the sum before." if zero else held

@@ -75,6 +75,8 @@ _INIT_CRASHED = (
 _ON_PURPOSE = re.compile(r"sysrq triggered crash|VFS: Unable to mount|No working init found")
 _MOST_BEFORE = 1000
 """Reports before a panic that are looked at: a log of thousands of panics need not be searched for each."""
+_MOST_MIXED = 8
+"""Reports that begin inside of another one: no more CPUs print at once in what can still be read."""
 _TAINT_LINE = re.compile(r"[Tt]ainted: [A-Z]")
 _OF_A_PROGRAM = re.compile(r"Alignment trap: |Unhandled fault: ")
 """Head of a fault that is a program's, unless the kernel says below that it died (arch/arm/mm/)."""
@@ -104,7 +106,9 @@ def consequence_of_earlier_report(log: LogSummary, *, panic_gap_seconds: float =
     """
     for boot in _boots(log.events, panic_gap_seconds):
         for index, event in enumerate(boot):
-            finding = _end_of(event, boot[:index]) or _after(event, boot[:index])
+            finding = _end_of(event, boot[:index]) or _after(
+                event, boot[:index], boot[index + 1 :][:_MOST_MIXED]
+            )
             if finding is not None:
                 yield finding
 
@@ -176,7 +180,7 @@ def _ended(event: Event, before: Sequence[Event], kinds: frozenset[Kind], pid: i
     )
 
 
-def _after(event: Event, before: Sequence[Event]) -> Finding | None:
+def _after(event: Event, before: Sequence[Event], behind: Sequence[Event]) -> Finding | None:
     letters = {flag.letter for flag in event.taint}
     count = _die_count(event)
     if event.kind not in _AFTERMATH or _ON_PURPOSE.match(_panic_reason(event) or ""):
@@ -186,7 +190,7 @@ def _after(event: Event, before: Sequence[Event]) -> Finding | None:
     if event.kind not in _FATAL:
         return None
     if letters & {"W", "B"}:
-        return _after_warning(event, before)
+        return _mixed_in(event, before, behind) or _after_warning(event, before)
     return _untold(event, before, count)
 
 
@@ -204,6 +208,23 @@ def _after_crash(event: Event, first: Event | None) -> Finding:
             if first
             else "The first report is not in this log; the kernel's count or taint says there was one."
         ),
+    )
+
+
+def _mixed_in(event: Event, before: Sequence[Event], behind: Sequence[Event]) -> Finding | None:
+    """Give a report of another CPU that was printed before the line that says that the kernel is tainted."""
+    own = quote(event, _TAINT_LINE, "the kernel was tainted by then")
+    if own is None or any(earlier.kind in _WARNED for earlier in before):
+        return None
+    other = next((one for one in behind if one.kind in _WARNED and one.line < own.line), None)
+    if other is None:
+        return None
+    return Finding(
+        severity="note",
+        confidence="low",
+        title=f"printed at the same time as another report: {_named(other)}",
+        evidence=(own, quote_head(other, "the other report")),
+        explanation="Two CPUs reported at once: one may be the cause of the other, or neither be.",
     )
 
 

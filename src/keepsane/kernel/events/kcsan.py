@@ -117,7 +117,8 @@ def two_sides_of_race(event: Kcsan) -> Iterator[Finding]:
     in which task or interrupt and on which CPU, and the value before and after where it changed.
 
     What to do: decide whether the race is meant. If it is, mark both accesses with READ_ONCE(), WRITE_ONCE()
-    or data_race(); if it is not, take the same lock on both sides.
+    or data_race(); if it is not, take the same lock on both sides. An assertion (ASSERT_EXCLUSIVE_WRITER())
+    also objects to marked accesses: find who writes, or leave the assertion out.
 
     When it is wrong: of an `unknown origin` the other side may be a device that writes to memory.
     """
@@ -135,9 +136,18 @@ def two_sides_of_race(event: Kcsan) -> Iterator[Finding]:
         evidence=some(*(quote_line(event, line, "one side") for line in _lines(event)[:2]))
         or (quote_head(event),),
         explanation=_changed(event),
-        advice=(Advice(text="mark both accesses where the race is meant, else take one lock on both sides"),),
+        advice=(Advice(text=_step(event)),),
         references=("Documentation/dev-tools/kcsan.rst",),
     )
+
+
+_ASSERTS = re.compile(r"assert no (?:accesses|writes)")
+
+
+def _step(event: Kcsan) -> str:
+    if any(_ASSERTS.match(one.what) for one in event.accesses):
+        return "find who writes it meanwhile; where that is meant, the assertion is wrong: marks do not help"
+    return "mark both accesses where the race is meant, else take one lock on both sides"
 
 
 def _names(event: Kcsan) -> tuple[str, ...]:

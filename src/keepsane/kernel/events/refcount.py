@@ -133,7 +133,7 @@ def _judged(event: Refcount, words: re.Pattern[str], title: str, does: str) -> I
         confidence="high",
         title=title + where(event),
         evidence=some(said, shown),
-        explanation="The count was zero: the object is free or about to be, and this uses it all the same.",
+        explanation="The count was zero: the object is free or about to be, or its count was never set.",
         advice=(_KASAN,),
         references=("lib/refcount.c", "Documentation/core-api/refcount-vs-atomic.rst"),
     )

@@ -37,10 +37,11 @@ def per_cpu_data_while_preemptible(event: Event) -> Iterator[Finding]:
     found = matched(event, PREEMPTIBLE) if event.kind in _KINDS else None
     if found is None:
         return
-    caller = quote_match(event, _CALLER, "who asked")
+    caller = quote_match(event, _CALLER, "what the kernel names as its caller")
     if caller is None and not event.stacks:
         raise CannotTell("the report does not show who asked")
-    named = next((match["function"] for r in event.records if (match := _CALLER.match(r.text))), None)
+    said = next((match["function"] for r in event.records if (match := _CALLER.match(r.text))), None)
+    named = None if said in _ITS_CHECKS else said
     yield Finding(
         severity="warning",
         confidence="high",
@@ -53,6 +54,8 @@ def per_cpu_data_while_preemptible(event: Event) -> Iterator[Finding]:
     )
 
 
+_ITS_CHECKS = frozenset({"__this_cpu_preempt_check", "debug_smp_processor_id"})
+"""Of a __this_cpu_ operation the kernel names only the check inside of it; the trace has who uses it."""
 _CALLER = re.compile(r"caller is (?:debug_smp_processor_id\+\S{1,40} )?(?P<function>[A-Za-z_][\w.]{0,255})")
 
 
@@ -144,12 +147,13 @@ def page_in_impossible_state(event: Event) -> Iterator[Finding]:
 
     What it means: somebody still uses a page that another gives back, or the page's own description was
     overwritten. One page of this sort may be a flipped bit; several are code that drops a reference too much.
+    `page_pool leak` is a page that a network driver's pool still counts as its own, freed past the pool.
 
     How we know: the allocator checks each page and prints why: `nonzero mapcount`, `nonzero _refcount`,
     `PAGE_FLAGS_CHECK_AT_FREE flag(s) set`. With page_owner=on the stacks of its allocation follow.
 
-    What to do: start once with `page_owner=on`; where the reason is one flag or a single bit, test the
-    memory.
+    What to do: start once with `page_owner=on`, if it is not: with it the report shows who allocated the page
+    and who freed it last. Where the reason is one flag or a single bit, test the memory.
 
     When it is wrong: the task named is only the one that met the page.
     """
@@ -159,17 +163,21 @@ def page_in_impossible_state(event: Event) -> Iterator[Finding]:
     if found is None:
         raise CannotTell("the report is cut before it says what is wrong with the page")
     reason = (found["reason"] or found["flags"] or "").strip()
+    owner = quote(event, _OWNED, "whose page it was")
     yield Finding(
         severity="error",
         confidence="high",
         title=f"what is wrong with the page: {reason}",
-        evidence=some(quote_head(event), quote(event, _REASON, "why")),
-        explanation="Who uses a page that it gave back is not the task named: that one only met it.",
-        advice=(Advice(text="start with page_owner=on, so that the next report shows whose page it was"),),
+        evidence=some(quote_head(event), quote(event, _REASON, "why"), owner),
+        explanation="The task named met it: whether it or another is to blame, this line does not say.",
+        advice=(Advice(text=_TO_OWNER if owner is not None else _TO_START),),
         references=("mm/page_alloc.c, bad_page()",),
     )
 
 
+_TO_START = "start with page_owner=on, so that the next report shows whose page it was"
+_TO_OWNER = "compare who allocated the page, and who freed it last, with who frees or uses it here"
+_OWNED = re.compile(r"page last allocated via order \d")
 _REASON = re.compile(r"page dumped because: (?P<reason>.{1,120})|bad because of flags: (?P<flags>.{1,120})")
 
 

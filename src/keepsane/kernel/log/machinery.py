@@ -132,6 +132,7 @@ _STRUCTURES = """
     xas_* xa_* mas_* mtree_* idr_* ida_* get_current current_thread_info rb_(insert|erase|link|replace)*
     rb_(first|last|next|prev)*
     percpu_ref_* skb_(put|push|pull|trim|copy|clone|expand|header|headers) pskb_* skb_copy_* consume_skb
+    skb_release_(all|data|head_state|head) kfree_skb* sk_skb_reason_drop skb_free_head netif_receive_skb*
     dput fast_dput
 """
 # Registering and releasing things in general: who did it with what is the caller.

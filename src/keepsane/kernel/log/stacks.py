@@ -29,6 +29,8 @@ DISABLED_AT = "Preemption disabled at"
 """One frame of before, which __schedule_bug() prints ahead of the report's own stack, and of a panic."""
 _INTERRUPTED = ("<EOI>", "<<EOE>>")
 """What follows these was running when the interrupt or the NMI came."""
+_PAGE_OWNER = re.compile(r"page last allocated via order \d{1,3}\b")
+"""Above the stack of who allocated a page, without a colon: mm/page_owner.c, __dump_page_owner()."""
 _HEADER = re.compile(r"\s*(?P<name>-> #\d{1,5} .{1,200}?|[^\s:][^:]{0,120}?):?\s*:\s*+$")
 
 
@@ -58,6 +60,9 @@ class StackReader:
 
     def header(self, text: str) -> bool:
         """Remember a line that may name the frames below it; True where it is a call trace for certain."""
+        if _PAGE_OWNER.match(text):
+            self._header = "page last allocated"
+            return True
         found = _HEADER.match(text) if text.rstrip().endswith(":") else None
         if found is None:
             return False

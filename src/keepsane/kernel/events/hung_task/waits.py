@@ -203,7 +203,7 @@ _WAITS = (
     Wait(
         Names("wait_for_common* wait_for_completion* kthread_stop"),
         "another part of the kernel to say that it is done (a completion)",
-        "Whoever should say so hangs itself, or was never started.",
+        "Whoever should say so hangs itself or was never started, or hardware did not answer.",
         "see in the function of the title who completes it, and what that one does",
     ),
 )

@@ -26,7 +26,7 @@ class Setting(NamedTuple):
 
 _SETTINGS = (
     Setting(
-        re.compile(r"(?:KASAN: |KFENCE: |KCSAN: |UBSAN: |KMSAN: )?panic_on_warn set"),
+        re.compile(r"(?:[\w-]{1,20}: )?panic_on_warn set"),  # kernel/panic.c, check_panic_on_warn()
         "kernel.panic_on_warn",
         "any warning",
     ),
@@ -145,7 +145,7 @@ _END = re.compile(r"corrupted stack end detected")
 @rule("stack-end-found-overwritten", on=Panic)
 def stack_end_found_overwritten(event: Panic) -> Iterator[Finding]:
     """
-    When the task was about to sleep, the last word of its stack was found overwritten.
+    When the CPU left the task for another, the last word of its stack was found overwritten.
 
     What it means: the task used more stack than it has, at some time before, or something wrote into the end
     of its stack. What it did at this moment need not be the one that used so much.
@@ -169,7 +169,7 @@ def stack_end_found_overwritten(event: Panic) -> Iterator[Finding]:
         title="a task's stack was used up, or its end was overwritten"
         + (f", found in {running}" if running else ""),
         evidence=some(quote(event, _END, "what the scheduler found") or quote_head(event)),
-        explanation="It was found when the task went to sleep: the overflow itself was before.",
+        explanation="It was found when the CPU turned to another task: the overflow itself was before.",
         advice=(Advice(text="a kernel with CONFIG_VMAP_STACK stops at the overflow itself"),),
         references=("kernel/sched/core.c, schedule_debug()",),
     )
