@@ -51,6 +51,13 @@ def test_a_finding_says_what_its_log_shows(slug: str, rule: str, shown: str, not
     assert not_shown not in text
 
 
+@pytest.mark.parametrize(("address", "why"), [("76f31e30", "followed directly"), ("00000e30", "NULL")])
+def test_user_memory_of_arm_while_access_is_off(address: str, why: str) -> None:
+    found = said("user-memory-while-access-is-off", "user-memory-while-access-is-off", ("76f31e30", address))
+    assert f"used {int(address, 16):#x}" in found.title
+    assert why in found.explanation
+
+
 def test_softirqs_of_ksoftirqd_interrupted_nobody() -> None:
     found = said(
         "way-by-timer-in-interrupt", "way-into-the-code", ("irq_exit_rcu+0xb8", "run_ksoftirqd+0x2d")

@@ -114,6 +114,58 @@ def _freed_page(event: Oops, options: Evidence | None) -> _Said | None:
     return title, why, "medium", quote_match(event, _TABLES, "not present")
 
 
+_DOMAIN_FAULT = re.compile(
+    r"Unhandled fault: (?:page|section) domain fault \(0x(?P<fsr>[0-9a-f]{3,8})\) "
+    r"at 0x(?P<address>[0-9a-f]{8})\b"
+)
+_DAC = re.compile(r"Control: [0-9a-f]{8} .{0,40}DAC: (?P<dac>[0-9a-f]{8})")
+_USER_DOMAIN = 1
+"""DOMAIN_USER of arch/arm/include/asm/domain.h: the status has it in bits 4 to 7, DAC two bits for each."""
+
+
+@rule("user-memory-while-access-is-off", on=Oops)
+def user_memory_while_access_is_off(event: Oops) -> Iterator[Finding]:
+    """
+    On arm the kernel used an address of user memory while it had its access to that switched off.
+
+    What it means: arm kernels switch access to user memory on only inside of copy_from_user() and its like.
+    Any other use of such an address is refused: a pointer of a program that was followed directly, one that
+    was overwritten, or NULL and an offset where the first page is mapped.
+
+    How we know: the fault is a domain fault, its status names the domain of user memory, and `DAC:` has that
+    domain at no access.
+
+    What to do: find where the function named has that pointer from. One of a program needs copy_from_user()
+    or get_user(). An address below 4096 is rather NULL and the offset of a member.
+
+    When it is wrong: assembly that uses user memory on purpose and lost the line that switches access on.
+    """
+    said, control = matched(event, _DOMAIN_FAULT), matched(event, _DAC)
+    if said is None or int(said["fsr"], 16) >> 4 & 0xF != _USER_DOMAIN:
+        return
+    if control is None:
+        raise CannotTell("the line with DAC, which says whether access to user memory was off, is missing")
+    if int(control["dac"], 16) >> 2 * _USER_DOMAIN & 3:
+        return
+    address = int(said["address"], 16)
+    yield Finding(
+        severity="error",
+        confidence="high",
+        title=f"the kernel used {address:#x}, an address of user memory, with access to that switched off",
+        evidence=some(
+            quote_match(event, _DOMAIN_FAULT, "domain 1 is user memory"),
+            quote_match(event, _DAC, "no access to domain 1"),
+        ),
+        explanation=_SO_NEAR if address < _PAGE_BYTES else _OF_A_PROGRAM,
+        advice=(Advice(text="find where the pointer comes from; one of a program needs copy_from_user()"),),
+        references=("arch/arm/include/asm/domain.h; arch/arm/include/asm/uaccess.h",),
+    )
+
+
+_SO_NEAR = "So near to 0 it is rather NULL and the offset of a member than a pointer of a program."
+_OF_A_PROGRAM = "The pointer is a program's and was followed directly, or it was overwritten."
+
+
 @rule("stack-pointer-at-its-end", on=Oops)
 def stack_pointer_at_its_end(event: Oops) -> Iterator[Finding]:
     """
