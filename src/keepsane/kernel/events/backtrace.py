@@ -24,7 +24,9 @@ fs/proc/base.c, proc_pid_stack().
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
+from keepsane.kernel.events.oops import parse_jump
 from keepsane.kernel.log.block import END_TRACE, Block, Opening, build, damage_of, titled
 from keepsane.kernel.log.culprit import culprit
 from keepsane.kernel.log.printed_for import printed_for, reported
@@ -72,10 +74,39 @@ def parse_backtrace(block: Block) -> Event | None:
         of_cpus = not _OF_CPUS.isdisjoint(block.openings)
         several = "backtraces of several CPUs" if of_cpus else "several backtraces"
         return build(Event, block, "backtrace", several)
+    if jump := _jump(block):
+        return jump
     what = printed_for(stacks[0])
     title = f"of {reported(block.body, stacks[0], what)}" if what else None
     in_ = titled("backtrace", culprit(block.body, stacks=stacks))
     return build(Event, block, "backtrace", f"backtrace {title}" if title else in_, damage=_lacks(block))
+
+
+def _jump(block: Block) -> Event | None:
+    """
+    Read a jump to NULL whose headline is lost: in the kernel nothing else executes the first page.
+
+    Accepted format:
+        RIP: 0010:0x0
+        Call Trace:
+         widget_work+0x6e/0xc0
+
+        RIP  [<          (null)>]           (null)                                  behind the trace, up to 4.9
+
+    Behind the end trace it may be an earlier crash that is told once more.
+    """
+    end = next((record.line for record in block.records if END_TRACE.match(record.text.lstrip())), None)
+    ip = block.body.ip
+    if ip is None or (end is not None and ip.line > end):
+        return None
+    # The groups of a frame are none of an oops: its `address` is where the code lies, not what faulted.
+    said_nothing = replace(block, head=next(re.finditer("", block.head_record.text)))
+    jump = parse_jump(said_nothing)
+    if jump is None:
+        return None
+    lacks = "; ".join(filter(None, ["the lines that say what happened are missing", damage_of(block)]))
+    in_trace = block.opening.name == "frame"  # the log begins inside the trace: who called is perhaps lost
+    return replace(jump, damage=lacks, title="NULL pointer dereference" if in_trace else jump.title)
 
 
 def _lacks(block: Block) -> str:
@@ -125,6 +156,10 @@ _REGISTERS = re.compile(
     r"(?:RIP: 0010:|EIP: (?:00[0-9a-f]{2}:)?|EIP is at |PC is at |pc ?: |epc {0,3}: |NIP |era ?: )"
     r"(?:\[<?[0-9a-f]{8,16}>?\] {0,8}+){0,2}(?:[0-9a-f]{8,16} )?(?:" + PLACED + r"|" + SCRIPT + r")"
 )
+_NOWHERE = re.compile(
+    r"RIP: 0010:(?:\[< {0,16}\(null\)>\] {0,8}|\[<0{8,16}>\] {0,8}){0,2} {0,8}(?:0x[0-9a-f]{1,3}\b|\(null\))"
+    r"|(?:EIP is at |PC is at |pc : )0x[0-9a-f]{1,3}\b"
+)
 
 OPENINGS = (
     Opening("cut-here", _CUT_HERE, parse_cut_here, rank=9),
@@ -135,6 +170,7 @@ OPENINGS = (
     Opening("backtrace", CRASH_TASK, parse_backtrace, alone=True, renews=True),
     Opening("backtrace", _TRACE, parse_backtrace, alone=True),
     Opening("registers", _REGISTERS, parse_backtrace, alone=True),
+    Opening("nowhere", _NOWHERE, parse_backtrace, alone=True),
     Opening("code", _CODE, parse_backtrace, alone=True, first=True),
     *(Opening("frame", form, parse_backtrace, alone=True) for form in (FRAME, ARM, CRASH, ADDRESS_ONLY)),
 )

@@ -21,7 +21,7 @@ SHADOW_SCALE_BYTES = 8
 
 _FETCH = re.compile(r"instruction fetch|IABT")
 _IP_LINE = re.compile(r"^\s*(?:[RE]?IP|pc|PC|NIP|epc)\b")
-_X86_64 = re.compile(r"\s*(?:RIP: |RAX: |RSP: )")
+_X86_64 = re.compile(r"\s*(?:RIP(?:: | {1,4}\[<)|RAX: |RSP: )")
 _KASAN_NULL = re.compile(
     r"KASAN: null-ptr-deref in range \[0x(?P<low>[0-9a-f]{1,16})-0x(?P<high>[0-9a-f]{1,16})\]"
 )
@@ -187,6 +187,8 @@ def _caller(event: Oops) -> Frame | None:
         return None
     stack = first_stack(event)
     frames = [frame for frame in stack.frames if frame.function] if stack else []
+    if stack and stack.frames[0].line == event.line:
+        return None  # the log begins inside the trace: its first frame may be lost
     return next((frame for frame in frames if frame.reliable), frames[0] if frames else None)
 
 

@@ -228,6 +228,9 @@ KINDS = {
             "Call trace:",
             "Backtrace:",
             "RIP: 0010:",
+            "IP is at 0x",
+            "PC is at 0x",
+            "pc : 0x",
             "Code: ",
             "COMMAND: ",
             "+0x",
@@ -253,7 +256,19 @@ SEARCHED = tuple(_WHERE)
 GATE = Gate(SEARCHED)
 """A line it does not find anything in says nothing to the scanner."""
 
-_WEAK = frozenset({"RIP: 0010:", "+0x", "[<", "[ffff", "Code: ", "COMMAND: "})
+_WEAK = frozenset(
+    {
+        "RIP: 0010:",
+        "IP is at 0x",
+        "PC is at 0x",
+        "pc : 0x",
+        "+0x",
+        "[<",
+        "[ffff",
+        "Code: ",
+        "COMMAND: ",
+    }
+)
 WORDS = Gate(_WHERE.keys() - _WEAK)
 """The same without what programs write, too: its words teach how the kernel's lines are dressed."""
 
