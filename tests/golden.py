@@ -11,7 +11,7 @@ A case is a file of headers, an empty line, the log as it is, an empty line, `RE
     ...
 
     REPORT:
-    refcount  addition on 0 in do_refcount  line 1
+    refcount  refcount addition on 0 in do_refcount  line 1
 
 `RULES:` (or `RULES: -` for none) is compared only where it stands. `WHAT-IF: min_free_kbytes=8192` supposes
 settings. `WHY:` works out by hand what the rules must say; nothing reads it.

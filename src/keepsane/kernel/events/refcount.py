@@ -56,7 +56,7 @@ def parse_refcount(block: Block) -> Refcount | None:
     refcount_sub_and_test()) say the same words.
     """
     said = block.find(SAID)
-    what = said["what"] if said else "reference count warning"
+    what = f"refcount {said['what']}" if said else "reference count warning"
     title = titled(what, culprit(block.body))
     return build(Refcount, block, "refcount", title, said, needs_end=True)
 
