@@ -61,7 +61,7 @@ def names(frames: Iterable[Frame]) -> list[str]:
 def _named(frames: Iterable[Frame]) -> list[tuple[str, Frame]]:
     certain = (frame for frame in frames if frame.reliable or frame.role == "ip")
     return [
-        (_own_name(frame.function, frame.module), frame)
+        (own_name(frame.function, frame.module), frame)
         for frame in certain
         if frame.function and _neighbour(frame) is None
     ]
@@ -80,7 +80,8 @@ def _neighbour(frame: Frame) -> str | None:
     return "before" if frame.offset_bytes == 0 and frame.role == "return" and not placed else None
 
 
-def _own_name(function: str, module: str | None) -> str:
+def own_name(function: str, module: str | None) -> str:
+    """Give the plain name, of a module's function as one that no star stands for."""
     name = plain_name(function)
     return Own(name) if module else name
 
@@ -178,13 +179,13 @@ def _unknown(frames: Sequence[Frame]) -> Frame | None:
 
 def is_machinery(function: str, module: str | None = None) -> bool:
     """Tell whether a function only reports or helps, so that a title names its caller."""
-    name = _own_name(function, module)
+    name = own_name(function, module)
     return name in REPORTING or name in HELPERS
 
 
 def only_reports(frame: Frame) -> bool:
     """Tell whether a frame is of the path that found, checked and printed, which has no part in the cause."""
-    return frame.function is not None and _own_name(frame.function, frame.module) in REPORTING
+    return frame.function is not None and own_name(frame.function, frame.module) in REPORTING
 
 
 def only_samples(frame: Frame) -> bool:

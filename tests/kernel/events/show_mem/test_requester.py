@@ -125,3 +125,10 @@ def test_an_allocator_in_a_module_asks_for_another_module() -> None:
     pool = " [<ffffffffa0012345>] ttm_pool_alloc+0x1d7/0x610 [ttm]\n"
 
     assert asked(f"{HEAD}Call Trace:\n{ALLOCATOR}{pool}{DRIVER}{SYSCALL}")[0] == "example_poll"
+
+
+def test_an_allocator_of_the_module_that_calls_it_asked() -> None:
+    ring = " [<ffffffffa00225b7>] example_alloc_ring+0x1d7/0x610 [example]\n"
+    opened = " [<ffffffffa00225c7>] example_open+0x1d7/0x610 [example]\n"
+
+    assert asked(f"{HEAD}Call Trace:\n{ALLOCATOR}{ring}{opened}{SYSCALL}")[0] == "example_alloc_ring"

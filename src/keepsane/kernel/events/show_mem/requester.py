@@ -13,7 +13,7 @@ import re
 from itertools import dropwhile, takewhile
 
 from keepsane.kernel.log.block import Block
-from keepsane.kernel.log.culprit import plain_name
+from keepsane.kernel.log.culprit import own_name
 from keepsane.kernel.log.function_names import Names
 from keepsane.kernel.log.machinery import (
     ALLOCATIONS,
@@ -44,11 +44,22 @@ def requester(block: Block) -> Frame | None:
     frames = _from_allocation(_called(_through(block.body.stacks)))
     frames = [frame for frame in frames if frame.reliable] or frames
     beyond = [frame for frame in frames if not _is(frame, REPORTING, PAGE_ALLOCATORS)]
-    # A driver's function may be named like an allocator: what lies above the kernel's own frame is it then.
+    return _named_like_one(frames, beyond) or next(
+        (frame for frame in beyond if not _is(frame, BUFFER_MAKERS)), next(iter(beyond), None)
+    )
+
+
+def _named_like_one(frames: list[Frame], beyond: list[Frame]) -> Frame | None:
+    """
+    Give a driver's function that is only named like an allocator; a module's that serves others is none.
+
+    Where the kernel's own frame called it, or its own module, it asked: `widget_alloc_ring [widget]` below
+    `widget_open [widget]`, but not `ttm_pool_alloc [ttm]` below that.
+    """
     named = [frame for frame in frames[: frames.index(beyond[0])] if frame.module] if beyond else []
     if named and not beyond[0].module:
         return named[-1]
-    return next((frame for frame in beyond if not _is(frame, BUFFER_MAKERS)), next(iter(beyond), None))
+    return next((frame for frame in named if frame.module == beyond[0].module), None)
 
 
 def frames_of_request(stacks: tuple[Stack, ...]) -> tuple[Frame, ...]:
@@ -81,7 +92,7 @@ def _allocates(frame: Frame) -> bool:
 
 
 def _is(frame: Frame, *lists: Names) -> bool:
-    name = plain_name(frame.function or "")
+    name = own_name(frame.function or "", frame.module)
     return any(name in listed for listed in lists)
 
 
