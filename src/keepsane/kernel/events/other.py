@@ -22,10 +22,11 @@ import re
 from dataclasses import dataclass
 
 from keepsane.kernel.events.kasan.report import PAGE
+from keepsane.kernel.events.warning import warning
 from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit
 from keepsane.kernel.log.groups import task_of
-from keepsane.model import Event
+from keepsane.model import Event, Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ COUNTERS = re.compile(
     r"BUG: (?P<message>(?P<what>Bad rss-counter state|non-zero pgtables_bytes on freeing) ?mm:.{0,100})"
 )
 USERCOPY = re.compile(
-    r"(?:usercopy: |Bad or missing usercopy whitelist\? )"
+    r"(?:usercopy: |(?P<let_through>Bad or missing usercopy whitelist\? ))"
     r"(?P<message>(?P<what>[Kk]ernel memory (?:exposure|overwrite) attempt detected).{0,300})"
 )
 DENTRY = re.compile(
@@ -93,8 +94,16 @@ def parse_usercopy(block: Block) -> Event | None:
 
     Accepted format:
         usercopy: Kernel memory exposure attempt detected from SLUB object 'kmalloc-64' (offset 0, size 100)!
+        Bad or missing usercopy whitelist? Kernel memory exposure attempt detected from SLUB object 'a'...
+
+    The second is a warning, and the copy is done: usercopy_warn() (4.16 to 5.15). Up to 5.2 it stands behind
+    the WARNING line.
     """
-    return build(Noticed, block, "bug", titled(block.head["what"].lower(), culprit(block.body)))
+    said = block.find(USERCOPY)
+    if said is None:
+        return warning.parse_warning(block)
+    kind: Kind = "warning" if said["let_through"] else "bug"
+    return build(Noticed, block, kind, titled(said["what"].lower(), culprit(block.body)), said)
 
 
 def parse_dentry(block: Block) -> Event | None:
@@ -142,11 +151,13 @@ def parse_netdevice(block: Block) -> Event | None:
 
 _CALLER = re.compile(r"caller is ")
 _AGAIN = frozenset({"netdevice"})
+_WARNED = re.compile(r"(?=.{0,120}mm/usercopy\.c:\d)" + warning.HEAD.pattern)
 
 OPENINGS = (
     Opening("page-state", PAGE_STATE, parse_page_state, own=_STATE),
     Opening("counters", COUNTERS, parse_counters, rank=0),
-    Opening("usercopy", USERCOPY, parse_usercopy, rank=PRELUDE),
+    Opening("usercopy", USERCOPY, parse_usercopy, rank=PRELUDE, detail_of=frozenset({"usercopy-warning"})),
+    Opening("usercopy-warning", _WARNED, parse_usercopy, own=USERCOPY),
     Opening("dentry", DENTRY, parse_dentry, rank=PRELUDE),
     Opening("busy-inodes", INODES, parse_inodes, rank=PRELUDE),
     Opening("closed", CLOSED, parse_closed, rank=PRELUDE),

@@ -198,7 +198,7 @@ def copy_beyond_object(event: Event) -> Iterator[Finding]:
     When it is wrong: a cache that was not made for copies (kmem_cache_create_usercopy()) refuses good ones
     too.
     """
-    found = matched(event, USERCOPY) if event.kind in _KINDS else None
+    found = matched(event, USERCOPY) if event.kind in (*_KINDS, "warning") else None
     if found is None:
         return
     said = matched(event, _COPIED)

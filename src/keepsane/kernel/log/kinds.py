@@ -143,6 +143,7 @@ KINDS = {
             "BUG: Bad ",
             "BUG: non-zero pgtables",
             "ernel memory ",
+            "mm/usercopy.c:",
             "BUG: Dentry ",
             "VFS: Busy inodes",
             "VFS: Close: ",
