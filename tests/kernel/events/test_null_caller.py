@@ -55,3 +55,21 @@ def test_a_finding_names_the_function_of_its_title_and_not_the_lock_it_called(fa
     ]
     assert named
     assert all("in widget_close" in title for title in named)
+
+
+@pytest.mark.parametrize(("head", "by"), [("Call Trace:\n", "by widget_kick"), ("", "not show by whom")])
+def test_who_jumped_to_null_is_only_known_where_the_trace_is_there_from_its_beginning(
+    head: str, by: str
+) -> None:
+    trace = " [<ffffffffa01d40e2>] widget_kick+0x52/0xb0 [widget]\n [<ffffffff8109b2c1>] kthread+0xd8/0xf0\n"
+    report = explain(head + trace + "RIP  [<          (null)>]           (null)\n", cache=False)
+
+    (title,) = (finding.title for finding in report.findings if finding.rule == "call-through-null-pointer")
+    assert by in title
+    assert report.events[0].title.endswith("in widget_kick") == bool(head)
+
+
+def test_registers_told_behind_the_end_are_perhaps_those_of_an_earlier_crash() -> None:
+    log = "Call Trace:\n widget_kick+0x52/0xb0\n kthread+0xd8/0xf0\n---[ end trace 0 ]---\nRIP: 0010:0x0\n"
+
+    assert [event.kind for event in explain(log, cache=False).events] == ["backtrace"]

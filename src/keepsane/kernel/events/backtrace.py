@@ -91,7 +91,7 @@ def _jump(block: Block) -> Event | None:
         Call Trace:
          widget_work+0x6e/0xc0
 
-        RIP  [<          (null)>]           (null)                                  behind the trace, up to 4.9
+        RIP  [<          (null)>]           (null)                              behind the trace, up to 4.9
 
     Behind the end trace it may be an earlier crash that is told once more.
     """
