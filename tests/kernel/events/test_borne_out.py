@@ -58,6 +58,18 @@ def test_user_memory_of_arm_while_access_is_off(address: str, why: str) -> None:
     assert why in found.explanation
 
 
+@pytest.mark.parametrize(
+    ("other", "shown"),
+    [("widget", "kept widget_release from freeing it"), ("gadget", "may have had another owner before")],
+)
+def test_who_freed_memory_that_may_have_changed_hands(other: str, shown: str) -> None:
+    log = read_case(CASES / "rules/object-used-after-release.case").log
+    used, had, rest = log.partition("Allocated by task")
+    log = used + had + rest.replace("widget_", f"{other}_")
+    found = next(one for one in explain(log, cache=False).findings if one.rule == "object-used-after-release")
+    assert shown.replace("widget_", f"{other}_") in words(found)
+
+
 def test_softirqs_of_ksoftirqd_interrupted_nobody() -> None:
     found = said(
         "way-by-timer-in-interrupt", "way-into-the-code", ("irq_exit_rcu+0xb8", "run_ksoftirqd+0x2d")

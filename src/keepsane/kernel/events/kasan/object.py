@@ -8,8 +8,11 @@ from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.kasan.report import Kasan
-from keepsane.kernel.events.who import ALLOCATED, FREED, QUEUED, Doer, doer, lines, put_off
-from keepsane.kernel.log.quote import quote, quote_head, some
+from keepsane.kernel.events.who import ALLOCATED, FREED, QUEUED, Doer, doer, lines, named_stack, put_off
+from keepsane.kernel.log.culprit import plain_name
+from keepsane.kernel.log.machinery import ALLOCATORS, ENTRIES, HELPERS, REPORTING
+from keepsane.kernel.log.quote import first_stack, quote, quote_head, some
+from keepsane.model import Stack
 from keepsane.report import Advice, Confidence, Finding
 from keepsane.words import counted
 
@@ -54,9 +57,37 @@ def object_used_after_release(event: Kasan) -> Iterator[Finding]:
         title=f"the memory was freed before, last by {freed}",
         evidence=some(quote(event, ACCESS) or quote_head(event), *lines(freed, made, queued)),
         explanation=f"{_object(event, made)}{_same_task(event, freed)}{ordered}",
-        advice=(Advice(text=f"find what should have kept {freed.function} from freeing it meanwhile"),),
+        advice=(Advice(text=_step(event, freed)),),
         references=_DOCUMENTED,
     )
+
+
+def _step(event: Kasan, freed: Doer) -> str:
+    if _strangers(event):
+        return (
+            f"see whether what {freed.function} frees is used here at all: no name of the two stacks begins"
+            " alike, so the memory may have had another owner before"
+        )
+    return f"find what should have kept {freed.function} from freeing it meanwhile"
+
+
+def _strangers(event: Kasan) -> bool:
+    """Tell whether who used the memory seems to be of another part of the kernel than who had it."""
+    used = _parts(first_stack(event))
+    had = _parts(named_stack(event, ALLOCATED)) | _parts(named_stack(event, FREED))
+    return bool(used and had) and used.isdisjoint(had)
+
+
+def _parts(stack: Stack | None) -> frozenset[str]:
+    """Give the first words of a stack's functions, as `tcp` of tcp_drop(), without those that serve all."""
+    frames = stack.frames if stack is not None else ()
+    named = [plain_name(frame.function) for frame in frames if frame.reliable and frame.function]
+    own = (name for name in named if not any(name in known for known in _SERVE_ALL))
+    return frozenset(name.lstrip("_").partition("_")[0] for name in own) - _OF_SYSTEM_CALLS
+
+
+_OF_SYSTEM_CALLS = frozenset({"SyS", "SYSC", "sys", "se", "ksys", "do", "vfs", "compat", "x64", "arm64"})
+_SERVE_ALL = (REPORTING, HELPERS, ALLOCATORS, ENTRIES)
 
 
 def _object(event: Kasan, made: Doer | None) -> str:
