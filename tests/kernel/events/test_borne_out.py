@@ -35,6 +35,12 @@ def words(finding: Finding) -> str:
         ("way-by-asynchronous-call", "way-into-the-code", "hands widget_scan to async_schedule()", "queues"),
         ("assertion-of-no-writer", "two-sides-of-race", "find who writes it", "mark both accesses"),
         ("two-sides-of-race", "two-sides-of-race", "mark both accesses", "find who writes it"),
+        (
+            "sleeping-task-interrupted",
+            "warning-of-known-meaning",
+            "called in an interrupt or a softirq",
+            "prepare_to_wait()",  # the state is that of the task that was interrupted
+        ),
         ("divisor-was-zero", "divisor-was-zero", "became zero in the sum", "A size or a rate"),
         ("two-reports-at-once", "consequence-of-earlier-report", "at the same time", "not in this log"),
         (
@@ -68,6 +74,19 @@ def test_who_freed_memory_that_may_have_changed_hands(other: str, shown: str) ->
     log = used + had + rest.replace("widget_", f"{other}_")
     found = next(one for one in explain(log, cache=False).findings if one.rule == "object-used-after-release")
     assert shown.replace("widget_", f"{other}_") in words(found)
+
+
+def test_a_task_that_sleeps_on_its_way_to_sleep() -> None:
+    log = read_case(CASES / "rules/sleeping-task-interrupted.case").log
+    by_itself = "".join(
+        line
+        for line in log.splitlines(keepends=True)
+        if not any(name in line for name in ("timer", "irq", "IRQ"))
+    )
+    found = next(
+        one for one in explain(by_itself, cache=False).findings if one.rule == "warning-of-known-meaning"
+    )
+    assert "prepare_to_wait()" in words(found)
 
 
 def test_softirqs_of_ksoftirqd_interrupted_nobody() -> None:

@@ -11,6 +11,7 @@ from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.warning.warning import Warning as KernelWarning
 from keepsane.kernel.log.culprit import culprit_of, plain_name
 from keepsane.kernel.log.function_names import Names
+from keepsane.kernel.log.machinery import INTERRUPTS
 from keepsane.kernel.log.quote import first_stack, quote, quote_head, some
 from keepsane.report import Advice, Confidence, Finding
 
@@ -25,6 +26,7 @@ class Family(NamedTuple):
     confidence: Confidence = "high"
 
 
+_BLOCKING = re.compile(r"do not call blocking ops when !TASK_RUNNING; state=(?P<state>\w{1,8})")
 _FAMILIES = (
     Family(
         re.compile(r"BOGUS urb xfer, pipe (?P<pipe>\w{1,4}) != type (?P<type>\w{1,4})"),
@@ -75,7 +77,7 @@ _FAMILIES = (
         "give the queue of {other} WQ_MEM_RECLAIM, or do not wait for it there",
     ),
     Family(
-        re.compile(r"do not call blocking ops when !TASK_RUNNING; state=(?P<state>\w{1,8})"),
+        _BLOCKING,
         "it slept while it was already on its way to sleep (state {state})",
         "The task had put itself into a sleeping state; what sleeps now puts it back to running.",
         "do the work before prepare_to_wait(), or use wait_woken()",
@@ -113,6 +115,26 @@ _FAMILIES = (
 kernel/sched/core.c, kernel/dma/debug.c, kernel/irq/handle.c, kernel/rcu/tree_plugin.h, unwind_frame.c."""
 
 
+_BLOCKING_IN_INTERRUPT = Family(
+    _BLOCKING,
+    "what may sleep was called in an interrupt or a softirq",
+    "It was noticed because the interrupted task was on its way to sleep; that one does nothing wrong.",
+    "let a work item do what may sleep, or use the form that does not sleep",
+)
+"""__might_sleep() looks at the current task first, whoever it is (kernel/sched/core.c)."""
+
+
+def _in_interrupt(event: KernelWarning) -> Family:
+    stack = first_stack(event)
+    frames = stack.frames if stack is not None else ()
+    names = (plain_name(frame.function) for frame in frames if frame.reliable and frame.function)
+    inside = any(name in INTERRUPTS for name in names)
+    return _BLOCKING_IN_INTERRUPT if inside else _BLOCKING_BY_TASK
+
+
+_BLOCKING_BY_TASK = next(family for family in _FAMILIES if family.words is _BLOCKING)
+
+
 @rule("warning-of-known-meaning", on=KernelWarning)
 def warning_of_known_meaning(event: KernelWarning) -> Iterator[Finding]:
     """
@@ -131,7 +153,7 @@ def warning_of_known_meaning(event: KernelWarning) -> Iterator[Finding]:
         for family in _FAMILIES:
             found = family.words.search(record.text)
             if found is not None:
-                yield _finding(event, family, found)
+                yield _finding(event, _in_interrupt(event) if family.words is _BLOCKING else family, found)
                 return
 
 
