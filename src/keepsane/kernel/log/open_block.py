@@ -53,6 +53,7 @@ class OpenBlock:
     size_bytes: int = 0
     full: bool = False
     mixed: bool = False
+    within: bool = False
 
     @classmethod
     def begin(cls, opening: Opening, found: re.Match[str], record: LogRecord) -> OpenBlock:
@@ -67,6 +68,11 @@ class OpenBlock:
     def caller(self) -> str | None:
         """Give the printk caller of the block's lines, None where the log names none."""
         return self.records[0].caller
+
+    @property
+    def is_stray(self) -> bool:
+        """Tell whether it is one frame of another CPU among the lines of a report: it says nothing alone."""
+        return self.within and len(self.records) == 1 and self.opened[0][0].name == "frame"
 
     @property
     def awaits(self) -> bool:

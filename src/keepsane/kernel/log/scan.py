@@ -255,6 +255,7 @@ class Scanner:
         if len(self._open) >= MAX_OPEN_BLOCKS:
             yield from self._close(next(iter(self._open.values())))
         fresh = OpenBlock.begin(opening, found, record)
+        fresh.within = bool(self._open)
         fresh.mixed = ended is not None and ended.is_interrupted_by(opening, record.text)
         self._open[record.caller] = fresh
 
@@ -292,6 +293,9 @@ class Scanner:
     def _close(self, block: OpenBlock, *, cut: bool = False) -> Iterator[Event]:
         cut = cut and block.foreign == 0
         self._detach(block)
+        if block.is_stray:
+            self._skipped += 1
+            return
         last = block.records[-1]
         for part in self._halves.settled(block):
             yield from self._give(part, cut=cut and part.records[-1] is last)
