@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import pytest
 
-from keepsane.api import diagnose
+from keepsane.api import diagnose, explain
+from keepsane.kernel.events.oom_kill.kill import OomKill
 from keepsane.memory.snapshot import Snapshot
 from keepsane.memory.state import state_of
 from keepsane.words import size_words
+from tests.golden import CASES, read_case
 
 
 @pytest.mark.parametrize(
@@ -43,3 +45,14 @@ def test_a_size_is_the_same_words_as_a_fact_and_in_a_finding() -> None:
     (finding,) = (finding for finding in report.findings if finding.rule == "slab-growth")
     assert finding.title == "the kernel holds 1010 MB in slabs"
     assert finding.explanation.startswith("1010 MB are in slabs that cannot be given back, 100 % of memory.")
+
+
+def test_a_title_names_a_container_by_the_short_id_and_the_facts_the_whole_group() -> None:
+    log = read_case(CASES / "oom-kill" / "group-of-a-container.case").log
+    report = explain(log, cache=False)
+
+    (title,) = (found.title for found in report.findings if found.rule == "oom-cgroup-limit")
+    assert title == "the control group cri-containerd-0f1e2d3c4b5a.scope used up its memory limit of 20 MB"
+    (event,) = report.events
+    assert isinstance(event, OomKill)
+    assert f"oom_memcg={event.cgroup}," in log

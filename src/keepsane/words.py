@@ -7,6 +7,8 @@ Numbers as a reader would say them: how much, how often, what share, how many. T
 
 from __future__ import annotations
 
+import re
+
 
 def rate_words(number: float) -> str:
     """
@@ -71,3 +73,23 @@ def size_words(kibibytes: float) -> str:
     if abs(kibibytes) < _EXACT_KIBIBYTES * _STEP * _STEP:
         return f"{kibibytes / _STEP**2:.1f} GB"
     return f"{kibibytes / _STEP**3:.1f} TB"
+
+
+_WHOLE_PATH = 40
+_LONGEST_NAME = 60
+_CONTAINER = re.compile(r"(?<![0-9a-f])([0-9a-f]{12})[0-9a-f]{52}(?![0-9a-f])")
+
+
+def group_words(path: str) -> str:
+    """
+    Name a control group in a title: a long path by its last part, a container's id by its first 12 digits.
+
+    >>> group_words("/system.slice/widget.service")
+    '/system.slice/widget.service'
+    >>> group_words("/kubepods.slice/kubepods-burstable.slice/cri-containerd-" + 8 * "01234567" + ".scope")
+    'cri-containerd-012345670123.scope'
+    """
+    if len(path) <= _WHOLE_PATH:
+        return path
+    name = _CONTAINER.sub(r"\1", path.rstrip("/").rpartition("/")[2])
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."

@@ -13,7 +13,7 @@ from keepsane.memory.rules.amount import available_percent, least_kibibytes
 from keepsane.memory.rules.quote import cgroup_file, quote_change, quote_file
 from keepsane.memory.state import MemoryState
 from keepsane.report import Advice, Finding, Severity
-from keepsane.words import rate_words, share_words, size_words
+from keepsane.words import group_words, rate_words, share_words, size_words
 
 _MEBIBYTE = 1 << 20
 
@@ -81,7 +81,7 @@ def _is_at_limit(
     return Finding(
         severity=severity,
         confidence="medium" if available is None else "high",
-        title=f"the control group {found.path} is at its limit, the machine is not",
+        title=f"the control group {group_words(found.path)} is at its limit, the machine is not",
         evidence=(
             *quote_file(state, cgroup_file(state, found.path, found.limit)),
             *quote_file(state, cgroup_file(state, found.path, "memory.current")),

@@ -19,7 +19,7 @@ from keepsane.kernel.pages.advice import keep_limit, write
 from keepsane.kernel.pages.ledger import LARGEST_ORDER
 from keepsane.kernel.pages.mem_info import CgroupUsage
 from keepsane.report import Advice, Evidence, Finding
-from keepsane.words import size_words
+from keepsane.words import group_words, size_words
 
 _BATCH_KIBIBYTES = 64 * 4
 """A group's memory is charged in batches (MEMCG_CHARGE_BATCH): so near to its limit it is full."""
@@ -50,12 +50,12 @@ def oom_cgroup_limit(event: OomKill) -> Iterator[Finding]:
     if full is None or full.limit_kibibytes is None:
         raise CannotTell(_below(event))
     limit = size_words(full.limit_kibibytes)
-    asked = who_asked(event)
+    asked, group = who_asked(event), group_words(event.cgroup or "(not named)")
     times = f" It has hit this limit {full.failures} times since it was made." if full.failures else ""
     yield Finding(
         severity="error",
         confidence="high",
-        title=f"the control group {event.cgroup or '(not named)'} used up its {full.name} limit of {limit}",
+        title=f"the control group {group} used up its {full.name} limit of {limit}",
         evidence=some(quote_asked(event), _quote_usage(event, full), quote_constraint(event))
         or (quote_head(event),),
         explanation=f"{asked + ' ' if asked else ''}The group used {full.usage_kibibytes} kB of the "

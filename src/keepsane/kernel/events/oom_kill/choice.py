@@ -18,7 +18,7 @@ from keepsane.kernel.log.quote import quote, quote_line, some
 from keepsane.kernel.pages.mem_info import OomTask
 from keepsane.model import LogSummary
 from keepsane.report import Advice, Finding
-from keepsane.words import size_words
+from keepsane.words import group_words, size_words
 
 _ALLOCATING = re.compile(r"oom_kill_allocating_task")
 _UNEXPLAINED = "The numbers of the report do not explain the choice."
@@ -191,7 +191,7 @@ def _short_of(event: OomKill) -> str | None:
 def _repeated(where: str, kills: list[tuple[OomKill, Victim]], most: int) -> Finding:
     names = Counter(victim.comm for _, victim in kills).most_common(4)
     whom = ", ".join(f"{comm} {count} times" if count > 1 else comm for comm, count in names)
-    place = f"in the control group {where}" if where else "for want of the machine's memory"
+    place = f"in the control group {group_words(where)}" if where else "for want of the machine's memory"
     alone = len(names) == 1
     return Finding(
         severity="warning",
