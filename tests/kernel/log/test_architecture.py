@@ -22,6 +22,10 @@ from keepsane.model import LogRecord
         ),
         ("Internal error: Oops - bad mode: 0 [#1] SMP", "arm"),
         ("Oops - store (or AMO) access fault [#1]", "riscv"),
+        ("R10: 0000e0cd R9 : c0a3a000 R8 : 00000001", "arm"),
+        ("R10: 0000e0cd  R09: c0a3a000  R08: 00000001", "arm"),
+        ("R10: 000000000000e0cd R11: ffff888012345000 R12: 0000000000000001", "x86_64"),
+        ("PC: [<c01f3218>] LR: [<c01f4a20>] CPSR: 20000013", "arm"),
     ],
 )
 def test_the_line_of_die_tells_the_machine(head: str, arch: str) -> None:

@@ -5,6 +5,7 @@ Which machine wrote a report, read from its own lines: each architecture names i
     RIP: 0010:widget_get+0x12/0x40                      x86-64, arch/x86/kernel/process_64.c, __show_regs()
     EIP: widget_get+0x12/0x40                           i386, arch/x86/kernel/process_32.c
     PC is at widget_get+0x12/0x40                       arm, arch/arm/kernel/process.c, __show_regs()
+    R10: 0000e0cd R9 : c0a3a000 R8 : 00000001           arm of some vendors, in capitals
     pc : widget_get+0x12/0x40                           arm64, arch/arm64/kernel/process.c
     Internal error: Oops: 817 [#1]                      arm, a fault status; arm64's ESR has 8 digits, or 16
     Internal error: Oops: 80000207 [#1] SMP ARM         arm, a prefetch abort: bit 31 is the kernel's own mark
@@ -26,11 +27,12 @@ from keepsane.model import LogRecord, Stack
 
 _CERTAIN = re.compile(
     r"\s{0,20}(?:"
-    r"(?P<x86_64>RIP\b|R[ABCD]X: |RSP: |R(?:08|10|13): )"
+    r"(?P<x86_64>RIP\b|R[ABCD]X: |RSP: |R(?:08|10|13): [0-9a-f]{16}\b)"
     r"|(?P<i386>EIP\b|E[ABCD]X: |ESI: |ESP: )"
     r"|(?P<arm64>x(?:29|19|2|0) {0,2}: [0-9a-f]{16}|pstate: |pc : (?!\[<[0-9a-f]{8}>|[0-9a-f]{8}\b)|ESR = 0x"
     r"|Internal error: [^:\[]{1,80}+: (?:0{8})?(?!8000)[89a-f][0-9a-f]{7} \[#(?!.{0,60}\b(?:ARM|THUMB2)\b))"
-    r"|(?P<arm>r(?:10|7|3|0) ?: [0-9a-f]{8}\b|pc : \[<[0-9a-f]{8}>"
+    r"|(?P<arm>r(?:10|7|3|0) ?: [0-9a-f]{8}\b|pc : \[<[0-9a-f]{8}>|PC: \[<[0-9a-f]{8}>\]"
+    r"|R10: [0-9a-f]{8} {1,4}R0?9 ?:|R[73] ?: [0-9a-f]{8} {1,4}R[62] ?:"
     r"|Internal error: [^\]]{1,200}+\] .{0,40}\b(?:ARM|THUMB2)\s*+$|Internal error: Oops: [0-9a-f]{1,3} \[#"
     r"|Flags: \w{4}  IRQs o)"
     r"|(?P<ppc64>NIP: {1,4}[0-9a-f]{16}\b|NIP \[[0-9a-f]{16}\]|GPR\d\d: [0-9a-f]{16}\b)"

@@ -29,9 +29,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from keepsane.model import Register
 
 _PAIR = re.compile(
-    r"\b(?P<name>e[a-d]x|e[sd]i|e[bs]p|[RE][A-D]X|[RE][SD]I|[RE][BS]P|R(?:0[89]|1[0-5])|CR[0234]|ORIG_RAX|EFLAGS|x[0-9]{1,2}|sp"
-    r"|lr|r(?:1[0-2]|[0-9])|fp|ip|ra|gp|tp|t[0-6]|a[0-7]|s(?:1[01]|[0-9])|LR|CTR)\s?: "
-    r"(?:[0-9a-f]{4}:)?(?:\[<)?(?P<value>[0-9a-f]{8,16})\b"
+    r"\b(?P<name>e[a-d]x|e[sd]i|e[bs]p|[RE][A-D]X|[RE][SD]I|[RE][BS]P|R(?:0?[0-9]|1[0-5])|CR[0234]|ORIG_RAX|EFLAGS"
+    r"|x[0-9]{1,2}|sp|lr|r(?:1[0-2]|[0-9])|fp|ip|ra|gp|tp|t[0-6]|a[0-7]|s(?:1[01]|[0-9])|LR|CTR)\s?: "
+    r"(?:[0-9a-f]{4}:)?(?:\[<)?(?P<value>[0-9a-fA-F]{8,16})\b"
 )
 _LINE = re.compile(
     r"\s*(?:e(?:[a-d]x|si)|(?:R|E)(?:[A-D]X|SP|BP|SI|DI)|R(?:08|09|1[0-5])|ORIG_RAX|CS|CR[02]|DR[036]|FS|DS|PKRU|x\d{1,20}|sp"
