@@ -130,9 +130,18 @@ def _headless(block: Block) -> Event | None:
     ends = block.find(END_TRACE) is not None  # only an oops and a warning have an end
     if ip is None or not (ip.function or ends) or block.opening.name not in ("backtrace", "registers"):
         return None
+    if not ends and _is_quoted(block):
+        return None
     title = titled("a report without its first lines", culprit(block.body))
     lacks = "; ".join(["the lines that say what happened are missing", damage_of(block)])
     return build(Event, block, "backtrace", title, damage=lacks)
+
+
+def _is_quoted(block: Block) -> bool:
+    """Tell whether a text only mentions a place of code: nothing else of a report, and other words behind."""
+    body = block.body
+    said = body.registers or body.code or body.link or body.task or body.release
+    return not said and not block.cut and block.head_record.seconds is None
 
 
 def parse_injected(block: Block) -> Event | None:

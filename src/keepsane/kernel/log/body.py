@@ -49,7 +49,8 @@ _BARE_CPU = re.compile(r"CPU:?\s{1,8}+(?P<cpu>\d{1,5})(?:\s*+$|\s{1,8}+(?:Not ta
 _IP = re.compile(
     r"\s*(?:[RE]?IP: |RIP\s{1,16}+|PC is at |pc ?: ?|EIP is at |epc ?: |NIP |era ?: "
     r"|(?:epc {3}|ERA): (?P<raw>[0-9a-f]{8,16}) |Krnl PSW : [0-9a-f]{1,16} (?P<raw_>[0-9a-f]{1,16}) \()"
-    r"(?:(?P<segment>[0-9a-f]{4}):)?(?: ?\[<(?:(?P<address>[0-9a-f]{8,16})| {0,16}\(null\))>\] {0,8}+){0,4}"
+    r"(?:(?P<segment>[0-9a-f]{4}):)?"
+    r"(?: ?\[<(?:(?P<address>[0-9a-fA-F]{8,16})| {0,16}\(null\))>\] {0,8}+){0,4}"
     r"(?:\[(?P<nip>[0-9a-f]{8,16})\] )?"
     r"(?:" + PLACED + r"|" + SCRIPT + r"|(?P<bare>0x[0-9a-f]{1,16})|\s{0,8}(?P<null>\(null\)))?"
 )
@@ -86,7 +87,7 @@ _KNOWN = re.compile(
     r"|soft)irqs last)"
 )
 _END_TRACE = re.compile(r"\s*---\[ end trace ")
-_END = re.compile(r"\s*---\[ end (?:trace|Kernel panic)|={50,}\s*+$|-{8,}\[ cut here")
+_END = re.compile(r"\s*---\[ end (?:trace|Kernel panic)|={50,}\s*+$|-{8,}\[ cut here|\s*\} hitcount: ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

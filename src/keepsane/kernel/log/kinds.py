@@ -215,6 +215,7 @@ KINDS = {
         ("panic",),
         ("Kernel panic", "VFS: Cannot open root", "List of all partitions", "No filesystem could mount"),
     ),
+    "counted_stacks": Row((), ("stacktrace:", " age=")),
     "task_dump": Row(("task-dump",), ("ppid:", " 0x00", " 0x80")),
     "backtrace": Row(
         ("backtrace",),
