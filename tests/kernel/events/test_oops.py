@@ -35,6 +35,13 @@ def test_two_callers_at_once_keep_their_own_lines() -> None:
     assert all(record.caller == "T101" for record in first.records)
 
 
+def test_an_address_in_capitals_is_read() -> None:
+    event = oops_of(read_case(CASES / "page-fault/capitals.case").log)
+
+    assert (event.address, event.access, event.arch) == (0xC0000010, "write", "i386")
+    assert ("EAX", 0xC0000000) in {(register.name, register.value) for register in event.registers}
+
+
 def test_dropped_messages_and_prompts_change_nothing() -> None:
     whole = first_of("null-deref/arm64-6.1")
     for slug in ("messages-dropped", "behind-a-prompt"):

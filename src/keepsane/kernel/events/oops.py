@@ -22,6 +22,7 @@ import re
 from dataclasses import dataclass, replace
 
 from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
+from keepsane.kernel.log.body import Body
 from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name, runs_in, traces
 from keepsane.kernel.log.fault_registers import access_of, address_of
 from keepsane.kernel.log.registers import PAGE_BYTES, address_words, is_canonical
@@ -48,7 +49,7 @@ _ADDRESS = re.compile(
     r".{0,400}?(?:address:? (?:space )?|request(?: from \w{1,32} \w{1,32})? at "
     r"|dereference (?:from \w{1,32} \w{1,32} )?at "
     r"| on (?:read|write) at |unaligned access at |was hit at |fault at )(?:virtual address )?"
-    r"(?:0x)?(?P<address>[0-9a-f]{8,16})\b"
+    r"(?:0x)?(?P<address>[0-9a-fA-F]{8,16})\b"
 )
 _PPC_ACCESS = re.compile(
     r"BUG: .{10,80}? on (?P<access>read|write) at 0x"
@@ -56,7 +57,7 @@ _PPC_ACCESS = re.compile(
 )
 _COUNT = re.compile(r".*\[#(?P<count>\d{1,5})\]")
 _PF_ACCESS = re.compile(r"#PF: \w+ (?P<access>read|write|instruction fetch)")
-_OOPS_CODE = re.compile(r"(?:Oops: )+(?P<code>[0-9a-f]{4})\b(?! ilc:)")
+_OOPS_CODE = re.compile(r"(?:[Uu]nable to handle .{20,70}? )?(?:Oops: ){1,2}(?P<code>[0-9a-f]{4})\b(?! ilc:)")
 _ARM_ACCESS = re.compile(r".{0,200} when (?P<access>read|write|execute)\s*+$")
 _S390_STATE = re.compile(r"Krnl PSW : ")
 _S390_ADDRESS = re.compile(r"Failing address: (?P<address>[0-9a-f]{1,16}) TEID: ")
@@ -148,8 +149,14 @@ def faulting_function(block: Block) -> str | None:
     lost = block.body.ip is not None and block.body.ip.function is None
     caller = block.body.link if lost else None
     if caller is None or not caller.function or is_machinery(caller.function, caller.module):
-        return culprit(block.body)
+        return culprit(block.body) or _alone(block.body)
     return plain_name(caller.function)
+
+
+def _alone(body: Body) -> str | None:
+    """Name what was executing where the report has no trace: machinery or not, it is all that is known."""
+    ip = body.ip
+    return plain_name(ip.function) if ip is not None and ip.function and not body.stacks else None
 
 
 def _address(found: re.Match[str] | None) -> int | None:

@@ -34,7 +34,7 @@ _CLAIM = re.compile(
 )
 _ADDRESS = re.compile(
     r".{0,80}?(?:address:? |request at |dereference at )(?:virtual address )?"
-    r"(?:0x)?(?P<address>[0-9a-f]{8,16})\b"
+    r"(?:0x)?(?P<address>[0-9a-fA-F]{8,16})\b"
 )
 
 
