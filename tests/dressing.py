@@ -12,6 +12,7 @@ from random import Random
 from keepsane.report import Report
 
 BEGAN_SECONDS = 7431.25
+_LINE = re.compile(r"\bline (\d+)")
 _STAMP = re.compile(r"(?:<\d+>)?\[ *\d+\.\d+\](?: ?\[ *[TC]\d+\])? ?")
 
 
@@ -119,7 +120,13 @@ def any_dress(random: Random) -> tuple[str, str, int | None]:
 
 
 def told(report: Report) -> list[object]:
-    """Give what a user is told: the reports with their functions, and the findings."""
+    """
+    Give what a user is told: the reports with their functions, and the findings.
+
+    A dress may put a report at another line: that a finding names the line of one counts, and what it says
+    of that report, but not the number.
+    """
+    places = {str(event.line): "line of a report" for event in report.events}
     events = [
         (
             event.kind,
@@ -129,4 +136,8 @@ def told(report: Report) -> list[object]:
         )
         for event in report.events
     ]
-    return [*events, *((finding.rule, finding.confidence, finding.title) for finding in report.findings)]
+    findings = [
+        (finding.rule, finding.confidence, _LINE.sub(lambda at: places.get(at[1], at[0]), finding.title))
+        for finding in report.findings
+    ]
+    return [*events, *sorted(findings)]

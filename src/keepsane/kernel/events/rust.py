@@ -43,7 +43,7 @@ _NO_MESSAGE = re.compile(r"\s*+$|-{5,}|kernel BUG at|CPU:")
 def _message(block: Block) -> str | None:
     if block.head["message"]:
         return block.head["message"]
-    following = next((record.text for record in block.records if record.line > block.head_record.line), "")
+    following = next((record.text for record in block.behind_head), "")
     return None if _NO_MESSAGE.match(following) else following.strip()[:500]
 
 

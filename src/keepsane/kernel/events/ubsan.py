@@ -58,8 +58,7 @@ _MESSAGE = re.compile(
 
 
 def _message(block: Block) -> str | None:
-    later = [record for record in block.records if record.line > block.head_record.line]
-    return next((record.text.strip() for record in later if _MESSAGE.match(record.text)), None)
+    return next((record.text.strip() for record in block.behind_head if _MESSAGE.match(record.text)), None)
 
 
 def parse_ubsan(block: Block) -> Ubsan | None:

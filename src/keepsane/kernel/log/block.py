@@ -71,6 +71,11 @@ class Block:
     cut: bool
     mixed: bool = False
 
+    @property
+    def behind_head(self) -> tuple[LogRecord, ...]:
+        """Give the records behind the head; a number of a line does not tell, since several may share one."""
+        return below(self.head_record, self.records)
+
     def find(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         """Give the first match of `pattern` at the start of a line of the block."""
         return next(self.find_all(pattern), None)
@@ -83,6 +88,12 @@ class Block:
                 found = pattern.match(record.text.lstrip())  # a log pasted into a mail is indented
             if found is not None:
                 yield found
+
+
+def below(one: LogRecord, records: tuple[LogRecord, ...]) -> tuple[LogRecord, ...]:
+    """Give the records behind one of them."""
+    places = (place for place, record in enumerate(records) if record is one)
+    return records[next(places, len(records)) + 1 :]
 
 
 END_TRACE = re.compile(r"---\[ end trace ")

@@ -113,7 +113,7 @@ KINDS = {
             "vmalloc",
             "vmap allocation",
             "Unable to allocate memory on",
-            "alloc failed, req-size",
+            "cma_alloc",
             "swiotlb buffer is full",
             "SW-IOMMU space for",
             "DMA: failed to allocate",

@@ -19,9 +19,8 @@ ABOUT_DRESS = frozenset(
     {
         # Their subject is how a log is written.
         *("null-deref/behind-a-prompt", "null-deref/messages-dropped", "kmemleak/two-objects"),
-        *("quiet/words-of-user-space", "rules/oops-after-refcount", "null-deref/lab-6.12-jump"),
-        *("page-fault/three-consoles", "null-deref/flat-x86", "null-deref/flat-arm"),
-        "soft-lockup/after-a-year",
+        *("quiet/words-of-user-space", "page-fault/three-consoles", "soft-lockup/after-a-year"),
+        *("null-deref/flat-x86", "null-deref/flat-arm"),
         "page-fault/oops-line-in-a-document",
         "null-deref/gap-in-netconsole",
     }

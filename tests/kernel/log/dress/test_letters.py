@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from keepsane.kernel.log.dress.letters import unpadded
+from keepsane.kernel.log.dress.letters import escaped_lines, unpadded
 
 ROW = "[    2.522595] Modules linked in: widget_drm(+) widget_codec widget_core widget_"
 
@@ -31,3 +31,21 @@ def test_a_row_one_column_short_ended_with_a_space() -> None:
 )
 def test_other_wide_lines_stay(line: str) -> None:
     assert unpadded(line) == line
+
+
+def test_line_feeds_that_a_logger_escaped_are_lines_behind_its_front() -> None:
+    front = "May  5 12:00:01 pot kernel: [   71.123456] "
+    message = f"{front}#012other info#012#011of locks:#012"
+    assert escaped_lines(message) == (f"{front}other info", f"{front}\tof locks:")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "May  5 12:00:01 pot widgetd[77]: a#012b",
+        "colours: #012 #011",
+        "May  5 12:00:01 pot kernel: widget #0123 is lost",
+    ],
+)
+def test_other_marks_stay(line: str) -> None:
+    assert escaped_lines(line) == (line,)

@@ -11,6 +11,7 @@ from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.kasan.object import ACCESS
 from keepsane.kernel.events.kasan.report import Kasan
 from keepsane.kernel.events.who import ALLOCATED, FREED, doer, lines
+from keepsane.kernel.log.block import below
 from keepsane.kernel.log.culprit import plain_name
 from keepsane.kernel.log.quote import quote, quote_head, quote_line, some
 from keepsane.kernel.log.registers import PAGE_BYTES, address_words
@@ -75,11 +76,11 @@ def _beside_local(event: Kasan) -> Finding | None:
     if told is None:
         return None
     record, found = told
-    below = [one for one in event.records if one.line > record.line]
-    frame = next((match for one in below[:2] if (match := _FRAME.match(one.text))), None)
+    behind = below(record, event.records)
+    frame = next((match for one in behind[:2] if (match := _FRAME.match(one.text))), None)
     locals_ = [
         Local(int(match["start"]), int(match["end"]), match["name"], one.line)
-        for one in below
+        for one in behind
         if (match := _LOCAL.match(one.text))
     ]
     if frame is None or not locals_:

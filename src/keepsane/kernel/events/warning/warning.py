@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 
 from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name
@@ -48,7 +49,7 @@ HEAD = re.compile(
 
 def _message(block: Block) -> str | None:
     """Give the lines between `cut here` and the WARNING line, or those behind it on kernels before 5.3."""
-    before = [record.text for record in block.records if record.line < block.head_record.line]
+    before = [record.text for record in takewhile(lambda one: one is not block.head_record, block.records)]
     said = [
         text.strip()
         for text in before
@@ -66,7 +67,7 @@ def _said_behind(block: Block) -> list[str]:
     """
     if (release := _RELEASE.match(block.body.release or "")) and tuple(map(int, release.groups())) >= _FIRST:
         return []
-    behind = [record.text for record in block.records if record.line > block.head_record.line]
+    behind = [record.text for record in block.behind_head]
     ends = (at for at, text in enumerate(behind[:_MOST_SAID]) if text.startswith(LISTED))
     said = behind[: next(ends, 0)]
     return [text.strip() for text in said if text.strip() and not text.startswith("Hardware name:")]

@@ -27,6 +27,29 @@ ANCHOR = re.compile(
     r"|Memory cgroup (?:stats for /|out of memory: Kill))"
 )
 
+_NAME = r"[A-Za-z_][\w.]{0,63}+"
+_MODULE = r"(?: \[\w{1,56}\])?"
+_FRAME = re.compile(
+    r"(?<![\w.$/])(?:(?:<[A-Z]{3,4}> {1,2})?(?:\[<[0-9a-f]{1,16}>\] {0,4})?(?:\? )?"
+    rf"{_NAME}\+0x[0-9a-f]{{1,6}}/0x[0-9a-f]{{1,6}}{_MODULE}"
+    rf"|\[<[0-9a-f]{{8,16}}>\]|#\d{{1,2}} \[[0-9a-f]{{8,16}}\] {_NAME} at [0-9a-f]{{8,16}}{_MODULE})\Z"
+)
+"""A line that is a frame to its end; elsewhere a sentence may name the place."""
+_MAX_FRAME_CHARACTERS = 600
+
+
+def frame_in(line: str) -> re.Match[str] | None:
+    """
+    Find the frame that a line ends with, whatever stands before it.
+
+    Accepted format:
+        10.1.1.2: kern: warning: [2021-01-28T16:39:42.656944804Z]:  widget_poll+0x1/0x2
+    """
+    if len(line) > _MAX_FRAME_CHARACTERS or not ("+0x" in line or "[<" in line or "[ffff" in line):
+        return None
+    return _FRAME.search(line.rstrip())
+
+
 _GLUED = re.compile(
     r"(?<=[a-z0-9.!])(?:(?:NMI )?watchdog: BUG: soft lockup - CPU#\d|BUG: (?:soft lockup - CPU#\d"
     r"|KASAN: |KFENCE: |unable to handle |kernel NULL pointer |scheduling while atomic: )"

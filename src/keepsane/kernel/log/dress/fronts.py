@@ -14,20 +14,22 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from keepsane.kernel.log.dress.anchors import ANCHOR
+from keepsane.kernel.log.dress.anchors import ANCHOR, frame_in
 from keepsane.kernel.log.dress.shape import LEVELS, MAX_FRONT_CHARACTERS
 from keepsane.kernel.log.kinds import WORDS, find_opening
 from keepsane.kernel.log.records import record
 
 _BORDER = re.compile(r"[^\w(<%](?=[\w(<*.\[-])")
 _KERNEL = re.compile(
-    rf"^.{{0,200}}\b(?<!handled )kern(?:el)?\b[\s\d:;.-]{{0,20}}(?:(?:{LEVELS})\W{{0,8}})?\Z", re.IGNORECASE
+    rf"^.{{0,200}}\b(?<!handled )kern(?:el)?\b[\s\d:;.-]{{0,20}}(?:(?:{LEVELS})\w{{0,4}}\W{{0,8}})?\Z",
+    re.IGNORECASE,
 )
 """A logger's name for the kernel; in "Unhandled kernel unaligned access" the kernel names itself."""
 _BRACKETED = re.compile(r"\[[^\[\]]{0,60}\]|\([^()\[\]]{1,60}\)|caller=[TC]\d{1,20}")
 _EXTENDED = re.compile(r"\b\d{1,4},\d{1,20},\d{1,18},[cC+-](?:,caller=[TC]\d{1,20})?;\Z")
 """What the extended console writes, whoever stands before it."""
 _WORD = re.compile(r"[^\W\d_]{2}")
+_NUMBER = re.compile(r"\d{1,300}")
 _SPOKEN = re.compile(r"[\"'`=]")
 """A program that quotes the kernel, or tells a value."""
 _TIME = re.compile(r"\[ {0,8}(?:[^\W\d_]{2,5}\.? {0,2}\d{1,2} )?[+-]?\d{1,11}[.:][\d.:]{1,12} ?\] ?")
@@ -44,7 +46,7 @@ def front_of(line: str) -> Front | None:
     """Give what stands before the kernel's words; None where nothing does, or where that is not known."""
     anchor = ANCHOR.search(line, 0, MAX_FRONT_CHARACTERS)
     if anchor is None:
-        found = opening_front(line) or _time_front(line)
+        found = opening_front(line) or frame_front(line) or _time_front(line)
         return Front(found, alone=True) if found else None
     front, rest = line[: anchor.start()], record(0, line).text
     between = front[max(0, len(line) - len(rest)) :]
@@ -61,6 +63,17 @@ def opening_front(line: str) -> str:
     if gate is None or find_opening(record(0, line).text.lstrip(), WORDS):
         return ""
     return next(filter(_is_front, _fronts(line, gate.start())), "")
+
+
+def frame_front(line: str) -> str:
+    """Give what stands before a line that is a frame: times, or a logger's words that name the kernel."""
+    frame = frame_in(line)
+    front = line[: frame.start()] if frame else ""
+    between = front[max(0, len(line) - len(record(0, line).text)) :]
+    if not between.strip() or not _is_front(front):
+        return ""
+    is_named = _KERNEL.search(_BRACKETED.sub("", front)) is not None
+    return front if is_named or len(_NUMBER.findall(between)) > 1 else ""
 
 
 def may_open(line: str) -> bool:

@@ -13,6 +13,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from keepsane.kernel.log.dress.letters import spaced
+
 _MESSAGES = ("MESSAGE", "message", "msg", "log", "text")
 _MICROSECONDS = ("_SOURCE_MONOTONIC_TIMESTAMP", "__MONOTONIC_TIMESTAMP")
 
@@ -30,7 +32,7 @@ def as_text(line: str) -> str:
         message = bytes(byte for byte in message if isinstance(byte, int) and 0 <= byte < 256).decode(
             "utf-8", "replace"
         )
-    return _front(document) + message.rstrip("\r\n") if isinstance(message, str) else line
+    return _front(document) + spaced(message.rstrip("\r\n")) if isinstance(message, str) else line
 
 
 def _front(document: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -20,6 +21,7 @@ _MARKS = ">|:*+#;%! \t"
 _MOST = 0.8
 _LEAST_DRESSED, _SURE_CUTS = 3, 4
 _ENDS = (".", ":", ";", "!", "?", ")")
+_NUMBER = re.compile(r" ?(?:0x)?[0-9a-f]{1,16}\b")
 LEAST_WIDTH, _SOFT = 40, range(56, 101)
 WIDTHS = frozenset({60, 64, 70, 72, 74, 75, 76, 78, 79, 80, 100, 120, 132, 160})
 """What programs cut lines at by habit: one such line is enough."""
@@ -148,6 +150,12 @@ _OUTSIDE: tuple[Callable[[str, str], str], ...] = (
 )
 
 
+def _may_end(before: str, line: str) -> bool:
+    """Say whether a line ends as sentences do: at a word, and without a number that a colon announces."""
+    announces = before.endswith(":") and _NUMBER.match(line) is not None
+    return before.endswith(_ENDS) and before[-2:-1] != " " and not announces
+
+
 class _Guess(NamedTuple):
     fold: Fold | None
     certainty: tuple[int, int]
@@ -166,7 +174,8 @@ def _fold(lines: Sequence[str], shapes: Sequence[Shape]) -> _Guess:
     # Only what follows a line with a front shows a cut: a log may have stretches without any.
     first = [before for before, line, had, has in pairs if had and line.strip() and not has]
     # One alone may be a message of two lines, whose first ends as sentences do.
-    first = first if len(first) > 1 else [before for before in first if not before.endswith(_ENDS)]
+    if len(first) == 1 and any(first == [before] and _may_end(before, line) for before, line in cut):
+        first = []
     lengths = Counter(map(len, first))
     whole = Counter(len(before) for before, _, had, has in pairs if had and has)
     return _between_words(lines, cut, lengths) or _anywhere(lengths, whole)
@@ -186,7 +195,10 @@ def _between_words(
 
 def _anywhere(lengths: Counter[int], whole: Counter[int]) -> _Guess:
     """Lines of a few lengths, of which hardly any is that of a `whole` line."""
-    widths = {width for width, times in lengths.items() if _is_width(width, times) and times > whole[width]}
+    longest = max([*lengths, *whole], default=0)
+    # A line that ends there by chance proves nothing against a usual width that no line is longer than.
+    least = {width: 0 if width == longest and width in WIDTHS else whole[width] for width in lengths}
+    widths = {width for width, times in lengths.items() if _is_width(width, times) and times > least[width]}
     explained = sum(lengths[width] for width in widths)
     if explained * 2 <= lengths.total():
         return _NO_FOLD

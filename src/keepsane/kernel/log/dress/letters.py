@@ -9,6 +9,7 @@ Letters that a page, a terminal or a mail put in place of the kernel's own.
     Oops[#1]:\u240d\u240a                 line ends made visible by a terminal program
     \x1b[33mBUG: \x1b[0m                colours of a terminal (ECMA-48, CSI)
     prev-&gt;next should be ...<br>     HTML
+    kernel: #012but task is already     a line feed within a message, as rsyslog escapes it
 """
 
 from __future__ import annotations
@@ -39,6 +40,26 @@ MAX_CHARACTERS = 1 << 14
 def spaced(text: str) -> str:
     """Give a line with the spaces and letters that a keyboard has; its length may only shrink."""
     return text if text.isascii() or len(text) > MAX_CHARACTERS else text.translate(_LETTERS)
+
+
+def escaped_lines(text: str) -> tuple[str, ...]:
+    r"""
+    Undo the escapes of a logger: each line of a message is one again, behind the front of the first.
+
+    Accepted format:
+        May  5 12:00:01 host kernel: [   71.123456] #012but task is already holding lock:
+    `#012` is a line feed, `#011` a tab; only behind the kernel's name, where a logger stands.
+    Source: rsyslog's $EscapeControlCharactersOnReceive.
+    """
+    front = _LOGGED.match(text) if "#01" in text and len(text) <= MAX_CHARACTERS else None
+    if front is None:
+        return (text,)
+    said = _LINE_FEED.split(_TAB.sub("\t", text[front.end() :]))
+    return tuple(front[0] + one for one in said if one.strip()) or (front[0],)
+
+
+_LOGGED = re.compile(r".{0,200}?\bkernel(?:\[\d{1,20}\])?: ?(?:\[ {0,8}\d{1,11}\.\d{1,9}\] ?)?")
+_LINE_FEED, _TAB = re.compile(r"#012(?!\d)"), re.compile(r"#011(?!\d)")
 
 
 def is_html(text: str) -> bool:

@@ -18,9 +18,10 @@ from typing import NamedTuple
 from keepsane.kernel.log.dress.anchors import ANCHOR
 from keepsane.kernel.log.dress.doubles import Doubles
 from keepsane.kernel.log.dress.flat import lines_of
-from keepsane.kernel.log.dress.fronts import may_open, opening_front
+from keepsane.kernel.log.dress.fronts import frame_front, may_open, opening_front
 from keepsane.kernel.log.dress.json_line import as_text
 from keepsane.kernel.log.dress.learn import LEAST_WIDTH, WIDTHS, Dress, bare, has_own_front, is_dressed, learn
+from keepsane.kernel.log.dress.letters import escaped_lines
 from keepsane.kernel.log.dress.shape import MAX_FRONT_CHARACTERS, as_printk, end_of
 from keepsane.kernel.log.kinds import WORDS, find_opening
 from keepsane.kernel.log.records import is_of_program, record
@@ -77,8 +78,10 @@ class Stage:
 
     def read(self, line: int, text: str, *, gated: bool) -> Iterable[Line]:
         """Take a line, `gated` where it has a word of the kernel's, and give those that are ready."""
-        text = as_text(text)
+        text, *further = escaped_lines(as_text(text))
         pieces = split_glued(line, text)
+        if further:
+            pieces = (*pieces, *((line, piece) for piece in further))
         if len(pieces) > 1:
             return chain.from_iterable([tuple(self.read(*piece, gated=gated)) for piece in pieces])
         if self._doubles.has(text, gated=gated):
@@ -106,7 +109,7 @@ class Stage:
         lines = (*self._held, (line, text))
         if self._held and not is_known and known.strip() and not is_of_program(known):
             return self._hold(lines, WINDOW_LINES)
-        if _is_strange(found.text) or _has_cut(self.recent):
+        if _is_strange(found.text) or frame_front(known) or _has_cut((*self.recent, (line, text))):
             return self._hold(lines, WINDOW_LINES)
         if gated and not (
             ANCHOR.match(known) or (_is_plain(found.text, known) if is_known else _is_talk(known))
