@@ -27,6 +27,7 @@ import re
 from dataclasses import replace
 
 from keepsane.kernel.events.oops import parse_jump
+from keepsane.kernel.events.kasan.middle import parse_middle
 from keepsane.kernel.log.block import END_TRACE, Block, Opening, build, damage_of, titled
 from keepsane.kernel.log.culprit import culprit
 from keepsane.kernel.log.printed_for import printed_for, reported
@@ -70,6 +71,9 @@ def parse_backtrace(block: Block) -> Event | None:
     stacks = block.body.stacks
     if not stacks:
         return _headless(block)
+    middle = parse_middle(block)
+    if middle is not None:
+        return middle
     if len(stacks) > 1:
         of_cpus = not _OF_CPUS.isdisjoint(block.openings)
         several = "backtraces of several CPUs" if of_cpus else "several backtraces"

@@ -312,6 +312,16 @@ def parse_early_fault(block: Block, address: int) -> Oops:
     return _oops(block, "page-fault", "bad page access", address)
 
 
+def parse_by_registers(block: Block) -> Oops | None:
+    """Read a fault whose headline is lost, by the register that holds the address; None without it."""
+    address = address_of(block.body.registers)
+    return None if address is None else parse_early_fault(replace(block, head=_NOTHING), address)
+
+
+_NOTHING = next(re.finditer("", ""))
+"""A match without groups."""
+
+
 def is_of_a_program(block: Block) -> bool:
     """
     Tell whether a program faulted: in the kernel the line of die() follows.

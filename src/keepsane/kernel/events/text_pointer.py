@@ -16,6 +16,9 @@ from keepsane.report import Finding
 _FAULTS = ("general-protection", "page-fault")
 _BIG_ENDIAN = frozenset({"s390", "sparc", "parisc", "mips"})
 _POINTER_BYTES = 8
+_NARROW = frozenset({"i386", "arm"})
+_LETTERS = 3
+"""Four bytes are text only where so many are letters: a good user address is often printable."""
 _DISTINCT = 3
 
 
@@ -35,7 +38,8 @@ def text_used_as_pointer(event: Oops, *, at_least_bytes: int = 7) -> Iterator[Fi
     look for a copy without a limit into the object or its neighbour; KASAN names both.
 
     When it is wrong: a random or encrypted number may be printable by chance, which is rare with eight bytes.
-    Therefore never more than medium confidence, and low where only the address is known.
+    Therefore never more than medium confidence, and low where only the address is known. The four bytes of a
+    32-bit machine count only where nearly all are letters, and with low confidence.
     """
     if event.kind not in _FAULTS or event.arch in _BIG_ENDIAN:
         return
@@ -46,20 +50,29 @@ def text_used_as_pointer(event: Oops, *, at_least_bytes: int = 7) -> Iterator[Fi
         if not event.registers:
             raise CannotTell("the report has neither the address that faulted nor its registers")
         return
-    text = _text(value, at_least_bytes)
+    narrow = event.arch in _NARROW
+    text = _narrow_text(value) if narrow else _text(value, at_least_bytes)
     if text is None:
         return
+    digits = 10 if narrow else 18
+    held = f"{value:#0{digits}x}: in memory these bytes are `{text}`"
     source = f"Register {register.name}" if register else "The address that faulted"
     yield Finding(
         severity="error",
-        confidence="medium" if register else "low",
+        confidence="medium" if register and not narrow else "low",
         title=f"text was used as a pointer{where(event)}: `{text}`",
         evidence=some(
             quote_head(event, "the address that faulted" if event.address is not None else ""),
             quote_register(event, register, "letters as a pointer"),
         ),
-        explanation=f"{source} is {value:#018x}: in memory these bytes are `{text}`.{member_words(event)}",
+        explanation=f"{source} is {held}.{member_words(event)}",
     )
+
+
+def _narrow_text(value: int) -> str | None:
+    text = _text(value, 4) if value < 1 << 31 else None
+    plain = (text or "").translate(str.maketrans("_-./", "0000"))
+    return text if plain.isalnum() and sum(map(str.isalpha, plain)) >= _LETTERS else None
 
 
 def _text(value: int, at_least_bytes: int) -> str | None:

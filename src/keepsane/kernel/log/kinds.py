@@ -79,6 +79,7 @@ class Row(NamedTuple):
 
 KINDS = {
     "kasan.report": Row(("kasan",), ("BUG: KAS",)),
+    "kasan.middle": Row((), ("Freed by task ", "Allocated by task ")),
     "kmsan": Row(("kmsan",), ("BUG: KMSAN",)),
     "kcsan": Row(("kcsan",), ("BUG: KCSAN",)),
     "kfence": Row(("kfence",), ("BUG: KFENCE",)),
@@ -213,10 +214,17 @@ KINDS = {
     ),
     "panic.panic": Row(
         ("panic",),
-        ("Kernel panic", "VFS: Cannot open root", "List of all partitions", "No filesystem could mount"),
+        (
+            "Kernel panic",
+            "VFS: Cannot open root",
+            "List of all partitions",
+            "No filesystem could mount",
+            "Trigger a crash",
+        ),
     ),
     "counted_stacks": Row((), ("stacktrace:", " age=")),
     "task_dump": Row(("task-dump",), ("ppid:", " 0x00", " 0x80")),
+    "fault_without_head": Row((), ("badaddr: ", "Cause", "BadVA")),
     "backtrace": Row(
         ("backtrace",),
         (

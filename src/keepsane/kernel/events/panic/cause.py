@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from keepsane.judge import CannotTell, rule
 from keepsane.kernel.events.error_pointer import ERRNO_NAMES
 from keepsane.kernel.events.history import ends_of_nothing
-from keepsane.kernel.events.panic.panic import CANNOT_OPEN, HEAD, Panic
+from keepsane.kernel.events.panic.panic import ASKED, CANNOT_OPEN, HEAD, Panic
 from keepsane.kernel.log.culprit import plain_name
-from keepsane.kernel.log.quote import first_stack, quote, quote_frame, quote_head, some
+from keepsane.kernel.log.quote import first_stack, quote, quote_frame, quote_head, quote_match, some
 from keepsane.model import Event, Frame, LogSummary
-from keepsane.report import Advice, Finding
+from keepsane.report import Advice, Evidence, Finding
 
 _PANIC_LINE = re.compile(r"^\s*(?:---\[ end )?" + HEAD.pattern)
 
@@ -144,21 +144,26 @@ def crash_asked_for(event: Event) -> Iterator[Finding]:
     by a watchdog of a cluster that wanted this machine dead.
 
     How we know: the panic says `sysrq triggered crash`, or the function that crashed is
-    sysrq_handle_crash(), which up to 5.x writes to NULL on purpose.
+    sysrq_handle_crash(), which up to 5.x writes to NULL on purpose, or the line of the order stands above an
+    access to address 0 of which nothing says where it was.
 
     What to do: find who asked. Where a task wrote to /proc/sysrq-trigger it is the one named.
 
     When it is wrong: a serial line with noise on it can send a break and a `c` that nobody typed.
     """
     frame = _crash_handler(event)
-    if frame is None and not (isinstance(event, Panic) and event.reason.startswith(_ASKED)):
+    said = isinstance(event, Panic) and event.reason.startswith(_ASKED)
+    order = None if frame or said else _order(event)
+    if frame is None and not said and order is None:
         return
     yield Finding(
         severity="info",
         confidence="high",
         title="this crash was asked for, with SysRq c",
         evidence=some(
-            quote_head(event), quote_frame(event, frame, "the function whose task it is") if frame else None
+            order,
+            quote_head(event),
+            quote_frame(event, frame, "the function whose task it is") if frame else None,
         ),
         explanation=_who_asked(event),
         references=("Documentation/admin-guide/sysrq.rst",),
@@ -172,6 +177,12 @@ def _crash_handler(event: Event) -> Frame | None:
     frames = [event.ip] if event.ip is not None else []
     frames += [frame for frame in stack.frames if frame.reliable][:_ASKED_FRAMES] if stack else []
     return next((frame for frame in frames if plain_name(frame.function or "") == "sysrq_handle_crash"), None)
+
+
+def _order(event: Event) -> Evidence | None:
+    """Quote the order above an access to NULL whose place the log has lost."""
+    lost = event.kind == "null-deref" and event.ip is None and not event.stacks
+    return quote_match(event, ASKED, "the order") if lost else None
 
 
 def _who_asked(event: Event) -> str:

@@ -76,6 +76,16 @@ def parse_root(block: Block) -> None:
     """
 
 
+def parse_asked(block: Block) -> None:
+    """
+    Read nothing: the crash that was asked for follows, as a panic or up to 5.x as an access to NULL.
+
+    Accepted format:
+        sysrq: Trigger a crash
+        SysRq : Trigger a crashdump                                                      2.6
+    """
+
+
 _GLUED = re.compile(r" CPU: \d{1,5} (?:UID: \d{1,10} )?PID: \d")
 HEAD = re.compile(r"Kernel panic(?: - not syncing:?|:) ?(?P<reason>.*)")
 CANNOT_OPEN = re.compile(
@@ -88,9 +98,11 @@ _PARTITION = re.compile(
     r"\s*(?:[0-9a-f]{4}\s{1,20}\d{1,20} |driver: |\(driver\?\)|No filesystem could mount"
     r"|Please append a correct|List of all (?:partitions|bdev filesystems))"
 )
+ASKED = re.compile(r"(?:sysrq: )?(?:SysRq : )?Trigger a crash(?:dump)?\s*+$")
 # Rank 0: a panic before any stack is the end of the report it stands in (panic_on_warn), not a new one.
 OPENINGS = (
     Opening("panic", HEAD, parse_panic, rank=0),
+    Opening("crash-asked-for", ASKED, parse_asked, rank=PRELUDE),
     Opening(
         "root-device", _ROOT, parse_root, rank=PRELUDE, own=_PARTITION, detail_of=frozenset({"root-device"})
     ),
