@@ -26,8 +26,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from keepsane.kernel.events.oops import parse_jump
 from keepsane.kernel.events.kasan.middle import parse_middle
+from keepsane.kernel.events.oops import parse_jump
 from keepsane.kernel.log.block import END_TRACE, Block, Opening, build, damage_of, titled
 from keepsane.kernel.log.culprit import culprit
 from keepsane.kernel.log.printed_for import printed_for, reported
@@ -145,7 +145,7 @@ def _is_quoted(block: Block) -> bool:
     """Tell whether a text only mentions a place of code: nothing else of a report, and other words behind."""
     body = block.body
     said = body.registers or body.code or body.link or body.task or body.release
-    return not said and not block.cut and block.head_record.seconds is None
+    return not said and not block.cut
 
 
 def parse_injected(block: Block) -> Event | None:

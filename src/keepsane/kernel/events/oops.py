@@ -172,6 +172,8 @@ def parse_bad_address(block: Block) -> Oops | None:
         BUG: unable to handle page fault for address: ffffc90000a7f000
         Unable to handle kernel NULL pointer dereference at virtual address 0000000000000010
     """
+    if len(block.openings) == 1 and block.head_record.text.lstrip().startswith('"'):
+        return None  # only quoted: no report follows
     address = _address_words(block)
     if block.find(OVERRAN) is not None:
         return _oops(block, "stack-overflow", "stack overrun or corrupted", address)

@@ -224,7 +224,7 @@ KINDS = {
     ),
     "counted_stacks": Row((), ("stacktrace:", " age=")),
     "task_dump": Row(("task-dump",), ("ppid:", " 0x00", " 0x80")),
-    "fault_without_head": Row((), ("badaddr: ", "Cause", "BadVA")),
+    "fault_without_head": Row((), ("badaddr: ", "Cause : ", "BadVA : ")),
     "backtrace": Row(
         ("backtrace",),
         (

@@ -20,7 +20,7 @@ FOREIGN_BEFORE_BODY = 30
 FOREIGN_IN_BODY = 12
 """... and inside or after the stack, before the report counts as ended."""
 FOREIGN_BEHIND_A_PLACE = 3
-"""The same behind a place of code that begins a report in a text without times: it may be a quotation."""
+"""The same behind a place of code that begins a report: a text may only mention it."""
 MAX_AWAY_LINES = 2_000
 """A report ends where so many lines of the log went by without one of its own, whosever they were."""
 
@@ -150,19 +150,19 @@ class OpenBlock:
         if record.seconds is None and self.records[0].seconds is not None:
             self.console += 1  # what a program wrote: the kernel's own lines have timestamps here
             return True
-        if self.foreign >= self._patience(record):
+        if self.foreign >= self._patience():
             return False
         self.foreign += 1
         self.records.append(record)
         self.size_bytes += getsizeof(record.text)
         return True
 
-    def _patience(self, record: LogRecord) -> int:
+    def _patience(self) -> int:
         """Give how many lines of other origin may stand before this block ends."""
         if self.reader.begun:
             return FOREIGN_IN_BODY
-        quoted = record.seconds is None and self.opened[0][0].name == "registers"
-        return FOREIGN_BEHIND_A_PLACE if quoted else FOREIGN_BEFORE_BODY
+        place = self.opened[0][0].name == "registers"
+        return FOREIGN_BEHIND_A_PLACE if place else FOREIGN_BEFORE_BODY
 
     def reread(self, record: LogRecord) -> None:
         """Take a line of which it is known that it belongs here."""

@@ -14,7 +14,7 @@ MAX_QUOTE = 200
 """Characters of a line that are quoted; what is longer is cut at its end."""
 
 _ROW = re.compile(r"\s{0,20}(?:\$|GPR|Krnl GPRS)[ \d]{0,3} {0,3}: ")
-_NOT_HEADS = ("[ cut here ]", " callbacks suppressed", "Trigger a crash")
+_NOT_HEADS = ("[ cut here ]", " callbacks suppressed", "Trigger a crash", "Cause : ")
 """What may stand above the line that says what happened."""
 
 
@@ -47,7 +47,7 @@ def _matching(event: Event, pattern: re.Pattern[str]) -> tuple[LogRecord, re.Mat
 
 
 def quote_head(event: Event, note: str = "") -> Evidence:
-    """Quote the line that says what happened: the first after a `cut here` mark, an order, a count of lost ones."""
+    """Quote the line that says what happened: the first after a `cut here` mark or an order."""
     for record in event.records:
         if record.text.strip() and not any(mark in record.text for mark in _NOT_HEADS):
             return _evidence(record.line, record.text, note)

@@ -163,7 +163,8 @@ class Scanner:
     def _opening(self, record: LogRecord) -> tuple[Opening, re.Match[str]] | None:
         """Give the opening that a line is: registers that a report has told already begin no other."""
         # A log pasted into a mail is indented, a terminal fills its lines, and a web form marks code.
-        found = find_opening(record.text.strip(" \t\r`"))
+        text = record.text.strip(" \t\r`")
+        found = find_opening(text) or (_quoted_opening(text) if text[:1] == '"' else None)
         if found is None or (found[0].first and record.line > 1):
             return None
         return None if found[0].name == "registers" and found[1]["function"] in self._told else found
@@ -319,6 +320,12 @@ class Scanner:
             self._next_boot()
         self._boots[-1].learn(event, block.reader.release.version if block.reader.release else None)
         yield replace(event, boot=len(self._boots))
+
+
+def _quoted_opening(text: str) -> tuple[Opening, re.Match[str]] | None:
+    """Give the opening that a line in quotation marks is: of prose only what the line of die() confirms."""
+    found = find_opening(text.strip('"'))
+    return found if found is not None and found[0].awaits else None
 
 
 def _is_other_cpus(block: OpenBlock) -> bool:
