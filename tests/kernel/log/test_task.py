@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from keepsane.kernel.log.scan import Scanner
 from keepsane.kernel.log.task import parse_release
 
 
@@ -60,3 +61,17 @@ def test_flags_of_red_hat() -> None:
         ("E", "an unsigned module was loaded"),
         ("T", "a technology preview of the distribution is in use"),
     ]
+
+
+def test_a_line_break_is_part_of_the_name_and_no_name_is_longer_than_the_kernel_allows() -> None:
+    line = "CPU: 0 PID: 912 Comm: widget"
+    names = {"_a": "widget\n_a", "_a_12345": "widget\n_a_12345", "_a_123456": "widget", "": "widget"}
+
+    for rest, name in names.items():
+        head = f"WARNING: CPU: 0 PID: 912 at drivers/widget/core.c:364\n{line}\n"
+        (event,) = Scanner().events(
+            f"{head}{rest} Not tainted 5.4.71 #1\nCall Trace:\n f+0x1/0x9\n".splitlines()
+        )
+        assert event.task is not None
+        assert event.task.comm == name
+        assert ("name of the task is cut" in event.damage) == (name == "widget")

@@ -162,6 +162,8 @@ def damage_of(block: Block, *, needs_end: bool = False) -> str:
         lacks.append("no call trace")
     if body.task is None and body.stacks and needs_end:
         lacks.append("no line that says which task ran")
+    if body.comm_cut:
+        lacks.append("the name of the task is cut")
     if needs_end and not ended and "panic" not in block.openings:
         lacks.append("its end is missing (no `---[ end trace`)")
     if body.frames_left_out:

@@ -32,7 +32,7 @@ from keepsane.kernel.log.registers import (
     with_object,
 )
 from keepsane.kernel.log.stacks import MAX_FRAMES, StackReader
-from keepsane.kernel.log.task import Release, parse_release, parse_task
+from keepsane.kernel.log.task import Release, is_comm_open, parse_release, parse_task, with_rest_of_comm
 from keepsane.kernel.log.trace import (
     DECODED_NOTE,
     MODULE,
@@ -95,7 +95,8 @@ class Body:
     """
     The common parts of one report; every part is None or empty where the report lacks it.
 
-    `frames_left_out` counts the frames beyond MAX_FRAMES, which `stacks` lacks.
+    `frames_left_out` counts the frames beyond MAX_FRAMES, which `stacks` lacks. `comm_cut` is True where the
+    line of the task ends inside its name and the next line does not go on with it.
     """
 
     task: Task | None
@@ -111,6 +112,7 @@ class Body:
     modules: tuple[str, ...]
     ended: bool
     frames_left_out: int = 0
+    comm_cut: bool = False
 
 
 @dataclass(slots=True)
@@ -136,6 +138,8 @@ class BodyReader:
     _user_mode: bool = False
     _about: str | None = None
     _in_modules: bool = False
+    _in_comm: bool = False
+    _comm_cut: bool = False
     _in_summary: bool = False
 
     @property
@@ -174,6 +178,7 @@ class BodyReader:
             modules=tuple(self.modules),
             ended=self.ended,
             frames_left_out=self.stacks.left_out,
+            comm_cut=self._comm_cut or self._in_comm,
         )
 
     def _context(self, text: str, line: int) -> bool:
@@ -191,9 +196,11 @@ class BodyReader:
 
     def _task_line(self, text: str) -> bool:
         task, release = parse_task(text), parse_release(text)
+        self._rest_of_comm(text)
         if task is not None and (self.task is None or self.task.pid is None):
             known_cpu = self.task.cpu if self.task else None
             self.task = task if task.cpu is not None else replace(task, cpu=known_cpu)
+            self._in_comm = is_comm_open(text)
         if task is not None and not self.stacks.in_section:
             self.stacks.end()  # a report of a task begins: what stands above it was another's stack
         self.release = self.release or release
@@ -201,6 +208,14 @@ class BodyReader:
         if bare is not None:
             self.task = Task(cpu=int(bare["cpu"]))
         return task is not None or release is not None or bare is not None
+
+    def _rest_of_comm(self, text: str) -> None:
+        """Read the rest of a task's name that has a line break in it."""
+        if self._in_comm and self.task is not None:
+            whole = with_rest_of_comm(self.task, text)
+            self._comm_cut = whole is self.task
+            self.task = whole
+        self._in_comm = False
 
     def _object_line(self, text: str) -> bool:
         found = parse_object(text)

@@ -19,6 +19,7 @@ Source: lib/dump_stack.c, dump_stack_print_info(); kernel/locking/lockdep.c, pri
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import NamedTuple
 
 from keepsane.kernel.log.groups import read, task_of
@@ -51,6 +52,12 @@ _IDENT = re.compile(
 )
 
 
+_OPEN_COMM = re.compile(r".{0,80}PID: \d{1,10} Comm: [^ ]{0,14}\s*+$")
+_REST_OF_COMM = re.compile(r"(?P<rest>\S.{0,12}?) (?=Tainted: |Not tainted )")
+_MAX_COMM_CHARACTERS = 15
+"""TASK_COMM_LEN without the zero at its end."""
+
+
 class Release(NamedTuple):
     """Which kernel a report says it is from, and what had tainted it."""
 
@@ -76,6 +83,24 @@ def parse_task(text: str) -> Task | None:
     if text.startswith("Process "):
         return task_of(_PROCESS.match(text))
     return task_of(CRASH_TASK.match(text)) if text.startswith("PID: ") else None
+
+
+def is_comm_open(text: str) -> bool:
+    """Tell whether a line ends inside the task's name: what taints the kernel always stands behind it."""
+    return _OPEN_COMM.match(text) is not None
+
+
+def with_rest_of_comm(task: Task, text: str) -> Task:
+    r"""
+    Give a task whose name goes on in the next line; it is left as it is where that line has no rest of it.
+
+    Accepted format:
+        CPU: 0 PID: 12 Comm: wid
+        get Not tainted 5.4.0 #1                                    prctl(PR_SET_NAME, "wid\nget")
+    """
+    found = _REST_OF_COMM.match(text)
+    comm = f"{task.comm or ''}\n{found['rest']}" if found else ""
+    return replace(task, comm=comm) if found and len(comm) <= _MAX_COMM_CHARACTERS else task
 
 
 def parse_release(text: str) -> Release | None:
