@@ -128,9 +128,9 @@ def _headless(block: Block) -> Event | None:
     ip = block.body.ip
     if block.mixed:
         return build(Event, block, "backtrace", "lines of two tasks, mixed", damage=MIXED)
-    if block.opening.name == "code" and block.body.code is not None:
-        lacks = "only its code bytes are left"
-        return build(Event, block, "backtrace", "a report without its first lines", damage=lacks)
+    name = block.opening.name
+    if name in _LEFT and (name != "code" or block.body.code is not None):
+        return build(Event, block, "backtrace", "a report without its first lines", damage=_LEFT[name])
     ends = block.find(END_TRACE) is not None  # only an oops and a warning have an end
     if ip is None or not (ip.function or ends) or block.opening.name not in ("backtrace", "registers"):
         return None
@@ -146,6 +146,9 @@ def _is_quoted(block: Block) -> bool:
     body = block.body
     said = body.registers or body.code or body.link or body.task or body.release
     return not said and not block.cut
+
+
+_LEFT = {"code": "only its code bytes are left", "end": "only its end is left"}
 
 
 def parse_injected(block: Block) -> Event | None:
@@ -173,6 +176,12 @@ _NOWHERE = re.compile(
     r"RIP: 0010:(?:\[< {0,16}\(null\)>\] {0,8}|\[<0{8,16}>\] {0,8}){0,2} {0,8}(?:0x[0-9a-f]{1,3}\b|\(null\))"
     r"|(?:EIP is at |PC is at |pc : )0x[0-9a-f]{1,3}\b"
 )
+_ROW = r"[0-9a-f]{16}\b"
+_END = re.compile(
+    r"---\[ end trace [0-9a-f]{1,16} \]---|RSP <[0-9a-f]{16}>"
+    rf"|CS: {{1,2}}[0-9a-f]{{4}} DS: [0-9a-f]{{4}} ES: [0-9a-f]{{4}} CR0: {_ROW}"
+    rf"|CR2: {_ROW}(?: CR3: {_ROW}|\s*+$)|DR[03]: {_ROW} DR[16]: {_ROW}"
+)
 
 OPENINGS = (
     Opening("cut-here", _CUT_HERE, parse_cut_here, rank=9),
@@ -185,5 +194,6 @@ OPENINGS = (
     Opening("registers", _REGISTERS, parse_backtrace, alone=True),
     Opening("nowhere", _NOWHERE, parse_backtrace, alone=True),
     Opening("code", _CODE, parse_backtrace, alone=True, first=True),
+    Opening("end", _END, parse_backtrace, rank=0, alone=True, first=True),
     *(Opening("frame", form, parse_backtrace, alone=True) for form in (FRAME, ARM, CRASH, ADDRESS_ONLY)),
 )

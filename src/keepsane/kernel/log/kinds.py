@@ -237,6 +237,12 @@ KINDS = {
             "Call Trace:",
             "Call trace:",
             "Backtrace:",
+            "[ end trace ",
+            "RSP <",
+            "CR0: ",
+            "CR2: ",
+            "DR0: ",
+            "DR3: ",
             "RIP: 0010:",
             "IP is at 0x",
             "PC is at 0x",
@@ -268,6 +274,12 @@ GATE = Gate(SEARCHED)
 
 _WEAK = frozenset(
     {
+        "[ end trace ",
+        "RSP <",
+        "CR0: ",
+        "CR2: ",
+        "DR0: ",
+        "DR3: ",
         "RIP: 0010:",
         "IP is at 0x",
         "PC is at 0x",

@@ -22,6 +22,7 @@ ANCHOR = re.compile(
     r"|general protection fault.{0,40}: 0{4} \[#|(?:invalid opcode|divide error|stack segment): 0{4} \[#"
     r"|CPU: \d{1,5} (?:UID: \d{1,7} )?PID: \d{1,7} Comm: |Hardware name: "
     r"|RIP: [0-9a-f]{4}:|RSP: [0-9a-f]{4}:|R[ABD]X: [0-9a-f]{16}|EIP: |E[AS]X: [0-9a-f]{8}"
+    r"|CR2: [0-9a-f]{16} CR3: |DR[03]: [0-9a-f]{16} DR[16]: "
     r"|EIP is at |[Pp][Cc] is at |LR is at |pc : |lr : |Code: [0-9a-f(<]|Modules linked in:"
     r"|list_(?:add|del) corruption|Mem-Info:|Mem abort info:|INFO: task "
     r"|Memory cgroup (?:stats for /|out of memory: Kill))"
