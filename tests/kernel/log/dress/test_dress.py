@@ -21,6 +21,8 @@ ABOUT_DRESS = frozenset(
         *("null-deref/behind-a-prompt", "null-deref/messages-dropped", "kmemleak/two-objects"),
         *("quiet/words-of-user-space", "page-fault/three-consoles", "soft-lockup/after-a-year"),
         *("null-deref/flat-x86", "null-deref/flat-arm"),
+        # Prose is prose no more where the kernel's time stands before it.
+        *("backtrace/behind-a-quoted-place", "quiet/place-in-prose"),
         "page-fault/oops-line-in-a-document",
         "null-deref/gap-in-netconsole",
     }

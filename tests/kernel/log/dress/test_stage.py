@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from keepsane.api import explain, explain_stream
+from keepsane.kernel.log.dress.fronts import frame_front
 from keepsane.kernel.log.dress.stage import MAX_BARE_LINES, WINDOW_LINES, Stage, split_glued
 from keepsane.model import Event
 from keepsane.report import Report
@@ -176,3 +177,56 @@ def test_what_a_relay_passes_on_opens_a_report() -> None:
 
     assert [event.kind for event in found.events] == ["oom-kill"]
     assert found.events[0].line == 1
+
+
+WARNED = [
+    "WARNING: CPU: 1 PID: 244 at drivers/widget/main.c:81 widget_check+0x5d/0x90 [widget]",
+    "CPU: 1 PID: 244 Comm: widgetd Not tainted 6.1.9-widget #1",
+    "RIP: 0010:widget_check+0x5d/0x90 [widget]",
+    "Call Trace:",
+    " widget_ioctl+0x9c/0x2f0 [widget]",
+    "---[ end trace 0000000000000000 ]---",
+]
+
+
+def test_a_whole_line_may_be_as_long_as_cut_ones() -> None:
+    """The second line has the 72 characters at which the first was cut."""
+    whole = [f"[26813.{123456 + number}] {line}" for number, line in enumerate(WARNED)]
+    cut = [whole[0][:72], whole[0][72:], *whole[1:]]
+    assert len(cut[2]) == 72
+    assert titles("\n".join(cut)) == titles("\n".join(whole)) == ["warning in widget_check"]
+
+
+def test_a_mail_quotes_what_was_cut() -> None:
+    """The first report has long lines, the second is cut at 60 characters, which the mail's marks make 62."""
+    hung = ["INFO: task widgetd:102 blocked for more than 241 seconds.", "Call Trace:", *WARNED[4:5] * 2]
+    said = [[f"[{at}.123456] {line}" for line in lines] for at, lines in ((26813, WARNED), (26993, hung))]
+    cut = [piece for line in said[1] for piece in (line[:60], line[60:]) if piece]
+    whole = titles("\n".join(said[0] + said[1]))
+    assert len(whole) == 2
+    assert titles("\n".join(f"> {line}" for line in said[0] + cut)) == whole
+
+
+@pytest.mark.parametrize(
+    ("headline", "title"),
+    [
+        ("CPU 0 Unable to handle kernel paging request at virtual address 00000018", "NULL pointer"),
+        ("Oops: general protection fault, maybe for address 0x1: 0000 [#1] SMP", "general protection fault"),
+        ("{1}[Hardware Error]: event severity: corrected", "hardware error"),
+    ],
+)
+@pytest.mark.parametrize("front", ["dmesg -H", "dmesg -x -T"])
+def test_words_before_those_that_only_a_kernel_says_are_its_own(
+    headline: str, title: str, front: str
+) -> None:
+    lines = [headline, *CRASH[3:]] if "Hardware" not in headline else [headline] * 2
+    (said,) = titles(dressed(lines, front, "as it is"))
+    assert [said] == titles("\n".join(lines))
+    assert said.startswith(title)
+
+
+def test_what_a_cut_left_of_an_address_is_no_front() -> None:
+    """Behind the cut stands the end of an address and a frame: no time, whatever its digits are."""
+    frame = " #0:  (sb_writers#4){.+.+.+}, at: [<ffffffff811f70e7>] vfs_write+0xe7/0x420"
+    assert frame_front(frame[45:]) == frame_front(frame[46:]) == ""
+    assert frame_front("2021-07-27T14:08:04,123456+02:00 vfs_write+0xe7/0x420") != ""

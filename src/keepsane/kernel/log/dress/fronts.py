@@ -19,7 +19,7 @@ from keepsane.kernel.log.dress.shape import LEVELS, MAX_FRONT_CHARACTERS
 from keepsane.kernel.log.kinds import WORDS, find_opening
 from keepsane.kernel.log.records import record
 
-_BORDER = re.compile(r"[^\w(<%](?=[\w(<*.\[-])")
+_BORDER = re.compile(r"[^\w(<%](?=[\w(<*.\[{-])")
 _KERNEL = re.compile(
     rf"^.{{0,200}}\b(?<!handled )kern(?:el)?\b[\s\d:;.-]{{0,20}}(?:(?:{LEVELS})\w{{0,4}}\W{{0,8}})?\Z",
     re.IGNORECASE,
@@ -30,6 +30,8 @@ _EXTENDED = re.compile(r"\b\d{1,4},\d{1,20},\d{1,18},[cC+-](?:,caller=[TC]\d{1,2
 """What the extended console writes, whoever stands before it."""
 _WORD = re.compile(r"[^\W\d_]{2}")
 _NUMBER = re.compile(r"\d{1,300}")
+_ADDRESS = re.compile(r"\d[a-f]|[a-f]\d|>\]")
+"""A part of an address that was cut: no time."""
 _SPOKEN = re.compile(r"[\"'`=]")
 """A program that quotes the kernel, or tells a value."""
 _TIME = re.compile(r"\[ {0,8}(?:[^\W\d_]{2,5}\.? {0,2}\d{1,2} )?[+-]?\d{1,11}[.:][\d.:]{1,12} ?\] ?")
@@ -50,7 +52,11 @@ def front_of(line: str) -> Front | None:
         return Front(found, alone=True) if found else None
     front, rest = line[: anchor.start()], record(0, line).text
     between = front[max(0, len(line) - len(rest)) :]
-    if not front or rest.lstrip().startswith(anchor[0]) or WORDS.search(front):
+    if not front or rest.lstrip().startswith(anchor[0]):
+        return None
+    if not _is_front(front) and (found := opening_front(line)):
+        return Front(found, alone=True)
+    if WORDS.search(front):
         return None
     if _SPOKEN.search(_BRACKETED.sub("", between)) or (rest != line and not _is_front(between)):
         return None
@@ -72,8 +78,10 @@ def frame_front(line: str) -> str:
     between = front[max(0, len(line) - len(record(0, line).text)) :]
     if not between.strip() or not _is_front(front):
         return ""
-    is_named = _KERNEL.search(_BRACKETED.sub("", front)) is not None
-    return front if is_named or len(_NUMBER.findall(between)) > 1 else ""
+    outside = _BRACKETED.sub("", front)
+    if _KERNEL.search(outside):
+        return front
+    return front if len(_NUMBER.findall(between)) > 1 and not _ADDRESS.search(outside) else ""
 
 
 def may_open(line: str) -> bool:

@@ -19,7 +19,7 @@ from keepsane.model import LogRecord
 _SURE_SAMPLES, _SURE_WORDS = 2, 3
 _MARKS = ">|:*+#;%! \t"
 _MOST = 0.8
-_LEAST_DRESSED, _SURE_CUTS = 3, 4
+_LEAST_DRESSED, _SURE_CUTS, _USUAL_CUTS = 3, 4, 3
 _ENDS = (".", ":", ";", "!", "?", ")")
 _NUMBER = re.compile(r" ?(?:0x)?[0-9a-f]{1,16}\b")
 LEAST_WIDTH, _SOFT = 40, range(56, 101)
@@ -79,6 +79,12 @@ class Dress(NamedTuple):
 def bare(line: str) -> str:
     """Undo colours, HTML and JSON."""
     return as_text(plain(line))
+
+
+def lengths(line: str) -> frozenset[int]:
+    """Give how long a line is, and was before it was quoted: a mail quotes what a terminal has cut."""
+    inner = plain(line)
+    return frozenset({len(line), len(inner), len(inner.lstrip(_MARKS))})
 
 
 def learn(lines: Sequence[str]) -> Dress:
@@ -196,8 +202,10 @@ def _between_words(
 def _anywhere(lengths: Counter[int], whole: Counter[int]) -> _Guess:
     """Lines of a few lengths, of which hardly any is that of a `whole` line."""
     longest = max([*lengths, *whole], default=0)
-    # A line that ends there by chance proves nothing against a usual width that no line is longer than.
-    least = {width: 0 if width == longest and width in WIDTHS else whole[width] for width in lengths}
+    # A line that ends there by chance proves nothing against a usual width that no line is longer than, nor
+    # against three cuts of which each is at one.
+    sure = WIDTHS if lengths.total() >= _USUAL_CUTS and WIDTHS.issuperset(lengths) else WIDTHS & {longest}
+    least = {width: 0 if width in sure else whole[width] for width in lengths}
     widths = {width for width, times in lengths.items() if _is_width(width, times) and times > least[width]}
     explained = sum(lengths[width] for width in widths)
     if explained * 2 <= lengths.total():

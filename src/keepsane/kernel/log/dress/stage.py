@@ -20,7 +20,16 @@ from keepsane.kernel.log.dress.doubles import Doubles
 from keepsane.kernel.log.dress.flat import lines_of
 from keepsane.kernel.log.dress.fronts import frame_front, may_open, opening_front
 from keepsane.kernel.log.dress.json_line import as_text
-from keepsane.kernel.log.dress.learn import LEAST_WIDTH, WIDTHS, Dress, bare, has_own_front, is_dressed, learn
+from keepsane.kernel.log.dress.learn import (
+    LEAST_WIDTH,
+    WIDTHS,
+    Dress,
+    bare,
+    has_own_front,
+    is_dressed,
+    learn,
+    lengths,
+)
 from keepsane.kernel.log.dress.letters import escaped_lines
 from keepsane.kernel.log.dress.shape import MAX_FRONT_CHARACTERS, as_printk, end_of
 from keepsane.kernel.log.kinds import WORDS, find_opening
@@ -115,7 +124,7 @@ class Stage:
             ANCHOR.match(known) or (_is_plain(found.text, known) if is_known else _is_talk(known))
         ):
             return self._hold(lines, RECENT_LINES)
-        if not is_known or (len(text) < self._widest and len(text) not in WIDTHS):
+        if not is_known or (len(text) < self._widest and WIDTHS.isdisjoint(lengths(text))):
             return self._given(lines)
         given = self._given(self._held) if self._held else ()
         self._widest = max(self._widest, len(text))
