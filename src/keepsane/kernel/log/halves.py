@@ -64,7 +64,7 @@ class Halves:
     def awaiting(self, opening: Opening, record: LogRecord) -> OpenBlock | None:
         """Give the last headline of the same caller that goes on with a line of die()."""
         own = (half for half in reversed(self._kept) if half.awaits and half.caller == record.caller)
-        found = next((half for half in own if half.continues(opening, record.text)), None)
+        found = next((half for half in own if half.continues(opening, record)), None)
         if found is not None:
             self._kept.remove(found)
         return found

@@ -21,6 +21,8 @@ FOREIGN_IN_BODY = 12
 """... and inside or after the stack, before the report counts as ended."""
 FOREIGN_BEHIND_A_PLACE = 3
 """The same behind a place of code that begins a report: a text may only mention it."""
+MAX_PAUSE_SECONDS = 30.0
+"""Between two headlines of one report: other CPUs get 10 seconds to answer an NMI, and consoles are slow."""
 MAX_AWAY_LINES = 2_000
 """A report ends where so many lines of the log went by without one of its own, whosever they were."""
 
@@ -32,6 +34,13 @@ _OF_SEVERAL = frozenset({"rcu-stall", "hung-task", "sysrq", "nmi-backtrace", "wo
 """Reports that show several CPUs or tasks."""
 DIE_RANK = 1
 """The line of die() and what is more general; only those continue a report that goes on with it."""
+
+_GENERAL = frozenset(
+    {"cut-here", "warning", "bug", "invalid-opcode", "internal-error", "die", "died", "panic"}
+)
+"""What the reports of many kinds go on with; others go on with lines of their own kind alone, ..."""
+_BEFORE_ANY = frozenset({"cut-here", "suppressed", "overran"})
+"""... but for these, which may stand before any."""
 
 Begun = tuple[Opening, re.Match[str], LogRecord]
 """What began a block or joined it: an opening, its match, and the line."""
@@ -81,15 +90,31 @@ class OpenBlock:
         """Tell whether the line of die() is still to come, perhaps behind lines of other CPUs."""
         return self.opened[-1][0].awaits and not self.reader.begun
 
-    def continues(self, opening: Opening, text: str) -> bool:
+    def continues(self, opening: Opening, record: LogRecord) -> bool:
         """Tell whether `opening` belongs here: a more general head, or a stack of the same report."""
         if self._has_any(opening.joins) or self._repeats(opening):
             return True
-        if self.reader.begun or self.reader.closed or self._counts_otherwise(text):
+        if self.reader.begun or self.reader.closed or self._counts_otherwise(record.text):
             return False
-        if self.awaits and opening.rank > DIE_RANK and "[#" not in text:
+        if self._paused_before(record) or (
+            self.awaits and opening.rank > DIE_RANK and "[#" not in record.text
+        ):
             return False
-        return opening.rank < min(other[0].rank for other in self.opened)
+        return opening.rank < min(other[0].rank for other in self.opened) and self._leads_to(opening)
+
+    def _paused_before(self, record: LogRecord) -> bool:
+        """Tell whether the kernel wrote nothing of this report for longer than any dump takes."""
+        last, now = self.records[-1 - self.foreign].seconds, record.seconds
+        return last is not None and now is not None and now - last > MAX_PAUSE_SECONDS
+
+    def _leads_to(self, opening: Opening) -> bool:
+        """Tell whether what opened this block may go on with `opening`: a headline alone may be all of it."""
+        if opening.name in _GENERAL:
+            return True
+        return any(
+            other.name in _BEFORE_ANY or other.parse.__module__ == opening.parse.__module__
+            for other, *_ in self.opened
+        )
 
     def _counts_otherwise(self, text: str) -> bool:
         """Tell whether a line counts another oops than this block does."""

@@ -263,7 +263,7 @@ class Scanner:
     def _home(self, opening: Opening, record: LogRecord) -> OpenBlock | None:
         """Find the open block that `opening` continues: its own context's or, for a stack, another's."""
         own = self._open.get(record.caller)
-        continues = own is not None and not own.full and own.continues(opening, record.text)
+        continues = own is not None and not own.full and own.continues(opening, record)
         if opening.rank == DIE_RANK and not (continues and own and not _is_other_cpus(own)):
             half = self._halves.awaiting(opening, record)
             if half is not None:
@@ -271,9 +271,7 @@ class Scanner:
         if continues:
             return own
         if own is None and opening.joins:
-            return next(
-                (block for block in self._open.values() if block.continues(opening, record.text)), None
-            )
+            return next((block for block in self._open.values() if block.continues(opening, record)), None)
         return None
 
     def _end(self, block: OpenBlock) -> Iterator[Event]:

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A headline that is all of its report leaves the next report alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from keepsane.api import explain
+
+FAULT = """\
+[20061.220001] Oops: general protection fault, probably for non-canonical address 0x6b6b6b6b6b6b83: 0000 [#1]
+[20061.220010] CPU: 1 UID: 0 PID: 311 Comm: worker Not tainted 6.12.5 #3
+[20061.220020] RIP: 0010:widget_flush+0x31/0x70 [widget]
+[20061.220032] Call Trace:
+[20061.220035]  process_one_work+0x1c2/0x3f0
+[20061.220054] ---[ end trace 0000000000000000 ]---
+"""
+HUNG = """\
+[20061.220001] INFO: task worker:311 blocked for more than 120 seconds.
+[20061.220032] Call Trace:
+[20061.220035]  schedule+0x1c2/0x3f0
+[20061.220036]  widget_wait+0x12/0x30 [widget]
+"""
+ALONE = {
+    "netdev-watchdog": "card 0000:22:01.0 eth1: NETDEV WATCHDOG: CPU: 0: transmit queue 0 timed out 5290 ms",
+    "bug": "VFS: Busy inodes after unmount of sda1. Self-destruct in 5 seconds.  Have a nice day...",
+    "refcount": "refcount_t: underflow; use-after-free.",
+    "list-corruption": "list_del corruption. next->prev should be ffff888012345678, but was ffff888012345600",
+    "irq-nobody-cared": 'irq 16: nobody cared (try booting with the "irqpoll" option)',
+    "workqueue-lockup": "BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 36s!",
+    "null-deref": "Unable to handle kernel NULL pointer dereference at virtual address 00000008",
+}
+
+
+@pytest.mark.parametrize("kind", ALONE)
+@pytest.mark.parametrize(("behind", "expected"), [(FAULT, "general-protection"), (HUNG, "hung-task")])
+@pytest.mark.parametrize("between", [0, 3, 20])
+def test_the_next_report_keeps_its_own(kind: str, behind: str, expected: str, between: int) -> None:
+    others = "".join(f"[16990.{number:06}] usb 1-1: new device {number}\n" for number in range(between))
+    log = f"[16986.118987] {ALONE[kind]}\n{others}{behind}"
+    events = explain(log, cache=False).events
+    assert [event.kind for event in events] == [kind, expected]
+    assert events[0].line == 1 and events[1].line == between + 2
+    assert events[1].task is not None and events[1].task.pid == 311
+    assert events[0].task is None or events[0].task.pid != 311
