@@ -43,3 +43,29 @@ def test_the_next_report_keeps_its_own(kind: str, behind: str, expected: str, be
     assert events[0].line == 1 and events[1].line == between + 2
     assert events[1].task is not None and events[1].task.pid == 311
     assert events[0].task is None or events[0].task.pid != 311
+
+
+def test_a_report_that_is_cut_takes_no_later_stack() -> None:
+    log = (
+        "[  100.000010] WARNING: CPU: 1 PID: 77 at drivers/net/widget.c:10 widget_tx+0x10/0x20\n"
+        "[ 5000.000010] CPU: 0 PID: 900 Comm: bash Not tainted 6.1.0 #1\n"
+        "[ 5000.000020] Call Trace:\n"
+        "[ 5000.000030]  dump_stack+0x10/0x20\n"
+        "[ 5000.000040]  gadget_ioctl+0x10/0x20 [gadget]\n"
+    )
+    warning, other = explain(log, cache=False).events
+    assert (warning.kind, warning.stacks) == ("warning", ())
+    assert other.line == 2 and other.task is not None and other.task.comm == "bash"
+
+
+def test_a_slow_console_is_no_pause() -> None:
+    """Ten seconds for an NMI that nobody answers are of the same report."""
+    log = (
+        "[  100.000010] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:\n"
+        "[  100.000020] rcu: \t1-...0: (0 ticks this GP) idle=1c14/1/0x4000 softirq=230/230 fqs=17\n"
+        "[  110.000010] NMI backtrace for cpu 1\n"
+        "[  110.000020] CPU: 1 PID: 77 Comm: widgetd Not tainted 6.1.0 #1\n"
+        "[  110.000030] RIP: 0010:widget_spin+0x6/0x10\n"
+    )
+    (stall,) = explain(log, cache=False).events
+    assert stall.ip is not None and stall.ip.function == "widget_spin"

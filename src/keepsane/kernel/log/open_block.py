@@ -22,7 +22,7 @@ FOREIGN_IN_BODY = 12
 FOREIGN_BEHIND_A_PLACE = 3
 """The same behind a place of code that begins a report: a text may only mention it."""
 MAX_PAUSE_SECONDS = 30.0
-"""Between two headlines of one report: other CPUs get 10 seconds to answer an NMI, and consoles are slow."""
+"""Within one report: other CPUs get 10 seconds to answer an NMI, and consoles are slow."""
 MAX_AWAY_LINES = 2_000
 """A report ends where so many lines of the log went by without one of its own, whosever they were."""
 
@@ -39,7 +39,7 @@ _GENERAL = frozenset(
     {"cut-here", "warning", "bug", "invalid-opcode", "internal-error", "die", "died", "panic"}
 )
 """What the reports of many kinds go on with; others go on with lines of their own kind alone, ..."""
-_BEFORE_ANY = frozenset({"cut-here", "suppressed", "overran"})
+_BEFORE_ANY = frozenset({"cut-here", "suppressed", "overran", "crash-asked-for"})
 """... but for these, which may stand before any."""
 
 Begun = tuple[Opening, re.Match[str], LogRecord]
@@ -164,7 +164,7 @@ class OpenBlock:
 
     def take(self, record: LogRecord) -> bool:
         """Read a line; False where the block has ended before it."""
-        if self.reader.ended and _CALL_TRACE.match(record.text):
+        if self._paused_before(record) or (self.reader.ended and _CALL_TRACE.match(record.text)):
             return False
         read = self.reader.take(record) or self._own(record.text)
         if read:
