@@ -187,9 +187,14 @@ def _caller(event: Oops) -> Frame | None:
         return None
     stack = first_stack(event)
     frames = [frame for frame in stack.frames if frame.function] if stack else []
-    if stack and stack.frames[0].line == event.line:
+    if stack and _begins_with(event, stack.frames[0]):
         return None  # the log begins inside the trace: its first frame may be lost
     return next((frame for frame in frames if frame.reliable), frames[0] if frames else None)
+
+
+def _begins_with(event: Oops, frame: Frame) -> bool:
+    """Say whether a report begins with a frame; the lines of a flattened log all have one number."""
+    return frame.line == event.line and (frame.function or "") in event.records[0].text
 
 
 def _call_finding(event: Oops, caller: Frame | None, confidence: Confidence) -> Finding:

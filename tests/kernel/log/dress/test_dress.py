@@ -64,3 +64,17 @@ def test_every_case_in_a_front_of_its_own(path: Path) -> None:
     for number in range(5):
         front, quote, _ = any_dress(Random(crc32(name.encode()) + number))
         assert told(explain(dressed(lines, front, quote))) == expected, (front, quote)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("rules/null-call", "null-deref/jump-without-headline", "rules/access-beside-local-variable"),
+        *("rust-panic/overflow", "ubsan/array-index"),
+    ],
+)
+def test_messages_that_share_a_line_stand_behind_each_other_all_the_same(name: str) -> None:
+    """A form made one line of a log: what stands behind a line is not told by its number."""
+    lines = lines_of(name)
+    flat = " ".join(FRONTS["printk"](number, line) for number, line in enumerate(lines))
+    assert told(explain(flat)) == told(explain("\n".join(lines)))
