@@ -69,6 +69,12 @@ def test_requests_follow_each_other_on_one_connection() -> None:
     assert served(client, echo) == [b"GET /x ", b"POST /x log", b"GET /x "]
 
 
+@pytest.mark.parametrize("before", [b"\n", b"\r\n", b"\n\n", b"\n\r\n"])
+def test_an_empty_line_before_a_request_is_skipped(before: bytes) -> None:
+    got = served(raw(before + b"GET /x HTTP/1.1\r\nConnection: close\r\n\r\n"), echo)
+    assert isinstance(got, bytes) and got.endswith(b"GET /x ")
+
+
 def test_head_gives_the_length_and_no_body() -> None:
     got = served(raw(b"HEAD /x HTTP/1.1\r\nConnection: close\r\n\r\n"), echo)
     assert isinstance(got, bytes)

@@ -41,7 +41,12 @@ def test_a_machine_comes_back_by_itself_where_nothing_else_is_said(tmp_path: Pat
         ("box", "macs = []", "macs is no setting"),
         ("box", 'mac = ["12:34"]', "no address of a network card"),
         ("box", "mac = 5", "mac is a list"),
-        ("box", "command_line = 5", "are text"),
+        ("box", "command_line = 5", "is text"),
+        ("box", "initrd = 5", "initrd is the path of a file"),
+        ("box", 'initrd = ""', "initrd is the path of a file"),
+        ("box", 'initrd = "a\\u0000b"', "initrd is the path of a file"),
+        ("box", 'initrd = "~nobody99/x"', "no such home folder"),
+        ("box", "mac = " + "[" * 60_000, "nested too deeply"),
         ("box", 'policy = "best"', "policy is one of"),
         ("box", "mac = [", "box.toml: "),
         ("box", 'mac = "\udcff"', "box.toml: "),
@@ -53,6 +58,11 @@ def test_what_is_wrong_is_said_with_its_file(tmp_path: Path, name: str, text: st
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(InputError, match=said):
         read_machine(path)
+
+
+def test_a_card_that_stands_twice_in_one_file_is_no_fault(tmp_path: Path) -> None:
+    write(tmp_path, "one", 'mac = ["52:54:00:12:34:56", "52-54-00-12-34-56"]')
+    assert [machine.name for machine in read_machines(tmp_path)] == ["one"]
 
 
 def test_a_card_is_of_one_machine(tmp_path: Path) -> None:

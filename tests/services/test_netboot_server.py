@@ -236,3 +236,99 @@ def test_a_card_that_is_nobodys_is_told_once(lab: Lab) -> None:
     assert lab.told == [
         'no machine has the network card that asks from 10.0.2.15: mac = ["52:54:00:00:00:00"]'
     ]
+
+
+@pytest.mark.parametrize(
+    "named", ["", "x", "${net0/filename}", "1&k=0\nshell\n#", "\u00e9", "52-54-00-12-34-56&x", MAC + "\n"]
+)
+def test_what_is_no_card_gets_into_no_script(lab: Lab, named: str) -> None:
+    async def run() -> None:
+        answer = await lab.get("/w", m=named)
+        other = await lab.get("/w", m="0")
+        assert answer.status == 200 and answer.body == other.body
+        assert isinstance(answer.body, bytes) and b"w?m=${net0/mac:hexhyp}&k=1 " in answer.body
+
+    asyncio.run(run())
+    assert lab.told == []
+
+
+def test_a_file_that_cannot_be_understood_harms_no_other_machine(lab: Lab) -> None:
+    (lab.machines / "bad.toml").write_text('initrd = "~nobody99/x"')
+    assert "nothing is being built" in shown(asyncio.run(lab.ask()))
+    (said,) = lab.told
+    assert "bad.toml" in said and "no such home folder" in said
+
+
+def test_a_card_of_two_machines_is_told_once(lab: Lab) -> None:
+    (lab.machines / "twin.toml").write_text(f'mac = "{MAC}"')
+
+    async def run() -> None:
+        for _ in range(2):
+            assert "box waits" in shown(await lab.ask())
+
+    asyncio.run(run())
+    assert lab.told == ["52:54:00:12:34:56 is of box and of twin; take it out of one of them"]
+
+
+def test_an_offer_that_is_gone_is_said_on_the_screen(lab: Lab) -> None:
+    async def run() -> None:
+        build = lab.build(b"one")
+        lab.history.offer("box", build.id)
+        lab.store.remove(build)
+        for _ in range(2):
+            said = shown(await lab.ask())
+            assert f"box cannot boot {build.id}" in said and "not kept any more" in said
+        assert lab.told == [f"box cannot boot {build.id}: it is not kept any more"]
+
+    asyncio.run(run())
+
+
+def test_a_kernel_that_was_cut_is_not_served(lab: Lab) -> None:
+    async def run() -> None:
+        build = lab.build(b"whole")
+        lab.history.offer("box", build.id)
+        lab.store.path(build, "kernel").write_bytes(b"who")
+        script = await lab.ask()
+        assert "f/" not in script
+        assert "its kernel has 3 bytes, and 5 were kept" in shown(script)
+        assert lab.told == [
+            f"box cannot boot {build.id}: it is damaged: its kernel has 3 bytes, and 5 were kept"
+        ]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("parts", "boots"),
+    [
+        ([(4, 5)], False),
+        ([(0, 2), (4, 5)], False),
+        ([(0, 5)], True),
+        ([(0, 2), (2, 5)], True),
+        ([(3, 5), (0, 1), (1, 4)], True),
+    ],
+)
+def test_a_file_is_taken_when_all_its_bytes_are(lab: Lab, parts: list[tuple[int, int]], boots: bool) -> None:
+    lab.describe()
+
+    async def run() -> None:
+        lab.history.offer("box", lab.build(b"whole").id)
+        (url,) = re.findall(r"(f/\S+)", await lab.ask())
+        for start, end in parts:
+            answer = await lab.get(f"/{url}")
+            assert answer.sent is not None
+            answer.sent(start, end)
+        assert bool(lab.history.boots("box")) == boots
+
+    asyncio.run(run())
+
+
+def test_an_empty_initrd_is_taken(lab: Lab) -> None:
+    (lab.folder / "initrd.gz").write_bytes(b"")
+
+    async def run() -> None:
+        lab.history.offer("box", lab.build(b"one").id)
+        await lab.fetch(await lab.ask())
+        assert len(lab.history.boots("box")) == 1
+
+    asyncio.run(run())

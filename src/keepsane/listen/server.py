@@ -161,7 +161,7 @@ class Server:
 
 async def _head(first: bytes, reader: asyncio.StreamReader, limit: int) -> bytes:
     """Read up to the empty line. Raises BadRequestError where it is too long."""
-    head = bytearray(first)
+    head = bytearray(first.strip(b"\n"))  # an empty line, of nothing but its end
     while True:
         try:
             line = await reader.readuntil(b"\n")

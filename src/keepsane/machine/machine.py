@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -51,15 +51,18 @@ def machines_folder() -> Path:
 def read_machines(folder: Path) -> tuple[Machine, ...]:
     """Read every machine's file. Raises InputError for one that is wrong, and for a card of two machines."""
     machines = tuple(read_machine(path) for path in sorted(folder.glob("*.toml")))
+    for wrong in cards_of_two(machines):
+        raise InputError(wrong)
+    return machines
+
+
+def cards_of_two(machines: Iterable[Machine]) -> Iterator[str]:
+    """Say which network cards two machines have."""
     owners: dict[str, str] = {}
     for machine in machines:
         for mac in machine.mac:
-            if mac in owners:
-                raise InputError(
-                    f"{mac} is of {owners[mac]} and of {machine.name}; take it out of one of them"
-                )
-            owners[mac] = machine.name
-    return machines
+            if (owner := owners.setdefault(mac, machine.name)) != machine.name:
+                yield f"{mac} is of {owner} and of {machine.name}; take it out of one of them"
 
 
 def read_machine(path: Path) -> Machine:
@@ -73,6 +76,8 @@ def read_machine(path: Path) -> Machine:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:  # TOML's, or of the encoding
         raise InputError(f"{path}: {error}") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: it is nested too deeply") from error
     return parse_machine(path, said)
 
 
@@ -81,27 +86,45 @@ def parse_machine(path: Path, said: Mapping[str, Any]) -> Machine:
     known = {"mac", "command_line", "initrd", "policy"}
     if unknown := sorted(said.keys() - known):
         raise InputError(f"{path}: {unknown[0]} is no setting; there are {', '.join(sorted(known))}")
-    command_line, initrd, policy = said.get("command_line", DEFAULT_COMMAND_LINE), said.get("initrd"), "wait"
-    policy = said.get("policy", policy)
-    if not isinstance(command_line, str) or not isinstance(initrd, str | None):
-        raise InputError(f"{path}: command_line and initrd are text")
+    command_line, policy = said.get("command_line", DEFAULT_COMMAND_LINE), said.get("policy", "wait")
+    if not isinstance(command_line, str):
+        raise InputError(f"{path}: command_line is text")
     if policy not in get_args(Policy):
         raise InputError(f"{path}: policy is one of {', '.join(get_args(Policy))}")
     return Machine(
         name=path.stem,
         mac=_macs(path, said.get("mac", [])),
         command_line=command_line,
-        initrd=None if initrd is None else path.parent / Path(initrd).expanduser(),
+        initrd=_initrd(path, said.get("initrd")),
         policy=policy,
     )
+
+
+def _initrd(path: Path, said: object) -> Path | None:
+    if said is None:
+        return None
+    if not isinstance(said, str) or not said or "\0" in said:
+        raise InputError(f"{path}: initrd is the path of a file")
+    try:
+        return path.parent / Path(said).expanduser()
+    except RuntimeError as error:  # there is no such user
+        raise InputError(f"{path}: initrd is {said}, and there is no such home folder") from error
+
+
+def card_address(said: str) -> str | None:
+    """Give the address of a network card, lower-case with colons; None where it is none."""
+    mac = said.lower().replace("-", ":")
+    return mac if _MAC.fullmatch(mac) else None
 
 
 def _macs(path: Path, said: object) -> tuple[str, ...]:
     listed = [said] if isinstance(said, str) else said
     if not isinstance(listed, list):
         raise InputError(f'{path}: mac is a list, ["52:54:00:12:34:56"]')
-    macs = tuple(str(mac).lower().replace("-", ":") for mac in listed)
-    for mac in macs:
-        if _MAC.fullmatch(mac) is None:
-            raise InputError(f"{path}: {mac} is no address of a network card, as 52:54:00:12:34:56")
-    return macs
+    macs = []
+    for each in listed:
+        mac = card_address(str(each))
+        if mac is None:
+            raise InputError(f"{path}: {each} is no address of a network card, as 52:54:00:12:34:56")
+        macs.append(mac)
+    return tuple(macs)

@@ -36,7 +36,7 @@ PACKED = ".zst"
 SERVED = ("kernel", "initrd", "modules")
 """What machines get; these are kept as they are sent, the others packed."""
 
-_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
+_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}", re.ASCII)
 _PIECE_BYTES = 1 << 20
 _LEVEL = 1
 _HALF = ".half-"
@@ -129,6 +129,19 @@ class Store:
     def size_bytes(self, build: Build) -> int:
         """Give what a build's files take of the disk; those it shares with others count for each."""
         return sum(self.path(build, file.name).stat().st_size for file in build.files)
+
+    def damage(self, build: Build) -> str | None:
+        """Say what is wrong with the files that machines get, None where nothing is."""
+        for file in build.files:
+            if file.name not in SERVED:
+                continue
+            try:
+                size = self.path(build, file.name).stat().st_size
+            except OSError as error:
+                return f"its {file.name} cannot be read: {error.strerror or error}"
+            if size != file.size_bytes:
+                return f"its {file.name} has {size} bytes, and {file.size_bytes} were kept"
+        return None
 
     def read(self, build: Build, name: str, most_bytes: int) -> bytes | None:
         """Give the content of a file of a build, None where it has none of it; no more than `most_bytes`."""

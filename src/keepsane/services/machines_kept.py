@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from keepsane.errors import InputError
-from keepsane.machine.machine import Machine, read_machine
+from keepsane.machine.machine import Machine, cards_of_two, read_machine
 
 
 class MachinesKept:
@@ -18,9 +18,10 @@ class MachinesKept:
         self.folder = folder
         self._say = say
         self._kept: dict[Path, tuple[tuple[int, int], Machine | None]] = {}
+        self._doubles: frozenset[str] = frozenset()
 
     def of_card(self, mac: str) -> Machine | None:
-        """Give the machine with a network card, None where there is none."""
+        """Give the machine with a network card, the first of two, None where there is none."""
         self._look()
         return next((found for _, found in self._kept.values() if found and mac in found.mac), None)
 
@@ -37,6 +38,10 @@ class MachinesKept:
             known = self._kept.get(path)
             if known is None or known[0] != version:
                 self._kept[path] = version, self._read(path, known[1] if known else None)
+        doubles = frozenset(cards_of_two(found for _, found in self._kept.values() if found))
+        for double in sorted(doubles - self._doubles):
+            self._say(double)
+        self._doubles = doubles
 
     def _read(self, path: Path, before: Machine | None) -> Machine | None:
         try:

@@ -7,7 +7,7 @@ What machines at iPXE talk to: a first script, polls that are held while a kerne
     GET /f/NONCE/kernel               a file of one boot
 
 A GET changes no offer. A boot counts when the address that got its script has taken the last byte of each of
-its files; until then the same build is given again, under another nonce.
+its files, at once or in parts; until then the same build is given again, under another nonce.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from keepsane.errors import InputError
 from keepsane.listen.answer import Answer, whole_file
 from keepsane.listen.request import Request
-from keepsane.machine.machine import Machine
+from keepsane.machine.machine import Machine, card_address
 from keepsane.netboot.choice import Take, Wait, choose
 from keepsane.netboot.history import Boot, History
 from keepsane.netboot.ipxe_errors import meaning
@@ -32,24 +32,32 @@ from keepsane.netboot.script import Choice, File, boot_script, check_command_lin
 from keepsane.netboot.store import Build, Store
 from keepsane.services.askers import Askers
 from keepsane.services.machines_kept import MachinesKept
+from keepsane.services.spans import Spans, with_span
 
 HOLD_SECONDS = 4.0
 LOOK_SECONDS = 0.05
 MAX_BOOTS_IN_FLIGHT = 256
 MAX_STRANGERS = 64
+MAX_TOLD = 256
 _MENU_BUILDS = 5
 _HOST = re.compile(r"[0-9A-Za-z.:\[\]-]{1,80}")
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)
+_OWN_CARD = "${net0/mac:hexhyp}"
+_NO_CARD = (
+    "keepsane: no network card is named by what asks here",
+    "the script that asks is that of `keepsane netboot setup`, with m=52-54-00-12-34-56",
+)
 
 
 @dataclass(slots=True)
 class _InFlight:
-    """A boot script that was given, and which of its files are taken."""
+    """A boot script that was given, and what of its files is taken."""
 
     machine: Machine
     take: Take
     address: str
     files: dict[str, Path]
+    sent: dict[str, Spans] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
 
 
@@ -65,6 +73,7 @@ class NetbootServer:
         self._say = say
         self._in_flight: dict[str, _InFlight] = {}
         self._strangers: set[str] = set()
+        self._told: set[str] = set()
         self._news = asyncio.Event()
 
     async def watch(self) -> None:
@@ -89,7 +98,10 @@ class NetbootServer:
         return _refused(404)
 
     async def _poll(self, request: Request) -> Answer:
-        mac = request.query.get("m", "").lower().replace("-", ":")
+        # Text from a query in a script would be iPXE's own: only the address of a card gets there.
+        mac = card_address(request.query.get("m", ""))
+        if mac is None:
+            return await self._held_page(_NO_CARD, f"m={_OWN_CARD}&k={_count(request) + 1}")
         again = f"m={mac.replace(':', '-')}&k={_count(request) + 1}"
         machine = self._machines.of_card(mac)
         if machine is None:
@@ -98,13 +110,19 @@ class NetbootServer:
         others = self._askers.others(mac, request.peer)
         if others:
             return await self._held_page(_two_of_one(mac, request.peer, others), again)
+        return await self._go_on(machine, request, again)
+
+    async def _go_on(self, machine: Machine, request: Request, again: str) -> Answer:
+        """Answer a machine that is known."""
         if _is_first(request) and self._history.came_back(machine.name, request.peer):
             self._say(f"{machine.name} came back")
         if wanted := request.query.get("b"):
-            return self._boot(machine, Take(wanted, None), request)
+            if not self._is_kept(wanted):
+                return _refused(404)
+            return await self._boot(machine, Take(wanted, None), request.peer, again)
         chosen = await self._choose(machine, hold=not _is_first(request))
         if isinstance(chosen, Take):
-            return self._boot(machine, chosen, request)
+            return await self._boot(machine, chosen, request.peer, again)
         return self._page(machine, chosen, again, meaning(request.query.get("e", "")))
 
     def _meet(self, mac: str, peer: str) -> None:
@@ -150,22 +168,39 @@ class NetbootServer:
             for number, build in enumerate(self._store.builds()[:_MENU_BUILDS])
         ]
 
-    def _boot(self, machine: Machine, take: Take, request: Request) -> Answer:
+    def _is_kept(self, build: str) -> bool:
+        try:
+            self._store.build(build)
+        except InputError:
+            return False
+        return True
+
+    async def _boot(self, machine: Machine, take: Take, peer: str, again: str) -> Answer:
         try:
             build = self._store.build(take.build)
         except InputError:
-            return _refused(404)
+            return await self._cannot_boot(machine, take, "it is not kept any more", again)
         if wrong := check_command_line(machine.command_line):
-            lines = [f"keepsane: {machine.name} cannot boot {build.id}", f"its command line: {wrong}"]
-            return _script(hold_script(lines, f"m={machine.mac[0].replace(':', '-')}&k=1", ()))
+            return await self._cannot_boot(machine, take, f"its command line: {wrong}", again)
+        if wrong := self._store.damage(build):
+            return await self._cannot_boot(machine, take, f"it is damaged: {wrong}", again)
         files = self._files(machine, build)
         nonce = secrets.token_hex(16)
         while len(self._in_flight) >= MAX_BOOTS_IN_FLIGHT:
             del self._in_flight[next(iter(self._in_flight))]
-        self._in_flight[nonce] = _InFlight(machine, take, request.peer, files)
+        self._in_flight[nonce] = _InFlight(machine, take, peer, files)
         kernel, *initrds = (File(name, f"f/{nonce}/{name}") for name in files)
         title = f"keepsane: {machine.name} boots {build.release} {build.number} of {build.tree}"
         return _script(boot_script(kernel, initrds, machine.command_line, title))
+
+    async def _cannot_boot(self, machine: Machine, take: Take, why: str, again: str) -> Answer:
+        """Say why a build is not booted: to whom serves, once, and on the machine until another is there."""
+        title = f"{machine.name} cannot boot {take.build}"
+        what = f"{title}: {why}"
+        if what not in self._told and len(self._told) < MAX_TOLD:
+            self._told.add(what)
+            self._say(what)
+        return await self._held_page([f"keepsane: {title}", why, "it waits for another build"], again)
 
     def _files(self, machine: Machine, build: Build) -> dict[str, Path]:
         files = {"kernel": self._store.path(build, "kernel")}
@@ -185,11 +220,14 @@ class NetbootServer:
             self._say(f"{boot.machine.name} cannot get {boot.files[name]}: {error.strerror or error}")
             return _refused(503)
         size = answer.length_bytes
-        return replace(answer, sent=lambda start, end: self._sent(nonce, name, whole=end == size))
+        return replace(answer, sent=lambda start, end: self._sent(nonce, name, start, end, size))
 
-    def _sent(self, nonce: str, name: str, *, whole: bool) -> None:
+    def _sent(self, nonce: str, name: str, start: int, end: int, size: int) -> None:
         boot = self._in_flight.get(nonce)
-        if boot is None or not whole:
+        if boot is None:
+            return
+        boot.sent[name] = with_span(boot.sent.get(name, ()), start, end)
+        if boot.sent[name] != ((0, size),):
             return
         boot.taken.add(name)
         if boot.taken != boot.files.keys():
