@@ -192,7 +192,7 @@ MAY: dict[Search, dict[str, str]] = {
         "kernel/events/alloc_failure/purpose.py": "says what a function wants memory for: another fact",
         "kernel/log/architecture.py": "says which machine alone has a function: another fact",
         "kernel/log/printed_for.py": "says what a function prints a stack for: another fact",
-        "kernel/events/hung_task/waits.py": "says what each function waits for: another fact",
+        "kernel/events/hung_task/sorts.py": "says what each function waits for: another fact",
         "kernel/events/watchdog/stuck.py": "says what a CPU does in each: another fact",
         "kernel/events/who.py": "says who frees for others: another fact",
         "kernel/events/way_in.py": "says whose callee tells the way in: another fact",

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import dropwhile
 
 from keepsane.kernel.log.body import Body
 from keepsane.kernel.log.demangle import demangled
@@ -240,21 +239,41 @@ def _without_nested_faults(functions: list[str]) -> list[str]:
 def stalled(frames: Sequence[Frame]) -> str:
     """Say where a CPU is stuck, for a title: ` at do_softlockup in proc_reg_write`."""
     outer = runs_in(frames)
-    inner = first_beyond(_interrupted(names(frames)), REPORTING, HELPERS, ENTRIES, INTERRUPT_ENTRIES, TICKS)
+    functions = _interrupted(names(frames))
+    inner = first_beyond(functions, REPORTING, HELPERS, ENTRIES, INTERRUPT_ENTRIES, TICKS)
+    if inner is None and executing(names(frames)).stop is not None:
+        inner = first_beyond(functions, REPORTING, TICKS, INTERRUPT_ENTRIES)  # its own machinery keeps it
     if outer is None or outer == inner:
         return f" in {inner}" if inner else ""
     return f" at {inner} in {outer}" if inner else f" in {outer}"
 
 
 def _interrupted(functions: list[str]) -> list[str]:
-    """Cut off the tick or NMI that printed the stack, up to the entry it came in by."""
+    return functions[executing(functions)]
+
+
+_PREEMPTION = "preempt_schedule_irq"
+
+
+def executing(functions: Sequence[str]) -> slice:
+    """
+    Give where in a sampled stack the functions stand that the CPU executes.
+
+    The tick or NMI that printed the stack is none of them, up to the entry it came in by; nor is what another
+    interrupt interrupted, which stands outside of that one's entry. Where the way out of an interrupt only
+    gave the CPU away, the task is what was executed.
+    """
     sampled = next((at for at, name in enumerate(functions) if name in TICKS), None)
-    if sampled is None:
-        return functions
-    entry = next(
-        (at for at, name in enumerate(functions) if at > sampled and name in INTERRUPT_ENTRIES), None
-    )
-    return functions if entry is None else list(dropwhile(INTERRUPT_ENTRIES.__contains__, functions[entry:]))
+    begin = 0 if sampled is None else _entry(functions, sampled) or 0
+    while begin < len(functions) and sampled is not None and functions[begin] in INTERRUPT_ENTRIES:
+        begin += 1
+    entry = _entry(functions, begin + 1)
+    return slice(begin, None if _PREEMPTION in functions[begin:entry] else entry)
+
+
+def _entry(functions: Sequence[str], begin: int) -> int | None:
+    """Give where the next interrupt came in, None where none is in sight."""
+    return next((at for at in range(begin, len(functions)) if functions[at] in INTERRUPT_ENTRIES), None)
 
 
 def accused(head: re.Match[str], body: Body) -> str | None:

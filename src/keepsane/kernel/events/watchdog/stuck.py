@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import dropwhile
 from typing import NamedTuple
 
 from keepsane.judge import rule
 from keepsane.kernel.events.rcu import RcuStall, sample_of
 from keepsane.kernel.events.watchdog.lockup import Lockup
 from keepsane.kernel.events.who import particular
-from keepsane.kernel.log.culprit import plain_name, traces
+from keepsane.kernel.log.culprit import executing, plain_name, traces
 from keepsane.kernel.log.function_names import Names
-from keepsane.kernel.log.machinery import INTERRUPT_ENTRIES, TICKS
 from keepsane.kernel.log.quote import quote_frame, quote_head, some
 from keepsane.model import Event, Frame
 from keepsane.report import Advice, Confidence, Finding
@@ -45,11 +43,17 @@ _DOING = (
     ),
     Doing(
         Names("""
-            smp_call_function* csd_lock_wait* generic_exec_single multi_cpu_stop kick_all_cpus_sync
+            smp_call_function* csd_lock_wait* generic_exec_single kick_all_cpus_sync
         """),
         "it waits for another CPU to answer{by}: the cause is on that one",
         "An interrupt was sent to other CPUs, and one has not taken it: it has them off, or does not run.",
         "look at the stacks of the other CPUs, and for the one that is missing among them",
+    ),
+    Doing(
+        Names("multi_cpu_stop"),
+        "its stopper thread waits for all CPUs to stop: the cause is on one that does not",
+        "stop_machine() lets no CPU go on before every one of them runs multi_cpu_stop.",
+        "look at the stacks of the other CPUs, for one that is not in multi_cpu_stop, or that is missing",
     ),
     Doing(
         Names("""
@@ -78,8 +82,14 @@ _DOING = (
         "see which hardware the caller waits for, and what its driver said before",
     ),
     Doing(
+        Names("(do_)?shrink_slab*"),
+        "it is in a shrinker{of}: that looks through a cache for what can be freed",
+        "A cache of the kernel is asked to free objects, and that takes long; memory may be short or not.",
+        "see how large that cache is, and what the log says about memory before",
+    ),
+    Doing(
         Names("""
-            shrink_(node|lruvec|slab|folio_list|inactive_list|active_list)*
+            shrink_(node|lruvec|folio_list|inactive_list|active_list)*
             compact_zone* isolate_(lru|migratepages)* do_try_to_free_pages
         """),
         "it looks for free memory{by}",
@@ -91,7 +101,9 @@ _DOING = (
 
 def stuck_frames(event: Event) -> tuple[Frame, ...]:
     """
-    Give the frames of the CPU that a lockup or a stall is about, without the interrupt that took the sample.
+    Give the frames that the CPU of a lockup or a stall executes, without the interrupt that took the sample.
+
+    What it interrupted for a softirq or an interrupt is not what it does.
 
     None for events of other kinds.
     """
@@ -104,18 +116,8 @@ def stuck_frames(event: Event) -> tuple[Frame, ...]:
             frames = (event.ip, *frames)
     else:
         return ()
-    return tuple(_interrupted([one for one in frames if one.function and (one.reliable or one.role == "ip")]))
-
-
-def _interrupted(frames: list[Frame]) -> Sequence[Frame]:
-    functions = [plain_name(frame.function or "") for frame in frames]
-    tick = next((at for at, name in enumerate(functions) if name in TICKS), None)
-    if tick is None:
-        return frames
-    entry = next((at for at in range(tick, len(functions)) if functions[at] in INTERRUPT_ENTRIES), None)
-    if entry is None:
-        return frames
-    return list(dropwhile(lambda one: plain_name(one.function or "") in INTERRUPT_ENTRIES, frames[entry:]))
+    certain = [one for one in frames if one.function and (one.reliable or one.role == "ip")]
+    return tuple(certain[executing([plain_name(one.function or "") for one in certain])])
 
 
 @rule("cpu-stuck-waiting", on=Event)
@@ -136,21 +138,24 @@ def cpu_stuck_waiting(event: Event) -> Iterator[Finding]:
     When it is wrong: the stack is one sample of twenty seconds or more; a loop that takes a lock or prints in
     each turn may be caught just there.
     """
-    frames = stuck_frames(event)[:_INNERMOST]
-    for place, frame in enumerate(frames):
+    frames = stuck_frames(event)
+    for place, frame in enumerate(frames[:_INNERMOST]):
         doing = next((one for one in _DOING if plain_name(frame.function or "") in one.functions), None)
         if doing is not None:
-            yield _finding(event, doing, frame, stuck_frames(event)[place + 1 :])
+            yield _finding(event, doing, frames, place)
             return
 
 
-def _finding(event: Event, doing: Doing, frame: Frame, outer: Sequence[Frame]) -> Finding:
+def _finding(event: Event, doing: Doing, frames: Sequence[Frame], place: int) -> Finding:
+    frame, outer = frames[place], frames[place + 1 :]
+    inner = particular(frames[:place])
+    of = f" ({plain_name(inner.function or '')})" if inner is not None else ""
     caller = particular([one for one in outer if plain_name(one.function or "") not in doing.functions])
     by = f" in {plain_name(caller.function or '')}" if caller is not None else ""
     return Finding(
         severity="warning",
         confidence=doing.confidence,
-        title=doing.title.format(by=by),
+        title=doing.title.format(by=by, of=of),
         evidence=some(
             quote_frame(event, frame, "what it is doing") or quote_head(event),
             quote_frame(event, caller, "for whom") if caller is not None else None,
