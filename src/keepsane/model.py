@@ -45,7 +45,8 @@ class LogRecord(NamedTuple):
     One line of a kernel log, its prefix removed and its text verbatim.
 
     `line` counts from 1. `seconds` is the time since boot, `level` the printk level 0 to 7, `caller` the
-    printk caller id ("T123" a task, "C1" a CPU); each is None where the line does not say it.
+    printk caller id ("T123" a task, "C1" a CPU), `host` the machine that a logger names; each is None where
+    the line does not say it.
     """
 
     line: int
@@ -53,6 +54,7 @@ class LogRecord(NamedTuple):
     level: int | None
     caller: str | None
     text: str
+    host: str | None = None
 
 
 class SourceText(NamedTuple):

@@ -69,3 +69,34 @@ def test_a_slow_console_is_no_pause() -> None:
     )
     (stall,) = explain(log, cache=False).events
     assert stall.ip is not None and stall.ip.function == "widget_spin"
+
+
+def oops_of(host: str, release: str, function: str) -> list[str]:
+    return [
+        f"Dec  1 10:00:00 {host} kernel: [    1.750357] BUG: kernel NULL pointer dereference, address: 80",
+        f"Dec  1 10:00:00 {host} kernel: [    1.751174] Oops: 0000 [#1] PREEMPT SMP NOPTI",
+        f"Dec  1 10:00:00 {host} kernel: [    1.751478] CPU: 1 PID: 1 Comm: init Not tainted {release} #1",
+        f"Dec  1 10:00:00 {host} kernel: [    1.752058] RIP: 0010:{function}+0x12/0x40 [widget]",
+        f"Dec  1 10:00:00 {host} kernel: [    1.752535] Call Trace:",
+        f"Dec  1 10:00:00 {host} kernel: [    1.752600]  {function}_caller+0x12/0x40 [widget]",
+        f"Dec  1 10:00:00 {host} kernel: [    1.752700] ---[ end trace 0000000000000000 ]---",
+    ]
+
+
+def test_two_hosts_in_one_syslog_are_not_mixed() -> None:
+    alpha, beta = oops_of("alpha", "6.1.0", "widget_get"), oops_of("beta", "6.12.0", "gadget_put")
+    log = "\n".join(line for pair in zip(alpha, beta, strict=True) for line in pair)
+    events = explain(log, cache=False).events
+    assert [(event.release, event.ip.function if event.ip else None) for event in events] == [
+        ("6.1.0", "widget_get"),
+        ("6.12.0", "gadget_put"),
+    ]
+    assert [len(event.stacks) for event in events] == [1, 1]
+
+
+def test_a_banner_behind_a_report_is_another_boot() -> None:
+    """The log begins in the middle of a boot: what it is called comes with the second one."""
+    lines = [line.partition("kernel: ")[2] for line in oops_of("alpha", "6.1.0", "widget_get")]
+    log = "\n".join([*lines, "[    0.000000] Linux version 6.1.0 (a@b) (gcc) #1 SMP", *lines])
+    report = explain(log, cache=False)
+    assert [event.boot for event in report.events] == [1, 2]

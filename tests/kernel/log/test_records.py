@@ -36,7 +36,7 @@ TEXT = "BUG: something happened"
 def test_prefix(prefix: str, seconds: float | None, level: int | None, caller: str | None) -> None:
     got = record(7, prefix + TEXT)
 
-    assert got == (7, seconds, level, caller, TEXT)
+    assert (got.line, got.seconds, got.level, got.caller, got.text) == (7, seconds, level, caller, TEXT)
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,16 @@ def test_text_is_always_the_end_of_the_line(line: str) -> None:
 )
 def test_a_line_of_another_program(line: str, expected: bool) -> None:
     assert is_of_program(line) is expected
+
+
+@pytest.mark.parametrize(
+    ("line", "host"),
+    [
+        ("Jan 15 18:51:07 web-1 kernel: [435222.428754] text", "web-1"),
+        ("2026-01-15T18:51:07.123456+01:00 web-1 kernel: text", "web-1"),
+        ("Jan 15 18:51:07 kernel: text", None),
+        ("[435222.428754] text", None),
+    ],
+)
+def test_the_host_of_a_syslog_is_kept(line: str, host: str | None) -> None:
+    assert record(1, line).host == host

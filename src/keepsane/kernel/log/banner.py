@@ -46,12 +46,12 @@ class KernelFacts:
         self, record: LogRecord, *, reporting: bool, timed: bool, before_seconds: float | None = None
     ) -> bool:
         """
-        Tell whether a line begins another boot: a banner, where this boot has said who it is.
+        Tell whether a line begins another boot: a banner, where this one has said who it is or reported.
 
         `reporting` says whether a report is open, `timed` whether lines before this one had a timestamp,
         `before_seconds` is that of the line before.
         """
-        if self.release is None or not record.text.startswith(_BANNER_BEGINS):
+        if not record.text.startswith(_BANNER_BEGINS):
             return False
         # `cat /proc/version` on the console is no boot: printk says its banner in the first second.
         if (record.seconds is None and timed) or (record.seconds or 0.0) > _BANNER_SECONDS:
@@ -60,7 +60,8 @@ class KernelFacts:
         # A doubled console says everything twice, and a cut banner is no other kernel's.
         again = (found["release"], found["version"]) if found is not None else (self.release, self.version)
         back = before_seconds is not None and before_seconds > (record.seconds or 0.0) + _BACK_SECONDS
-        return again != (self.release, self.version) or reporting or back or self.last_seconds is not None
+        other = self.release is not None and again != (self.release, self.version)
+        return other or reporting or back or self.last_seconds is not None
 
     def is_foreign(self, event: Event) -> bool:
         """Tell whether a report is of a later boot without a banner: another release, an earlier clock."""

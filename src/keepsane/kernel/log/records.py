@@ -32,7 +32,7 @@ _PRINTK = re.compile(
 )
 _LOGGER = re.compile(
     r"(?:[A-Z][a-z]{2} (?:[ \d]\d|\d) [\d:.]{8,15}|\d{4}-\d\d-\d\dT[\d:.,+Z-]{8,24}) "
-    r"(?:\S{1,255} )??(?:\w{1,8}\.\w{1,8} )?kernel(?:\[\d{1,20}\])?: ?"
+    r"(?:(?P<host>\S{1,255}) )??(?:\w{1,8}\.\w{1,8} )?kernel(?:\[\d{1,20}\])?: ?"
 )
 _PROGRAM = re.compile(
     r"(?:[A-Z][a-z]{2} [ \d]\d [\d:.]{8,15}|\d{4}-\d\d-\d\dT[\d:.,+Z-]{8,24}) \S{1,255} "
@@ -46,10 +46,7 @@ MAX_FRONT_CHARACTERS = 300
 
 
 def _front(text: str) -> int | None:
-    """Give where the kernel's own prefix begins behind that of a logger, a prompt or a program."""
-    logger = _LOGGER.match(text)
-    if logger is not None:
-        return logger.end()
+    """Give where the kernel's own prefix begins behind that of a prompt or a program."""
     behind = _TIMESTAMP.search(text, 0, MAX_FRONT_CHARACTERS) if "[" in text else None
     return behind.start() if behind else None
 
@@ -68,7 +65,14 @@ def record(line: int, text: str) -> LogRecord:
     text = text[:MAX_RECORD_CHARACTERS]
     if text[:1] == ">":
         text = _QUOTES.sub("", text, count=1)
-    start = 0 if text[:1] in "[<" else _front(text)
+    logger = None if text[:1] in "[<" else _LOGGER.match(text)
+    if logger is not None:
+        return _behind(line, text, logger.end())._replace(host=logger["host"])
+    return _behind(line, text, 0 if text[:1] in "[<" else _front(text))
+
+
+def _behind(line: int, text: str, start: int | None) -> LogRecord:
+    """Read the kernel's own prefix, which begins at `start`."""
     if start is None:
         return LogRecord(line, None, None, None, text)
     prefix = _PRINTK.match(text, start)

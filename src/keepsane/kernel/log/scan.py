@@ -52,6 +52,7 @@ class Scanner:
         self._reported = False
         self._told: deque[str | None] = deque(maxlen=_MOST_TOLD)
         self._boots = [KernelFacts()]
+        self._host: str | None = None
         self._timed = False
         self._patience = 0
         self._restarts: deque[int] = deque(maxlen=_MOST_TOLD)
@@ -137,7 +138,7 @@ class Scanner:
         opening = None
         if gated and len(self._boots) < MAX_BOOTS and self._is_over(record):
             return self._reboot(record)
-        record = self._continued(record)
+        record = self._of_host(self._continued(record))
         self._timed = self._timed or record.seconds is not None
         if gated:
             record = record._replace(text=unglued(record.text))
@@ -159,6 +160,15 @@ class Scanner:
             return record
         self._last = record._replace(caller=last.caller)
         return self._last
+
+    def _of_host(self, record: LogRecord) -> LogRecord:
+        """Keep the lines of machines apart that share a log: a caller of another host is another one."""
+        if record.host is None:
+            return record
+        self._host = self._host or record.host
+        if record.host == self._host:
+            return record
+        return record._replace(caller=f"{record.caller or ''}@{record.host}")
 
     def _opening(self, record: LogRecord) -> tuple[Opening, re.Match[str]] | None:
         """Give the opening that a line is: registers that a report has told already begin no other."""
