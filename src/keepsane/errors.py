@@ -6,6 +6,7 @@ Every error keepsane raises on purpose.
     ├── InputError           a file or stream that cannot be read at all
     ├── OutputError          what a verb has to say cannot be written
     ├── SymbolError          a vmlinux or module that cannot be used
+    ├── HistoryError         what test machines booted cannot be read or written
     └── MissingExtraError    an optional dependency that is not installed
 
 Damage inside a log is never an error: it becomes an event's `damage`.
@@ -26,6 +27,10 @@ class OutputError(KeepsaneError):
 
 class SymbolError(KeepsaneError):
     """A vmlinux or module cannot be used: stripped, truncated, or no ELF file at all."""
+
+
+class HistoryError(KeepsaneError):
+    """What test machines booted cannot be read or written: damaged, of a newer keepsane, no room, locked."""
 
 
 class MissingExtraError(KeepsaneError):

@@ -1,11 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+import os
 import re
+import signal
+import sqlite3
 import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
 from keepsane.cli import main
+from keepsane.netboot.folder import netboot_folder
+from keepsane.netboot.history import FILE, History, Making
 from tests.netboot.test_kernel_image import image
 
 BANNER = b"6.12.9-test+ (dave@box) #12 SMP Mon Nov 30 10:00:00 UTC 2026"
@@ -36,6 +44,13 @@ def said(capfd: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
     return out + err
 
 
+def last_making() -> Making:
+    with closing(History(netboot_folder())) as history:
+        making = history.last_making("box")
+    assert making is not None
+    return making
+
+
 def test_what_make_built_is_kept_and_offered(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
     built = said(capfd, "build", "--", "sh", "-c", "echo '  CC      init/main.o'")
     assert "  CC      init/main.o\n" in built
@@ -59,7 +74,10 @@ def test_what_cannot_be_built_is_2(
     tree: Path, capfd: pytest.CaptureFixture[str], make: tuple[str, ...], wrong: str
 ) -> None:
     (tree / "arch" / "x86" / "boot" / "bzImage").unlink()
-    assert wrong in said(capfd, "build", "--", *make, code=2)
+    text = said(capfd, "build", "--", *make, code=2)
+    assert wrong in text
+    making = last_making()
+    assert making.state == "failed" and text == f"keepsane: {making.errors}\n", "the screen says the same"
 
 
 def test_an_image_that_is_no_kernel_is_refused(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -129,3 +147,135 @@ def test_the_doctor_is_red_where_nobody_serves(tree: Path, capfd: pytest.Capture
     assert "red   no server answers at 127.0.0.1:1" in text
     assert "red   box: no network card is named" in text
     assert "ok    box: restarts 10 s after a panic" in text
+
+
+VERBS = (
+    ("build", "--", "true"),
+    ("install", "", "arch/x86/boot/bzImage", "System.map"),
+    ("again", "box"),
+    ("good", "box"),
+    ("history",),
+    ("prune",),
+    ("doctor", "127.0.0.1:1"),
+    ("serve", "--port", "0"),
+)
+
+
+def spoil_newer(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+
+def spoil_tables(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        for table in ("offer", "making", "boot", "good"):
+            connection.execute(f"DROP TABLE {table}")
+
+
+SPOILT = {
+    "newer": (spoil_newer, "a newer keepsane wrote it"),
+    "tables": (spoil_tables, "is damaged"),
+    "text": (lambda file: file.write_text("no database, but text" * 100), "is damaged"),
+    "cut": (lambda file: os.truncate(file, 5000), "is damaged"),
+    "folder": (lambda file: (file.unlink(), file.mkdir()), "is a link or belongs to another user"),
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])
+def test_a_history_that_cannot_be_used_is_one_sentence(
+    tree: Path, capfd: pytest.CaptureFixture[str], verb: tuple[str, ...], how: str
+) -> None:
+    History(netboot_folder()).close()
+    spoil, why = SPOILT[how]
+    spoil(netboot_folder() / FILE)
+    if verb[0] == "serve" and how == "tables":
+        return  # it is opened, and asked when a machine asks
+    text = said(capfd, *verb, code=2)
+    sentences = [line for line in text.splitlines() if line.startswith("keepsane: ")]
+    assert len(sentences) == 1 and why in sentences[0] and FILE in sentences[0]
+
+
+def test_a_note_that_cannot_be_written_loses_no_build(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The table is taken away, and brought back, by what stands for make."""
+    History(netboot_folder()).close()
+    script = (
+        "import sqlite3, time\n"
+        f"file = sqlite3.connect({str(netboot_folder() / FILE)!r}, isolation_level=None)\n"
+        "file.execute('ALTER TABLE making RENAME TO away')\n"
+        "for line in range(3):\n    print('CC', line, flush=True); time.sleep(0.3)\n"
+        "file.execute('ALTER TABLE away RENAME TO making')\n"
+    )
+    assert "box boots" in said(capfd, "build", "--", sys.executable, "-c", script)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_build_that_is_ended_is_said_and_ends_make(tree: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "keepsane.cli", "netboot", "build", "--"]
+    make = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
+    with subprocess.Popen(
+        [*command, *make], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as ran:
+        assert ran.stdout is not None and ran.stderr is not None
+        pid = int(ran.stdout.readline())
+        ran.send_signal(number)
+        assert ran.wait(30) == 2
+        assert ran.stderr.read() == "keepsane: interrupted\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert last_making().state == "failed" and last_making().errors == "it was interrupted"
+
+
+def test_who_reads_no_more_of_the_server_stops_no_machine(tree: Path) -> None:
+    command = [sys.executable, "-m", "keepsane.cli", "netboot", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        port = server.stdout.readline().rstrip("/s\n").rpartition(":")[2]
+        server.stdout.close()
+        try:
+            for card in ("01", "02"):
+                query = f"http://127.0.0.1:{port}/w?m=52-54-00-12-34-{card}"
+                with urlopen(query, timeout=10) as answer:
+                    assert answer.status == 200
+        finally:
+            server.send_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "65536"])
+def test_what_is_no_port_is_refused(tree: Path, capfd: pytest.CaptureFixture[str], port: str) -> None:
+    assert f"{port} is no TCP port" in said(capfd, "serve", "--port", port, code=2)
+
+
+def test_a_history_without_boots_says_so(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert said(capfd, "history") == "no machine has booted anything yet\n"
+    assert said(capfd, "history", "box") == "box booted nothing yet\n"
+    assert "no machine is called nobox" in said(capfd, "history", "nobox", code=2)
+    assert "no machine is called \\xff" in said(capfd, "history", "\udcff", code=2)
+
+
+def test_a_release_drives_no_terminal(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    text = said(capfd, "install", "6.12\x1b[31m", "arch/x86/boot/bzImage", "System.map")
+    assert "kept 6.12\\x1b[31m #12" in text
+    said(capfd, "install", "", "arch/x86/boot/bzImage", "System.map")
+    gone = said(capfd, "prune", "--keep", "0")
+    assert "6.12\\x1b[31m" in gone
+
+
+def test_a_tree_of_a_name_that_is_no_text_is_built(
+    tree: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = tmp_path / os.fsdecode(b"tree-\xff")
+    tree.rename(odd)
+    monkeypatch.chdir(odd)
+    assert "box boots" in said(capfd, "build", "--", "true")
+    assert last_making().tree.endswith("tree-\\xff")
+    assert "box boots it" in said(capfd, "install", "", "arch/x86/boot/bzImage", "System.map")
+
+
+@pytest.mark.parametrize("words", ["history", "again box", "build -- true"])
+def test_a_disk_without_room_is_one_sentence(tree: Path, words: str) -> None:
+    """No file may grow: the nearest to a full disk that needs no disk."""
+    script = f"ulimit -f 0; exec {sys.executable} -m keepsane.cli netboot {words}"
+    ran = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("keepsane: cannot use ") and ran.stderr.count("\n") == 1

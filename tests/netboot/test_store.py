@@ -121,3 +121,16 @@ def test_a_full_disk_leaves_nothing(
     with pytest.raises(OSError, match="No space left"):
         store.publish(sources, SAID)
     assert store.builds() == [] and not list((tmp_path / "store" / "builds").iterdir())
+
+
+def test_what_is_damaged_is_said(tmp_path: Path, sources: dict[str, Path]) -> None:
+    store = Store(tmp_path / "store")
+    build = store.publish(sources, SAID)
+    assert store.damage(build) is None
+    store.path(build, "vmlinux").write_bytes(b"\x28\xb5\x2f\xfd and no more that is zstd's")
+    with pytest.raises(OSError, match="the vmlinux that was kept is damaged"):
+        store.read(build, "vmlinux", 100)
+    with pytest.raises(OSError, match="the vmlinux that was kept is damaged"):
+        store.unpack(build, "vmlinux", tmp_path / "out")
+    store.path(build, "kernel").unlink()
+    assert store.damage(build) == "its kernel cannot be read: No such file or directory"

@@ -332,3 +332,14 @@ def test_an_empty_initrd_is_taken(lab: Lab) -> None:
         assert len(lab.history.boots("box")) == 1
 
     asyncio.run(run())
+
+
+def test_a_history_that_cannot_be_read_is_503_and_told_once(lab: Lab) -> None:
+    lab.history.close()
+
+    async def run() -> list[int]:
+        return [(await lab.get("/w", m=MAC)).status for _ in range(2)]
+
+    assert asyncio.run(run()) == [503, 503]
+    (said,) = lab.told
+    assert said.startswith("cannot use ") or " is damaged: " in said

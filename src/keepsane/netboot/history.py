@@ -10,17 +10,27 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
-from keepsane.database import make_private, migrate, refuse_foreign, steps_beside
+from keepsane.database import (
+    PROBLEMS,
+    NewerError,
+    is_damage,
+    make_private,
+    migrate,
+    refuse_foreign,
+    steps_beside,
+)
+from keepsane.errors import HistoryError
 
 FILE = "netboot.sqlite"
 _WAIT_SECONDS = 5.0
 _MAX_LINE, _MAX_ERRORS = 400, 4000
 
+_T = TypeVar("_T")
 State = Literal["running", "failed", "published"]
 
 
@@ -60,15 +70,21 @@ class Boot(NamedTuple):
 
 
 class History:
-    """The open file. Every method raises sqlite3.Error where it cannot be read or written."""
+    """The open file. Every method raises HistoryError where it cannot be read or written."""
 
     def __init__(self, folder: Path) -> None:
-        """Open or make the file in a folder of this user's alone. Raises OSError and sqlite3.Error."""
-        make_private(folder)
-        refuse_foreign(folder / FILE)
-        self._connection = sqlite3.connect(folder / FILE, timeout=_WAIT_SECONDS, isolation_level=None)
-        migrate(self._connection, steps_beside(__file__))
+        """Open or make the file in a folder of this user's alone. Raises HistoryError."""
+        self._path = folder / FILE
         self._version = (-1, 0)
+        with self._said():
+            make_private(folder)
+            refuse_foreign(self._path)
+            self._connection = sqlite3.connect(self._path, timeout=_WAIT_SECONDS, isolation_level=None)
+            try:
+                migrate(self._connection, steps_beside(__file__))
+            except BaseException:
+                self._connection.close()
+                raise
 
     def close(self) -> None:
         """Close the file."""
@@ -76,7 +92,7 @@ class History:
 
     def changed(self) -> bool:
         """Say whether another process wrote since this was asked last, or this one did."""
-        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        (version,) = self._all(int, "PRAGMA data_version")
         before, self._version = self._version, (version, self._connection.total_changes)
         return before != self._version
 
@@ -154,52 +170,49 @@ class History:
 
     def last_offer(self, machine: str) -> Offer | None:
         """Give what a machine was offered last."""
-        row = self._one("SELECT * FROM offer WHERE machine = ? ORDER BY number DESC LIMIT 1", machine)
-        return None if row is None else Offer(*row)
+        return self._one(Offer, "SELECT * FROM offer WHERE machine = ? ORDER BY number DESC LIMIT 1", machine)
 
     def last_making(self, machine: str) -> Making | None:
         """Give the last run of make for a machine."""
-        row = self._one("SELECT * FROM making WHERE machine = ? ORDER BY number DESC LIMIT 1", machine)
-        return None if row is None else Making(*row)
+        query = "SELECT * FROM making WHERE machine = ? ORDER BY number DESC LIMIT 1"
+        return self._one(Making, query, machine)
 
     def was_booted(self, offer: int) -> bool:
         """Say whether an offer was taken."""
-        return self._one("SELECT 1 FROM boot WHERE offer = ?", offer) is not None
+        return self._one(int, "SELECT 1 FROM boot WHERE offer = ?", offer) is not None
 
     def good(self, machine: str) -> str | None:
         """Give the id of a machine's good build."""
-        row = self._one("SELECT build FROM good WHERE machine = ?", machine)
-        return None if row is None else str(row[0])
+        return self._one(str, "SELECT build FROM good WHERE machine = ?", machine)
 
     def wanted(self) -> frozenset[str]:
         """Give the builds that must not go: each machine's good one, and the one it was offered last."""
-        rows = self._connection.execute(
+        query = (
             "SELECT build FROM good UNION"
             " SELECT build FROM offer WHERE number IN (SELECT max(number) FROM offer GROUP BY machine)"
         )
-        return frozenset(str(row[0]) for row in rows)
+        return frozenset(self._all(str, query))
 
     def boots(self, machine: str | None = None, most: int = 100) -> list[Boot]:
         """Give the last boots, of one machine or of all, the newest first."""
-        rows = self._connection.execute(
-            "SELECT * FROM boot WHERE ? IS NULL OR machine = ? ORDER BY taken_seconds DESC LIMIT ?",
-            (machine, machine, most),
-        )
-        return [Boot(*row) for row in rows]
+        query = "SELECT * FROM boot WHERE ? IS NULL OR machine = ? ORDER BY taken_seconds DESC LIMIT ?"
+        return self._all(Boot, query, machine, machine, most)
 
     def usual_seconds(self, tree: str, most: int = 5) -> float | None:
         """Give the median time of the last runs of make in a tree that ended well."""
-        rows = self._connection.execute(
+        query = (
             "SELECT ended_seconds - began_seconds FROM making"
-            " WHERE tree = ? AND state = 'published' ORDER BY number DESC LIMIT ?",
-            (tree, most),
+            " WHERE tree = ? AND state = 'published' ORDER BY number DESC LIMIT ?"
         )
-        times = sorted(float(row[0]) for row in rows)
+        times = sorted(self._all(float, query, tree, most))
         return times[len(times) // 2] if times else None
 
-    def _one(self, query: str, *values: Any) -> tuple[Any, ...] | None:
-        row: tuple[Any, ...] | None = self._connection.execute(query, values).fetchone()
-        return row
+    def _one(self, make: Callable[..., _T], query: str, *values: Any) -> _T | None:
+        return next(iter(self._all(make, query, *values)), None)
+
+    def _all(self, make: Callable[..., _T], query: str, *values: Any) -> list[_T]:
+        with self._said():
+            return [make(*row) for row in self._connection.execute(query, values)]
 
     def _added(self, insertion: str, values: tuple[Any, ...]) -> int:
         """Insert a row and give its number."""
@@ -207,10 +220,29 @@ class History:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
+        with self._said():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:  # SQLite may have ended it: a full disk does
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        """Make a sentence of what goes wrong with the file."""
         try:
             yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
+        except (OSError, *PROBLEMS) as problem:
+            raise HistoryError(_sentence(self._path, problem)) from problem
+
+
+def _sentence(path: Path, problem: Exception) -> str:
+    why = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+    if isinstance(problem, NewerError):
+        return f"{path}: {why}; use that one"
+    if is_damage(problem):
+        return f"{path} is damaged: {why}; move it away, and what machines booted is noted anew"
+    return f"cannot use {path}: {why}"

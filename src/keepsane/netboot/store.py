@@ -150,11 +150,12 @@ class Store:
         with self.path(build, name).open("rb") as file:
             if name in SERVED:
                 return file.read(most_bytes)
-            return bytes(zstandard.ZstdDecompressor().stream_reader(file).read(most_bytes))
+            with _damage_said(name):
+                return bytes(zstandard.ZstdDecompressor().stream_reader(file).read(most_bytes))
 
     def unpack(self, build: Build, name: str, target: Path) -> None:
         """Write a file of a build as it was. Raises OSError."""
-        with self.path(build, name).open("rb") as file, target.open("xb") as out:
+        with self.path(build, name).open("rb") as file, target.open("xb") as out, _damage_said(name):
             zstandard.ZstdDecompressor().copy_stream(file, out)
 
     def remove(self, build: Build) -> None:
@@ -172,7 +173,7 @@ class Store:
             said = json.loads((self.folder / "builds" / name / "receipt.json").read_bytes())
             files = tuple(StoredFile(**file) for file in said.pop("files"))
             return Build(**{**said, "files": files}) if said.pop("schema") == SCHEMA else None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
 
     def _keep(self, half: Path, name: str, source: Path) -> StoredFile:
@@ -198,6 +199,15 @@ class Store:
     def _remove_halves(self) -> None:
         for path in (self.folder / "builds").glob(f"{_HALF}*"):
             shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _damage_said(name: str) -> Iterator[None]:
+    """Make an OSError of what zstd says of a file that is damaged."""
+    try:
+        yield
+    except zstandard.ZstdError as error:
+        raise OSError(f"the {name} that was kept is damaged: {error}") from error
 
 
 def _stored_name(name: str) -> str:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from keepsane.errors import InputError
+from keepsane.errors import HistoryError, InputError
 from keepsane.listen.answer import Answer, whole_file
 from keepsane.listen.request import Request
 from keepsane.machine.machine import Machine, card_address
@@ -80,12 +80,26 @@ class NetbootServer:
         """Wake whoever is held as soon as anything changes, for ever."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            if self._history.changed():
+            if self._has_changed():
                 self._news.set()
                 self._news = asyncio.Event()
 
+    def _has_changed(self) -> bool:
+        try:
+            return self._history.changed()
+        except HistoryError as error:
+            self._tell(str(error))
+            return False
+
     async def answer(self, request: Request) -> Answer:
-        """Answer one request."""
+        """Answer one request; 503 where the history cannot be read or written now."""
+        try:
+            return await self._answer(request)
+        except HistoryError as error:
+            self._tell(str(error))
+            return _refused(503)
+
+    async def _answer(self, request: Request) -> Answer:
         match request.path.split("/")[1:]:
             case _ if request.method == "POST":
                 return _refused(405)
@@ -130,6 +144,12 @@ class NetbootServer:
         if mac not in self._strangers and len(self._strangers) < MAX_STRANGERS:
             self._strangers.add(mac)
             self._say(f'no machine has the network card that asks from {peer}: mac = ["{mac}"]')
+
+    def _tell(self, what: str) -> None:
+        """Tell what a machine meets again and again, once."""
+        if what not in self._told and len(self._told) < MAX_TOLD:
+            self._told.add(what)
+            self._say(what)
 
     async def _choose(self, machine: Machine, *, hold: bool) -> Wait | Take:
         """Choose for a machine; hold it until the choice is another, at most HOLD_SECONDS."""
@@ -196,10 +216,7 @@ class NetbootServer:
     async def _cannot_boot(self, machine: Machine, take: Take, why: str, again: str) -> Answer:
         """Say why a build is not booted: to whom serves, once, and on the machine until another is there."""
         title = f"{machine.name} cannot boot {take.build}"
-        what = f"{title}: {why}"
-        if what not in self._told and len(self._told) < MAX_TOLD:
-            self._told.add(what)
-            self._say(what)
+        self._tell(f"{title}: {why}")
         return await self._held_page([f"keepsane: {title}", why, "it waits for another build"], again)
 
     def _files(self, machine: Machine, build: Build) -> dict[str, Path]:
@@ -236,7 +253,10 @@ class NetbootServer:
         taken = Boot(
             nonce, machine.name, take.build, take.offer, machine.command_line, boot.address, time.time(), None
         )
-        self._history.booted(taken)
+        try:
+            self._history.booted(taken)
+        except HistoryError as error:
+            self._tell(str(error))
         self._say(f"{machine.name} boots {take.build}")
 
 

@@ -8,26 +8,24 @@ What make writes is shown as it comes. Where it fails, the machine shows its fir
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from keepsane.commands.netboot.follow import follow, signals_interrupt
 from keepsane.commands.netboot.machine import chosen_machine
-from keepsane.errors import InputError
+from keepsane.errors import HistoryError, InputError, KeepsaneError
 from keepsane.folders import debug_folder
 from keepsane.netboot.debug_files import unpack_debug
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
 from keepsane.netboot.install import install
 from keepsane.netboot.store import Build, Store
+from keepsane.render.visible import escaped
 from keepsane.symbols.binary.elf import read_elf
 
 IMAGE = "arch/x86/boot/bzImage"
-_BETWEEN_SECONDS = 0.25
-_MAX_ERRORS = 20
-_ERROR = (" error: ", "*** ")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,48 +38,42 @@ def run(arguments: argparse.Namespace) -> int:
     """Build, publish, offer. Gives 1 where make fails; raises InputError where there is no kernel then."""
     machine = chosen_machine(arguments.machine)
     history = History(netboot_folder())
-    number = history.begin(machine.name, str(Path.cwd()))
-    errors = ["it was interrupted"]
-    try:
-        code, errors = follow(arguments.make, history, number)
-        if code == 0:
-            errors = ["it was built, and could not be kept"]
-            build = publish()
-            errors = []
-    finally:
-        if errors:
-            history.fail(number, "\n".join(errors))
-    if code:
+    with signals_interrupt():
+        number = history.begin(machine.name, escaped(str(Path.cwd())))
+        try:
+            build = _built(arguments.make, history, number)
+        except BaseException as problem:
+            with suppress(HistoryError):  # what went wrong first is what is said
+                history.fail(number, _said(problem))
+            raise
+    if build is None:
         return 1
-    history.publish(number, build.id)
     sys.stdout.write(f"{machine.name} boots {build.release} {build.number}, {build.id}\n")
     keep_debug(build)
     return 0
 
 
-def follow(make: Sequence[str], history: History, number: int) -> tuple[int, list[str]]:
-    """Run make, note how far it is, and give its exit code and first errors. Raises InputError."""
-    errors: list[str] = []
-    noted = 0.0
-    try:
-        ran = subprocess.Popen(
-            make, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
-        )
-    except OSError as error:
-        raise InputError(f"cannot run {make[0]}: {error.strerror}") from error
-    with ran:
-        for raw in ran.stdout or ():
-            sys.stdout.buffer.write(raw)
-            sys.stdout.buffer.flush()
-            line = raw.decode("utf-8", "replace").strip()
-            if len(errors) < _MAX_ERRORS and any(mark in line for mark in _ERROR):
-                errors.append(line)
-            if line and time.monotonic() - noted > _BETWEEN_SECONDS:
-                history.progress(number, line)
-                noted = time.monotonic()
-    if ran.returncode and not errors:
-        errors.append(f"{make[0]} ended with {ran.returncode}")
-    return ran.returncode, errors
+def _built(make: Sequence[str], history: History, number: int) -> Build | None:
+    """Give what is published and offered, None where make fails."""
+    code, errors = follow(make, history, number)
+    if code:
+        history.fail(number, "\n".join(errors))
+        return None
+    build = publish()
+    history.publish(number, build.id)
+    return build
+
+
+def _said(problem: BaseException) -> str:
+    """Say on the machine's screen what the terminal says too."""
+    match problem:
+        case KeyboardInterrupt():
+            return "it was interrupted"
+        case KeepsaneError():
+            return escaped(str(problem))
+        case OSError():
+            return f"keepsane cannot go on: {problem.strerror or problem}"
+    return "keepsane could not go on"
 
 
 def keep_debug(build: Build) -> None:

@@ -7,8 +7,10 @@ import argparse
 import sys
 import time
 
+from keepsane.commands.netboot.machine import chosen_machine
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import Boot, History
+from keepsane.render.visible import escaped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,10 +19,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List the boots, the newest first."""
-    boots = History(netboot_folder()).boots(arguments.machine)
+    """List the boots, the newest first. Raises InputError for a machine that is none, and booted nothing."""
+    boots = History(netboot_folder()).boots(None if arguments.machine is None else escaped(arguments.machine))
+    if not boots:
+        sys.stdout.write(_nothing(arguments.machine))
     sys.stdout.writelines(_line(boot) for boot in boots)
     return 0
+
+
+def _nothing(machine: str | None) -> str:
+    if machine is None:
+        return "no machine has booted anything yet\n"
+    return f"{chosen_machine(machine).name} booted nothing yet\n"
 
 
 def _line(boot: Boot) -> str:

@@ -20,6 +20,7 @@ from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
 from keepsane.netboot.install import install
 from keepsane.netboot.store import Store
+from keepsane.render.visible import escaped
 from keepsane.symbols.binary.elf import read_elf
 
 
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     build = install(
         Store(netboot_folder()), arguments.image, arguments.system_map, arguments.release, build_id
     )
-    sys.stdout.write(f"kept {build.release} {build.number} as {build.id}\n")
+    sys.stdout.write(f"kept {escaped(build.release)} {build.number} as {build.id}\n")
     machine = machine_or_none(arguments.machine)
     if machine is None:
         sys.stdout.write(f"offered to no machine: keepsane netboot again MACHINE {build.id}\n")

@@ -11,6 +11,7 @@ from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
 from keepsane.netboot.prune import KEEP, MAX_KEPT_BYTES, to_remove
 from keepsane.netboot.store import Store
+from keepsane.render.visible import escaped
 from keepsane.words import size_words
 
 
@@ -36,5 +37,5 @@ def run(arguments: argparse.Namespace) -> int:
     for build in gone:
         store.remove(build)
         size = sizes[builds.index(build)]
-        sys.stdout.write(f"{build.id}  {build.release} {build.number}  {size_words(size >> 10)}\n")
+        sys.stdout.write(f"{build.id}  {escaped(build.release)} {build.number}  {size_words(size >> 10)}\n")
     return 0

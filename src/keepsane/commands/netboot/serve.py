@@ -8,6 +8,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing, suppress
 
 from keepsane.errors import InputError
 from keepsane.listen.server import Limits, Server, bind
@@ -34,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve. Raises InputError where it cannot listen there."""
+    if not 0 <= arguments.port < 1 << 16:
+        raise InputError(f"{arguments.port} is no TCP port; there are 1 to 65535, and 0 takes a free one")
     try:
         asyncio.run(_serve(arguments.address or ["127.0.0.1"], arguments.port))
     except KeyboardInterrupt:  # the way to end it
@@ -43,26 +46,34 @@ def run(arguments: argparse.Namespace) -> int:
 
 def say(what: str) -> None:
     """Write a line about what happens, with the time of day."""
-    sys.stdout.write(f"{time.strftime('%H:%M:%S')}  {escaped(what)}\n")
-    sys.stdout.flush()
+    _show(f"{time.strftime('%H:%M:%S')}  {escaped(what)}\n")
+
+
+def _show(line: str) -> None:
+    # Machines are served whether or not anybody reads along: `| head`, a disk that is full.
+    with suppress(OSError, ValueError):
+        sys.stdout.write(line)
+        sys.stdout.flush()
 
 
 async def _serve(addresses: Sequence[str], port: int) -> None:
+    with closing(History(netboot_folder())) as history:
+        await _served(addresses, port, history)
+
+
+async def _served(addresses: Sequence[str], port: int, history: History) -> None:
     try:
         sockets = [bind(address, port) for address in addresses]
     except OSError as error:
         raise InputError(f"cannot listen on {', '.join(addresses)} port {port}: {error.strerror}") from error
-    history = History(netboot_folder())
     answers = NetbootServer(Store(netboot_folder()), history, machines_folder(), say)
     server = Server(answers.answer, Limits())
     await server.start(*sockets)
     for bound in sockets:
         host, real_port, *_ = bound.getsockname()
         shown = f"[{host}]" if ":" in host else host
-        sys.stdout.write(f"machines ask http://{shown}:{real_port}/s\n")
-    sys.stdout.flush()
+        _show(f"machines ask http://{shown}:{real_port}/s\n")
     try:
         await answers.watch()
     finally:
         await server.close()
-        history.close()
