@@ -100,3 +100,19 @@ def test_a_banner_behind_a_report_is_another_boot() -> None:
     log = "\n".join([*lines, "[    0.000000] Linux version 6.1.0 (a@b) (gcc) #1 SMP", *lines])
     report = explain(log, cache=False)
     assert [event.boot for event in report.events] == [1, 2]
+
+
+def test_what_a_program_quotes_beside_the_kernels_own_lines_is_no_report() -> None:
+    log = (
+        "Dec  1 10:00:01 host kernel: [  100.000001] usb 1-1: new high-speed USB device\n"
+        "Dec  1 10:00:02 host myapp[99]: WARNING: CPU: 0 PID: 1 at kernel/widget.c:10 widget+0x1/0x2\n"
+        "Dec  1 10:00:03 host myapp[99]: Kernel panic - not syncing: Fatal exception\n"
+        "Dec  1 10:00:04 host myapp[99]: Out of memory: Killed process 123 (widget) total-vm:1kB\n"
+    )
+    assert explain(log, cache=False).events == ()
+
+
+def test_a_programs_entry_of_a_journal_is_no_report() -> None:
+    entry = '{"_TRANSPORT": "%s", "SYSLOG_IDENTIFIER": "%s", "MESSAGE": "Kernel panic - not syncing: Fatal"}'
+    assert explain(entry % ("stdout", "myapp"), cache=False).events == ()
+    assert len(explain(entry % ("kernel", "kernel"), cache=False).events) == 1

@@ -98,11 +98,16 @@ class Scanner:
             self._skipped += 1
             return ()
         self._losses.look(line, text)
-        if not gated and not self._busy and is_of_program(text):
+        if is_of_program(text) and ((not gated and not self._busy) or self._kernel_is_named()):
             return self._pass_by()
         self._passed = self._stage.recent[-1] if self._stage.recent else None
         kernels = gated and WORDS.search(text, 0, MAX_RECORD_CHARACTERS) is not None
         return self._read_lines(self._stage.read(line, text, gated=kernels), text if gated else None)
+
+    def _kernel_is_named(self) -> bool:
+        """Tell whether a logger says which lines are the kernel's: programs beside them only quote it."""
+        recent = (read_record(*passed).host for passed in self._stage.recent)
+        return self._host is not None or any(host is not None for host in recent)
 
     def _pass_by(self) -> Iterable[Event]:
         """Read a line of another program: it ends a report that may have ended, and is part of none."""

@@ -16,17 +16,25 @@ from typing import Any
 from keepsane.kernel.log.dress.letters import spaced
 
 _MESSAGES = ("MESSAGE", "message", "msg", "log", "text")
+_OF_PROGRAMS = ("stdout", "syslog", "audit")
+"""Ways into a journal that the kernel's own messages do not take (systemd.journal-fields(7))."""
 _MICROSECONDS = ("_SOURCE_MONOTONIC_TIMESTAMP", "__MONOTONIC_TIMESTAMP")
 
 
 def as_text(line: str) -> str:
-    """Write the message of a JSON document as printk would; a line that is none, or has none, as it is."""
+    """
+    Write the message of a JSON document as printk would; a line that is none, or has none, as it is.
+
+    What a journal has of a program is no line of the kernel's: "".
+    """
     if line[:1] != "{" or not line.rstrip().endswith("}"):
         return line
     try:
         document = json.loads(line)
     except (ValueError, RecursionError):
         return line
+    if document.get("_TRANSPORT") in _OF_PROGRAMS and document.get("SYSLOG_IDENTIFIER") != "kernel":
+        return ""
     message = next((document[name] for name in _MESSAGES if name in document), None)
     if isinstance(message, list):  # a journal writes what is no UTF-8 as numbers
         message = bytes(byte for byte in message if isinstance(byte, int) and 0 <= byte < 256).decode(
