@@ -119,12 +119,25 @@ def test_the_good_build_is_one_that_is_kept(tree: Path, capfd: pytest.CaptureFix
 
 
 def test_ways_in_name_the_server(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    said(capfd, "setup", "192.168.1.5", "ways")
+    text = said(capfd, "setup", "192.168.1.5", "ways")
+    assert text.startswith("ways/first.ipxe\nways/grub.cfg\nways/dnsmasq.conf\n")
+    assert "copy ways/first.ipxe and iPXE's ipxe.lkrn to its /boot" in text
+    assert text.endswith("keepsane netboot serve --address 192.168.1.5\n")
     assert "http://192.168.1.5:8069/w?" in Path("ways/first.ipxe").read_text()
     assert "initrd16 /boot/first.ipxe" in Path("ways/grub.cfg").read_text()
     assert (
         "dhcp-boot=tag:ipxe,http://192.168.1.5:8069/s,,192.168.1.5" in Path("ways/dnsmasq.conf").read_text()
     )
+
+
+def test_the_next_step_names_the_port(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    text = said(capfd, "setup", "192.168.1.5:80", "ways")
+    assert text.endswith("keepsane netboot serve --address 192.168.1.5 --port 80\n")
+
+
+def test_a_folder_without_a_name_is_refused(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert "the folder has no name" in said(capfd, "setup", "1.2.3.4", "", code=2)
+    assert not Path("first.ipxe").exists()
 
 
 @pytest.mark.parametrize("address", ["box", "1.2.3.4:0", "1.2.3.4:99999", "::1", "1.2.3.4:8069/x", ""])

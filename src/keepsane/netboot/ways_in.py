@@ -25,6 +25,12 @@ menuentry "keepsane: wait for a kernel" {{
 }}
 # {url} is what the script asks.
 """
+_NEXT = """\
+machine with GRUB 2 on a BIOS: copy {folder}/first.ipxe and iPXE's ipxe.lkrn to its /boot,
+    and put the entry of {folder}/grub.cfg into its menu
+machine that starts from the network: run dnsmasq with {folder}/dnsmasq.conf, once its network is put in
+then, here: keepsane netboot serve --address {address}{port}
+"""
 _DNSMASQ = """\
 # dnsmasq beside a DHCP server that is there: it gives no addresses, only what to boot.
 # Put the network of the machines in place of {network}; run it with: dnsmasq --conf-file=FILE --no-daemon
@@ -66,3 +72,8 @@ def ways_in(address: str, port: int, tries: int) -> dict[str, str]:
         "grub.cfg": _GRUB.format(url=url),
         "dnsmasq.conf": _DNSMASQ.format(url=url, network=network, address=address),
     }
+
+
+def next_steps(folder: str, address: str, port: int) -> str:
+    """Say what to do with the files that lie in a folder."""
+    return _NEXT.format(folder=folder, address=address, port="" if port == PORT else f" --port {port}")

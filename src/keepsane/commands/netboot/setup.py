@@ -15,13 +15,14 @@ import sys
 from pathlib import Path
 
 from keepsane.errors import InputError, OutputError
-from keepsane.netboot.ways_in import parse_address, ways_in
+from keepsane.netboot.ways_in import next_steps, parse_address, ways_in
+from keepsane.render.visible import escaped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `keepsane netboot setup` takes."""
     parser.add_argument("address", metavar="ADDRESS[:PORT]", help="where machines reach this server")
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="where the files are written")
+    parser.add_argument("folder", metavar="FOLDER", help="where the files are written")
     parser.add_argument(
         "--tries",
         type=int,
@@ -34,12 +35,22 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the files. Raises InputError and OutputError."""
     if not 0 <= arguments.tries < 1 << 20:
         raise InputError(f"--tries {arguments.tries} is no number of tries; 0 is for ever")
-    files = ways_in(*parse_address(arguments.address), arguments.tries)
+    address, port = parse_address(arguments.address)
+    folder = _folder(arguments.folder)
+    files = ways_in(address, port, arguments.tries)
     try:
-        arguments.folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            (arguments.folder / name).write_text(text, encoding="ascii")
+            (folder / name).write_text(text, encoding="ascii")
     except OSError as error:
-        raise OutputError(f"cannot write to {arguments.folder}: {error.strerror or error}") from error
-    sys.stdout.writelines(f"{arguments.folder / name}\n" for name in files)
+        raise OutputError(f"cannot write to {folder}: {error.strerror or error}") from error
+    sys.stdout.writelines(f"{escaped(str(folder / name))}\n" for name in files)
+    sys.stdout.write(next_steps(escaped(str(folder)), address, port))
     return 0
+
+
+def _folder(said: str) -> Path:
+    """Read the folder; an empty name, of a variable that is not set, would be the current one."""
+    if not said:
+        raise InputError("the folder has no name; name one, as ways")
+    return Path(said)
