@@ -26,6 +26,7 @@ def test_the_message_before_or_after_the_warning() -> None:
         ("ffff888012345f80", "ffff888012345a00", "the neighbour points to another entry"),
         ("ffff888012345a00", "ffff888012345a00", "the neighbour points to itself"),
         ("00417766655a4433", "ffff888012345a00", "where no entry can lie"),
+        ("ca53e83f5e8cf5a8", "ffff888012345a00", "no address looks like that: it was overwritten or freed"),
     ],
 )
 def test_what_the_neighbour_holds(value: str, neighbour: str, title: str) -> None:

@@ -68,8 +68,9 @@ CR4 = "CS:  0010 DS: 0000 ES: 0000 CR0: 0000000080050033\nCR2: 00007f00 CR3: 000
 @pytest.mark.parametrize(
     ("fault", "address", "cr4", "said"),
     [
-        ("general protection fault, probably for non-canonical address", "0xff11000012345678", None, False),
-        ("general protection fault, probably for non-canonical address", "0x00ff123456789abc", None, False),
+        ("general protection fault, probably for non-canonical address", "0xff11000012345678", None, True),
+        ("general protection fault, probably for non-canonical address", "0xfff78881045a1c40", None, True),
+        ("general protection fault, probably for non-canonical address", "0x00ff123456789abc", None, True),
         (
             "general protection fault, probably for non-canonical address",
             "0x00ff123456789abc",

@@ -42,3 +42,18 @@ def test_what_the_kernel_cannot_find_alone(name: str, said: str) -> None:
     (finding,) = explain(log, cache=False).findings
     assert finding.rule == "root-not-mounted"
     assert said in finding.explanation
+
+
+@pytest.mark.parametrize(
+    ("reason", "configured"),
+    [
+        ("panic_on_warn set ...", True),
+        ("kernel: panic_on_warn set ...", True),
+        ("KASAN: panic_on_warn set ...", True),
+        ("scheduling while atomic: panic_on_warn set ...", True),
+        ("widget: stopped", False),
+    ],
+)
+def test_a_panic_at_a_warning_was_configured(reason: str, configured: bool) -> None:
+    report = explain(f"[   41.204500] Kernel panic - not syncing: {reason}\n", cache=False)
+    assert any(found.rule == "panic-was-configured" for found in report.findings) is configured

@@ -134,6 +134,9 @@ _CHANGED = "The list was changed without its lock, or the entry was added to two
 
 _ENTRY_BYTES = 4
 _X86_64_BITS = 57
+_WIDE_DIGITS = 16
+_TOP_BYTES = frozenset({0x00, 0x80, 0x90, 0x98, 0xA0, 0xA8, 0xC0, 0xE0, *range(0xF0, 0x100)})
+"""With what a pointer of the kernel begins on any machine; arm64's tags are 0xf0 to 0xff."""
 
 
 def _damage(message: str, arch: str | None) -> tuple[str, str] | None:
@@ -150,9 +153,15 @@ def _damage(message: str, arch: str | None) -> tuple[str, str] | None:
         return "the neighbour points to itself", "It was taken off its list meanwhile, or set up anew."
     value = int(found["value"], 16)
     words = address_words(value, canonical_bits=_X86_64_BITS if arch == "x86_64" else None)
-    if words is None and value % _ENTRY_BYTES:
-        words = f"{value:#x}, where no entry can lie"
+    words = words or _no_entry(value, len(found["value"]))
     if words is None:
         return "the neighbour points to another entry", _CHANGED
     link = found["link"].partition("->")[2]
     return f"the neighbour's {link} pointer is {words}", "Its memory is not its own any more."
+
+
+def _no_entry(value: int, digits: int) -> str | None:
+    """Say why no entry of a list can lie there, None where one may."""
+    if digits == _WIDE_DIGITS and value >> 56 not in _TOP_BYTES:
+        return f"{value:#x}, and no address looks like that: it was overwritten or freed"
+    return f"{value:#x}, where no entry can lie" if value % _ENTRY_BYTES else None

@@ -30,7 +30,7 @@ from keepsane.kernel.log.block import Block, Opening, build
 from keepsane.kernel.log.groups import Hex, task_of
 from keepsane.kernel.log.quote import matched, quote_head, quote_match, some
 from keepsane.model import Event
-from keepsane.report import Advice, Finding
+from keepsane.report import Advice, Evidence, Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,8 @@ class Mce(Event):
 
     `status` is the value of the bank's status register and `status_means` its flags in words, `bank` the
     bank; `address` what the access was to. `module` is where in the machine the memory is, by the driver of
-    its memory controller; `corrected` is False where the data is lost.
+    its memory controller; `corrected` is False where the data is lost. `vendor` is `AMD` where the banks
+    are AMD's or Hygon's, whose codes are their own.
     """
 
     bank: int | None = None
@@ -48,6 +49,7 @@ class Mce(Event):
     status_means: str | None = None
     address: Hex | None = None
     module: str | None = None
+    vendor: str | None = None
     corrected: bool | None = None
 
 
@@ -75,6 +77,10 @@ _ADDRESS = re.compile(
 )
 
 
+_BY_AMD = re.compile(r"\bPROCESSOR [29]:|\b(?:IPID|SYND):? |\bMC\d{1,3}_STATUS\[|\bIPID: 0x")
+"""The vendor's number (asm/processor.h, X86_VENDOR_AMD and _HYGON), registers and words that only AMD has."""
+
+
 def parse_mce(block: Block) -> Mce | None:
     """
     Read the lines of one hardware error.
@@ -99,6 +105,7 @@ def parse_mce(block: Block) -> Mce | None:
         task=task_of(check) or task_of(block.head),
         status_means=_status_words(int(check["status"], 16)) if check else None,
         corrected=memory["verdict"] == "CE" if memory else None,
+        vendor="AMD" if any(_BY_AMD.search(record.text) for record in block.records) else None,
     )
 
 
@@ -159,9 +166,9 @@ _SEVERITY = re.compile(r".{0,60}?event severity: (?P<severity>[\w ]{1,30})")
 
 def _code_words(status: int) -> str:
     """
-    Say the architectural error code, the low 16 bits, which Intel and AMD have in common.
+    Say the architectural error code, the low 16 bits, as Intel defines it.
 
-    Source: Intel SDM volume 3B, "Compound Error Codes"; drivers/edac/mce_amd.h, TLB_ERROR() to BUS_ERROR().
+    Source: Intel SDM volume 3B, "Compound Error Codes".
     """
     code = status & 0xFFFF & ~(1 << 12)  # bit 12: corrected errors are filtered
     if code in _SIMPLE_CODES:
@@ -187,7 +194,7 @@ def machine_check_in_words(event: Mce) -> Iterator[Finding]:
     kernel stops.
 
     How we know: the status register of the bank has flags (UC, PCC, OVER) and an error code of 16 bits, which
-    are decoded here. The address is that of the memory access.
+    are decoded here for Intel; AMD's codes are not. The address is that of the memory access.
 
     What to do: for memory find the DIMM (`ras-mc-ctl`, or the board's event log) and change it; for caches,
     TLBs and internal errors the processor, its voltage and its cooling; for the bus also what is plugged in.
@@ -203,15 +210,30 @@ def machine_check_in_words(event: Mce) -> Iterator[Finding]:
     where = f" (address {event.address:#x})" if event.address is not None else ""
     cpu = f", CPU {event.task.cpu}" if event.task is not None and event.task.cpu is not None else ""
     valid = event.status >> _VALID & 1
+    why = _AMD_WHY if event.vendor else ""
+    code = (
+        f"the code {event.status & 0xFFFF:#06x} is not decoded" if event.vendor else _code_words(event.status)
+    )
     yield Finding(
         severity="error" if uncorrected else "note",
         confidence="high" if valid else "low",
-        title=f"{'un' if uncorrected else ''}corrected: {_code_words(event.status)}{where}{cpu}",
-        evidence=some(quote_match(event, _BANK) or quote_head(event, "the bank and its status")),
-        explanation=f"The status says: {event.status_means or 'nothing valid'}.",
+        title=f"{'un' if uncorrected else ''}corrected: {code}{where}{cpu}",
+        evidence=some(_registers(event) or quote_head(event, "the bank and its status")),
+        explanation=f"The status says: {event.status_means or 'nothing valid'}.{why}",
         advice=(_ASK,),
         references=("Documentation/admin-guide/ras.rst",),
     )
+
+
+_AMD_WHY = (
+    " The code is not decoded, because on AMD each bank has codes of its own, by the unit it belongs to:"
+    " edac_mce_amd or rasdaemon on this machine says them."
+)
+
+
+def _registers(event: Mce) -> Evidence | None:
+    """Quote the line that has the bank and its status."""
+    return quote_match(event, _CHECK) or quote_match(event, _AMD) or quote_match(event, _BANK)
 
 
 def _without_registers(event: Mce) -> Iterator[Finding]:

@@ -21,11 +21,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from keepsane.kernel.log.architecture import architecture
 from keepsane.kernel.log.block import PRELUDE, Block, Opening, build, titled
 from keepsane.kernel.log.body import Body
 from keepsane.kernel.log.culprit import culprit, is_machinery, plain_name, runs_in, traces
 from keepsane.kernel.log.fault_registers import access_of, address_of
 from keepsane.kernel.log.registers import PAGE_BYTES, address_words, is_canonical
+from keepsane.kernel.log.trap_address import address_bits
 from keepsane.model import Event, Kind
 
 
@@ -93,7 +95,13 @@ def _access(block: Block) -> str | None:
 
 
 def _canonical_bits(block: Block) -> int:
-    """Give the width of an address on x86-64: 48 bits only where CR4 says that LA57 is off."""
+    """
+    Give the width of an address on x86-64, which CR4 tells.
+
+    Where it does not, 48 bits are not canonical wherever the kernel says so: it knows its own width.
+    """
+    if "non-canonical address" in block.head_record.text:
+        return 48
     cr4 = next((register.value for register in block.body.registers if register.name == "CR4"), None)
     return 57 if cr4 is None or cr4 & _CR4_LA57 else 48
 
@@ -105,12 +113,13 @@ def _means(block: Block, kind: Kind, address: int | None) -> str | None:
     if address == 0 and block.find(_S390_ADDRESS) is not None:
         return "the first page: NULL, or up to 0xfff bytes behind it"
     if kind != "general-protection":
-        return address_words(address)
+        wide = address_bits(architecture(block.records, block.body.stacks))
+        return address_words(address, registers=block.body.registers, bits=wide)
     bits = _canonical_bits(block)
     if is_canonical(address, bits):
         return "a canonical address, which is not refused as such: its alignment was, or something else"
     kasan = any("KASAN" in record.text or "kasan: " in record.text for record in block.records)
-    return address_words(address, canonical_bits=bits, kasan=kasan)
+    return address_words(address, canonical_bits=bits, kasan=kasan, registers=block.body.registers)
 
 
 def _oops(

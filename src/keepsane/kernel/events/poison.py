@@ -19,8 +19,9 @@ from keepsane.kernel.log.registers import (
     PAGE_BYTES,
     POISON_POINTER_DELTA,
     fill,
+    list_poison,
 )
-from keepsane.kernel.log.trap_address import member_words, pointer_of
+from keepsane.kernel.log.trap_address import address_bits, member_words, pointer_of
 from keepsane.model import Event, Register
 from keepsane.report import Advice, Confidence, Evidence, Finding
 
@@ -54,9 +55,9 @@ def faulting(event: Oops) -> int | None:
     return event.address
 
 
-def freed(value: int) -> str | None:
-    """Name the memory whose poison fills the upper six bytes; a member's offset may have moved the others."""
-    name = fill(value)
+def freed(event: Oops, value: int) -> str | None:
+    """Name the memory whose poison fills a value but for what a member's offset added to it."""
+    name = fill(value, address_bits(event.arch))
     return name if name in _FREED else None
 
 
@@ -83,15 +84,15 @@ def use_after_free_by_poison(event: Oops) -> Iterator[Finding]:
         return
     address = faulting(event)
     if address is not None:
-        memory = freed(address)
+        memory = freed(event, address)
         if memory:
-            yield _freed_finding(event, memory, address, "high" if address >> 56 == 0x6B else "medium", None)
+            yield _freed_finding(event, memory, address, "high" if memory == FILLS[0x6B] else "medium", None)
         return
     if event.kind != "general-protection":
         return
-    register = next((known for known in _general(event) if freed(known.value)), None)
+    register = next((known for known in _general(event) if freed(event, known.value)), None)
     if register is not None:
-        yield _freed_finding(event, freed(register.value) or "", register.value, "medium", register)
+        yield _freed_finding(event, freed(event, register.value) or "", register.value, "medium", register)
     elif not event.registers:
         raise CannotTell("the report has neither the address that faulted nor its registers")
 
@@ -99,13 +100,14 @@ def use_after_free_by_poison(event: Oops) -> Iterator[Finding]:
 def _freed_finding(
     event: Oops, memory: str, value: int, confidence: Confidence, register: Register | None
 ) -> Finding:
+    digits = address_bits(event.arch) // 4 + 2
     source = f"Register {register.name}" if register else "The address that faulted"
     return Finding(
         severity="error",
         confidence=confidence,
         title=f"a pointer out of {memory} was used{where(event)}",
         evidence=_evidence(event, value, register, memory),
-        explanation=f"{source} is {value:#018x}, the pattern that the kernel leaves in {memory}."
+        explanation=f"{source} is {value:#0{digits}x}, the pattern that the kernel leaves in {memory}."
         + member_words(event),
         advice=(_SLAB_DEBUG,),
         references=("include/linux/poison.h",),
@@ -162,19 +164,30 @@ def _list_fault(event: Oops, below_bytes: int, above_bytes: int) -> Iterator[Fin
         why = f"register {register.name} holds {held}, from which the address that faulted follows"
         yield _list_finding(event, why, "medium", *_evidence(event, register.value, register, held))
     elif address is not None:
-        offset_bytes = address - POISON_POINTER_DELTA
-        name = _list_word(offset_bytes)
-        if name:
-            yield _list_finding(event, f"the address that faulted is {name}", "high", quote_head(event, name))
-        elif -below_bytes <= offset_bytes <= above_bytes and offset_bytes not in _OTHER_MARKS:
-            why = f"the address that faulted is {offset_bytes - 0x100:+#x} from LIST_POISON1"
-            yield _list_finding(event, why, "medium", quote_head(event, "near a list poison"))
+        yield from _moved_poison(event, address, below_bytes, above_bytes)
 
 
-def _list_word(offset_bytes: int) -> str | None:
+def _moved_poison(event: Oops, address: int, below_bytes: int, above_bytes: int) -> Iterator[Finding]:
+    """Judge an address with the upper bits of a poison: the register decides which one, if one holds it."""
+    offset_bytes = address - POISON_POINTER_DELTA
+    found = list_poison(address, _general(event))
+    name = _list_word(offset_bytes, granule_bytes=8 if address != event.address else 1)
+    if found is not None and found.register is not None:
+        holder = f"register {found.register.name} holds {found.name}"
+        why = f"{holder}: the address that faulted is {found.offset_bytes:#x} bytes further"
+        quoted = _evidence(event, address, found.register, found.name)
+        yield _list_finding(event, why, "high", *quoted)
+    elif name:
+        yield _list_finding(event, f"the address that faulted is {name}", "high", quote_head(event, name))
+    elif -below_bytes <= offset_bytes <= above_bytes and offset_bytes not in _OTHER_MARKS:
+        why = f"the address that faulted is near them: LIST_POISON1 {offset_bytes - 0x100:+#x}"
+        yield _list_finding(event, why, "medium", quote_head(event, "near a list poison"))
+
+
+def _list_word(offset_bytes: int, granule_bytes: int) -> str | None:
     """Name the poison where an address is it, or the second pointer of the list_head it was taken for."""
     for poison, name in _POISONS.items():
-        if offset_bytes in (poison, poison + 8, poison & ~7, (poison & ~7) + 8):
+        if any(0 <= poison + link - offset_bytes < granule_bytes for link in (0, 8)):
             return name
     return None
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from keepsane.model import Register
 
@@ -73,27 +74,83 @@ FILLS = {
     0xBB: "the red zone of a free slab object (SLUB_RED_INACTIVE)",
     0xFE: "uninitialised stack or heap (a compiler's fill pattern)",
 }
+_NARROW_BITS = 32
+_NARROW_FILLS = (0x6B, 0x5A, 0xAA)
+"""Those that are no address of the kernel where it begins at 0xc0000000."""
 KASAN_SHADOW_BASE = 0xDFFFFC0000000000
 """KASAN_SHADOW_OFFSET of x86-64."""
 _USER_SHADOW_BYTES = 1 << 44
 """The shadow of the lower half of the address space with four-level page tables."""
 
 
-def fill(address: int) -> str | None:
-    """Name the poison that fills the upper six bytes; a member's offset may have moved the lower two."""
+def fill(address: int, bits: int = 64) -> str | None:
+    """
+    Name the poison that fills the upper six bytes; a member's offset may have moved the lower two.
+
+    Of 32 `bits` it fills all four, but for what a member's offset adds: other bytes repeat in good pointers.
+    """
+    if bits == _NARROW_BITS:
+        narrow = (byte for byte in _NARROW_FILLS if 0 <= address - byte * 0x01010101 + 0x100 < PAGE_BYTES)
+        return next((FILLS[byte] for byte in narrow), None)
     upper = set(address.to_bytes(8, "big")[:6])
     return FILLS.get(upper.pop()) if len(upper) == 1 else None
 
 
-def _list_poison(address: int) -> str | None:
-    """Name a list poison or another mark with its upper bits; a list entry's member may lie near it."""
+class ListPoison(NamedTuple):
+    """
+    The list poison that an address comes from, and how far it lies behind.
+
+    `register` held it; None where it is only the nearest one.
+    """
+
+    name: str
+    offset_bytes: int
+    register: Register | None
+
+
+def list_poison(address: int, registers: Iterable[Register] = ()) -> ListPoison | None:
+    """
+    Say which list poison an address comes from: the one that a register holds, else the nearest.
+
+    `0xdead000000000120` is LIST_POISON1 + 0x20 where a register holds 0xdead000000000100. Where registers
+    hold both, and neither is followed as a list's own pointers are, none of them proves it.
+    """
+    poisons = LIST_POISONS | OLD_LIST_POISONS
+    held = [
+        ListPoison(poisons[one.value - POISON_POINTER_DELTA], address - one.value, one)
+        for one in registers
+        if one.value - POISON_POINTER_DELTA in poisons and 0 <= address - one.value < PAGE_BYTES
+    ]
+    own = [one for one in held if one.offset_bytes in _LINKS_BYTES]
+    if own or len({one.name for one in held}) == 1:
+        return (own or held)[0]
+    offset_bytes = address - POISON_POINTER_DELTA
+    distance, poison = min((abs(offset_bytes - poison), poison) for poison in poisons)
+    return ListPoison(poisons[poison], offset_bytes - poison, None) if distance <= _LIST_REACH_BYTES else None
+
+
+_LINKS_BYTES = (0, 8)
+"""Where in an entry its own pointers lie."""
+
+
+def _list_poison(address: int, registers: Iterable[Register] = (), *, granule_bytes: int = 1) -> str | None:
+    """
+    Name a list poison or another mark with its upper bits; a list entry's member may lie near it.
+
+    Of a shadow only `granule_bytes` are told apart.
+    """
     offset_bytes = address - POISON_POINTER_DELTA
     other = _OTHER_POISONS.get(offset_bytes & ~8)
     if other:
         return other
-    near = [(abs(offset_bytes - poison), name) for poison, name in (LIST_POISONS | OLD_LIST_POISONS).items()]
-    distance, name = min(near)
-    return f"a list poison ({name} of an entry already deleted)" if distance <= _LIST_REACH_BYTES else None
+    found = list_poison(address, registers)
+    if found is None:
+        return None
+    if any(0 <= link - found.offset_bytes < granule_bytes for link in _LINKS_BYTES):
+        return f"a list poison ({found.name} of an entry already deleted)"
+    if found.register is not None:
+        return f"a list poison + {found.offset_bytes:#x} ({found.name} of an entry already deleted)"
+    return "near the list poisons of an entry already deleted"
 
 
 def _near_null(address: int) -> str | None:
@@ -114,11 +171,18 @@ def _kasan_shadow(address: int, *, anywhere: bool) -> str | None:
     real = (offset_bytes << 3) & (2**64 - 1)
     if offset_bytes < PAGE_BYTES:
         return f"the KASAN shadow of {real:#x}: the checked access was to NULL + {real:#x}"
-    held = fill(real) or _list_poison(real)
+    held = fill(real) or _list_poison(real, granule_bytes=8)
     return f"the KASAN shadow of {real:#x}" + (f": {held}" if held else "")
 
 
-def address_words(address: int, *, canonical_bits: int | None = None, kasan: bool = False) -> str | None:
+def address_words(
+    address: int,
+    *,
+    canonical_bits: int | None = None,
+    kasan: bool = False,
+    registers: Iterable[Register] = (),
+    bits: int = 64,
+) -> str | None:
     """
     Say what a faulting address looks like; None where it looks like an ordinary address.
 
@@ -126,9 +190,10 @@ def address_words(address: int, *, canonical_bits: int | None = None, kasan: boo
     memory, `0xdead000000000100` a list poison. Only where `canonical_bits` is given (48 or 57, for a general
     protection fault on x86-64) may an address be called non-canonical; what is none on x86-64 is a good
     pointer of other machines. `kasan` says that such a fault was in a kernel with KASAN.
+    `registers` tell which list poison it was, `bits` (32 or 64) how wide an address is.
     Source: include/linux/poison.h; arch/x86/kernel/traps.c, get_kernel_gp_address().
     """
-    known = _near_null(address) or fill(address) or _list_poison(address)
+    known = _near_null(address) or fill(address, bits) or _list_poison(address, registers)
     bad = canonical_bits is not None and not is_canonical(address, canonical_bits)
     known = known or _kasan_shadow(address, anywhere=kasan and bad)
     if known or not bad:
@@ -207,7 +272,7 @@ _S390_REGISTERS = 16
 
 def _read(pairs: Iterable[tuple[str, str]]) -> tuple[Register, ...]:
     return tuple(
-        Register(name, value, _meaning(name, value))
+        Register(name, value, _meaning(name, value, 4 * len(printed)))
         for name, printed in pairs
         for value in (int(printed, 16),)
     )
@@ -219,7 +284,7 @@ def _numbered(values: str, letter: str, first: int) -> Iterator[tuple[str, str]]
         yield f"{letter}{number}", printed
 
 
-def _meaning(name: str, value: int) -> str | None:
+def _meaning(name: str, value: int, bits: int) -> str | None:
     if name in {"EFLAGS", "CR0", "CR3", "CR4", "ORIG_RAX"} or value < PAGE_BYTES:
         return None
-    return fill(value) or _list_poison(value)
+    return fill(value, bits) or _list_poison(value)

@@ -26,7 +26,7 @@ class Setting(NamedTuple):
 
 _SETTINGS = (
     Setting(
-        re.compile(r"(?:[\w-]{1,20}: )?panic_on_warn set"),  # kernel/panic.c, check_panic_on_warn()
+        re.compile(r"(?:[\w -]{1,40}: )?panic_on_warn set"),  # kernel/panic.c, check_panic_on_warn()
         "kernel.panic_on_warn",
         "any warning",
     ),
