@@ -224,7 +224,8 @@ def test_a_note_that_cannot_be_written_loses_no_build(tree: Path, capfd: pytest.
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_build_that_is_ended_is_said_and_ends_make(tree: Path, number: signal.Signals) -> None:
-    command = [sys.executable, "-m", "keepsane.cli", "netboot", "build", "--"]
+    # Whoever runs the tests under nohup hands an ignored SIGHUP down.
+    command = ["env", "--default-signal", sys.executable, "-m", "keepsane.cli", "netboot", "build", "--"]
     make = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
     with subprocess.Popen(
         [*command, *make], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -237,6 +238,13 @@ def test_a_build_that_is_ended_is_said_and_ends_make(tree: Path, number: signal.
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert last_making().state == "failed" and last_making().errors == "it was interrupted"
+
+
+def test_a_build_under_nohup_outlives_its_terminal(tree: Path) -> None:
+    make = "import os, signal; os.kill(os.getppid(), signal.SIGHUP)"
+    command = [sys.executable, "-m", "keepsane.cli", "netboot", "build", "--", sys.executable, "-c", make]
+    ran = subprocess.run(["env", "--ignore-signal=HUP", *command], capture_output=True, text=True)
+    assert ran.returncode == 0 and "box boots" in ran.stdout
 
 
 def test_who_reads_no_more_of_the_server_stops_no_machine(tree: Path) -> None:
