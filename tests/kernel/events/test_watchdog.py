@@ -95,3 +95,11 @@ def test_an_idle_cpu_is_called_one() -> None:
 )
 def test_a_busy_cpu_is_said_to_do_what_its_functions_are_for(functions: tuple[str, ...], shown: str) -> None:
     assert any(found.title.startswith(shown) for found in busy(*functions).findings)
+
+
+def test_the_way_out_of_an_interrupt_tells_one_of_a_machine_whose_entries_are_not_known() -> None:
+    said = busy(
+        "__do_softirq", "irq_exit", "widget_dispatch_irq", "widget_common_virt", "arch_cpu_idle", *IDLE
+    )
+    assert said.events[0].title == "soft lockup in __do_softirq"
+    assert not any("idle" in found.title for found in said.findings)

@@ -24,6 +24,7 @@ from keepsane.kernel.log.machinery import (
     FAULT_ENTRIES,
     HELPERS,
     INTERRUPT_ENTRIES,
+    IRQ_EXITS,
     LIBRARIES,
     NAMED_WAITS,
     PLAIN_WAITS,
@@ -268,6 +269,9 @@ def executing(functions: Sequence[str]) -> slice:
     while begin < len(functions) and sampled is not None and functions[begin] in INTERRUPT_ENTRIES:
         begin += 1
     entry = _entry(functions, begin + 1)
+    if entry is None:  # other machines' entries have no names of their own here, their way out has
+        left = next((at for at in range(begin, len(functions)) if functions[at] in IRQ_EXITS), None)
+        entry = None if left is None or (begin == 0 and sampled is not None) else left + 1
     return slice(begin, None if _PREEMPTION in functions[begin:entry] else entry)
 
 

@@ -331,6 +331,9 @@ EXCEPTION_ENTRIES = Names("""
 ARM64_EXCEPTIONS = Names("el1(h|t)?(_64)?_(sync|irq|fiq|error|inv|da|undef|dbg)(_compat)?")
 """The same inside the kernel of arm64, whose stack has the interrupted function as an ordinary frame."""
 
+IRQ_EXITS = Names("irq_exit irq_exit_rcu invoke_softirq")
+"""What runs softirqs at the end of an interrupt: outside of it stands only that interrupt's entry."""
+
 SOFTIRQ_THREADS = Names("run_ksoftirqd* smpboot_thread_fn* napi_threaded_poll*")
 """A softirq in a thread of its own interrupts nobody."""
 
