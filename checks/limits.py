@@ -17,6 +17,7 @@ from pathlib import Path
 
 FILE_LINES = 400
 FUNCTION_LINES = 40
+FOLDER_FILES = 40
 SPDX = "SPDX-License-Identifier: GPL-2.0-or-later"
 SPDX_WITHIN_LINES = 3  # a shebang may come first
 CODE_SUFFIXES = {".py", ".sh", ".c", ".h"}
@@ -42,7 +43,8 @@ def licence_breaches(root: Path) -> Iterator[str]:
 
 
 def source_breaches(root: Path) -> Iterator[str]:
-    """Files under src/ that are too long, vaguely named, or hold a function that is too long."""
+    """Folders and files under src/ that are too full, vaguely named, or hold a function that is too long."""
+    yield from _full_folders(root)
     for path in sorted((root / "src").rglob("*.py")):
         name, lines = path.relative_to(root), _lines(path)
         if len(lines) > FILE_LINES:
@@ -53,6 +55,13 @@ def source_breaches(root: Path) -> Iterator[str]:
         yield from (f"{name}:{said}" for said in _long_functions(tree))
         if path.name == "__init__.py":
             yield from (f"{name}:{line}: code in a package file" for line in _code_lines(tree))
+
+
+def _full_folders(root: Path) -> Iterator[str]:
+    for folder in sorted({path.parent for path in (root / "src").rglob("*.py")}):
+        files = sum(1 for path in folder.glob("*.py"))
+        if files > FOLDER_FILES:
+            yield f"{folder.relative_to(root)}:1: {files} files, the limit is {FOLDER_FILES}; cut it"
 
 
 def _long_functions(tree: ast.Module) -> Iterator[str]:

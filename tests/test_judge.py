@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from keepsane.judge import Rule, load, run
 from keepsane.kernel.events.alloc_failure.what_if_asked import parse_settings, suppose
 from keepsane.kernel.events.atomic_sleep import nesting
-from keepsane.kernel.events.error_pointer import ERRNO_NAMES, RARE_ERRNO_NAMES
+from keepsane.kernel.events.pointers.error_pointer import ERRNO_NAMES, RARE_ERRNO_NAMES
 from keepsane.kernel.events.stack_overflow import _cycle
 from keepsane.kernel.log.dress.letters import spaced
 from keepsane.kernel.log.scan import Scanner

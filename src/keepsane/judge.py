@@ -23,10 +23,10 @@ ROOMS = ("keepsane.kernel.events", "keepsane.memory.rules")
 """Where rules stand: beside what they judge."""
 FAMILIES = {
     "keepsane.kernel.events.history": "keepsane.model",
-    "keepsane.kernel.events.null_pointer": "keepsane.kernel.events.oops",
-    "keepsane.kernel.events.error_pointer": "keepsane.kernel.events.oops",
-    "keepsane.kernel.events.poison": "keepsane.kernel.events.oops",
-    "keepsane.kernel.events.text_pointer": "keepsane.kernel.events.oops",
+    "keepsane.kernel.events.pointers.null_pointer": "keepsane.kernel.events.oops",
+    "keepsane.kernel.events.pointers.error_pointer": "keepsane.kernel.events.oops",
+    "keepsane.kernel.events.pointers.poison": "keepsane.kernel.events.oops",
+    "keepsane.kernel.events.pointers.text_pointer": "keepsane.kernel.events.oops",
     "keepsane.kernel.events.stack_overflow": "keepsane.kernel.events.oops",
     "keepsane.kernel.events.refused_instruction": "keepsane.kernel.events.oops",
     "keepsane.kernel.events.panic.cause": "keepsane.kernel.events.panic.panic",
@@ -40,7 +40,7 @@ FAMILIES = {
     "keepsane.kernel.events.watchdog.stuck": "keepsane.model",
     "keepsane.kernel.events.hung_task.waits": "keepsane.kernel.events.hung_task.report",
     "keepsane.kernel.events.hung_task.chain": "keepsane.kernel.events.hung_task.report",
-    "keepsane.kernel.events.ubsan_values": "keepsane.kernel.events.ubsan",
+    "keepsane.kernel.events.ubsan.values": "keepsane.kernel.events.ubsan.report",
     "keepsane.kernel.events.warning.families": "keepsane.kernel.events.warning.warning",
     "keepsane.kernel.events.still_in_use": "keepsane.kernel.events.other",
     "keepsane.kernel.events.panic.late_error": "keepsane.kernel.events.panic.panic",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from keepsane.kernel.events.ubsan import Ubsan
+from keepsane.kernel.events.ubsan.report import Ubsan
 from tests.golden import first_of
 
 

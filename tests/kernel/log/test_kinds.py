@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 import keepsane
 from keepsane.kernel import events
-from keepsane.kernel.events import foreign_code, history, null_pointer, poison
+from keepsane.kernel.events import foreign_code, history
+from keepsane.kernel.events.pointers import null_pointer, poison
 from keepsane.kernel.log.block import Opening
 from keepsane.kernel.log.kinds import GATE, KINDS, Gate, find_opening
 from tests.golden import CASES, events_of, read_case

@@ -83,7 +83,7 @@ KINDS = {
     "kmsan": Row(("kmsan",), ("BUG: KMSAN",)),
     "kcsan": Row(("kcsan",), ("BUG: KCSAN",)),
     "kfence": Row(("kfence",), ("BUG: KFENCE",)),
-    "ubsan": Row(("ubsan",), ("UBSAN: ",)),
+    "ubsan.report": Row(("ubsan",), ("UBSAN: ",)),
     "slub": Row(
         ("slab-corruption",),
         (

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, rule
-from keepsane.kernel.events.error_pointer import ERRNO_NAMES
 from keepsane.kernel.events.history import ends_of_nothing
 from keepsane.kernel.events.panic.panic import ASKED, CANNOT_OPEN, HEAD, Panic
+from keepsane.kernel.events.pointers.error_pointer import ERRNO_NAMES
 from keepsane.kernel.log.culprit import plain_name
 from keepsane.kernel.log.quote import first_stack, quote, quote_frame, quote_head, quote_match, some
 from keepsane.model import Event, Frame, LogSummary

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from keepsane.judge import CannotTell, rule
-from keepsane.kernel.events.error_pointer import ERRNO_NAMES
 from keepsane.kernel.events.panic.panic import Panic
+from keepsane.kernel.events.pointers.error_pointer import ERRNO_NAMES
 from keepsane.kernel.log.culprit import plain_name, runs_in, traces
 from keepsane.kernel.log.quote import quote, quote_head, some
 from keepsane.kernel.pages.advice import set_now

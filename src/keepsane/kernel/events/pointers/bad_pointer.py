@@ -14,8 +14,8 @@ import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from keepsane.kernel.events.error_pointer import MAX_ERRNO, errno_words, is_errno
 from keepsane.kernel.events.oops import Oops
+from keepsane.kernel.events.pointers.error_pointer import MAX_ERRNO, errno_words, is_errno
 from keepsane.kernel.log.culprit import where
 from keepsane.kernel.log.quote import quote_frame, quote_head, quote_line, quote_register, some
 from keepsane.kernel.log.registers import LIST_POISONS, OLD_LIST_POISONS

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, rule
-from keepsane.kernel.events.bad_pointer import old_poison, poison_held
 from keepsane.kernel.events.oops import Oops
+from keepsane.kernel.events.pointers.bad_pointer import old_poison, poison_held
 from keepsane.kernel.log.culprit import culprit_of, where
 from keepsane.kernel.log.machinery import SCHEDULER
 from keepsane.kernel.log.quote import quote, quote_head, quote_register, some

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, rule
-from keepsane.kernel.events.ubsan import Ubsan
+from keepsane.kernel.events.ubsan.report import Ubsan
 from keepsane.kernel.log.quote import quote, quote_head, quote_line, some
 from keepsane.report import Advice, Confidence, Evidence, Finding
 

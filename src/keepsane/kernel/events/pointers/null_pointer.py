@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 
 from keepsane.judge import CannotTell, rule
-from keepsane.kernel.events.bad_pointer import done, from_instruction, is_like_poison, poison_held
 from keepsane.kernel.events.oops import Oops
+from keepsane.kernel.events.pointers.bad_pointer import done, from_instruction, is_like_poison, poison_held
 from keepsane.kernel.log.architecture import DECODED
 from keepsane.kernel.log.culprit import where
 from keepsane.kernel.log.quote import first_stack, quote, quote_frame, quote_head, some
