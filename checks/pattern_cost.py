@@ -181,8 +181,10 @@ class _Builder:
         least, most, items = int(value[0]), int(value[1]), _plain(list(value[2]))
         if len(items) == 1 and items[0][0] in _ONE:
             return Run(self._chars(items[0]), least, most, kept, after)
-        if kept:
-            return Look(self._group(items, least, most, End()), after, moves=True)
+        if kept:  # fixed in 3.11.5, and Debian 12 has 3.11.2: github.com/python/cpython/issues/106052
+            raise RefusedError(
+                "a possessive repeat of more than one letter, which older Pythons match wrongly"
+            )
         return self._group(items, least, most, after)
 
     def _group(self, items: list[Any], least: int, most: int, after: Node) -> Node:

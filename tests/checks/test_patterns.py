@@ -58,6 +58,7 @@ SLOW = {
     "letters of either case": (r"(?i)[a-f]*[A-F]*x", False),
     "letters beyond Latin": ("\u4e2d*[^a]*x", False),
     "a search that an end does not save": (r"a*$", True),
+    "a kept repeat of more than a letter: wrong before Python 3.11.5": (r"(?:ab?)?+c", False),
 }
 QUICK = {
     "the same, kept": (r"(?:a{1,8}+b){1,500}c", False),

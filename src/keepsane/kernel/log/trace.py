@@ -53,13 +53,13 @@ MODULE = (
 _ADDRESS = r"\[(?:<\s{0,8}(?P<address>0|[0-9a-f]{8,16}|\(null\))?>)?\]"
 _PLACE = r"[\w./+~-]{1,255}+:\d{1,7}+"
 _PLACES = r"\((?P<said>[\w./+~-]{1,255}+:\d[\w./+~: -]{0,600}+)\)"
-_DECODED = r"(?: (?:" + _PLACES + r"|(?P<said_>" + _PLACE + r")(?::\d{1,7}+)?+))?+"
+_DECODED = r"(?: (?:" + _PLACES + r"|(?P<said_>" + _PLACE + r")(?::\d{1,7}+)?))?"
 SCRIPT = (
     r"(?P<scripted>"
     + _NAME
     + r") "
     + _PLACES.replace("said>", "said__>")
-    + r"(?: \[?(?P<said_module>[\w-]{1,64}+)\]?)?+"
+    + r"(?: \[?(?P<said_module>[\w-]{1,64}+)\]?)?"
 )
 """`function (file:line) module`, what decode_stacktrace.sh makes of a symbol."""
 PLACED = SYMBOL + MODULE + _DECODED
@@ -90,7 +90,7 @@ _BARE = re.compile(
 ADDRESS_ONLY = re.compile(r"\s*" + _ADDRESS + r"(?P<unreliable> \?)?$")
 ARM = re.compile(
     r"\s*(?:\[<(?P<callee_address>[0-9a-f]{8,16})>\] )?\(?(?P<callee>[\w.$]{1,255}+)"
-    r"(?:\+0x[0-9a-f]{1,8}/0x[0-9a-f]{1,8})?(?: \[\w{1,64}\])?(?: \(?" + _PLACE + r"\)?)?+\)?"
+    r"(?:\+0x[0-9a-f]{1,8}/0x[0-9a-f]{1,8})?(?: \[\w{1,64}\])?(?: \(?" + _PLACE + r"\)?)?\)?"
     r"(?: \[\w{1,64}\])? from (?:"
     + _ADDRESS
     + r" )?\(?(?:"

@@ -80,7 +80,7 @@ _NO_STACK = ("The buggy address", "addr ")
 """Names of what reads like a stack of one frame: the global or the frame that holds the variable touched."""
 
 SHADOW = (
-    r">?\s*[0-9a-f]{8,16}: (?:[0-9a-f]{2}[ \[\]]{0,4}+){8,64}+$|\s+\^\s*+$|Memory state around"
+    r">?\s*[0-9a-f]{8,16}: (?:[0-9a-f]{2}[ \[\]]{0,4}+){8,64}$|\s+\^\s*+$|Memory state around"
     r"|The buggy address"
     r"|addr [0-9a-f]{8,16} is "
     r"| which belongs to|\s*(?:freed |allocated )?\d{1,20}-byte region|\(stack is|Object at |(?:Allocated"
