@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from shlex import quote
 from urllib.request import urlopen
 
 import pytest
@@ -296,7 +297,7 @@ def test_a_tree_of_a_name_that_is_no_text_is_built(
 @pytest.mark.parametrize("words", ["history", "again box", "build -- true"])
 def test_a_disk_without_room_is_one_sentence(tree: Path, words: str) -> None:
     """No file may grow: the nearest to a full disk that needs no disk."""
-    script = f"ulimit -f 0; exec {sys.executable} -m keepsane.cli netboot {words}"
+    script = f"ulimit -f 0; exec {quote(sys.executable)} -m keepsane.cli netboot {words}"
     ran = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
     assert ran.returncode == 2
     assert ran.stderr.startswith("keepsane: cannot use ") and ran.stderr.count("\n") == 1

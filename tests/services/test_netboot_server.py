@@ -3,7 +3,7 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -78,10 +78,12 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     monkeypatch.setattr(netboot_server, "HOLD_SECONDS", 0.05)
     monkeypatch.setattr(netboot_server, "LOOK_SECONDS", 0.005)
-    return Lab(tmp_path)
+    lab = Lab(tmp_path)
+    yield lab
+    lab.history.close()
 
 
 def shown(script: str) -> str:

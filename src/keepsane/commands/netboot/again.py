@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import closing
 
 from keepsane.commands.netboot.machine import chosen_machine
 from keepsane.errors import InputError
@@ -24,14 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Offer it anew. Raises InputError where there is no such build or machine."""
     machine = chosen_machine(arguments.machine)
-    history = History(netboot_folder())
-    name = arguments.build
-    if name is None:
-        last = history.last_offer(machine.name)
-        if last is None:
-            raise InputError(f"{machine.name} was offered no build yet; build one: keepsane netboot build")
-        name = last.build
-    build = Store(netboot_folder()).build(name)
-    history.offer(machine.name, build.id)
+    with closing(History(netboot_folder())) as history:
+        name = arguments.build
+        if name is None:
+            last = history.last_offer(machine.name)
+            if last is None:
+                raise InputError(
+                    f"{machine.name} was offered no build yet; build one: keepsane netboot build"
+                )
+            name = last.build
+        build = Store(netboot_folder()).build(name)
+        history.offer(machine.name, build.id)
     sys.stdout.write(f"{machine.name} boots {build.id} once more\n")
     return 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from keepsane.commands.netboot.follow import follow, signals_interrupt
@@ -37,8 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Build, publish, offer. Gives 1 where make fails; raises InputError where there is no kernel then."""
     machine = chosen_machine(arguments.machine)
-    history = History(netboot_folder())
-    with signals_interrupt():
+    with closing(History(netboot_folder())) as history, signals_interrupt():
         number = history.begin(machine.name, escaped(str(Path.cwd())))
         try:
             build = _built(arguments.make, history, number)

@@ -11,6 +11,7 @@ import argparse
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -40,13 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write a line for each check."""
-    checks = list(_checks(arguments.address))
+    with closing(History(netboot_folder())) as history:
+        checks = list(_checks(arguments.address, history))
     sys.stdout.writelines(f"{escaped(check.line())}\n" for check in checks)
     return int(any(check.ok is False for check in checks))
 
 
-def _checks(address: str) -> Iterator[Check]:
-    store, history = Store(netboot_folder()), History(netboot_folder())
+def _checks(address: str, history: History) -> Iterator[Check]:
+    store = Store(netboot_folder())
     try:
         machines = read_machines(machines_folder())
     except InputError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import closing
 
 from keepsane.commands.netboot.machine import chosen_machine
 from keepsane.errors import InputError
@@ -22,14 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Remember it. Raises InputError where nothing was booted, or no such build is kept."""
     machine = chosen_machine(arguments.machine)
-    history = History(netboot_folder())
-    name = arguments.build
-    if name is None:
-        boots = history.boots(machine.name, most=1)
-        if not boots:
-            raise InputError(f"{machine.name} booted nothing yet; name a build")
-        name = boots[0].build
-    build = Store(netboot_folder()).build(name)
-    history.call_good(machine.name, build.id)
+    with closing(History(netboot_folder())) as history:
+        name = arguments.build
+        if name is None:
+            boots = history.boots(machine.name, most=1)
+            if not boots:
+                raise InputError(f"{machine.name} booted nothing yet; name a build")
+            name = boots[0].build
+        build = Store(netboot_folder()).build(name)
+        history.call_good(machine.name, build.id)
     sys.stdout.write(f"{build.id} is the good build of {machine.name}\n")
     return 0

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import closing
 
 from keepsane.commands.netboot.machine import chosen_machine
 from keepsane.netboot.folder import netboot_folder
@@ -20,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List the boots, the newest first. Raises InputError for a machine that is none, and booted nothing."""
-    boots = History(netboot_folder()).boots(None if arguments.machine is None else escaped(arguments.machine))
+    machine = None if arguments.machine is None else escaped(arguments.machine)
+    with closing(History(netboot_folder())) as history:
+        boots = history.boots(machine)
     if not boots:
         sys.stdout.write(_nothing(arguments.machine))
     sys.stdout.writelines(_line(boot) for boot in boots)

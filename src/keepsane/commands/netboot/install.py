@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from keepsane.commands.netboot.build import keep_debug
@@ -45,7 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     if machine is None:
         sys.stdout.write(f"offered to no machine: keepsane netboot again MACHINE {build.id}\n")
     else:
-        History(netboot_folder()).offer(machine.name, build.id)
+        with closing(History(netboot_folder())) as history:
+            history.offer(machine.name, build.id)
         sys.stdout.write(f"{machine.name} boots it\n")
     keep_debug(build)
     return 0

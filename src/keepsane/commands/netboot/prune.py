@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import closing
 
 from keepsane.errors import InputError
 from keepsane.netboot.folder import netboot_folder
@@ -30,10 +31,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Remove what may go, and say what went. Raises InputError for a number below 0."""
     if arguments.keep < 0 or arguments.gigabytes < 0:
         raise InputError("--keep and --gigabytes are numbers from 0 on")
-    store, history = Store(netboot_folder()), History(netboot_folder())
+    store = Store(netboot_folder())
+    with closing(History(netboot_folder())) as history:
+        wanted = history.wanted()
     builds = store.builds()
     sizes = [store.size_bytes(build) for build in builds]
-    gone = to_remove(builds, history.wanted(), sizes, arguments.keep, arguments.gigabytes << 30)
+    gone = to_remove(builds, wanted, sizes, arguments.keep, arguments.gigabytes << 30)
     for build in gone:
         store.remove(build)
         size = sizes[builds.index(build)]
