@@ -87,6 +87,11 @@ def publish() -> Build:
     """Keep the kernel that lies in the current directory. Raises InputError where there is none."""
     if not Path(IMAGE).is_file():
         raise InputError(f"make ended well, and there is no {IMAGE} here; let it build one: make bzImage")
+    return keep(Path(IMAGE), Path("System.map"), "")
+
+
+def keep(image: Path, system_map: Path, release: str) -> Build:
+    """Keep a kernel with the vmlinux of the current directory. Raises InputError where it is no kernel."""
     vmlinux = Path("vmlinux")
     build_id = read_elf(vmlinux).build_id if vmlinux.is_file() else None
-    return install(Store(netboot_folder()), Path(IMAGE), Path("System.map"), "", build_id)
+    return install(Store(netboot_folder()), image, system_map, release, build_id)

@@ -15,14 +15,11 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from keepsane.commands.netboot.build import keep_debug
+from keepsane.commands.netboot.build import keep, keep_debug
 from keepsane.commands.netboot.machine import machine_or_none
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
-from keepsane.netboot.install import install
-from keepsane.netboot.store import Store
 from keepsane.render.visible import escaped
-from keepsane.symbols.binary.elf import read_elf
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,11 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Publish and offer. Raises InputError where the image is no kernel."""
-    vmlinux = Path("vmlinux")
-    build_id = read_elf(vmlinux).build_id if vmlinux.is_file() else None
-    build = install(
-        Store(netboot_folder()), arguments.image, arguments.system_map, arguments.release, build_id
-    )
+    build = keep(arguments.image, arguments.system_map, arguments.release)
     sys.stdout.write(f"kept {escaped(build.release)} {build.number} as {build.id}\n")
     machine = machine_or_none(arguments.machine)
     if machine is None:

@@ -77,6 +77,25 @@ class Row(NamedTuple):
     literals: tuple[str, ...]
 
 
+_WEAK = (
+    "[ end trace ",
+    "RSP <",
+    "CR0: ",
+    "CR2: ",
+    "DR0: ",
+    "DR3: ",
+    "RIP: 0010:",
+    "IP is at 0x",
+    "PC is at 0x",
+    "pc : 0x",
+    "Code: ",
+    "COMMAND: ",
+    "+0x",
+    "[<",
+    "[ffff",
+)
+"""What programs write, too: registers, places and code of their own crashes."""
+
 KINDS = {
     "kasan.report": Row(("kasan",), ("BUG: KAS",)),
     "kasan.middle": Row((), ("Freed by task ", "Allocated by task ")),
@@ -237,21 +256,7 @@ KINDS = {
             "Call Trace:",
             "Call trace:",
             "Backtrace:",
-            "[ end trace ",
-            "RSP <",
-            "CR0: ",
-            "CR2: ",
-            "DR0: ",
-            "DR3: ",
-            "RIP: 0010:",
-            "IP is at 0x",
-            "PC is at 0x",
-            "pc : 0x",
-            "Code: ",
-            "COMMAND: ",
-            "+0x",
-            "[<",
-            "[ffff",
+            *_WEAK,
         ),
     ),
 }
@@ -272,26 +277,7 @@ SEARCHED = tuple(_WHERE)
 GATE = Gate(SEARCHED)
 """A line it does not find anything in says nothing to the scanner."""
 
-_WEAK = frozenset(
-    {
-        "[ end trace ",
-        "RSP <",
-        "CR0: ",
-        "CR2: ",
-        "DR0: ",
-        "DR3: ",
-        "RIP: 0010:",
-        "IP is at 0x",
-        "PC is at 0x",
-        "pc : 0x",
-        "+0x",
-        "[<",
-        "[ffff",
-        "Code: ",
-        "COMMAND: ",
-    }
-)
-WORDS = Gate(_WHERE.keys() - _WEAK)
+WORDS = Gate(_WHERE.keys() - set(_WEAK))
 """The same without what programs write, too: its words teach how the kernel's lines are dressed."""
 
 
