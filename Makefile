@@ -39,7 +39,7 @@ format: $(VENV)/dev ## lay the code out as make check wants it
 	@$(BIN)/ruff format
 
 soak: $(VENV)/dev ## what takes hours: each kind of input fuzzed for SECONDS=1200 (x86-64 only)
-	@failed=; for name in log stage scan parsers capture record cache ko; do bench/fuzz $$name $(SECONDS) || failed="$$failed $$name"; done; \
+	@failed=; for name in log stage scan parsers capture record cache ko netboot; do bench/fuzz $$name $(SECONDS) || failed="$$failed $$name"; done; \
 	 test -z "$$failed" || { echo "make soak: faults in$$failed, see build/fuzz" >&2; exit 1; }
 
 clean: ## remove .venv and everything built

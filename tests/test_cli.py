@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from keepsane.cli import main
+
 CRASH = """\
 [    2.100000] nothing yet
 [    2.364413] BUG: kernel NULL pointer dereference, address: 0000000000000080
@@ -162,13 +164,14 @@ def test_output_file(tmp_path: Path) -> None:
     assert json.loads(out.read_text())["events"][0]["kind"] == "null-deref"
 
 
-def test_rules_lists_and_shows() -> None:
+def test_rules_lists_and_shows(capsys: pytest.CaptureFixture[str]) -> None:
     """Every rule in the list has a page with the four headings."""
     names = [line.split()[0] for line in keepsane("rules").stdout.decode().splitlines()]
 
     assert len(names) >= 10
     for name in names:
-        page = keepsane("rules", name).stdout.decode()
+        assert main(["rules", name]) == 0  # a process for each of them would take minutes
+        page = capsys.readouterr().out
         positions = [
             page.find(h) for h in ("What it means:", "How we know:", "What to do:", "When it is wrong:")
         ]

@@ -28,6 +28,7 @@ ROOMS = {
     "record": ("memory", "render"),
     "cache": ("symbols",),
     "ko": ("symbols",),
+    "netboot": ("listen", "machine", "netboot", "services"),
 }
 """What is watched, so that an input is kept where it goes a new way there; watching costs time."""
 

@@ -8,6 +8,7 @@ from tests.fuzz.targets.capture import CAPTURE
 from tests.fuzz.targets.ko import KO
 from tests.fuzz.targets.log import LOG
 from tests.fuzz.targets.log_parts import PARSERS, SCAN, STAGE
+from tests.fuzz.targets.netboot import NETBOOT
 from tests.fuzz.targets.record import RECORD
 
 TARGETS = {
@@ -19,4 +20,5 @@ TARGETS = {
     "record": RECORD,
     "cache": CACHE,
     "ko": KO,
+    "netboot": NETBOOT,
 }
