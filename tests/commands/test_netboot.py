@@ -15,6 +15,7 @@ import pytest
 from keepsane.cli import main
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import FILE, History, Making
+from keepsane.netboot.store import Store
 from tests.netboot.test_kernel_image import image
 
 BANNER = b"6.12.9-test+ (dave@box) #12 SMP Mon Nov 30 10:00:00 UTC 2026"
@@ -56,6 +57,7 @@ def test_what_make_built_is_kept_and_offered(tree: Path, capfd: pytest.CaptureFi
     built = said(capfd, "build", "--", "sh", "-c", "echo '  CC      init/main.o'")
     assert "  CC      init/main.o\n" in built
     assert re.search(r"box boots 6\.12\.9-test\+ #12, \d{8}-\d{6}-\w{8}\n", built)
+    assert Store(netboot_folder()).builds()[0].machine == "box"
     assert "once more" in said(capfd, "again", "box")
 
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+import dataclasses
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -66,6 +68,18 @@ def test_no_name_leads_elsewhere(tmp_path: Path, sources: dict[str, Path], name:
     store.publish(sources, SAID)
     with pytest.raises(InputError, match="no build is called"):
         store.build(name)
+
+
+def test_receipts_of_older_and_newer_keepsanes_are_read(tmp_path: Path, sources: dict[str, Path]) -> None:
+    store = Store(tmp_path / "store")
+    build = store.publish(sources, SAID | {"machine": "box", "source_tree": "ab12"})
+    receipt = tmp_path / "store" / "builds" / build.id / "receipt.json"
+    said = json.loads(receipt.read_bytes())
+    later = ("source_tree", "signed_with", "unsigned_sha256", "machine")
+    receipt.write_text(json.dumps({name: value for name, value in said.items() if name not in later}))
+    assert store.build(build.id) == dataclasses.replace(build, machine="", source_tree="")
+    receipt.write_text(json.dumps(said | {"not_known_yet": 1}))
+    assert store.build(build.id) == build
 
 
 DIES = """

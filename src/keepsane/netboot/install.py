@@ -25,13 +25,16 @@ _STUB_BYTES = 4096
 _GIT_SECONDS = 10
 
 
-def install(store: Store, image: Path, system_map: Path, release: str, build_id: str | None) -> Build:
+def install(
+    store: Store, image: Path, system_map: Path, release: str, build_id: str | None, machine: str
+) -> Build:
     """
     Keep a kernel as a build, with what lies in the object tree, the current directory.
 
+    `machine` is the name of the one that it is made for, "" for none.
     Raises InputError where the image is no kernel, OSError where it cannot be kept.
     """
-    return store.publish(sources(image, system_map), said_of(image, release, build_id))
+    return store.publish(sources(image, system_map), said_of(image, release, build_id) | {"machine": machine})
 
 
 def sources(image: Path, system_map: Path) -> dict[str, Path]:

@@ -22,7 +22,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -57,7 +57,9 @@ class Build:
     What a receipt says.
 
     `release` is the kernel's (`6.12.9-test+`), `number` make's (`#12`), `banner` all that the image says.
-    `commit` and `subject` are of the tree it was made from, "" where that is no git tree.
+    `commit` and `subject` are of the tree it was made from, "" where that is no git tree; `source_tree` is
+    the git tree of its sources as they were, "" where they were not kept. `machine` is the one it was made
+    for, "" for none; `signed_with` the command that signed the kernel, `unsigned_sha256` what it was before.
     """
 
     id: str
@@ -70,6 +72,10 @@ class Build:
     commit: str
     subject: str
     files: tuple[StoredFile, ...]
+    source_tree: str = ""
+    signed_with: str = ""
+    unsigned_sha256: str = ""
+    machine: str = ""
 
     def file(self, name: str) -> StoredFile | None:
         """Give one of its files by its name, None where it has none of it."""
@@ -171,8 +177,7 @@ class Store:
     def _read(self, name: str) -> Build | None:
         try:
             said = json.loads((self.folder / "builds" / name / "receipt.json").read_bytes())
-            files = tuple(StoredFile(**file) for file in said.pop("files"))
-            return Build(**{**said, "files": files}) if said.pop("schema") == SCHEMA else None
+            return _build_of(said) if said["schema"] == SCHEMA else None
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
 
@@ -208,6 +213,12 @@ def _damage_said(name: str) -> Iterator[None]:
         yield
     except zstandard.ZstdError as error:
         raise OSError(f"the {name} that was kept is damaged: {error}") from error
+
+
+def _build_of(said: Mapping[str, Any]) -> Build:
+    """Make a build of its receipt; what a newer keepsane wrote beside is not used."""
+    known = {field.name: said[field.name] for field in fields(Build) if field.name in said}
+    return Build(**{**known, "files": tuple(StoredFile(**file) for file in said["files"])})
 
 
 def _stored_name(name: str) -> str:

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     with closing(History(netboot_folder())) as history, signals_interrupt():
         number = history.begin(machine.name, escaped(str(Path.cwd())))
         try:
-            build = _built(arguments.make, history, number)
+            build = _built(arguments.make, history, number, machine.name)
         except BaseException as problem:
             with suppress(HistoryError):  # what went wrong first is what is said
                 history.fail(number, _said(problem))
@@ -52,13 +52,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _built(make: Sequence[str], history: History, number: int) -> Build | None:
+def _built(make: Sequence[str], history: History, number: int, machine: str) -> Build | None:
     """Give what is published and offered, None where make fails."""
     code, errors = follow(make, history, number)
     if code:
         history.fail(number, "\n".join(errors))
         return None
-    build = publish()
+    build = publish(machine)
     history.publish(number, build.id)
     return build
 
@@ -83,15 +83,15 @@ def keep_debug(build: Build) -> None:
         sys.stderr.write(f"keepsane explain needs --vmlinux for it: {error.strerror or error}\n")
 
 
-def publish() -> Build:
+def publish(machine: str) -> Build:
     """Keep the kernel that lies in the current directory. Raises InputError where there is none."""
     if not Path(IMAGE).is_file():
         raise InputError(f"make ended well, and there is no {IMAGE} here; let it build one: make bzImage")
-    return keep(Path(IMAGE), Path("System.map"), "")
+    return keep(Path(IMAGE), Path("System.map"), "", machine)
 
 
-def keep(image: Path, system_map: Path, release: str) -> Build:
+def keep(image: Path, system_map: Path, release: str, machine: str) -> Build:
     """Keep a kernel with the vmlinux of the current directory. Raises InputError where it is no kernel."""
     vmlinux = Path("vmlinux")
     build_id = read_elf(vmlinux).build_id if vmlinux.is_file() else None
-    return install(Store(netboot_folder()), image, system_map, release, build_id)
+    return install(Store(netboot_folder()), image, system_map, release, build_id, machine)

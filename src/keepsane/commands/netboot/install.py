@@ -33,9 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Publish and offer. Raises InputError where the image is no kernel."""
-    build = keep(arguments.image, arguments.system_map, arguments.release)
-    sys.stdout.write(f"kept {escaped(build.release)} {build.number} as {build.id}\n")
     machine = machine_or_none(arguments.machine)
+    name = "" if machine is None else machine.name
+    build = keep(arguments.image, arguments.system_map, arguments.release, name)
+    sys.stdout.write(f"kept {escaped(build.release)} {build.number} as {build.id}\n")
     if machine is None:
         sys.stdout.write(f"offered to no machine: keepsane netboot again MACHINE {build.id}\n")
     else:
