@@ -123,11 +123,10 @@ def test_the_good_build_is_one_that_is_kept(tree: Path, capfd: pytest.CaptureFix
 
 def test_ways_in_name_the_server(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
     text = said(capfd, "setup", "192.168.1.5", "ways")
-    assert text.startswith("ways/first.ipxe\nways/grub.cfg\nways/dnsmasq.conf\n")
-    assert "copy ways/first.ipxe and iPXE's ipxe.lkrn to its /boot" in text
+    assert "copy ways/first.ipxe and /usr/lib/ipxe/ipxe.lkrn to its /boot" in text
     assert text.endswith("keepsane netboot serve --address 192.168.1.5\n")
     assert "http://192.168.1.5:8069/w?" in Path("ways/first.ipxe").read_text()
-    assert "initrd16 /boot/first.ipxe" in Path("ways/grub.cfg").read_text()
+    assert "initrd16 $keepsane/first.ipxe" in Path("ways/grub.cfg").read_text()
     assert (
         "dhcp-boot=tag:ipxe,http://192.168.1.5:8069/s,,192.168.1.5" in Path("ways/dnsmasq.conf").read_text()
     )

@@ -11,6 +11,9 @@ mac = ["52:54:00:12:34:56", "52-54-00-AA-BB-CC"]
 command_line = "console=ttyS0 panic=10"
 initrd = "initrd.gz"
 policy = "last-good"
+tries = 20
+secret = "0123456789abcdef0123456789abcdef"
+sign = ["sbsign", "{kernel}"]
 """
 
 
@@ -26,7 +29,9 @@ def test_a_machine_is_what_its_file_says(tmp_path: Path) -> None:
     assert machine.mac == ("52:54:00:12:34:56", "52:54:00:aa:bb:cc")
     assert machine.command_line == "console=ttyS0 panic=10"
     assert machine.initrd == tmp_path / "initrd.gz"
-    assert machine.policy == "last-good"
+    assert machine.policy == "last-good" and machine.tries == 20
+    assert machine.secret == "0123456789abcdef" * 2 and machine.secret not in repr(machine)
+    assert machine.sign == ("sbsign", "{kernel}")
 
 
 def test_a_machine_comes_back_by_itself_where_nothing_else_is_said(tmp_path: Path) -> None:
@@ -48,6 +53,11 @@ def test_a_machine_comes_back_by_itself_where_nothing_else_is_said(tmp_path: Pat
         ("box", 'initrd = "~nobody99/x"', "no such home folder"),
         ("box", "mac = " + "[" * 60_000, "nested too deeply"),
         ("box", 'policy = "best"', "policy is one of"),
+        ("box", "tries = -1", "tries is a number"),
+        ("box", "tries = true", "tries is a number"),
+        ("box", 'secret = "abc"', "secret is 32 of"),
+        ("box", "secret = 5", "secret is 32 of"),
+        ("box", 'sign = "sbsign"', "sign is a list"),
         ("box", "mac = [", "box.toml: "),
         ("box", 'mac = "\udcff"', "box.toml: "),
         ("Box_1", "", "a machine's name"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from keepsane.machine.machine import Machine
-from keepsane.netboot.doctor import check_hook, check_machine, check_server
+from keepsane.netboot.doctor import check_machine, check_server
 
 CONFIG = "CONFIG_RD_GZIP=y\nCONFIG_DEBUG_INFO=y\nCONFIG_SERIAL_8250_CONSOLE=y\n# CONFIG_RD_XZ is not set\n"
 CARD = ("52:54:00:12:34:56",)
@@ -54,18 +54,6 @@ def test_a_serial_console_needs_its_driver() -> None:
 
 def test_a_machine_without_a_card_is_nobody() -> None:
     assert "no network card is named" in red(Machine(name="box"))
-
-
-def test_the_hook_of_make_must_be_a_program(tmp_path: Path) -> None:
-    assert check_hook(tmp_path).ok is None
-    (tmp_path / "bin").mkdir()
-    hook = tmp_path / "bin" / "keepsane-install"
-    hook.symlink_to("nowhere")
-    assert check_hook(tmp_path).ok is False
-    hook.unlink()
-    hook.write_text("#!/bin/sh\n")
-    hook.chmod(0o755)
-    assert check_hook(tmp_path).ok is True
 
 
 @pytest.mark.parametrize(

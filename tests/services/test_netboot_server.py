@@ -155,7 +155,7 @@ def test_a_choice_of_the_menu_is_booted_and_changes_no_offer(lab: Lab) -> None:
         lab.history.booted(boot_of(old, lab.history.offer("box", old.id)))
         number = lab.history.begin("box", "/linux")
         waiting = await lab.ask()
-        chosen = re.findall(r"w\?m=\S+&k=0&b=(\S+)", waiting)
+        chosen = re.findall(r"w\?m=\S+&k=0&b=([^&\s]+)", waiting)
         assert chosen == [old.id]
         assert (await lab.fetch(await lab.ask(k="0", b=chosen[0])))["kernel"] == b"old"
         lab.history.publish(number, lab.build(b"new").id)
@@ -248,7 +248,7 @@ def test_what_is_no_card_gets_into_no_script(lab: Lab, named: str) -> None:
         answer = await lab.get("/w", m=named)
         other = await lab.get("/w", m="0")
         assert answer.status == 200 and answer.body == other.body
-        assert isinstance(answer.body, bytes) and b"w?m=${net0/mac:hexhyp}&k=1 " in answer.body
+        assert isinstance(answer.body, bytes) and b"w?m=${net0/mac:hexhyp}&k=1&" in answer.body
 
     asyncio.run(run())
     assert lab.told == []
@@ -345,3 +345,43 @@ def test_a_history_that_cannot_be_read_is_503_and_told_once(lab: Lab) -> None:
     assert asyncio.run(run()) == [503, 503]
     (said,) = lab.told
     assert said.startswith("cannot use ") or " is damaged: " in said
+
+
+SECRET = "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize("said", ["", SECRET[:-1], SECRET.upper(), "\udcff"])
+def test_who_does_not_say_the_secret_gets_nothing_and_stops_nobody(lab: Lab, said: str) -> None:
+    lab.describe(f'secret = "{SECRET}"')
+
+    async def run() -> None:
+        lab.history.offer("box", lab.build(b"one").id)
+        script = await lab.ask(peer="10.0.2.99", s=said)
+        assert "f/" not in script and "6.12.9" not in script
+        assert "box has a secret, and what asks here did not say it" in shown(script)
+        assert await lab.fetch(await lab.ask(s=SECRET)) == {"kernel": b"one"}
+        assert SECRET not in "".join(lab.told)
+
+    asyncio.run(run())
+
+
+def test_no_answer_holds_the_secret_and_each_poll_sends_it(lab: Lab) -> None:
+    lab.describe(f'secret = "{SECRET}"')
+
+    async def run() -> None:
+        script = await lab.ask(s=SECRET)
+        assert SECRET not in script and "box waits" in shown(script)
+        polls = re.findall(r"w\?\S+", script)
+        assert polls and all(poll.endswith("&s=${secret}") for poll in polls)
+
+    asyncio.run(run())
+
+
+def test_the_script_of_a_network_start_may_give_up_too(lab: Lab) -> None:
+    async def run() -> None:
+        for tries, said in (("7", True), ("x", False), ("", False)):
+            answer = await lab.get("/s", t=tries)
+            assert isinstance(answer.body, bytes)
+            assert (b"iseq ${misses} 7 && goto local" in answer.body) == said
+
+    asyncio.run(run())

@@ -6,6 +6,9 @@ A test machine, as its file says it.
     command_line = "console=ttyS0 panic=10 oops=panic"
     initrd = "/home/dave/initrd.gz"
     policy = "wait"                   # or "last-good"
+    tries = 20                        # asked in vain so often, it starts the local disk; 0 is never
+    secret = "0123456789abcdef0123456789abcdef"      # what its first script sends with each poll
+    sign = ["sbsign", "--key", "db.key", "--cert", "db.crt", "--output", "{signed}", "{kernel}"]
 
 The file is `~/.config/keepsane/machines/NAME.toml`. Anything else in it is refused: a misspelt name would
 be a setting that silently is not there.
@@ -16,7 +19,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -29,18 +32,26 @@ DEFAULT_COMMAND_LINE = "panic=10 oops=panic softlockup_panic=1 hung_task_panic=1
 MAX_FILE_BYTES = 64 << 10
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_SECRET = re.compile(r"[0-9a-f]{32}")
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """A test machine; `mac` are its network cards, lower-case with colons, `initrd` is a file."""
+    """
+    A test machine; `mac` are its network cards, lower-case with colons, `initrd` is a file.
+
+    `tries` 0 is never, `secret` "" none; `sign` is the command that signs its kernels, none where empty.
+    """
 
     name: str
     mac: tuple[str, ...] = ()
     command_line: str = DEFAULT_COMMAND_LINE
     initrd: Path | None = None
     policy: Policy = "wait"
+    tries: int = 0
+    secret: str = field(default="", repr=False)
+    sign: tuple[str, ...] = ()
 
 
 def machines_folder() -> Path:
@@ -83,7 +94,7 @@ def read_machine(path: Path) -> Machine:
 
 def parse_machine(path: Path, said: Mapping[str, Any]) -> Machine:
     """Make a machine of what its file says. Raises InputError."""
-    known = {"mac", "command_line", "initrd", "policy"}
+    known = {"mac", "command_line", "initrd", "policy", "tries", "secret", "sign"}
     if unknown := sorted(said.keys() - known):
         raise InputError(f"{path}: {unknown[0]} is no setting; there are {', '.join(sorted(known))}")
     command_line, policy = said.get("command_line", DEFAULT_COMMAND_LINE), said.get("policy", "wait")
@@ -97,7 +108,28 @@ def parse_machine(path: Path, said: Mapping[str, Any]) -> Machine:
         command_line=command_line,
         initrd=_initrd(path, said.get("initrd")),
         policy=policy,
+        tries=_tries(path, said.get("tries", 0)),
+        secret=_secret(path, said.get("secret", "")),
+        sign=_sign(path, said.get("sign", [])),
     )
+
+
+def _tries(path: Path, said: object) -> int:
+    if type(said) is not int or not 0 <= said < 1 << 20:
+        raise InputError(f"{path}: tries is a number from 0, which is never, to 1048575")
+    return said
+
+
+def _secret(path: Path, said: object) -> str:
+    if said == "" or (isinstance(said, str) and _SECRET.fullmatch(said)):
+        return said
+    raise InputError(f"{path}: secret is 32 of 0 to 9 and a to f; keepsane netboot setup --secret makes one")
+
+
+def _sign(path: Path, said: object) -> tuple[str, ...]:
+    if isinstance(said, list) and all(isinstance(word, str) for word in said):
+        return tuple(said)
+    raise InputError(f'{path}: sign is a list of words, with "{{kernel}}" and "{{signed}}" among them')
 
 
 def _initrd(path: Path, said: object) -> Path | None:

@@ -8,18 +8,14 @@ What would go wrong on the way to a booted kernel, said before it does.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from keepsane.machine.machine import Machine
+from keepsane.netboot.check import Check
 from keepsane.netboot.script import check_command_line
 from keepsane.words import size_words
-
-HOOKS = ("keepsane-install", "installkernel")
-"""The names under which Kbuild is told to look, or looks by itself, in ~/bin."""
 
 LEAST_FREE_BYTES = 1 << 30
 """A vmlinux with debug information takes 60 MB packed, a distribution's five times that."""
@@ -34,17 +30,6 @@ _PACKED = (
     (b"BZh", "bzip2", "RD_BZIP2"),
     (b"0707", "cpio, not packed", "BLK_DEV_INITRD"),
 )
-
-
-class Check(NamedTuple):
-    """One thing that was looked at; `ok` is None for what is worth knowing and no fault."""
-
-    ok: bool | None
-    what: str
-
-    def line(self) -> str:
-        """Write it as the doctor shows it."""
-        return f"{'note' if self.ok is None else 'ok' if self.ok else 'red':<6}{self.what}"
 
 
 def check_machine(machine: Machine, config: str | None) -> Iterator[Check]:
@@ -102,18 +87,6 @@ def _config(name: str, config: str, command_line: str) -> Iterator[Check]:
 
 def _is_set(config: str, option: str) -> bool:
     return f"CONFIG_{option}=y" in config.splitlines()
-
-
-def check_hook(home: Path) -> Check:
-    """Look whether `make install` can come here: Kbuild looks for a program in ~/bin, of this user's home."""
-    for name in HOOKS:
-        hook = home / "bin" / name
-        if os.access(hook, os.X_OK):
-            return Check(True, f"{hook} is there: make install INSTALLKERNEL={name}")
-        if hook.is_symlink() or hook.exists():
-            return Check(False, f"{hook} is there and cannot be run: make install would write to /boot")
-    link = f'ln -s "$(command -v keepsane-install)" {home / "bin"}/'
-    return Check(None, f"make install does not come here; keepsane netboot build does, or: {link}")
 
 
 def check_room(folder: Path, free_bytes: int) -> Check:

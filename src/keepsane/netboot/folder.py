@@ -7,7 +7,10 @@ from pathlib import Path
 
 from keepsane.folders import data_folder
 
+NETBOOT = "netboot"
+"""The name of their folder."""
+
 
 def netboot_folder() -> Path:
     """Give the folder of the builds and of what machines booted."""
-    return data_folder() / "netboot"
+    return data_folder() / NETBOOT

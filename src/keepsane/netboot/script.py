@@ -32,7 +32,7 @@ _COLUMNS, _ROWS = 78, 22
 _MAX_LINE = 400
 _HIDDEN = re.compile(r"[^ -~]")
 _SETTING = re.compile(r"\$\{(" + "|".join(map(re.escape, SETTINGS)) + r")\}")
-_SECRET = "&s=${secret}"
+_PROOF = "&s=${secret}"
 """Each poll sends the machine's secret, which the first script has set: no answer ever holds it."""
 _CANCELLED = ("0xb0720a0", "0xb072095")
 """The errno of a chain that Ctrl-C ended, on BIOS and on UEFI."""
@@ -66,7 +66,7 @@ def first_script(address: str, tries: int, secret: str = "") -> str:
     lies on the machine may hold. It must not be held: UEFI gives up on a first file.
     """
     give_up = f"iseq ${{misses}} {tries} && goto local ||" if tries else ""
-    asked = f"m=${{net0/mac:hexhyp}}&u=${{uuid}}&p=${{platform}}&i=${{net0/ip}}&e=${{why}}{_SECRET}"
+    asked = f"m=${{net0/mac:hexhyp}}&u=${{uuid}}&p=${{platform}}&i=${{net0/ip}}&e=${{why}}{_PROOF}"
     return _script(
         "set misses:int32 0",
         f"set secret {secret}" if secret else "",
@@ -102,7 +102,7 @@ def hold_script(lines: Sequence[str], again: str, choices: Sequence[Choice]) -> 
         "clear why ||",
         "echo ${esc:string}[2J${esc:string}[1;1H",
         *_shown(lines),
-        f"chain {_TIMEOUT} --autofree --replace w?{again}{_SECRET} || set why ${{errno}}",
+        f"chain {_TIMEOUT} --autofree --replace w?{again}{_PROOF} || set why ${{errno}}",
         *(f"iseq ${{why}} {code} && goto keys ||" for code in _CANCELLED),
         "exit 1",
         ":keys",
@@ -119,7 +119,7 @@ def hold_script(lines: Sequence[str], again: str, choices: Sequence[Choice]) -> 
         ":shell",
         "shell",
         ":wait",
-        f"chain {_TIMEOUT} --autofree --replace w?{again}{_SECRET} || set why ${{errno}}",
+        f"chain {_TIMEOUT} --autofree --replace w?{again}{_PROOF} || set why ${{errno}}",
         "exit 1",
     )
 
@@ -191,7 +191,7 @@ def _items(choices: Iterable[Choice]) -> Iterable[str]:
 def _jumps(choices: Iterable[Choice]) -> Iterable[str]:
     for choice in choices:
         yield f":{choice.label}"
-        yield f"chain {_TIMEOUT} --autofree --replace w?{choice.query}{_SECRET} || set why ${{errno}}"
+        yield f"chain {_TIMEOUT} --autofree --replace w?{choice.query}{_PROOF} || set why ${{errno}}"
         yield "exit 1"
 
 

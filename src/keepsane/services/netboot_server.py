@@ -24,6 +24,7 @@ from keepsane.errors import HistoryError, InputError
 from keepsane.listen.answer import Answer, whole_file
 from keepsane.listen.request import Request
 from keepsane.machine.machine import Machine, card_address
+from keepsane.machine.secret import is_secret
 from keepsane.netboot.choice import Take, Wait, choose
 from keepsane.netboot.history import Boot, History
 from keepsane.netboot.ipxe_errors import meaning
@@ -104,7 +105,7 @@ class NetbootServer:
             case _ if request.method == "POST":
                 return _refused(405)
             case ["s"]:
-                return _script(first_script(f"http://{_host(request)}", tries=0))
+                return _script(first_script(f"http://{_host(request)}", _count(request, "t")))
             case ["w"]:
                 return await self._poll(request)
             case ["f", nonce, name]:
@@ -121,6 +122,9 @@ class NetbootServer:
         if machine is None:
             self._meet(mac, request.peer)
             return await self._held_page(_stranger(mac, self._machines.folder), again)
+        if not is_secret(request.query.get("s", ""), machine.secret):
+            self._tell(f"{request.peer} asks as {machine.name}, without its secret")
+            return await self._held_page(_no_secret(machine.name), again)
         others = self._askers.others(mac, request.peer)
         if others:
             return await self._held_page(_two_of_one(mac, request.peer, others), again)
@@ -273,8 +277,8 @@ def _is_first(request: Request) -> bool:
     return "k" not in request.query
 
 
-def _count(request: Request) -> int:
-    count = request.query.get("k", "")
+def _count(request: Request, name: str = "k") -> int:
+    count = request.query.get(name, "")
     return int(count) if _COUNT.fullmatch(count) else 0
 
 
@@ -288,6 +292,13 @@ def _stranger(mac: str, folder: Path) -> list[str]:
     return [
         f"keepsane: no machine is known with the network card {mac}",
         f"name it in a file of {folder} on the build machine; it then goes on by itself",
+    ]
+
+
+def _no_secret(name: str) -> list[str]:
+    return [
+        f"keepsane: {name} has a secret, and what asks here did not say it",
+        f"start it with the first.ipxe of: keepsane netboot setup ADDRESS FOLDER --machine {name}",
     ]
 
 

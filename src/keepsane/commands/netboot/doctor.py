@@ -8,6 +8,7 @@ The exit code is 1 where something is red.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -17,9 +18,11 @@ from pathlib import Path
 
 from keepsane.errors import InputError
 from keepsane.machine.machine import machines_folder, read_machines
-from keepsane.netboot.doctor import Check, check_hook, check_machine, check_room, check_server
+from keepsane.netboot.check import Check
+from keepsane.netboot.doctor import check_machine, check_room, check_server
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
+from keepsane.netboot.hook import check_hook
 from keepsane.netboot.store import Store
 from keepsane.netboot.ways_in import parse_address
 from keepsane.render.visible import escaped
@@ -60,7 +63,7 @@ def _checks(address: str, history: History) -> Iterator[Check]:
     for machine in machines:
         yield from check_machine(machine, _config(store, history, machine.name))
     yield check_room(netboot_folder(), shutil.disk_usage(netboot_folder()).free)
-    yield check_hook(Path.home())
+    yield from check_hook(Path.home(), os.environ)
     host, port = parse_address(address)
     yield check_server(f"{host}:{port}", _first_script(host, port))
 
