@@ -52,6 +52,11 @@ def lab_folder() -> Path:
 def read_guests() -> tuple[Guest, ...]:
     """Boot what has no fresh log yet, and give every kernel of the lab."""
     subprocess.run([LAB_COMMAND, "logs"], check=True, stdin=subprocess.DEVNULL)
+    return read_kernels()
+
+
+def read_kernels() -> tuple[Guest, ...]:
+    """Give every kernel of the lab, its logs as they may be."""
     said = subprocess.run([LAB_COMMAND, "kernels"], check=True, capture_output=True, text=True)
     return tuple(Guest(release, lab_folder()) for release in said.stdout.split())
 
