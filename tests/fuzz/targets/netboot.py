@@ -38,22 +38,25 @@ def feed(data: bytes, folder: Path) -> None:
         require_plain(repr(read_machine(folder / "box.toml")))
     netboot_server.HOLD_SECONDS = 0.0
     with closing(History(folder / "kept")) as history:
-        store = Store(folder / "kept")
-        server = netboot_server.NetbootServer(store, history, folder, lambda said: None)
-        asyncio.run(_answered(server, request))
-        (folder / "bzImage").write_bytes(b"kernel")
-        text = made.decode("utf-8", "replace")
-        number = history.begin("box", text)
-        history.progress(number, text)
-        asyncio.run(_answered(server, _ASK))
-        history.fail(number, text)
-        asyncio.run(_answered(server, _ASK))
-        said: dict[str, Any] = {"release": text, "number": "#1", "banner": text, "build_id": None}
-        build = store.publish(
-            {"kernel": folder / "bzImage"}, {**said, "tree": text, "commit": "", "subject": text}
-        )
-        history.offer("box", build.id)
-        asyncio.run(_answered(server, _ASK))
+        asyncio.run(_served(history, folder, request, made.decode("utf-8", "replace")))
+
+
+async def _served(history: History, folder: Path, request: bytes, text: str) -> None:
+    store = Store(folder / "kept")
+    server = netboot_server.NetbootServer(store, history, folder, lambda said: None)
+    await _answered(server, request)
+    (folder / "bzImage").write_bytes(b"kernel")
+    number = history.begin("box", text)
+    history.progress(number, text)
+    await _answered(server, _ASK)
+    history.fail(number, text)
+    await _answered(server, _ASK)
+    said: dict[str, Any] = {"release": text, "number": "#1", "banner": text, "build_id": None}
+    build = store.publish(
+        {"kernel": folder / "bzImage"}, {**said, "tree": text, "commit": "", "subject": text}
+    )
+    history.offer("box", build.id)
+    await _answered(server, _ASK)
 
 
 async def _answered(server: netboot_server.NetbootServer, head: bytes) -> None:
