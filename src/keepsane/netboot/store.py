@@ -23,6 +23,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -115,11 +116,14 @@ class Store:
             _sync(self.folder / "builds")
         return build
 
-    def builds(self) -> list[Build]:
-        """Give the builds, the newest first; what cannot be read is none."""
-        folder = self.folder / "builds"
-        names = sorted((path.name for path in folder.glob("*") if _ID.fullmatch(path.name)), reverse=True)
-        return [build for name in names if (build := self._read(name)) is not None]
+    def builds(self, most: int | None = None) -> list[Build]:
+        """Give the builds, the newest first and no more than `most`; what cannot be read is none."""
+        try:
+            found = [path.name for path in (self.folder / "builds").iterdir()]
+        except FileNotFoundError:
+            return []
+        names = sorted(filter(_ID.fullmatch, found), reverse=True)
+        return list(islice(filter(None, map(self._read, names)), most))
 
     def build(self, name: str) -> Build:
         """Give one build. Raises InputError where there is none of that name."""

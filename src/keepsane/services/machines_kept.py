@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ class MachinesKept:
         """Take the folder of the files."""
         self.folder = folder
         self._say = say
-        self._kept: dict[Path, tuple[tuple[int, int], Machine | None]] = {}
+        self._kept: dict[str, tuple[tuple[int, int], Machine | None]] = {}
         self._doubles: frozenset[str] = frozenset()
 
     def of_card(self, mac: str) -> Machine | None:
@@ -26,22 +27,26 @@ class MachinesKept:
         return next((found for _, found in self._kept.values() if found and mac in found.mac), None)
 
     def _look(self) -> None:
-        paths = sorted(self.folder.glob("*.toml"))
-        for gone in self._kept.keys() - set(paths):
+        versions = self._versions()
+        for gone in self._kept.keys() - versions.keys():
             del self._kept[gone]
-        for path in paths:
-            try:
-                status = path.stat()
-            except OSError:
-                continue
-            version = status.st_mtime_ns, status.st_size
-            known = self._kept.get(path)
+        for name, version in versions.items():
+            known = self._kept.get(name)
             if known is None or known[0] != version:
-                self._kept[path] = version, self._read(path, known[1] if known else None)
+                self._kept[name] = version, self._read(self.folder / name, known[1] if known else None)
         doubles = frozenset(cards_of_two(found for _, found in self._kept.values() if found))
         for double in sorted(doubles - self._doubles):
             self._say(double)
         self._doubles = doubles
+
+    def _versions(self) -> dict[str, tuple[int, int]]:
+        """Give when each file was written, and its size: looked at for each poll, so without Path objects."""
+        try:
+            with os.scandir(self.folder) as entries:
+                found = {entry.name: entry.stat() for entry in entries if entry.name.endswith(".toml")}
+        except OSError:  # no folder yet, or a file that goes at this moment: the next poll looks again
+            return {name: version for name, (version, _) in self._kept.items()}
+        return {name: (found[name].st_mtime_ns, found[name].st_size) for name in sorted(found)}
 
     def _read(self, path: Path, before: Machine | None) -> Machine | None:
         try:

@@ -189,7 +189,7 @@ class NetbootServer:
         choices = [Choice("good", f"The good kernel, {good}", f"m={card}&k=0&b={good}")] if good else []
         return choices + [
             Choice(f"b{number}", f"{build.release} {build.number} {build.id}", f"m={card}&k=0&b={build.id}")
-            for number, build in enumerate(self._store.builds()[:_MENU_BUILDS])
+            for number, build in enumerate(self._store.builds(_MENU_BUILDS))
         ]
 
     def _is_kept(self, build: str) -> bool:
