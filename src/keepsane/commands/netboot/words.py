@@ -2,13 +2,15 @@
 """
 A test machine waits at iPXE for the kernel that still compiles.
 
-    keepsane netboot setup ADDRESS FOLDER       what brings a machine here: for GRUB, or by the network
+    keepsane netboot setup ADDRESS FOLDER       what brings a machine here: by GRUB, a stick, the network
     keepsane netboot serve                      answer machines that ask
     keepsane netboot build -- make -j8          build, and let the machine that waits boot it
     keepsane netboot again MACHINE [BUILD]      let it boot a build once more
     keepsane netboot good MACHINE [BUILD]       remember a build as the one that works
     keepsane netboot history [MACHINE]          what was booted, and when
     keepsane netboot prune                      remove old builds
+    keepsane netboot export FOLDER MACHINE      a build for a web server that is there
+    keepsane netboot service                    a unit of systemd that keeps it running
     keepsane netboot doctor                     what would go wrong, before it does
 """
 
@@ -26,6 +28,8 @@ WORDS = {
     "good": "remember a build as a machine's good one",
     "history": "what machines booted",
     "prune": "remove old builds",
+    "export": "write a build for a web server that is there",
+    "service": "keep it running by systemd, as you",
     "doctor": "what would go wrong, before it does",
 }
 
@@ -35,7 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = parser.add_subparsers(metavar="WORD", required=True)
     for word, said in WORDS.items():
         module = import_module(f"keepsane.commands.netboot.{word}")
-        sub = words.add_parser(word, help=said, description=(module.__doc__ or "").strip())
+        sub = words.add_parser(
+            word,
+            help=said,
+            description=(module.__doc__ or "").strip(),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         module.add_arguments(sub)
         sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         sub.set_defaults(do=module.run)
