@@ -12,65 +12,48 @@ What commands, pages and Python programs call.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import closing
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from keepsane.judge import run
-from keepsane.kernel.log.quote import quote_head
+from keepsane.explained import Options as Options
+from keepsane.explained import (
+    Paths,
+    annotated,
+    fragment_of,
+    judge,
+    options_of,
+    paths_of,
+    remembered,
+    report_of,
+    supposed,
+)
 from keepsane.kernel.log.scan import Scanner
-from keepsane.model import Event, Kernel, LogSummary
-from keepsane.report import Check, Failure, Finding, Fragment, Report, RuledOut, cannot_tell
-from keepsane.symbols.annotate import Symbols, Wanted
+from keepsane.model import Event, Kernel
+from keepsane.report import Failure, Finding, Fragment, Report, cannot_tell
+from keepsane.symbols.annotate import Symbols
 from keepsane.symbols.binary.cache import Cache, open_cache
-from keepsane.symbols.lines.repeats import Annotated
 
 if TYPE_CHECKING:
-    from keepsane.kernel.events.alloc_failure.what_if_asked import Settings
     from keepsane.memory.preflight import Preflight
     from keepsane.memory.state import MemoryState
     from keepsane.symbols.calls.route import Route
 
 MAX_EVENTS = 20_000
 """Distinct reports kept for one input; further ones are counted and said to be left out."""
-_LARGE = ("memory", "ledger", "gfp", "requester")
-"""What a failed allocation says of itself, and no rule about a whole log asks for."""
 MAX_KEPT_BYTES = 200 << 20
 """About what the kept reports take in memory; further ones are counted too."""
 _RECORD_BYTES = 500
 """What a line of a report takes beside its text, with the frame it may be."""
-_MARKS = ("ainted", "[#")
-"""What marks the lines with the taint and with the count of crashes."""
 MAX_AGAIN = 1_000
 """Lines kept of later reports that said the same; further ones are counted."""
-
-
-Paths = Iterable[str | Path] | str | Path
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options(Wanted):
-    """
-    What is wanted of a log, and of binaries and sources.
-
-    `name` is what the report calls it. `what_if` are settings by which failed allocations are checked once
-    more.
-    """
-
-    name: str = "-"
-    what_if: Settings | None = None
-
-
-def _options(options: Options | None, asked: dict[str, Any]) -> Options:
-    """Put what was asked by name into the options; a path may be a text there, and one directory alone."""
-    one: dict[str, Any] = {name: Path(asked[name]) for name in ("vmlinux", "source") if asked.get(name)}
-    several: dict[str, Any] = {
-        name: _paths(asked[name]) for name in ("modules", "debug_dirs") if name in asked
-    }
-    return replace(options or Options(), **(asked | one | several))
+_MAX_SAID = 64
+"""Reports given before their end that are remembered: as many as may be open at once."""
 
 
 @dataclass(slots=True)
@@ -141,50 +124,6 @@ def _collect(scanner: Scanner, lines: Iterable[str]) -> _Collected:
     return _Collected(tuple(sorted(events, key=lambda event: event.line)), tuple(failures))
 
 
-def _annotated(symbols: Symbols, events: Sequence[Event], boots: Sequence[Kernel]) -> Annotated:
-    """Decode the reports of each boot with what that boot said of its kernel."""
-    by_boot: dict[int, list[Event]] = {}
-    for event in events:
-        by_boot.setdefault(event.boot, []).append(event)
-    parts = [_decoded(symbols, by_boot[boot], boots[boot - 1]) for boot in sorted(by_boot)]
-    return Annotated(
-        tuple(sorted((event for part in parts for event in part.events), key=lambda event: event.line)),
-        tuple(check for part in parts for check in part.checks),
-        tuple(dict.fromkeys(failure for part in parts for failure in part.failures)),
-    )
-
-
-def _decoded(symbols: Symbols, events: Sequence[Event], kernel: Kernel) -> Annotated:
-    """Decode reports of one boot; every check says which."""
-    part = symbols.annotate(events, kernel)
-    return part._replace(checks=tuple(check._replace(boot=events[0].boot) for check in part.checks))
-
-
-class _Judged(NamedTuple):
-    """What the rules said of some facts: many reports may lack the same thing, which is said once."""
-
-    findings: list[Finding]
-    ruled_out: tuple[RuledOut, ...]
-    failures: tuple[Failure, ...]
-
-
-def _judge(facts: Sequence[object]) -> _Judged:
-    answers = tuple(run(facts))
-    return _Judged(
-        [answer for answer in answers if isinstance(answer, Finding)],
-        tuple(answer for answer in answers if isinstance(answer, RuledOut)),
-        tuple(dict.fromkeys(answer for answer in answers if isinstance(answer, Failure))),
-    )
-
-
-def _by_line(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    return tuple(sorted(findings, key=lambda finding: finding.evidence[0].line))
-
-
-def _paths(named: Paths) -> tuple[Path, ...]:
-    return (Path(named),) if isinstance(named, str | Path) else tuple(Path(path) for path in named)
-
-
 def _lines(log: str | Iterable[str]) -> Iterable[str]:
     # Not splitlines(): a form feed in a log ends no line, and line numbers must be an editor's.
     if isinstance(log, str):
@@ -200,16 +139,16 @@ def explain(log: str | Iterable[str], options: Options | None = None, **asked: A
     lines of the others in `again`. A file that cannot be used is among the report's failures. Damage in the
     log is never an error.
     """
-    options = _options(options, asked)
+    options = options_of(options, asked)
     scanner = Scanner()
     collected = _collect(scanner, _lines(log))
     known = scanner.summary(())
     with closing(Symbols(options)) as symbols:
-        decoded = _annotated(symbols, collected.events, known.boots)
+        decoded = annotated(symbols, collected.events, known.boots)
     summary = scanner.summary(decoded.events)
-    judged = _judge((*decoded.events, *_supposed(decoded.events, options.what_if), summary))
+    judged = judge((*decoded.events, *supposed(decoded.events, options.what_if), summary))
     failures = (*decoded.failures, *judged.failures, *collected.failures)
-    return _report(summary, judged, options, decoded.checks, failures, decoded.events)
+    return report_of(summary, judged, options, decoded.checks, failures, decoded.events)
 
 
 def explain_stream(
@@ -219,41 +158,73 @@ def explain_stream(
     Explain a log while it grows: a Fragment per event as its block ends, at the end a Report without events.
 
     The final report holds what only the whole log tells: the kernel, findings about several events, counts.
+    Whoever must not wait for the next line uses Live.
     """
-    options = _options(options, asked)
-    scanner = Scanner()
-    seen: list[Event] = []
-    with closing(Symbols(options)) as symbols:
-        for event in scanner.events(lines):
-            yield _fragment(event, scanner.summary(()).boots[event.boot - 1], symbols, options.what_if)
-            if len(seen) < MAX_EVENTS:
-                seen.append(_remembered(event))
-    summary = scanner.summary(tuple(seen))
-    judged = _judge((summary,))
-    yield _report(summary, judged, options, (), (*judged.failures, *scanner.left_out()))
+    with closing(Live(options, **asked)) as live:
+        yield from live.fragments(lines)
+        yield live.report()
 
 
-def _report(
-    summary: LogSummary,
-    judged: _Judged,
-    options: Options,
-    checks: tuple[Check, ...],
-    failures: tuple[Failure, ...],
-    events: tuple[Event, ...] = (),
-) -> Report:
-    return Report(
-        source=options.name,
-        kernel=summary.kernel,
-        boots=summary.boots,
-        events=events,
-        findings=_by_line(judged.findings),
-        ruled_out=judged.ruled_out,
-        notes=summary.notes,
-        checks=checks,
-        failures=failures,
-        unread_lines=summary.unread_lines,
-        skipped_lines=summary.skipped_lines,
-    )
+class Live:
+    """
+    A log that somebody still writes, explained line by line; a panic is the last thing that a kernel says.
+
+    `read` gives what has ended. `pause`, after some silence, gives what stands open as if the log ended here,
+    and says nothing twice: a report that goes on afterwards is given once more only if that changed it.
+    """
+
+    def __init__(self, options: Options | None = None, **asked: Any) -> None:
+        """Take what is wanted, as Options or by the names of their fields."""
+        self._options = options_of(options, asked)
+        self._scanner = Scanner()
+        self._symbols = Symbols(self._options)
+        self._lines = 0
+        self._seen: list[Event] = []
+        self._said: deque[object] = deque(maxlen=_MAX_SAID)
+
+    def close(self) -> None:
+        """Close the binaries."""
+        self._symbols.close()
+
+    def read(self, text: str) -> Iterator[Fragment]:
+        """Read the next line, without its end."""
+        self._lines += 1
+        return self._fragments(self._scanner.read(self._lines, text))
+
+    def pause(self) -> Iterator[Fragment]:
+        """Give what stands open; the lines that are to come are read as if nobody had asked."""
+        for event in deepcopy(self._scanner).finish():
+            if (key := _same(event)) not in self._said:
+                self._said.append(key)
+                yield self._fragment(event)
+
+    def fragments(self, lines: Iterable[str]) -> Iterator[Fragment]:
+        """Read lines to their end, which is the log's."""
+        return self._fragments(self._scanner.events(lines))
+
+    def finish(self) -> Iterator[Fragment]:
+        """End the log: give what was still open."""
+        return self._fragments(self._scanner.finish())
+
+    def report(self) -> Report:
+        """Give what only the whole log tells."""
+        summary = self._scanner.summary(tuple(self._seen))
+        judged = judge((summary,))
+        failures = (*judged.failures, *self._scanner.left_out())
+        return report_of(summary, judged, self._options, (), failures)
+
+    def _fragments(self, events: Iterable[Event]) -> Iterator[Fragment]:
+        for event in events:
+            if len(self._seen) < MAX_EVENTS:
+                self._seen.append(remembered(event))
+            if self._said and (key := _same(event)) in self._said:
+                self._said.remove(key)
+            else:
+                yield self._fragment(event)
+
+    def _fragment(self, event: Event) -> Fragment:
+        kernel = self._scanner.summary(()).boots[event.boot - 1]
+        return fragment_of(event, kernel, self._symbols, self._options.what_if)
 
 
 def find_route(
@@ -268,7 +239,7 @@ def find_route(
     from keepsane.symbols.calls.route import read_route
 
     with closing(open_cache() if cache else Cache()) as kept:
-        return read_route(site, function, Path(vmlinux), _paths(modules), kept)
+        return read_route(site, function, Path(vmlinux), paths_of(modules), kept)
 
 
 def preflight(
@@ -297,7 +268,7 @@ def diagnose(state: MemoryState, *, name: str = "-", before: MemoryState | None 
     from keepsane.memory.rules.order import in_order
     from keepsane.memory.rules.verify import doubts, verified
 
-    judged = _judge((state, *recent_reports(state)))
+    judged = judge((state, *recent_reports(state)))
     file = state.log.file if state.log else ""
     return Report(
         source=name,
@@ -324,41 +295,3 @@ def _unmeasured(state: MemoryState) -> Iterator[Failure]:
 
     if why := unmeasured_words(sample.snapshot for sample in state.samples):
         yield cannot_tell("verdict", why, "no-verdict")
-
-
-def _remembered(event: Event) -> Event:
-    """Keep of an event that was given away what rules about the whole log ask for."""
-    large: dict[str, Any] = dict.fromkeys(_LARGE) if event.kind == "alloc-failure" else {}
-    told = set(_telling(event))
-    records = tuple(record for record in event.records if record.line in told)
-    return replace(event, stacks=(), records=records, registers=(), code=None, **large)
-
-
-def _telling(event: Event) -> Iterator[int]:
-    """Give the lines that a rule about the whole log may quote: the head, its marks, who was killed."""
-    yield from (record.line for record in event.records[:1])
-    if event.records:
-        yield quote_head(event).line
-    for mark in _MARKS:
-        yield from [record.line for record in event.records if mark in record.text][:1]
-    yield from (victim.line for victim in getattr(event, "victims", ())[:1])
-
-
-def _supposed(events: Sequence[Event], what_if: Settings | None) -> tuple[object, ...]:
-    if what_if is None:
-        return ()
-    from keepsane.kernel.events.alloc_failure.what_if_asked import suppose
-
-    return suppose(events, what_if)
-
-
-def _fragment(event: Event, kernel: Kernel, symbols: Symbols, what_if: Settings | None) -> Fragment:
-    decoded = _decoded(symbols, (event,), kernel)
-    judged = _judge((*decoded.events, *_supposed(decoded.events, what_if)))
-    return Fragment(
-        event=decoded.events[0],
-        findings=_by_line(judged.findings),
-        ruled_out=judged.ruled_out,
-        checks=decoded.checks,
-        failures=(*decoded.failures, *judged.failures),
-    )

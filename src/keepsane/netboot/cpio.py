@@ -4,8 +4,8 @@ Archives as the kernel unpacks them at boot: cpio in the "new ASCII" form.
 
     070701 00000001 000081ED 00000000 ...      a head of 110 bytes, the name, then the content
 
-The same members give the same bytes: everything is root's and of second 0, inodes are counted, and folders that
-a path needs are made before it. Source: Documentation/driver-api/early-userspace/buffer-format.rst and
+The same members give the same bytes: everything is root's and of second 0, inodes are counted, and folders
+that a path needs are made before it. Source: Documentation/driver-api/early-userspace/buffer-format.rst and
 init/initramfs.c.
 """
 
@@ -32,8 +32,8 @@ class Member:
     """
     A file of an archive: its path without a leading `/`, its mode with the type, its content.
 
-    A Path is read when it is written; the content of a symbolic link is where it leads. `device` is the number
-    of a device node.
+    A Path is read when it is written; the content of a symbolic link is where it leads. `device` is the
+    number of a device node.
     """
 
     path: str
