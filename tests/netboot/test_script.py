@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keepsane.machine.command_line import check_command_line
 from keepsane.netboot.script import (
     MAX_FIRST_BYTES,
     Choice,
     File,
     boot_script,
-    check_command_line,
     first_script,
     hold_script,
     safe,

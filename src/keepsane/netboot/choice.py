@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from keepsane.machine.machine import Policy
+from keepsane.machine.settings import Policy
 from keepsane.netboot.history import History, Making
 
 

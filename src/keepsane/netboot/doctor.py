@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from keepsane.machine.command_line import check_command_line
 from keepsane.machine.machine import Machine
+from keepsane.machine.settings import GENERATED
 from keepsane.netboot.check import Check
-from keepsane.netboot.script import check_command_line
 from keepsane.words import size_words
 
 LEAST_FREE_BYTES = 1 << 30
@@ -62,6 +63,9 @@ def _command_line(machine: Machine) -> Iterator[Check]:
 def _initrd(machine: Machine, config: str | None) -> Iterator[Check]:
     if machine.initrd is None:
         yield Check(None, f"{machine.name}: no initrd; the kernel mounts root= by itself")
+        return
+    if machine.initrd == GENERATED:
+        yield Check(True, f"{machine.name}: its initrd is made by keepsane")
         return
     try:
         with machine.initrd.open("rb") as file:

@@ -21,17 +21,14 @@ from itertools import chain, islice
 from textwrap import wrap
 from typing import NamedTuple
 
+from keepsane.machine.command_line import SETTING
+
 MAX_FIRST_BYTES = 2048
-MAX_COMMAND_LINE_BYTES = 2047
-"""COMMAND_LINE_SIZE of x86 without its end."""
-SETTINGS = ("net0/ip", "net0/gateway", "net0/netmask", "net0/mac:hexhyp", "uuid", "platform")
-"""What a command line may name as `${...}`; iPXE puts the machine's own value there."""
 
 _TIMEOUT = "--timeout 15000"
 _COLUMNS, _ROWS = 78, 22
 _MAX_LINE = 400
 _HIDDEN = re.compile(r"[^ -~]")
-_SETTING = re.compile(r"\$\{(" + "|".join(map(re.escape, SETTINGS)) + r")\}")
 _PROOF = "&s=${secret}"
 """Each poll sends the machine's secret, which the first script has set: no answer ever holds it."""
 _CANCELLED = ("0xb0720a0", "0xb072095")
@@ -144,25 +141,11 @@ def boot_script(kernel: File, initrds: Sequence[File], command_line: str, title:
     )
 
 
-def check_command_line(command_line: str) -> str | None:
-    """Say what is wrong with a command line, None where it can be booted."""
-    size = len(command_line.encode("utf-8", "surrogateescape"))
-    if size > MAX_COMMAND_LINE_BYTES:
-        return f"it has {size} bytes, and the kernel takes {MAX_COMMAND_LINE_BYTES}"
-    if _HIDDEN.search(command_line):
-        return "it has letters that are no printable ASCII"
-    rest = _SETTING.sub("", command_line)
-    if "${" in rest:
-        known = ", ".join(f"${{{name}}}" for name in SETTINGS)
-        return f"it names a setting that is none of {known}"
-    return None
-
-
 def _command_line(command_line: str) -> Iterable[str]:
     """Put a command line together in `c`: text as hexraw, the machine's own values between the pieces."""
     yield "clear c ||"
     pieces = []
-    for number, piece in enumerate(_SETTING.split(command_line)):
+    for number, piece in enumerate(SETTING.split(command_line)):
         if number % 2:
             pieces.append(f"${{{piece}}}")
         elif piece:

@@ -23,13 +23,15 @@ from pathlib import Path
 from keepsane.errors import HistoryError, InputError
 from keepsane.listen.answer import Answer, whole_file
 from keepsane.listen.request import Request
-from keepsane.machine.machine import Machine, card_address
+from keepsane.machine.command_line import check_command_line
+from keepsane.machine.machine import Machine
 from keepsane.machine.secret import is_secret
+from keepsane.machine.settings import card_address
 from keepsane.netboot.choice import Take, Wait, choose
 from keepsane.netboot.history import Boot, History
 from keepsane.netboot.ipxe_errors import meaning
 from keepsane.netboot.screen import screen
-from keepsane.netboot.script import Choice, File, boot_script, check_command_line, first_script, hold_script
+from keepsane.netboot.script import Choice, File, boot_script, first_script, hold_script
 from keepsane.netboot.store import Build, Store
 from keepsane.services.askers import Askers
 from keepsane.services.machines_kept import MachinesKept
@@ -225,9 +227,9 @@ class NetbootServer:
 
     def _files(self, machine: Machine, build: Build) -> dict[str, Path]:
         files = {"kernel": self._store.path(build, "kernel")}
-        if machine.initrd is not None:
+        if isinstance(machine.initrd, Path):
             files["initrd"] = machine.initrd
-        if build.file("modules") is not None:
+        if machine.modules and build.file("modules") is not None:
             files["modules"] = self._store.path(build, "modules")
         return files
 
