@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from keepsane.errors import InputError
-from keepsane.netboot.script import File, boot_script, check_command_line
+from keepsane.machine.command_line import check_command_line
+from keepsane.netboot.script import File, boot_script
 
 SCRIPT = "boot.ipxe"
 _READABLE = 0o644

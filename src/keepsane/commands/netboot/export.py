@@ -64,9 +64,9 @@ def _last(machine: Machine) -> str:
 def _files(store: Store, machine: Machine, build: Build) -> dict[str, Path]:
     """Give what the machine gets, by its names, the kernel first."""
     files = {"kernel": store.path(build, "kernel")}
-    if machine.initrd is not None:
+    if isinstance(machine.initrd, Path):
         files["initrd"] = machine.initrd
-    if build.file("modules") is not None:
+    if machine.modules and build.file("modules") is not None:
         files["modules"] = store.path(build, "modules")
     return files
 
