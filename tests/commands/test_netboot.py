@@ -302,3 +302,15 @@ def test_a_disk_without_room_is_one_sentence(tree: Path, words: str) -> None:
     ran = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
     assert ran.returncode == 2
     assert ran.stderr.startswith("keepsane: cannot use ") and ran.stderr.count("\n") == 1
+
+
+def test_the_demo_says_what_it_lacks(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tree))
+    monkeypatch.setenv("IPXE_LKRN", str(tree / "ipxe.lkrn"))
+    lacks = said(capfd, "serve", "--demo", code=2)
+    assert lacks == (
+        f"keepsane: the demo needs qemu-system-x86_64, gcc, make, ld, {tree}/ipxe.lkrn, not found here: "
+        "apt-get install --no-install-recommends qemu-system-x86 gcc make binutils ipxe\n"
+    )

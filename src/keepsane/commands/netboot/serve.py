@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
 
+from keepsane.commands.netboot.demo import demo
 from keepsane.errors import InputError
 from keepsane.listen.server import Limits, Server, bind
 from keepsane.machine.machine import machines_folder
@@ -31,10 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an address of this machine to answer on, may be repeated (default: 127.0.0.1)",
     )
     parser.add_argument("--port", type=int, default=PORT, help="the TCP port (default: %(default)s)")
+    parser.add_argument(
+        "--demo",
+        action="store_true",
+        help="show it with a machine in QEMU and a tiny kernel: half a minute, nothing of yours is touched",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve. Raises InputError where it cannot listen there."""
+    if arguments.demo:
+        return demo(_show)
     if not 0 <= arguments.port < 1 << 16:
         raise InputError(f"{arguments.port} is no TCP port; there are 1 to 65535, and 0 takes a free one")
     try:
