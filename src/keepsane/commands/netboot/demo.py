@@ -35,7 +35,7 @@ _SERVES = re.compile(r"machines ask http://127\.0\.0\.1:(?P<port>\d{1,5})/s")
 _CONTROLS = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]|[\x00-\x1f\x7f]")
 _WAITING = re.compile(r"keepsane: |building for |(?:CC|AS|LD|GEN|BUILD) +\S|the build failed")
 _KERNEL = re.compile(
-    r"\[ {0,4}\d{1,6}\.\d{6}\] (?:keepsane-tiny version|Command line|demo|BUG: |RIP: |Call Trace:| {1,4}\w"
+    r"\[ {0,4}\d{1,6}\.\d{6}\] (?:keepsane-tiny version|Command line|demo|BUG: |RIP: | {1,4}\w"
     r"|Kernel panic|Rebooting).{0,400}"
 )
 
