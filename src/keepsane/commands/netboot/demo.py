@@ -32,6 +32,9 @@ _PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86", "gcc": "gcc", "make": "mak
 _IPXE, _IPXE_PACKAGE = "/usr/lib/ipxe/ipxe.lkrn", "ipxe"
 
 _SERVES = re.compile(r"machines ask http://127\.0\.0\.1:(?P<port>\d{1,5})/s")
+_PUBLISHED = re.compile(r"demo boots ")
+_BACK = re.compile(r"[\d:]{8}  demo came back")
+_WAITS = re.compile(r"keepsane: demo waits ")
 _CONTROLS = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]|[\x00-\x1f\x7f]")
 _WAITING = re.compile(r"keepsane: |building for |(?:CC|AS|LD|GEN|BUILD) +\S|the build failed")
 _KERNEL = re.compile(
@@ -109,9 +112,9 @@ def _play(stage: Stage, ipxe: str) -> None:
         "build", keepsane("netboot", "build", "--machine", MACHINE, "--", *make), at=stage.folder / "linux"
     )
     stage.start("machine", _qemu(ipxe, stage.folder / "ways" / "first.ipxe"), stage.folder, important)
-    _until(stage, "build", re.compile(f"{MACHINE} boots "))
-    _until(stage, "server", re.compile(f".*{MACHINE} came back"))
-    _until(stage, "machine", re.compile("keepsane: "))
+    _until(stage, "build", _PUBLISHED)
+    _until(stage, "server", _BACK)
+    _until(stage, "machine", _WAITS)
 
 
 def _until(stage: Stage, who: str, pattern: re.Pattern[str]) -> re.Match[str]:
