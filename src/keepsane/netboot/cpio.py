@@ -5,8 +5,9 @@ Archives as the kernel unpacks them at boot: cpio in the "new ASCII" form.
     070701 00000001 000081ED 00000000 ...      a head of 110 bytes, the name, then the content
 
 The same members give the same bytes: everything is root's and of second 0, inodes are counted, and folders
-that a path needs are made before it. Source: Documentation/driver-api/early-userspace/buffer-format.rst and
-init/initramfs.c.
+that a path needs are made before it. A folder's name ends with `/`: the kernel then goes through a link of
+that name, as `lib -> usr/lib` of a distribution's initrd, where it would remove it for a folder `lib`.
+Source: Documentation/driver-api/early-userspace/buffer-format.rst and init/initramfs.c, clean_path().
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ def _write(out: BinaryIO, inode: int, member: Member) -> int:
 
 
 def _head(inode: int, member: Member, size: int) -> bytes:
-    name = member.path.encode("utf-8", "surrogateescape") + b"\0"
+    slash = "/" if stat.S_ISDIR(member.mode) else ""
+    name = f"{member.path}{slash}".encode("utf-8", "surrogateescape") + b"\0"
     links = 2 if stat.S_ISDIR(member.mode) else 1
     fields = (inode, member.mode, 0, 0, links, 0, size, 0, 0, *member.device, len(name), 0)
     head = b"070701" + b"".join(b"%08X" % field for field in fields) + name

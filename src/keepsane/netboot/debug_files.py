@@ -1,63 +1,131 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-The vmlinux of the builds kept last, unpacked where `keepsane explain` looks for debug information.
+vmlinux and modules of the builds kept last, unpacked where `keepsane explain` looks for debug information.
 
     ~/.cache/keepsane/debug/.build-id/3b/43fad5034874490492495d552c0af6a5fab235.debug
-    ~/.cache/keepsane/debug/vmlinux-6.12.9-test+
+    ~/.cache/keepsane/debug/kernels/6.12.9-test+/20261130-181500-1f3a9c02/vmlinux
+    ~/.cache/keepsane/debug/kernels/6.12.9-test+/20261130-181500-1f3a9c02/loop.ko
 
-The first is for logs that say the kernel's build-id, the second a link to the newest of its release. Whether
-it is the kernel that wrote a log is looked at there: a build of the same release that is not is refused.
+The first is for logs that say build-ids, the others for those that say a release; they are the same files,
+and so are equal modules of two builds. Whether it is the kernel that wrote a log is looked at there.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from keepsane.database import make_private
+from keepsane.errors import InputError
+from keepsane.netboot.cpio_read import read_members
+from keepsane.netboot.modules import MAX_DEBUG_BYTES, MAX_MODULES, MODULES_DEBUG
 from keepsane.netboot.store import Build, Store
 
 KEEP = 3
 _RELEASE = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_~-]{0,63}")
 _BUILD_ID = re.compile(r"[0-9a-f]{16,64}")
+_KO = re.compile(r"[\w-]{1,64}\.ko", re.ASCII)
+_HALF = ".half-"
+
+BuildIdOf = Callable[[Path], str | None]
+"""Reads the build-id of an ELF file, None where it has none or is none."""
 
 
-def unpack_debug(store: Store, build: Build, folder: Path) -> Path | None:
+def unpack_debug(store: Store, build: Build, folder: Path, build_id_of: BuildIdOf) -> Path | None:
     """
-    Unpack the vmlinux of a build below a folder, and remove all but the last KEEP; None where it has none.
+    Unpack vmlinux and modules of a build below a folder, and remove all but those of the last KEEP.
 
-    Raises OSError where there is no room.
+    Gives the folder of the build; None where it has no vmlinux, or its release is no name of a folder. Raises
+    OSError where there is no room, InputError where what was kept of it is damaged.
     """
-    if build.build_id is None or _BUILD_ID.fullmatch(build.build_id) is None or build.file("vmlinux") is None:
+    if build.file("vmlinux") is None or _RELEASE.fullmatch(build.release) is None or ".." in build.release:
         return None
     make_private(folder)
-    place = folder / ".build-id" / build.build_id[:2] / f"{build.build_id[2:]}.debug"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    if not place.exists():
-        half = place.with_suffix(f".half-{os.getpid()}")
-        try:
-            store.unpack(build, "vmlinux", half)
-            half.rename(place)
-        finally:
-            half.unlink(missing_ok=True)
-    if _RELEASE.fullmatch(build.release) and ".." not in build.release:
-        _link(folder / f"vmlinux-{build.release}", place)
-    _remove_old(folder)
+    with _lock(folder):
+        _remove_halves(folder)
+        place = folder / "kernels" / build.release / build.id
+        if not place.exists():
+            half = folder / f"{_HALF}{build.id}"
+            half.mkdir()
+            try:
+                store.unpack(build, "vmlinux", half / "vmlinux")
+                _unpack_modules(store, build, half)
+                _list_by_build_id(half, folder, build_id_of)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                half.rename(place)
+            finally:
+                shutil.rmtree(half, ignore_errors=True)
+        _remove_old(folder)
     return place
 
 
-def _link(link: Path, place: Path) -> None:
-    half = link.with_name(f"{link.name}.half-{os.getpid()}")
-    half.unlink(missing_ok=True)
-    half.symlink_to(os.path.relpath(place, link.parent))
-    half.replace(link)
+def _unpack_modules(store: Store, build: Build, half: Path) -> None:
+    if build.file(MODULES_DEBUG) is None:
+        return
+    left_bytes = MAX_DEBUG_BYTES
+    with store.open(build, MODULES_DEBUG) as archive:
+        for number, member in enumerate(read_members(archive)):
+            left_bytes -= member.size_bytes
+            if number >= MAX_MODULES or left_bytes < 0 or _KO.fullmatch(member.name) is None:
+                raise InputError(
+                    f"the modules of {build.id} are damaged; `keepsane explain` has none of them"
+                )
+            with (half / member.name).open("xb") as out:
+                _copy(archive, out, member.size_bytes)
+
+
+def _copy(source: BinaryIO, out: BinaryIO, size_bytes: int) -> None:
+    while size_bytes:
+        piece = source.read(min(size_bytes, 1 << 20))
+        if not piece:
+            raise InputError("the archive is damaged")
+        out.write(piece)
+        size_bytes -= len(piece)
+
+
+def _list_by_build_id(half: Path, folder: Path, build_id_of: BuildIdOf) -> None:
+    for path in sorted(half.iterdir()):
+        build_id = build_id_of(path)
+        if build_id is None or _BUILD_ID.fullmatch(build_id) is None:
+            continue
+        place = folder / ".build-id" / build_id[:2] / f"{build_id[2:]}.debug"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.is_file() and place.stat().st_size == path.stat().st_size:
+            path.unlink()
+            os.link(place, path)  # the same file, of a build before it
+        else:
+            place.unlink(missing_ok=True)
+            os.link(path, place)
 
 
 def _remove_old(folder: Path) -> None:
-    files = sorted(folder.glob(".build-id/??/*.debug"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in files[KEEP:]:
-        path.unlink()
+    builds = sorted(folder.glob("kernels/*/*"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in builds[KEEP:]:
+        gone = folder / f"{_HALF}{path.name}"
+        path.rename(gone)
+        shutil.rmtree(gone)
+        if not any(path.parent.iterdir()):
+            path.parent.rmdir()
+    for path in folder.glob(".build-id/??/*.debug"):
+        if path.stat().st_nlink == 1:
+            path.unlink()
     for link in folder.glob("vmlinux-*"):
-        if link.is_symlink() and not link.exists():
-            link.unlink()
+        link.unlink()  # as keepsane listed them before there were modules
+
+
+def _remove_halves(folder: Path) -> None:
+    for path in folder.glob(f"{_HALF}*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -18,23 +18,10 @@ from typing import Any
 
 from keepsane.errors import InputError
 from keepsane.netboot.kernel_image import HEAD_BYTES, read_image_head
-from keepsane.netboot.store import Build, Store
 
 _STUB_BYTES = 4096
 """A System.map below it is a distribution's stub, which says where the real one is."""
 _GIT_SECONDS = 10
-
-
-def install(
-    store: Store, image: Path, system_map: Path, release: str, build_id: str | None, machine: str
-) -> Build:
-    """
-    Keep a kernel as a build, with what lies in the object tree, the current directory.
-
-    `machine` is the name of the one that it is made for, "" for none.
-    Raises InputError where the image is no kernel, OSError where it cannot be kept.
-    """
-    return store.publish(sources(image, system_map), said_of(image, release, build_id) | {"machine": machine})
 
 
 def sources(image: Path, system_map: Path) -> dict[str, Path]:

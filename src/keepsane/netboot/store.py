@@ -104,7 +104,8 @@ class Store:
             half.mkdir(mode=0o700)
             try:
                 files = tuple(self._keep(half, name, path) for name, path in sources.items())
-                build = Build(id=_new_id(files), published_seconds=time.time(), files=files, **said)
+                now_ns = time.time_ns()
+                build = Build(id=self._new_id(now_ns), published_seconds=now_ns / 1e9, files=files, **said)
                 _write_synced(
                     half / "receipt.json", json.dumps({"schema": SCHEMA, **asdict(build)}, indent=1)
                 )
@@ -168,6 +169,12 @@ class Store:
         with self.path(build, name).open("rb") as file, target.open("xb") as out, _damage_said(name):
             zstandard.ZstdDecompressor().copy_stream(file, out)
 
+    @contextmanager
+    def open(self, build: Build, name: str) -> Iterator[BinaryIO]:
+        """Open a file that is kept packed, to be read from its begin on. Raises OSError."""
+        with self.path(build, name).open("rb") as file, _damage_said(name):
+            yield zstandard.ZstdDecompressor().stream_reader(file)
+
     def remove(self, build: Build) -> None:
         """Forget a build, and its files where no other has them."""
         with self._lock():
@@ -177,6 +184,15 @@ class Store:
             for path in (self.folder / "objects").iterdir():
                 if path.stat().st_nlink == 1:
                     path.unlink()
+
+    def _new_id(self, now_ns: int) -> str:
+        """Name a build by its time, down to the nanosecond: names stand in the order of the builds."""
+        while True:
+            seconds, rest = divmod(now_ns, 10**9)
+            name = f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(seconds))}-{rest:08x}"
+            if not (self.folder / "builds" / name).exists():
+                return name
+            now_ns += 1
 
     def _read(self, name: str) -> Build | None:
         try:
@@ -227,12 +243,6 @@ def _build_of(said: Mapping[str, Any]) -> Build:
 
 def _stored_name(name: str) -> str:
     return name if name in SERVED else f"{name}{PACKED}"
-
-
-def _new_id(files: tuple[StoredFile, ...]) -> str:
-    """Name a build by its time, and by what tells apart two of the same second, equal ones too."""
-    told_apart = "".join((str(time.time_ns()), *(file.sha256 for file in files)))
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{hashlib.sha256(told_apart.encode()).hexdigest()[:8]}"
 
 
 def _copied(file: BinaryIO, out: BinaryIO, *, packed: bool) -> tuple[int, str]:

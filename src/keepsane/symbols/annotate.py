@@ -123,7 +123,8 @@ def _decode_all(run: _Run) -> dict[Frame, Decoded]:
             decoded[frame] = Decoded((), made)
         else:
             groups.setdefault(frame.module, []).append(frame)
-    for module, frames in groups.items():
+    # The kernel first: which builds' modules are its own is told by its file.
+    for module, frames in sorted(groups.items(), key=lambda group: group[0] is not None):
         decoded |= _decode_group(run, module, frames)
     return decoded
 

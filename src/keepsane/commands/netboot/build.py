@@ -12,15 +12,17 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from keepsane.commands.netboot.follow import follow, signals_interrupt
 from keepsane.commands.netboot.machine import chosen_machine
-from keepsane.errors import HistoryError, InputError, KeepsaneError
+from keepsane.errors import HistoryError, InputError, KeepsaneError, SymbolError
 from keepsane.folders import debug_folder
 from keepsane.netboot.debug_files import unpack_debug
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
-from keepsane.netboot.install import install
+from keepsane.netboot.install import said_of, sources
+from keepsane.netboot.modules import pack_modules
 from keepsane.netboot.store import Build, Store
 from keepsane.render.visible import escaped
 from keepsane.symbols.binary.elf import read_elf
@@ -76,11 +78,20 @@ def _said(problem: BaseException) -> str:
 
 
 def keep_debug(build: Build) -> None:
-    """Put the vmlinux where `keepsane explain` finds it; the machine starts meanwhile."""
+    """Put vmlinux and modules where `keepsane explain` finds them; the machine starts meanwhile."""
     try:
-        unpack_debug(Store(netboot_folder()), build, debug_folder())
-    except OSError as error:
-        sys.stderr.write(f"keepsane explain needs --vmlinux for it: {error.strerror or error}\n")
+        unpack_debug(Store(netboot_folder()), build, debug_folder(), _build_id_of)
+    except (OSError, InputError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        sys.stderr.write(f"keepsane explain needs --vmlinux and --modules for it: {escaped(why)}\n")
+
+
+def _build_id_of(path: Path) -> str | None:
+    """Read a build-id; a file that is none of the kernel's has none."""
+    try:
+        return read_elf(path).build_id
+    except SymbolError:
+        return None
 
 
 def publish(machine: str) -> Build:
@@ -93,5 +104,10 @@ def publish(machine: str) -> Build:
 def keep(image: Path, system_map: Path, release: str, machine: str) -> Build:
     """Keep a kernel with the vmlinux of the current directory. Raises InputError where it is no kernel."""
     vmlinux = Path("vmlinux")
-    build_id = read_elf(vmlinux).build_id if vmlinux.is_file() else None
-    return install(Store(netboot_folder()), image, system_map, release, build_id, machine)
+    build_id = _build_id_of(vmlinux) if vmlinux.is_file() else None
+    with TemporaryDirectory(prefix="keepsane-") as scratch:
+        packed = pack_modules(Path(), Path(scratch))
+        if packed.problem:
+            sys.stderr.write(f"keepsane: {escaped(packed.problem)}\n")
+        said = said_of(image, release, build_id) | {"machine": machine}
+        return Store(netboot_folder()).publish({**sources(image, system_map), **packed.files}, said)

@@ -7,7 +7,7 @@ Where the files with the debug information are, and which command gets the one t
     /usr/lib/debug/boot/vmlinux-6.4.0-150600.23.7-default.debug                 SUSE
     /usr/lib/debug/lib/modules/6.5.6-300.fc39.x86_64/vmlinux                    Fedora, RHEL
     /lib/modules/6.12.0-rc3+/build/vmlinux                                      a kernel built on this machine
-    ~/.cache/keepsane/debug/vmlinux-6.12.0-rc3+                                 one of `keepsane netboot`
+    ~/.cache/keepsane/debug/kernels/6.12.0-rc3+/BUILD/vmlinux                   one of `keepsane netboot`
 
 A release and a build-id come from a log, which may be hostile: only what looks like one enters a path or a
 command.
@@ -24,6 +24,7 @@ from keepsane.model import Kernel
 
 _RELEASE = re.compile(r"[0-9A-Za-z.+_~-]{1,64}\Z")
 _BUILD_ID = re.compile(r"[0-9a-f]{16,64}\Z")
+_MAX_BUILDS = 8
 _MODULE = re.compile(r"\w[\w-]{0,63}\Z", re.ASCII)
 
 _OF_RELEASE = (
@@ -109,7 +110,7 @@ def vmlinux_files(
             places += [top / part.format(release=release) for part in _below_debug_dir()]
         places.append(top / "vmlinux")
     if release:
-        places += [own / f"vmlinux-{release}" for own in _kept()]
+        places += [build / "vmlinux" for build in _kept_builds(release)]
         places += [root / part.format(release=release) for part in _OF_RELEASE]
     return tuple(dict.fromkeys(place for place in places if _is_file(place)))
 
@@ -207,6 +208,35 @@ def _below_debug_dir() -> Iterator[str]:
     yield from (
         part.removeprefix("usr/lib/debug/") for part in _OF_RELEASE if part.startswith("usr/lib/debug/")
     )
+
+
+def kept_module_dirs(kernel: Kernel, build_id: str | None) -> tuple[Path, ...]:
+    """The directories with the modules of kept builds whose vmlinux has that build-id, the newest first."""
+    release = safe_release(kernel.release)
+    if release is None or build_id is None or not _BUILD_ID.match(build_id):
+        return ()
+    listed = [own / ".build-id" / build_id[:2] / f"{build_id[2:]}.debug" for own in _kept()]
+    return tuple(
+        build
+        for build in _kept_builds(release)
+        if any(_is_same_file(build / "vmlinux", vmlinux) for vmlinux in listed)
+    )
+
+
+def _kept_builds(release: str) -> tuple[Path, ...]:
+    """Give the folders of the builds of a release that `keepsane netboot` unpacked, the newest first."""
+    return tuple(
+        build
+        for own in _kept()
+        for build in sorted((own / "kernels" / release).glob("*"), reverse=True)[:_MAX_BUILDS]
+    )
+
+
+def _is_same_file(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
 
 
 def _kept() -> tuple[Path, ...]:

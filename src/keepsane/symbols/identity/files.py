@@ -11,7 +11,13 @@ from typing import NamedTuple
 from keepsane.errors import SymbolError
 from keepsane.model import Event, Frame, Kernel
 from keepsane.report import Check, Failure
-from keepsane.symbols.binary.find import build_id_files, missing_sentence, module_dirs, vmlinux_files
+from keepsane.symbols.binary.find import (
+    build_id_files,
+    kept_module_dirs,
+    missing_sentence,
+    module_dirs,
+    vmlinux_files,
+)
 from keepsane.symbols.binary.image import Image
 from keepsane.symbols.binary.modules import files_of
 from keepsane.symbols.identity.binaries import Binaries
@@ -39,6 +45,7 @@ class Files:
     binaries: Binaries
     checks: list[Check] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    kernel_build_id: str | None = None
 
 
 def open_kernel(files: Files) -> tuple[Image | None, str]:
@@ -50,6 +57,7 @@ def open_kernel(files: Files) -> tuple[Image | None, str]:
         if files.vmlinux is None:
             files.failures.append(Failure("decode the frames of the kernel", missing_sentence(files.kernel)))
         return None, "not decoded: no vmlinux"
+    files.kernel_build_id = found[0].elf.build_id if found[0] else None
     return found
 
 
@@ -69,7 +77,8 @@ def open_module(files: Files, module: str, frames: Sequence[Frame]) -> tuple[Ima
 
 def _module_files(files: Files, module: str) -> list[Path]:
     # One directory after the other: walking the system's own takes longer than decoding a trace.
-    for directory in dict.fromkeys((*files.modules, *module_dirs(files.kernel, files.debug_dirs))):
+    kept = kept_module_dirs(files.kernel, files.kernel_build_id)
+    for directory in dict.fromkeys((*files.modules, *kept, *module_dirs(files.kernel, files.debug_dirs))):
         paths = files_of(files.binaries.index(directory), module, files.kernel.release)
         if paths:
             return paths
