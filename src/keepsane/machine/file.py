@@ -44,8 +44,8 @@ def parse_toml(path: Path, content: bytes) -> dict[str, Any]:
         raise InputError(f"{path}: it is nested too deeply") from error
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a regular file that is no larger than a machine's. Raises InputError."""
+def read_bytes(path: Path, most: int = MAX_FILE_BYTES) -> bytes:
+    """Read a regular file of at most so many bytes. Raises InputError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as error:
@@ -55,12 +55,12 @@ def read_bytes(path: Path) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise InputError(f"{path} is {_KINDS.get(stat.S_IFMT(status.st_mode), 'no file')}, not a file")
         try:
-            content = file.read(MAX_FILE_BYTES + 1)
+            content = file.read(most + 1)
         except OSError as error:
             raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    if len(content) > MAX_FILE_BYTES:
+    if len(content) > most:
         size = max(status.st_size, len(content))
-        raise InputError(f"{path} has {size} bytes, and a machine's file has at most {MAX_FILE_BYTES}")
+        raise InputError(f"{path} has {size} bytes; keepsane reads at most {most} of such a file")
     return content
 
 

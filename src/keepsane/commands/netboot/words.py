@@ -7,6 +7,7 @@ A test machine waits at iPXE for the kernel that still compiles.
     keepsane netboot build -- make -j8          build, and let the machine that waits boot it
     keepsane netboot again MACHINE [BUILD]      let it boot a build once more
     keepsane netboot good MACHINE [BUILD]       remember a build as the one that works
+    keepsane netboot cmdline MACHINE +debug     show or change its kernel command line
     keepsane netboot history [MACHINE]          what was booted, and when
     keepsane netboot prune                      remove old builds
     keepsane netboot export FOLDER MACHINE      a build for a web server that is there
@@ -26,6 +27,7 @@ WORDS = {
     "install": "publish a kernel: what keepsane-install does for make",
     "again": "let a machine boot its last build once more",
     "good": "remember a build as a machine's good one",
+    "cmdline": "show or change a machine's kernel command line",
     "history": "what machines booted",
     "prune": "remove old builds",
     "export": "write a build for a web server that is there",
