@@ -58,7 +58,7 @@ def test_a_generated_initrd_is_no_file_and_a_file_of_that_name_is_one(tmp_path: 
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("box", "macs = []", "macs is no setting; there are command_line, console, "),
+        ("box", "macs = []", "macs is no setting; there are busybox, command_line, console, "),
         ("box", "[mac]", "mac is {}; write a list"),
         ("box", 'mac = ["12:34"]', "mac has '12:34', no address of a network card; write it as 52:54:"),
         ("box", "mac = 5", "mac is 5; write a list"),

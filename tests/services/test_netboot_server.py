@@ -231,6 +231,30 @@ def test_a_command_line_that_cannot_be_booted_is_never_booted(lab: Lab) -> None:
     assert "command_line cannot be booted: it names a setting" in lab.told[0]
 
 
+def test_a_boot_says_on_its_command_line_which_it_is_and_who_serves_it(lab: Lab) -> None:
+    async def run() -> str:
+        lab.history.offer("box", lab.build(b"one").id)
+        return await lab.ask()
+
+    script = asyncio.run(run())
+    (nonce,) = set(re.findall(r" f/(\w+)/", script))
+    assert f"keepsane.boot={nonce} keepsane.server=10.0.2.2:8069 quiet a && b" in shown_of_line(script)
+
+
+def shown_of_line(script: str) -> str:
+    return "".join(bytes.fromhex(code).decode() for code in re.findall(r"set c\d+:hexraw (\w*)", script))
+
+
+def test_without_a_static_busybox_it_says_so_where_the_machine_waits(lab: Lab) -> None:
+    async def run() -> str:
+        lab.describe('initrd = "generated"\nbusybox = "/no/busybox"')
+        lab.history.offer("box", lab.build(b"one").id)
+        return await lab.ask()
+
+    assert "cannot read /no/busybox for the generated initrd" in shown(asyncio.run(run()))
+    assert "install Debian's busybox-static" in lab.told[0]
+
+
 def test_a_card_that_is_nobodys_is_told_once(lab: Lab) -> None:
     async def run() -> None:
         for _ in range(3):

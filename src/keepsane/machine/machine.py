@@ -5,6 +5,7 @@ A test machine, as its file says it.
     mac = ["52:54:00:12:34:56"]
     command_line = "console=ttyS0 panic=10 oops=panic"
     initrd = "/home/dave/initrd.gz"   # or "generated"
+    busybox = "/home/dave/busybox"    # of the generated initrd, where it is not /bin/busybox: a static one
     modules = true                    # modules of the build travel beside the initrd
     policy = "wait"                   # or "last-good"
     mark = "login:"                   # what its console shows when a kernel works
@@ -55,6 +56,7 @@ class Machine:
     mac: tuple[str, ...] = ()
     command_line: str = DEFAULT_COMMAND_LINE
     initrd: Initrd = None
+    busybox: Path = settings.BUSYBOX
     modules: bool = True
     policy: Policy = "wait"
     mark: str | None = None
@@ -81,7 +83,7 @@ _CHECKS: Mapping[str, Callable[[object], object]] = {
     "reboot": settings.words,
     "power": settings.words,
 }
-KNOWN = frozenset({*_CHECKS, "initrd"})
+KNOWN = frozenset({*_CHECKS, "initrd", "busybox"})
 """The names of the settings."""
 
 
@@ -129,6 +131,7 @@ def parse_machine(path: Path, said: Mapping[str, Any]) -> Machine:
     checks: dict[str, Callable[[object], object]] = {
         **_CHECKS,
         "initrd": partial(settings.initrd, folder=path.parent),
+        "busybox": partial(settings.file_path, folder=path.parent),
     }
     values: dict[str, Any] = {}
     for key, value in said.items():

@@ -19,6 +19,8 @@ from keepsane.machine.command_line import check_command_line
 Policy = Literal["wait", "last-good"]
 GENERATED: Final = "generated"
 """The initrd that keepsane makes; a file of that name is written `./generated`."""
+BUSYBOX: Final = Path("/bin/busybox")
+"""Of Debian's package busybox-static."""
 Initrd = Path | Literal["generated"] | None
 MAX_MARK, MAX_WORDS, MAX_WORD = 200, 100, 4096
 MAX_MARK_SECONDS = 86_400
@@ -100,8 +102,13 @@ def initrd(said: object, folder: Path) -> Initrd:
     """Read which initrd it gets; a path that does not begin at the root begins at `folder`."""
     if said == GENERATED:
         return GENERATED
+    return file_path(said, folder, f', or "{GENERATED}", or leave it out')
+
+
+def file_path(said: object, folder: Path, otherwise: str = "") -> Path:
+    """Read the path of a file; one that does not begin at the root begins at `folder`."""
     if not isinstance(said, str) or not said or not said.isprintable():
-        raise ValueError(f'is {shown(said)}; write the path of a file, or "{GENERATED}", or leave it out')
+        raise ValueError(f"is {shown(said)}; write the path of a file{otherwise}")
     try:
         return folder / Path(said).expanduser()
     except RuntimeError as error:

@@ -12,10 +12,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from keepsane.errors import InputError
 from keepsane.machine.command_line import check_command_line
 from keepsane.machine.machine import Machine
 from keepsane.machine.settings import GENERATED
 from keepsane.netboot.check import Check
+from keepsane.netboot.initrd import read_static_program
 from keepsane.words import size_words
 
 LEAST_FREE_BYTES = 1 << 30
@@ -65,7 +67,7 @@ def _initrd(machine: Machine, config: str | None) -> Iterator[Check]:
         yield Check(None, f"{machine.name}: no initrd; the kernel mounts root= by itself")
         return
     if machine.initrd == GENERATED:
-        yield Check(True, f"{machine.name}: its initrd is made by keepsane")
+        yield _generated(machine)
         return
     try:
         with machine.initrd.open("rb") as file:
@@ -80,6 +82,14 @@ def _initrd(machine: Machine, config: str | None) -> Iterator[Check]:
         yield Check(False, f"{machine.name}: its initrd is {how[0]}, and the kernel has no CONFIG_{how[1]}")
     else:
         yield Check(True, f"{machine.name}: initrd {machine.initrd}, {how[0]}")
+
+
+def _generated(machine: Machine) -> Check:
+    try:
+        read_static_program(machine.busybox)
+    except InputError as error:
+        return Check(False, f"{machine.name}: {error}")
+    return Check(True, f"{machine.name}: its initrd is made by keepsane of {machine.busybox}")
 
 
 def _config(name: str, config: str, command_line: str) -> Iterator[Check]:

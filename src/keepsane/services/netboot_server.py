@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from keepsane.errors import HistoryError, InputError
+from keepsane.errors import HistoryError, InputError, OutputError
 from keepsane.listen.answer import Answer, whole_file
 from keepsane.listen.request import Request
 from keepsane.machine.command_line import check_command_line
@@ -32,7 +32,8 @@ from keepsane.netboot.history import Boot, History
 from keepsane.netboot.ipxe_errors import meaning
 from keepsane.netboot.screen import screen
 from keepsane.netboot.script import Choice, File, boot_script, first_script, hold_script
-from keepsane.netboot.store import Build, Store
+from keepsane.netboot.served import served_files, with_own_words
+from keepsane.netboot.store import Store
 from keepsane.services.askers import Askers
 from keepsane.services.machines_kept import MachinesKept
 from keepsane.services.spans import Spans, with_span
@@ -139,10 +140,10 @@ class NetbootServer:
         if wanted := request.query.get("b"):
             if not self._is_kept(wanted):
                 return _refused(404)
-            return await self._boot(machine, Take(wanted, None), request.peer, again)
+            return await self._boot(machine, Take(wanted, None), request, again)
         chosen = await self._choose(machine, hold=not _is_first(request))
         if isinstance(chosen, Take):
-            return await self._boot(machine, chosen, request.peer, again)
+            return await self._boot(machine, chosen, request, again)
         return self._page(machine, chosen, again, meaning(request.query.get("e", "")))
 
     def _meet(self, mac: str, peer: str) -> None:
@@ -201,37 +202,33 @@ class NetbootServer:
             return False
         return True
 
-    async def _boot(self, machine: Machine, take: Take, peer: str, again: str) -> Answer:
+    async def _boot(self, machine: Machine, take: Take, request: Request, again: str) -> Answer:
         try:
             build = self._store.build(take.build)
         except InputError:
             return await self._cannot_boot(machine, take, "it is not kept any more", again)
-        if wrong := check_command_line(machine.command_line):
+        nonce = secrets.token_hex(16)
+        command_line = with_own_words(machine.command_line, nonce, _said_host(request))
+        if wrong := check_command_line(command_line):
             return await self._cannot_boot(machine, take, f"its command line: {wrong}", again)
         if wrong := self._store.damage(build):
             return await self._cannot_boot(machine, take, f"it is damaged: {wrong}", again)
-        files = self._files(machine, build)
-        nonce = secrets.token_hex(16)
+        try:
+            files = served_files(self._store, machine, build)
+        except (InputError, OutputError) as error:
+            return await self._cannot_boot(machine, take, str(error), again)
         while len(self._in_flight) >= MAX_BOOTS_IN_FLIGHT:
             del self._in_flight[next(iter(self._in_flight))]
-        self._in_flight[nonce] = _InFlight(machine, take, peer, files)
+        self._in_flight[nonce] = _InFlight(machine, take, request.peer, files)
         kernel, *initrds = (File(name, f"f/{nonce}/{name}") for name in files)
         title = f"keepsane: {machine.name} boots {build.release} {build.number} of {build.tree}"
-        return _script(boot_script(kernel, initrds, machine.command_line, title))
+        return _script(boot_script(kernel, initrds, command_line, title))
 
     async def _cannot_boot(self, machine: Machine, take: Take, why: str, again: str) -> Answer:
         """Say why a build is not booted: to whom serves, once, and on the machine until another is there."""
         title = f"{machine.name} cannot boot {take.build}"
         self._tell(f"{title}: {why}")
         return await self._held_page([f"keepsane: {title}", why, "it waits for another build"], again)
-
-    def _files(self, machine: Machine, build: Build) -> dict[str, Path]:
-        files = {"kernel": self._store.path(build, "kernel")}
-        if isinstance(machine.initrd, Path):
-            files["initrd"] = machine.initrd
-        if machine.modules and build.file("modules") is not None:
-            files["modules"] = self._store.path(build, "modules")
-        return files
 
     def _file(self, nonce: str, name: str, peer: str) -> Answer:
         boot = self._in_flight.get(nonce)
@@ -284,10 +281,14 @@ def _count(request: Request, name: str = "k") -> int:
     return int(count) if _COUNT.fullmatch(count) else 0
 
 
-def _host(request: Request) -> str:
-    """Give the address that the machine used; what cannot be one never gets into a script."""
+def _said_host(request: Request) -> str | None:
+    """Give the address that the machine used; None for what cannot be one, which never gets into a script."""
     host = request.headers.get("host", "")
-    return host if _HOST.fullmatch(host) else "${next-server}"
+    return host if _HOST.fullmatch(host) else None
+
+
+def _host(request: Request) -> str:
+    return _said_host(request) or "${next-server}"
 
 
 def _stranger(mac: str, folder: Path) -> list[str]:

@@ -37,7 +37,10 @@ def test_it_waits_for_the_kernel_and_boots_it_with_its_command_line(lab: Lab, tm
             box.shows(r"the build failed:\s+w\.c:1:2: error: no && reboot \$ \{x\}")
             built = lab.keepsane("build", "--", "true")
             assert built.returncode == 0 and "box boots" in built.stdout
-            assert box.shows(r"Command line: initrd=initrd (.*?)\r?\n")[1] == BOOTED_WITH
+            assert (
+                box.shows(r"Command line: initrd=initrd keepsane.boot=\S+ keepsane.server=\S+ (.*?)\r?\n")[1]
+                == BOOTED_WITH
+            )
             box.shows("lab: done")
             assert re.search(r"box +\S+  has not come back", lab.keepsane("history").stdout)
 

@@ -21,6 +21,7 @@ from keepsane.machine.machine import Machine
 from keepsane.netboot.export import SCRIPT, export, static_script
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
+from keepsane.netboot.served import served_files
 from keepsane.netboot.store import Build, Store
 from keepsane.render.visible import escaped
 
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     build = store.build(arguments.build or _last(machine))
     if wrong := store.damage(build):
         raise InputError(f"{build.id} is damaged: {wrong}")
-    files = _files(store, machine, build)
+    files = served_files(store, machine, build)
     title = f"keepsane: {machine.name} boots {build.release} {build.number}, exported"
     script = static_script(files, machine.command_line, title)
     try:
@@ -59,16 +60,6 @@ def _last(machine: Machine) -> str:
     if offer is None:
         raise InputError(f"{machine.name} was offered no build yet; build one: keepsane netboot build")
     return offer.build
-
-
-def _files(store: Store, machine: Machine, build: Build) -> dict[str, Path]:
-    """Give what the machine gets, by its names, the kernel first."""
-    files = {"kernel": store.path(build, "kernel")}
-    if isinstance(machine.initrd, Path):
-        files["initrd"] = machine.initrd
-    if machine.modules and build.file("modules") is not None:
-        files["modules"] = store.path(build, "modules")
-    return files
 
 
 def _say(folder: Path, build: Build, files: dict[str, Path]) -> None:
