@@ -29,6 +29,7 @@ WORDS = {
     "good": "remember a build as a machine's good one",
     "cmdline": "show or change a machine's kernel command line",
     "history": "what machines booted",
+    "agent": "what a machine's own root needs",
     "prune": "remove old builds",
     "export": "write a build for a web server that is there",
     "service": "keep it running by systemd, as you",
