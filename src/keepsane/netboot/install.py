@@ -14,10 +14,23 @@ import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from keepsane.errors import InputError
 from keepsane.netboot.kernel_image import HEAD_BYTES, read_image_head
+
+
+class Gathered(NamedTuple):
+    """
+    What becomes a build: its files by the names they get, and what its receipt says beside them.
+
+    `scratch` is a folder that is removed afterwards.
+    """
+
+    files: Mapping[str, Path]
+    said: Mapping[str, Any]
+    scratch: Path
+
 
 _STUB_BYTES = 4096
 """A System.map below it is a distribution's stub, which says where the real one is."""

@@ -44,11 +44,11 @@ def run_limited(
         try:
             code = ran.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise InputError(f"{_short(words)} did not end within {seconds:g} s{_last_line(said)}") from None
+            raise InputError(f"{_short(words)} did not end within {seconds:g} s{last_line(said)}") from None
         finally:
             _end_group(ran)
         if code:
-            raise InputError(f"{_short(words)} ended with {code}{_last_line(said)}")
+            raise InputError(f"{_short(words)} ended with {code}{last_line(said)}")
 
 
 def _end_group(ran: subprocess.Popen[bytes]) -> None:
@@ -61,7 +61,7 @@ def _short(words: Sequence[str]) -> str:
     return shlex.join(words[:2] if words[0] == "make" else words[:1])
 
 
-def _last_line(said: BinaryIO) -> str:
+def last_line(said: BinaryIO) -> str:
     """Give the last line that says something; make's own say only that it gives up."""
     size = said.seek(0, os.SEEK_END)
     said.seek(max(0, size - _TAIL_BYTES))

@@ -78,6 +78,12 @@ class Build:
     unsigned_sha256: str = ""
     machine: str = ""
 
+    @property
+    def kernel_sha256(self) -> str:
+        """The SHA-256 of the kernel as make built it, "" where it has none."""
+        kernel = self.file("kernel")
+        return self.unsigned_sha256 or ("" if kernel is None else kernel.sha256)
+
     def file(self, name: str) -> StoredFile | None:
         """Give one of its files by its name, None where it has none of it."""
         return next((file for file in self.files if file.name == name), None)
@@ -133,13 +139,22 @@ class Store:
             raise InputError(f"no build is called {name}; `keepsane netboot history` lists them")
         return found
 
+    def last_of_tree(self, build: Build) -> Build | None:
+        """Give the build of the same tree before one."""
+        older = (other for other in self.builds() if other.id < build.id)
+        return next((other for other in older if other.tree == build.tree), None)
+
     def path(self, build: Build, name: str) -> Path:
         """Give the path of a file of a build, packed or not."""
         return self.folder / "builds" / build.id / _stored_name(name)
 
     def size_bytes(self, build: Build) -> int:
         """Give what a build's files take of the disk; those it shares with others count for each."""
-        return sum(self.path(build, file.name).stat().st_size for file in build.files)
+        size_bytes = 0
+        for file in build.files:
+            with suppress(OSError):  # it was lost
+                size_bytes += self.path(build, file.name).stat().st_size
+        return size_bytes
 
     def damage(self, build: Build) -> str | None:
         """Say what is wrong with the files that machines get, None where nothing is."""
@@ -176,14 +191,23 @@ class Store:
             yield zstandard.ZstdDecompressor().stream_reader(file)
 
     def remove(self, build: Build) -> None:
-        """Forget a build, and its files where no other has them."""
+        """Forget a build, and its files where no other has them; one that is gone already is no error."""
         with self._lock():
-            gone = self.folder / "builds" / f"{_HALF}{build.id}"
-            (self.folder / "builds" / build.id).rename(gone)
-            shutil.rmtree(gone)
-            for path in (self.folder / "objects").iterdir():
-                if path.stat().st_nlink == 1:
-                    path.unlink()
+            with suppress(FileNotFoundError):
+                (self.folder / "builds" / build.id).rename(self.folder / "builds" / f"{_HALF}{build.id}")
+            self._sweep()
+
+    def sweep(self) -> None:
+        """Remove what a publisher that died left behind, and objects that no build has. Raises OSError."""
+        if (self.folder / "objects").is_dir():
+            with self._lock():
+                self._sweep()
+
+    def _sweep(self) -> None:
+        self._remove_halves()
+        for path in (self.folder / "objects").iterdir():
+            if path.stat().st_nlink == 1:
+                path.unlink()
 
     def _new_id(self, now_ns: int) -> str:
         """Name a build by its time, down to the nanosecond: names stand in the order of the builds."""

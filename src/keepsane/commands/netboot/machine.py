@@ -26,10 +26,15 @@ def chosen_machine(name: str | None) -> Machine:
 def machine_or_none(name: str | None) -> Machine | None:
     """The same; None where nothing says which of several. Raises InputError for a name that is none's."""
     machines = read_machines(machines_folder())
-    meant = name or os.environ.get("KEEPSANE_MACHINE") or ask_git(Path(), "config", "keepsane.machine")
+    meant = meant_name(name)
     if not meant:
         return machines[0] if len(machines) == 1 else None
     found = next((machine for machine in machines if machine.name == meant), None)
     if found is None:
         raise InputError(f"no machine is called {meant}; describe it in {machines_folder() / meant}.toml")
     return found
+
+
+def meant_name(name: str | None) -> str:
+    """Give the name of the machine that is meant, "" where nothing says one; it may be none's."""
+    return name or os.environ.get("KEEPSANE_MACHINE") or ask_git(Path(), "config", "keepsane.machine")

@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     builds = store.builds()
     sizes = [store.size_bytes(build) for build in builds]
     gone = to_remove(builds, wanted, sizes, arguments.keep, arguments.gigabytes << 30)
+    store.sweep()
     for build in gone:
         store.remove(build)
         size = sizes[builds.index(build)]

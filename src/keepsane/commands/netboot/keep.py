@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Keep the kernel that lies in the current directory as a build, signed where its machine wants that."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from keepsane.errors import InputError, SymbolError
+from keepsane.folders import debug_folder
+from keepsane.machine.machine import Machine, machines_folder
+from keepsane.netboot.debug_files import unpack_debug
+from keepsane.netboot.folder import netboot_folder
+from keepsane.netboot.install import Gathered, said_of, sources
+from keepsane.netboot.modules import pack_modules
+from keepsane.netboot.sign import sign
+from keepsane.netboot.store import Build, Store
+from keepsane.render.visible import escaped
+from keepsane.symbols.binary.elf import read_elf
+
+IMAGE = "arch/x86/boot/bzImage"
+
+
+@contextmanager
+def gather_here() -> Iterator[Gathered]:
+    """Gather what make built in the current directory. Raises InputError where that is no kernel."""
+    if not Path(IMAGE).is_file():
+        raise InputError(f"make ended well, and there is no {IMAGE} here; let it build one: make bzImage")
+    with gather(Path(IMAGE), Path("System.map"), "") as gathered:
+        yield gathered
+
+
+@contextmanager
+def gather(image: Path, system_map: Path, release: str) -> Iterator[Gathered]:
+    """Gather a kernel and what belongs to it in the current directory. Raises InputError."""
+    vmlinux = Path("vmlinux")
+    said = said_of(image, release, _build_id_of(vmlinux) if vmlinux.is_file() else None)
+    with TemporaryDirectory(prefix="keepsane-") as scratch:
+        packed = pack_modules(Path(), Path(scratch))
+        if packed.problem:
+            sys.stderr.write(f"keepsane: {escaped(packed.problem)}\n")
+        yield Gathered({**sources(image, system_map), **packed.files}, said, Path(scratch))
+
+
+def keep(gathered: Gathered, machine: Machine | None) -> Build:
+    """Sign and publish. Raises InputError where it cannot be signed, OSError where there is no room."""
+    if machine is not None and machine.sign:
+        gathered = sign(gathered, machine.sign, machines_folder())
+    store = Store(netboot_folder())
+    name = "" if machine is None else machine.name
+    build = store.publish(gathered.files, {**gathered.said, "machine": name})
+    before = store.last_of_tree(build)
+    if before is not None and before.kernel_sha256 == build.kernel_sha256:
+        sys.stdout.write(f"this is the kernel of {before.id} again: make install builds none, make does\n")
+    return build
+
+
+def keep_debug(build: Build) -> None:
+    """Put vmlinux and modules where `keepsane explain` finds them; the machine starts meanwhile."""
+    try:
+        unpack_debug(Store(netboot_folder()), build, debug_folder(), _build_id_of)
+    except (OSError, InputError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        sys.stderr.write(f"keepsane explain needs --vmlinux and --modules for it: {escaped(why)}\n")
+
+
+def _build_id_of(path: Path) -> str | None:
+    """Read a build-id; a file that is none of the kernel's has none."""
+    try:
+        return read_elf(path).build_id
+    except SymbolError:
+        return None
