@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+import json
 import os
 import re
 import signal
@@ -162,6 +163,33 @@ def test_the_doctor_is_red_where_nobody_serves(tree: Path, capfd: pytest.Capture
     assert "red   no server answers at 127.0.0.1:1" in text
     assert "red   box: no network card is named" in text
     assert "ok    box: restarts 10 s after a panic" in text
+
+
+def test_the_doctor_looks_at_the_files_that_are_named(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    said(capfd, "setup", "192.168.1.5", "ways")
+    Path("bad.cfg").write_text('menuentry "x" {\n linux16 /boot/ipxe.lkrn dhcp && chain http://h/s\n}\n')
+    Path("lspci.txt").write_text(
+        "00:03.0 Ethernet controller [0200]: Intel [8086:100e]\n\tKernel modules: e1000\n"
+    )
+    Path(".config").write_text("CONFIG_E1000=y\n")
+    said(capfd, "build", "--", "true")
+    words = ["--grub", "bad.cfg", "--dnsmasq", "ways/dnsmasq.conf", "--script", "ways/first.ipxe"]
+    text = said(capfd, "doctor", "127.0.0.1:1", *words, "--devices", "lspci.txt", code=1)
+    assert "red   bad.cfg: GRUB takes && and || for its own" in text
+    assert "ok    ways/dnsmasq.conf: " in text and "ok    ways/first.ipxe: " in text
+    assert "ok    box: its kernel has CONFIG_E1000=y for Intel [8086:100e]" in text
+    assert re.search(r"red   box: no vmlinux of \S+ was kept, nor a System.map, or one that is a stub", text)
+    assert "cannot read nofile" in said(capfd, "doctor", "--grub", "nofile", code=2)
+    assert "no machine is called x" in said(capfd, "doctor", "--machine", "x", code=2)
+
+
+def test_the_doctor_says_the_same_as_json(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    text = said(capfd, "doctor", "127.0.0.1:1", code=1)
+    listed = json.loads(said(capfd, "doctor", "127.0.0.1:1", "--format", "json", code=1))
+    assert listed["schema"] == 1
+    lines = [f"{row['result']:<6}{row['what']}\n" for row in listed["rows"]]
+    free = re.compile(r"\S+ GB are free")
+    assert free.sub("", "".join(lines)) == free.sub("", text)
 
 
 VERBS = (

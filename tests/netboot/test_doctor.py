@@ -29,6 +29,7 @@ def test_a_machine_that_is_well_has_nothing_red(tmp_path: Path) -> None:
         ("panic=-1", "before its last lines are out"),
         ("xpanic=10", "no panic="),
         ("panic=10 a=${b}", "cannot be booted"),
+        ("panic=10 initrd=/boot/initrd.img", "says initrd=/boot/initrd.img, which UEFI looks for"),
     ],
 )
 def test_a_command_line_that_loses_the_crash_is_red(command_line: str, said: str) -> None:

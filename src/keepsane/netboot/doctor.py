@@ -18,12 +18,14 @@ from keepsane.machine.machine import Machine
 from keepsane.machine.settings import GENERATED
 from keepsane.netboot.check import Check
 from keepsane.netboot.initrd import read_static_program
+from keepsane.netboot.store import Build
 from keepsane.words import size_words
 
 LEAST_FREE_BYTES = 1 << 30
 """A vmlinux with debug information takes 60 MB packed, a distribution's five times that."""
 
 _PANIC = re.compile(r"(?:^|\s)panic=(?P<seconds>-?\d{1,9})(?!\S)")
+_INITRD = re.compile(r"(?:^|\s)initrd=\S{0,200}")
 _SERIAL = re.compile(r"(?:^|\s)console=ttyS\d")
 _PACKED = (
     (b"\x1f\x8b", "gzip", "RD_GZIP"),
@@ -60,6 +62,22 @@ def _command_line(machine: Machine) -> Iterator[Check]:
         )
     else:
         yield Check(True, f"{name}: restarts {panic['seconds']} s after a panic")
+    if own := _INITRD.search(machine.command_line):
+        yield Check(
+            False,
+            f"{name}: its command line says {own[0].strip()}, which UEFI looks for and does not find; take "
+            "it out, each script names what it brings",
+        )
+
+
+def check_build(name: str, build: Build) -> Check:
+    """Look whether what a machine was offered last can be explained."""
+    if build.file("vmlinux") is not None:
+        return Check(True, f"{name}: the vmlinux of {build.id} is kept, for the lines of its crashes")
+    more = "" if build.file("System.map") else ", nor a System.map, or one that is a stub"
+    return Check(
+        False, f"{name}: no vmlinux of {build.id} was kept{more}: run make install where it was built"
+    )
 
 
 def _initrd(machine: Machine, config: str | None) -> Iterator[Check]:
