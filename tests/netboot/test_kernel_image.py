@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keepsane.errors import InputError
+from keepsane.netboot.install import said_of
 from keepsane.netboot.kernel_image import read_image_head
 
 
@@ -27,7 +32,25 @@ def test_what_is_no_kernel_is_none() -> None:
 
 
 def test_a_kernel_that_says_nothing_of_itself_is_still_one() -> None:
-    assert read_image_head(image(b"\xff\xfe")) == ("", "", "")
+    found = read_image_head(image(b"\xff\xfe"))
+    assert found is not None and found[:3] == ("", "", "")
+
+
+def test_a_kernel_says_how_long_it_is() -> None:
+    head = bytearray(image(b"6.12.9"))
+    head[0x1F1] = 31
+    head[0x1F4:0x1F8] = (0x1A340).to_bytes(4, "little")
+    found = read_image_head(bytes(head))
+    assert found is not None and found.least_bytes == 1_733_632  # of a kernel that was built
+
+
+def test_a_kernel_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "bzImage"
+    head = bytearray(image(b"6.12.9"))
+    head[0x1F4:0x1F8] = (0x1A340).to_bytes(4, "little")
+    file.write_bytes(head)
+    with pytest.raises(InputError, match="is cut off: 65536 of 1719808 bytes"):
+        said_of(file, "", None)
 
 
 @given(st.binary(max_size=0x300))

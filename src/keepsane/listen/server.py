@@ -77,6 +77,8 @@ class Server:
             await self._serve(reader, writer, peer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # it went away, or took too long: nobody is there to be told
+        except asyncio.CancelledError:
+            pass  # close() ended it; Python 3.11 writes a traceback for a connection that is cancelled
         finally:
             self._tasks.discard(task)
             self._by_peer[peer] -= 1

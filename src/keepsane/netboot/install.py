@@ -51,10 +51,13 @@ def said_of(image: Path, release: str, build_id: str | None) -> dict[str, Any]:
     try:
         with image.open("rb") as file:
             head = read_image_head(file.read(HEAD_BYTES))
+            size_bytes = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise InputError(f"cannot read {image}: {error.strerror or error}; build it first") from error
     if head is None:
         raise InputError(f"{image} is no bzImage; name arch/x86/boot/bzImage")
+    if size_bytes < head.least_bytes:  # iPXE of 2019 does not look, and the machine hangs
+        raise InputError(f"{image} is cut off: {size_bytes} of {head.least_bytes} bytes; build it again")
     tree = source_tree(os.environ)
     return {
         "release": release or head.release,

@@ -29,6 +29,7 @@ _POSIX = {
     "2d": "this server has no such file",
     "2e": "what came is no kernel for this machine, or its image is damaged",
     "31": "there is too little memory for the kernel and its initrd",
+    "46": "the kernel asks for memory that this machine has not",
     "4c": "this server did not answer in time",
 }
 

@@ -5,7 +5,7 @@ The scripts that iPXE gets: one that asks, one that waits, one that boots.
     #!ipxe
     set misses:int32 0
     :ask
-    chain --timeout 15000 --autofree http://10.0.2.2:8069/w?m=${net0/mac:hexhyp}&... || set why ${errno}
+    chain --timeout 15000 --autofree http://10.0.2.2:8069/w?m=${net0/mac:hexhyp}&... || set last ${errno}
 
 A line of a script is split at blanks first, then what stands in `${}` is put in: `&&`, `||`, `#` and `\` of a
 text from outside would be iPXE's own. Such text is written as `set t:hexraw 6d616b65` and shown as
@@ -69,7 +69,8 @@ def first_script(address: str, tries: int, secret: str = "") -> str:
         f"set secret {secret}" if secret else "",
         "isset ${net0/ip} || dhcp net0 ||",
         ":ask",
-        f"chain {_TIMEOUT} --autofree {address}/w?{asked} || set why ${{errno}}",
+        f"chain {_TIMEOUT} --autofree {address}/w?{asked} || set last ${{errno}}",
+        "isset ${why} || set why ${last}",  # an answer that failed has said why itself: its exit is no reason
         "isset ${leave} && goto local ||",
         "inc misses",
         f"echo keepsane: {address} gave nothing to boot, try ${{misses}}",

@@ -22,6 +22,7 @@ from typing import NamedTuple, TypeVar
 IPXE = Path(os.environ.get("IPXE_LKRN", "/usr/lib/ipxe/ipxe.lkrn"))
 LONGEST_SECONDS = 120
 MAC = "52:54:00:12:34:56"
+KEEPSANE = (sys.executable, "-m", "keepsane.cli")
 
 Found = TypeVar("Found")
 
@@ -32,10 +33,10 @@ class Lab(NamedTuple):
     home: Path
     tree: Path
 
-    def keepsane(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run `keepsane netboot WORDS` in the tree."""
+    def keepsane(self, *words: str, verb: str = "netboot") -> subprocess.CompletedProcess[str]:
+        """Run `keepsane VERB WORDS` in the tree."""
         return subprocess.run(
-            [*KEEPSANE, *words],
+            [*KEEPSANE, verb, *words],
             cwd=self.tree,
             env=self.environment,
             capture_output=True,
@@ -47,7 +48,7 @@ class Lab(NamedTuple):
     def running(self, *words: str) -> Iterator[subprocess.Popen[str]]:
         """Run `keepsane netboot WORDS` in the tree beside the test; its output is a pipe."""
         with subprocess.Popen(
-            [*KEEPSANE, *words],
+            [*KEEPSANE, "netboot", *words],
             cwd=self.tree,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -94,9 +95,6 @@ class Lab(NamedTuple):
         done = self.keepsane("setup", f"10.0.2.2:{port}", str(folder / "ways"), *options)
         assert done.returncode == 0, done.stderr
         return folder / "ways" / "first.ipxe"
-
-
-KEEPSANE = (sys.executable, "-m", "keepsane.cli", "netboot")
 
 
 class Machine:
