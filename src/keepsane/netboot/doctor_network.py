@@ -127,7 +127,7 @@ def _signed(machine: Machine) -> Iterator[Check]:
         yield Check(
             None,
             f"{name}: nothing proves the server to it: keep it in a network where nobody else answers. With "
-            'Secure Boot it refuses what is not signed; sign = ["sbsign", ...] of its file signs it',
+            "Secure Boot on it refuses a kernel that is not signed; name its command as sign",
         )
     elif missing := [word for word in ("{kernel}", "{signed}") if not any(word in each for each in sign)]:
         yield Check(

@@ -8,7 +8,7 @@ Write what brings a machine to this server, or prove that `make install` comes h
 
 first.ipxe is the script that asks. grub.cfg starts it from GRUB 2 on a BIOS, keepsane.iso from a USB stick
 or a CD, dnsmasq.conf over the network beside the DHCP server that is there, esp/ from a UEFI stick where
---ipxe-efi names an iPXE of 2021 or later. Nothing outside the folder is changed.
+--ipxe-efi names an iPXE of 2021 or later. Outside the folder only --secret writes: into the machine's file.
 
 --hook links keepsane-install into ~/bin, runs `make install` in a kernel tree that is built, with folders of
 its own for everything that is written, and looks for the receipt.
