@@ -9,8 +9,9 @@ import pytest
 
 from keepsane.cli import main
 from keepsane.machine.machine import read_machine
+from keepsane.netboot.boot import Boot
 from keepsane.netboot.folder import netboot_folder
-from keepsane.netboot.history import Boot, History
+from keepsane.netboot.history import History
 from tests.machine.test_boot_menu import GRUB
 
 FILE = """\

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from keepsane.machine.machine import Machine
+from keepsane.machine.settings import Policy
+from keepsane.netboot.boot import Boot
 from keepsane.netboot.choice import Take, Wait, choose
-from keepsane.netboot.history import Boot, History
+from keepsane.netboot.history import History
 
 
 @pytest.fixture
@@ -15,60 +18,66 @@ def history(tmp_path: Path) -> Iterator[History]:
         yield history
 
 
+def chosen(
+    history: History, name: str = "box", policy: Policy = "wait", mark: str | None = None
+) -> Take | Wait:
+    return choose(history, Machine(name=name, policy=policy, mark=mark, console=mark and "/dev/ttyS0"))
+
+
 def boot(build: str, offer: int | None, nonce: str = "1", address: str = "10.0.2.15") -> Boot:
     return Boot(nonce, "box", build, offer, "quiet", address, 100.0, None)
 
 
 def test_a_machine_without_an_offer_waits(history: History) -> None:
-    assert choose(history, "box", "wait") == Wait(None)
+    assert chosen(history) == Wait(None)
 
 
 def test_a_build_boots_once(history: History) -> None:
     number = history.offer("box", "first")
-    assert choose(history, "box", "wait") == Take("first", number)
-    assert choose(history, "box", "wait") == Take("first", number), "asking changes nothing"
-    assert choose(history, "other", "wait") == Wait(None)
+    assert chosen(history) == Take("first", number)
+    assert chosen(history) == Take("first", number), "asking changes nothing"
+    assert chosen(history, "other") == Wait(None)
     history.booted(boot("first", number))
-    assert choose(history, "box", "wait") == Wait(None)
+    assert chosen(history) == Wait(None)
 
 
 def test_offered_again_it_boots_once_more(history: History) -> None:
     history.booted(boot("first", history.offer("box", "first")))
     again = history.offer("box", "first")
-    assert choose(history, "box", "wait") == Take("first", again)
+    assert chosen(history) == Take("first", again)
 
 
 def test_a_machine_waits_for_the_build_that_has_begun(history: History) -> None:
     """An older build that was never booted would be the wrong one."""
     history.offer("box", "old")
     number = history.begin("box", "/linux")
-    chosen = choose(history, "box", "wait")
-    assert isinstance(chosen, Wait) and chosen.making is not None and chosen.making.state == "running"
+    found = chosen(history)
+    assert isinstance(found, Wait) and found.making is not None and found.making.state == "running"
     history.publish(number, "new")
-    chosen = choose(history, "box", "wait")
-    assert isinstance(chosen, Take) and chosen.build == "new"
+    found = chosen(history)
+    assert isinstance(found, Take) and found.build == "new"
 
 
 def test_a_build_that_fails_leaves_it_waiting(history: History) -> None:
     history.call_good("box", "good")
     history.fail(history.begin("box", "/linux"), "widget.c:3: error: no")
-    chosen = choose(history, "box", "wait")
-    assert isinstance(chosen, Wait) and chosen.making is not None and "widget.c" in chosen.making.errors
-    assert choose(history, "box", "last-good") == Take("good", None)
+    found = chosen(history)
+    assert isinstance(found, Wait) and found.making is not None and "widget.c" in found.making.errors
+    assert chosen(history, policy="last-good") == Take("good", None, "making 1")
 
 
 def test_a_choice_of_the_menu_takes_no_offer(history: History) -> None:
     number = history.offer("box", "first")
     history.booted(boot("other", None))
-    assert choose(history, "box", "wait") == Take("first", number)
+    assert chosen(history) == Take("first", number)
 
 
 def test_the_last_of_two_trees_wins(history: History) -> None:
     one, two = history.begin("box", "/one"), history.begin("box", "/two")
     history.publish(two, "of two")
     history.publish(one, "of one")
-    chosen = choose(history, "box", "wait")
-    assert isinstance(chosen, Take) and chosen.build == "of one"
+    found = chosen(history)
+    assert isinstance(found, Take) and found.build == "of one"
 
 
 def test_a_return_is_of_the_address_that_booted(history: History) -> None:

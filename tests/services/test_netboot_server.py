@@ -10,7 +10,8 @@ import pytest
 
 from keepsane.listen.answer import Answer, FileBody
 from keepsane.listen.request import Request
-from keepsane.netboot.history import Boot, History
+from keepsane.netboot.boot import Boot
+from keepsane.netboot.history import History
 from keepsane.netboot.store import Build, Store
 from keepsane.services import netboot_server
 from keepsane.services.netboot_server import NetbootServer

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -25,8 +25,13 @@ from keepsane.database import (
     steps_beside,
 )
 from keepsane.errors import HistoryError
+from keepsane.netboot.boot import COLUMNS, Boot, BootFile, Outcome
+from keepsane.netboot.maker import Maker, is_gone, this_process
 
 FILE = "netboot.sqlite"
+MAX_TRIES = 3
+"""So often a build is given whose bytes get lost on the way."""
+MAX_CANDIDATES = 64
 _WAIT_SECONDS = 5.0
 _MAX_LINE, _MAX_ERRORS = 400, 4000
 
@@ -35,7 +40,7 @@ State = Literal["running", "failed", "published"]
 
 
 class Making(NamedTuple):
-    """A run of make for a machine."""
+    """A run of make for a machine; `revision` is the tree's, `1f3a9c02 usb: mend it`."""
 
     number: int
     machine: str
@@ -45,6 +50,15 @@ class Making(NamedTuple):
     state: State
     line: str
     errors: str
+    revision: str = ""
+    host: str = ""
+    pid: int | None = None
+    pid_start_ticks: int | None = None
+
+    @property
+    def was_killed(self) -> bool:
+        """Say whether it runs by its state, and the process that made it is gone."""
+        return self.state == "running" and is_gone(Maker(self.host, self.pid, self.pid_start_ticks))
 
 
 class Offer(NamedTuple):
@@ -56,30 +70,30 @@ class Offer(NamedTuple):
     offered_seconds: float
 
 
-class Boot(NamedTuple):
-    """A boot of a build: a machine took every file of it."""
+class Candidate(NamedTuple):
+    """A network card that asks and is no machine's."""
 
-    nonce: str
-    machine: str
-    build: str
-    offer: int | None
-    command_line: str
+    mac: str
     address: str
-    taken_seconds: float
-    back_seconds: float | None
+    first_seconds: float
+    last_seconds: float
 
 
 class History:
     """The open file. Every method raises HistoryError where it cannot be read or written."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open or make the file in a folder of this user's alone. Raises HistoryError."""
+    def __init__(self, folder: Path, wait_seconds: float = _WAIT_SECONDS) -> None:
+        """
+        Open or make the file in a folder of this user's alone. Raises HistoryError.
+
+        A change waits for another process's for up to `wait_seconds`; to read waits for nobody.
+        """
         self._path = folder / FILE
         self._version = (-1, 0)
         with self._said():
             make_private(folder)
             refuse_foreign(self._path)
-            self._connection = sqlite3.connect(self._path, timeout=_WAIT_SECONDS, isolation_level=None)
+            self._connection = sqlite3.connect(self._path, timeout=wait_seconds, isolation_level=None)
             try:
                 migrate(self._connection, steps_beside(__file__))
             except BaseException:
@@ -104,9 +118,13 @@ class History:
                 (machine, build, time.time()),
             )
 
-    def begin(self, machine: str, tree: str) -> int:
-        """Note that make runs for a machine; a run before it that has not ended counts as failed."""
-        now = time.time()
+    def begin(self, machine: str, tree: str, revision: str = "") -> int:
+        """
+        Note that make runs for a machine, as long as this process is there.
+
+        A run before it that has not ended counts as failed.
+        """
+        now, maker = time.time(), this_process()
         with self._writing():
             self._connection.execute(
                 "UPDATE making SET state = 'failed', ended_seconds = ?"
@@ -114,8 +132,10 @@ class History:
                 (now, machine),
             )
             return self._added(
-                "INSERT INTO making (machine, tree, began_seconds, state) VALUES (?, ?, ?, 'running')",
-                (machine, tree, now),
+                "INSERT INTO making"
+                " (machine, tree, began_seconds, state, revision, host, pid, pid_start_ticks)"
+                " VALUES (?, ?, ?, 'running', ?, ?, ?, ?)",
+                (machine, tree, now, revision[:_MAX_LINE], *maker),
             )
 
     def progress(self, number: int, line: str) -> None:
@@ -147,19 +167,95 @@ class History:
             (state, time.time(), errors[:_MAX_ERRORS], number),
         )
 
-    def booted(self, boot: Boot) -> None:
+    def booted(self, boot: Boot, files: Iterable[BootFile] = ()) -> None:
         """Note that a machine took every file of a build; the same nonce counts once."""
+        names = Boot._fields[:-1]
+        marks = ", ".join("?" * len(names))
         with self._writing():
-            self._connection.execute("INSERT OR IGNORE INTO boot VALUES (?, ?, ?, ?, ?, ?, ?, ?)", boot)
+            self._connection.execute(
+                f"INSERT OR IGNORE INTO boot ({', '.join(names)}) VALUES ({marks})",  # noqa: S608 - our names
+                boot[:-1],
+            )
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO boot_file VALUES (?, ?, ?, ?, ?)",
+                ((boot.nonce, *file) for file in files),
+            )
 
     def came_back(self, machine: str, address: str) -> bool:
         """Note that a machine asks anew from where it booted: that has ended. Say whether it was news."""
+        return self._ended(machine, address, "back", "")
+
+    def was_not_started(self, machine: str, address: str, why: str, *, lost_bytes: bool) -> bool:
+        """Note that iPXE could not start what a machine took last. Say whether it took anything."""
+        return self._ended(machine, address, "void" if lost_bytes else "refused", why)
+
+    def _ended(self, machine: str, address: str, outcome: Outcome, why: str) -> bool:
+        return self._changed_boots(
+            "outcome = ?, why = ?, back_seconds = ?"
+            " WHERE machine = ? AND address = ? AND back_seconds IS NULL",
+            (outcome, why[:_MAX_LINE], time.time(), machine, address),
+        )
+
+    def is_running(self, nonce: str) -> bool:
+        """Note that a console shows a boot's id. Say whether it was news."""
+        return self._changed_boots(
+            "outcome = 'running' WHERE nonce = ? AND outcome = 'provisional'", (nonce,)
+        )
+
+    def reached_mark(self, nonce: str) -> bool:
+        """Note that a console shows the mark of a boot that works. Say whether it was news."""
+        return self._changed_boots(
+            "marked_seconds = ? WHERE nonce = ? AND marked_seconds IS NULL", (time.time(), nonce)
+        )
+
+    def judged(self, nonce: str, log: Path, verdict: str) -> None:
+        """Note where a boot's log is, and what was made of it."""
+        self._changed_boots("log = ?, verdict = ? WHERE nonce = ?", (str(log), verdict[:_MAX_LINE], nonce))
+
+    def posted(self, nonce: str, size_bytes: int) -> bool:
+        """Note that a machine sent what it had kept of a boot's log. Say whether it is the first time."""
+        return self._changed_boots(
+            "posted_bytes = ? WHERE nonce = ? AND posted_bytes IS NULL", (size_bytes, nonce)
+        )
+
+    def _changed_boots(self, change: str, values: tuple[Any, ...]) -> bool:
         with self._writing():
-            done = self._connection.execute(
-                "UPDATE boot SET back_seconds = ? WHERE machine = ? AND address = ? AND back_seconds IS NULL",
-                (time.time(), machine, address),
-            )
+            done = self._connection.execute(f"UPDATE boot SET {change}", values)  # noqa: S608 - texts of ours
         return done.rowcount > 0
+
+    def met(self, mac: str, address: str) -> None:
+        """Note that a card asks which is no machine's; of too many the one that was silent longest goes."""
+        now = time.time()
+        with self._writing():
+            self._connection.execute(
+                "INSERT INTO candidate VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (mac) DO UPDATE"
+                " SET address = excluded.address, last_seconds = excluded.last_seconds",
+                (mac, address, now, now),
+            )
+            self._connection.execute(
+                "DELETE FROM candidate WHERE mac NOT IN"
+                " (SELECT mac FROM candidate ORDER BY last_seconds DESC LIMIT ?)",
+                (MAX_CANDIDATES,),
+            )
+
+    def candidates(self) -> list[Candidate]:
+        """Give the cards that are no machine's, the one that asked last first."""
+        return self._all(Candidate, "SELECT * FROM candidate ORDER BY last_seconds DESC")
+
+    def pin(self, build: str) -> None:
+        """Keep a build for good."""
+        with self._writing():
+            self._connection.execute("INSERT OR IGNORE INTO pin VALUES (?, ?)", (build, time.time()))
+
+    def unpin(self, build: str) -> bool:
+        """Keep a build as any other. Say whether it was pinned."""
+        with self._writing():
+            return self._connection.execute("DELETE FROM pin WHERE build = ?", (build,)).rowcount > 0
+
+    def pins(self) -> list[str]:
+        """Give the builds that are kept for good, the last pinned first."""
+        return self._all(str, "SELECT build FROM pin ORDER BY since_seconds DESC")
 
     def call_good(self, machine: str, build: str) -> None:
         """Note that a build is a machine's good one."""
@@ -178,25 +274,53 @@ class History:
         return self._one(Making, query, machine)
 
     def was_booted(self, offer: int) -> bool:
-        """Say whether an offer was taken."""
-        return self._one(int, "SELECT 1 FROM boot WHERE offer = ?", offer) is not None
+        """Say whether an offer was taken; where bytes got lost it is tried again, MAX_TRIES times in all."""
+        taken = "SELECT 1 FROM boot WHERE offer = ? AND outcome <> 'void' UNION ALL"
+        lost = " SELECT 1 FROM boot WHERE offer = ? GROUP BY offer HAVING count(*) >= ?"
+        return self._one(int, taken + lost, offer, offer, MAX_TRIES) is not None
+
+    def was_booted_for(self, machine: str, cause: str) -> bool:
+        """Say whether a machine booted its good kernel for a cause; lost bytes count as for an offer."""
+        taken = "SELECT 1 FROM boot WHERE machine = ? AND cause = ? AND outcome <> 'void' UNION ALL"
+        lost = " SELECT 1 FROM boot WHERE machine = ? AND cause = ? GROUP BY cause HAVING count(*) >= ?"
+        values = machine, cause
+        return self._one(int, taken + lost, *values, *values, MAX_TRIES) is not None
+
+    def last_of_offer(self, offer: int) -> Boot | None:
+        """Give the last boot of an offer."""
+        query = f"SELECT {COLUMNS} FROM boot WHERE offer = ? ORDER BY rowid DESC LIMIT 1"  # noqa: S608
+        return self._one(Boot, query, offer)
 
     def good(self, machine: str) -> str | None:
         """Give the id of a machine's good build."""
         return self._one(str, "SELECT build FROM good WHERE machine = ?", machine)
 
     def wanted(self) -> frozenset[str]:
-        """Give the builds that must not go: each machine's good one, and the one it was offered last."""
+        """Give the builds that must not go: each machine's good one, what it was offered last, the pinned."""
         query = (
             "SELECT build FROM good UNION"
             " SELECT build FROM offer WHERE number IN (SELECT max(number) FROM offer GROUP BY machine)"
+            " UNION SELECT build FROM pin"
         )
         return frozenset(self._all(str, query))
 
     def boots(self, machine: str | None = None, most: int = 100) -> list[Boot]:
         """Give the last boots, of one machine or of all, the newest first."""
-        query = "SELECT * FROM boot WHERE ? IS NULL OR machine = ? ORDER BY taken_seconds DESC LIMIT ?"
-        return self._all(Boot, query, machine, machine, most)
+        where = "WHERE ? IS NULL OR machine = ? ORDER BY taken_seconds DESC, rowid DESC LIMIT ?"
+        return self._all(Boot, f"SELECT {COLUMNS} FROM boot {where}", machine, machine, most)  # noqa: S608
+
+    def boot(self, number: int) -> Boot | None:
+        """Give a boot by its number."""
+        return self._one(Boot, f"SELECT {COLUMNS} FROM boot WHERE rowid = ?", number)  # noqa: S608
+
+    def boot_of(self, nonce: str) -> Boot | None:
+        """Give a boot by its id."""
+        return self._one(Boot, f"SELECT {COLUMNS} FROM boot WHERE nonce = ?", nonce)  # noqa: S608
+
+    def files(self, nonce: str) -> list[BootFile]:
+        """Give the files of a boot in the order in which a machine took them."""
+        query = "SELECT name, size_bytes, first_seconds, last_seconds FROM boot_file WHERE nonce = ?"
+        return self._all(BootFile, f"{query} ORDER BY first_seconds", nonce)
 
     def usual_seconds(self, tree: str, most: int = 5) -> float | None:
         """Give the median time of the last runs of make in a tree that ended well."""
@@ -221,8 +345,8 @@ class History:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         with self._said():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
+            try:  # around BEGIN too: a signal may come right behind it
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield
                 self._connection.execute("COMMIT")
             except BaseException:

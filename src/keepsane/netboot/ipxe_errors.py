@@ -33,6 +33,15 @@ _POSIX = {
     "4c": "this server did not answer in time",
 }
 
+_OF_TRANSFER = ("0b", "0f", "1d", "28", "4c")
+"""What goes wrong on the network, or is ended by a key: the files are as good as before."""
+
+
+def is_of_transfer(said: str) -> bool:
+    """Say whether the number that a machine sent tells of lost bytes, and not of what they were."""
+    found = _CODE.fullmatch(said.lower())
+    return found is not None and found["code"].rjust(8, "0")[:2] in _OF_TRANSFER
+
 
 def meaning(said: str) -> str | None:
     """Say what the number means that a machine sent; None where it sent none."""

@@ -3,6 +3,7 @@
 What a machine shows while it waits.
 
     keepsane: test-box waits for the kernel of ~/linux
+    1f3a9c02 usb: mend the reset
     building for 42 s, about 30 s left
     CC      fs/ext4/inode.o
 """
@@ -30,7 +31,12 @@ def _body(
         yield "keepsane netboot build -- make -j8   in a kernel tree, to build for it"
         return
     yield f"keepsane: {machine} waits for the kernel of {making.tree}"
-    if making.state == "running":
+    if making.revision:
+        yield making.revision
+    if making.was_killed:
+        yield "the build was killed; its last line was:"
+        yield making.line
+    elif making.state == "running":
         yield _elapsed(now_seconds - making.began_seconds, usual_seconds)
         yield making.line
     elif making.state == "failed":

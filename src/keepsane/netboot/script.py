@@ -122,14 +122,14 @@ def hold_script(lines: Sequence[str], again: str, choices: Sequence[Choice]) -> 
     )
 
 
-def boot_script(kernel: File, initrds: Sequence[File], command_line: str, title: str) -> str:
+def boot_script(kernel: File, initrds: Sequence[File], command_line: str, title: Sequence[str]) -> str:
     """Write the script that loads and boots; a failing command leaves its number for the next poll."""
     names = [f"initrd={file.name}" for file in initrds]
     return _script(
         "set esc:hex 1b",
         "clear why ||",
         "echo ${esc:string}[2J${esc:string}[1;1H",
-        *_shown([title]),
+        *_shown(title),
         "imgfree",
         *_command_line(command_line),
         f"kernel {_TIMEOUT} --name {kernel.name} {kernel.url} {' '.join((*names, '${c}'))} || goto bad",

@@ -19,6 +19,18 @@ class Askers:
         """Take the clock, in seconds."""
         self._clock = clock
         self._asked: dict[str, dict[str, float]] = {}
+        self._began: dict[tuple[str, str], float] = {}
+
+    def starts(self, machine: str, address: str) -> None:
+        """Note that a machine asks the first time since it was switched on."""
+        self._began.pop((machine, address), None)
+        while len(self._began) >= _MAX_CARDS:
+            del self._began[next(iter(self._began))]
+        self._began[machine, address] = time.time()
+
+    def since_seconds(self, machine: str, address: str) -> float:
+        """Give since when a machine asks, in seconds since 1970; now, where nobody saw it start."""
+        return self._began.get((machine, address), time.time())
 
     def others(self, mac: str, address: str) -> list[str]:
         """Note that an address asks as a card, and give the others that did lately."""

@@ -5,6 +5,7 @@ What machines at iPXE talk to: a first script, polls that are held while a kerne
     GET /s                            the script that asks; it may lie on a disk, on a stick, behind GRUB
     GET /w?m=52-54-00-12-34-56&...    what to do now: wait and ask again, or boot
     GET /f/NONCE/kernel               a file of one boot
+    POST /p/NONCE                     what a machine kept of that boot's log
 
 A GET changes no offer. A boot counts when the address that got its script has taken the last byte of each of
 its files, at once or in parts; until then the same build is given again, under another nonce.
@@ -14,10 +15,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from keepsane.errors import HistoryError, InputError, OutputError
@@ -28,20 +29,22 @@ from keepsane.machine.machine import Machine
 from keepsane.machine.secret import is_secret
 from keepsane.machine.settings import card_address
 from keepsane.netboot.choice import Take, Wait, choose
-from keepsane.netboot.history import Boot, History
-from keepsane.netboot.ipxe_errors import meaning
+from keepsane.netboot.history import History
+from keepsane.netboot.ipxe_errors import is_of_transfer, meaning
 from keepsane.netboot.screen import screen
 from keepsane.netboot.script import Choice, File, boot_script, first_script, hold_script
 from keepsane.netboot.served import served_files, with_own_words
 from keepsane.netboot.store import Store
 from keepsane.services.askers import Askers
+from keepsane.services.flights import Flight, Flights, new_nonce
 from keepsane.services.machines_kept import MachinesKept
-from keepsane.services.spans import Spans, with_span
+from keepsane.services.posted import take_post
 
 HOLD_SECONDS = 4.0
 LOOK_SECONDS = 0.05
-MAX_BOOTS_IN_FLIGHT = 256
-MAX_STRANGERS = 64
+MAX_STRANGERS = 1024
+MET_SECONDS = 60.0
+"""So often it is noted that a card asks that is no machine's."""
 MAX_TOLD = 256
 _MENU_BUILDS = 5
 _HOST = re.compile(r"[0-9A-Za-z.:\[\]-]{1,80}")
@@ -51,18 +54,6 @@ _NO_CARD = (
     "keepsane: no network card is named by what asks here",
     "the script that asks is that of `keepsane netboot setup`, with m=52-54-00-12-34-56",
 )
-
-
-@dataclass(slots=True)
-class _InFlight:
-    """A boot script that was given, and what of its files is taken."""
-
-    machine: Machine
-    take: Take
-    address: str
-    files: dict[str, Path]
-    sent: dict[str, Spans] = field(default_factory=dict)
-    taken: set[str] = field(default_factory=set)
 
 
 class NetbootServer:
@@ -75,15 +66,16 @@ class NetbootServer:
         self._machines = MachinesKept(machines, say)
         self._askers = Askers()
         self._say = say
-        self._in_flight: dict[str, _InFlight] = {}
-        self._strangers: set[str] = set()
         self._told: set[str] = set()
+        self._flights = Flights(history, say, self._tell)
+        self._met: dict[str, float] = {}
         self._news = asyncio.Event()
 
     async def watch(self) -> None:
         """Wake whoever is held as soon as anything changes, for ever."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
+            self._flights.write()
             if self._has_changed():
                 self._news.set()
                 self._news = asyncio.Event()
@@ -105,6 +97,8 @@ class NetbootServer:
 
     async def _answer(self, request: Request) -> Answer:
         match request.path.split("/")[1:]:
+            case ["p", nonce] if request.method == "POST":
+                return take_post(request, nonce, self._store.folder, self._history)
             case _ if request.method == "POST":
                 return _refused(405)
             case ["s"]:
@@ -135,8 +129,10 @@ class NetbootServer:
 
     async def _go_on(self, machine: Machine, request: Request, again: str) -> Answer:
         """Answer a machine that is known."""
-        if _is_first(request) and self._history.came_back(machine.name, request.peer):
-            self._say(f"{machine.name} came back")
+        failed = meaning(request.query.get("e", "")) if _is_first(request) else None
+        if _is_first(request):
+            self._askers.starts(machine.name, request.peer)
+            self._note_return(machine, request, failed)
         if wanted := request.query.get("b"):
             if not self._is_kept(wanted):
                 return _refused(404)
@@ -144,13 +140,30 @@ class NetbootServer:
         chosen = await self._choose(machine, hold=not _is_first(request))
         if isinstance(chosen, Take):
             return await self._boot(machine, chosen, request, again)
-        return self._page(machine, chosen, again, meaning(request.query.get("e", "")))
+        return self._page(machine, chosen, again, failed)
+
+    def _note_return(self, machine: Machine, request: Request, failed: str | None) -> None:
+        """Note what became of the boot that the machine took last: here it is again."""
+        name, peer = machine.name, request.peer
+        if failed is None:
+            if self._history.came_back(name, peer):
+                self._say(f"{name} came back")
+            return
+        lost = is_of_transfer(request.query["e"])
+        if self._history.was_not_started(name, peer, failed, lost_bytes=lost):
+            self._say(f"{name} did not start its kernel: {failed}")
 
     def _meet(self, mac: str, peer: str) -> None:
-        """Tell of a card that is no machine's, once: whoever wants it for one copies its address."""
-        if mac not in self._strangers and len(self._strangers) < MAX_STRANGERS:
-            self._strangers.add(mac)
-            self._say(f'no machine has the network card that asks from {peer}: mac = ["{mac}"]')
+        """Tell of a card that is no machine's, once, and note when it asked."""
+        now = time.monotonic()
+        if now - self._met.get(mac, -MET_SECONDS) >= MET_SECONDS:
+            self._met.pop(mac, None)
+            while len(self._met) >= MAX_STRANGERS:
+                del self._met[next(iter(self._met))]
+            self._met[mac] = now
+            with suppress(HistoryError):  # it is told all the same
+                self._history.met(mac, peer)
+            self._tell(f'no machine has the network card that asks from {peer}: mac = ["{mac}"]')
 
     def _tell(self, what: str) -> None:
         """Tell what a machine meets again and again, once."""
@@ -161,7 +174,7 @@ class NetbootServer:
     async def _choose(self, machine: Machine, *, hold: bool) -> Wait | Take:
         """Choose for a machine; hold it until the choice is another, at most HOLD_SECONDS."""
         end = asyncio.get_running_loop().time() + HOLD_SECONDS
-        chosen = choose(self._history, machine.name, machine.policy)
+        chosen = self._chosen(machine)
         before = chosen.state if isinstance(chosen, Wait) else None
         while hold and isinstance(chosen, Wait) and chosen.state == before:
             try:
@@ -169,7 +182,14 @@ class NetbootServer:
                     await self._news.wait()
             except TimeoutError:
                 break
-            chosen = choose(self._history, machine.name, machine.policy)
+            chosen = self._chosen(machine)
+        return chosen
+
+    def _chosen(self, machine: Machine) -> Wait | Take:
+        """Choose; what was taken and could not be noted yet counts as booted."""
+        chosen = choose(self._history, machine)
+        if isinstance(chosen, Take) and self._flights.is_taken(chosen):
+            return Wait(self._history.last_making(machine.name))
         return chosen
 
     async def _held_page(self, lines: Sequence[str], again: str) -> Answer:
@@ -207,8 +227,8 @@ class NetbootServer:
             build = self._store.build(take.build)
         except InputError:
             return await self._cannot_boot(machine, take, "it is not kept any more", again)
-        nonce = secrets.token_hex(16)
-        command_line = with_own_words(machine.command_line, nonce, _said_host(request))
+        nonce = new_nonce()
+        command_line = self._command_line(machine, nonce, request)
         if wrong := check_command_line(command_line):
             return await self._cannot_boot(machine, take, f"its command line: {wrong}", again)
         if wrong := self._store.damage(build):
@@ -217,12 +237,22 @@ class NetbootServer:
             files = served_files(self._store, machine, build)
         except (InputError, OutputError) as error:
             return await self._cannot_boot(machine, take, str(error), again)
-        while len(self._in_flight) >= MAX_BOOTS_IN_FLIGHT:
-            del self._in_flight[next(iter(self._in_flight))]
-        self._in_flight[nonce] = _InFlight(machine, take, request.peer, files)
+        asked = self._askers.since_seconds(machine.name, request.peer)
+        self._flights.begin(nonce, Flight(machine, take, request.peer, files, asked))
         kernel, *initrds = (File(name, f"f/{nonce}/{name}") for name in files)
-        title = f"keepsane: {machine.name} boots {build.release} {build.number} of {build.tree}"
+        title = [
+            f"keepsane: {machine.name} boots {build.release} {build.number} of {build.tree}",
+            *_why(take),
+        ]
         return _script(boot_script(kernel, initrds, command_line, title))
+
+    def _command_line(self, machine: Machine, nonce: str, request: Request) -> str:
+        """Give the machine's command line with the boot's id, by which its logs are known."""
+        line = with_own_words(machine.command_line, nonce, _said_host(request))
+        if check_command_line(line) is None:
+            return line
+        self._tell(f"{machine.name}: keepsane.boot= does not fit on its command line, and is left out")
+        return machine.command_line
 
     async def _cannot_boot(self, machine: Machine, take: Take, why: str, again: str) -> Answer:
         """Say why a build is not booted: to whom serves, once, and on the machine until another is there."""
@@ -231,36 +261,27 @@ class NetbootServer:
         return await self._held_page([f"keepsane: {title}", why, "it waits for another build"], again)
 
     def _file(self, nonce: str, name: str, peer: str) -> Answer:
-        boot = self._in_flight.get(nonce)
-        if boot is None or boot.address != peer or name not in boot.files:
+        flight = self._flights.of(nonce, peer)
+        if flight is None or name not in flight.files:
             return _refused(404)
         try:
-            answer = whole_file(boot.files[name])
+            answer = whole_file(flight.files[name])
         except OSError as error:
-            self._say(f"{boot.machine.name} cannot get {boot.files[name]}: {error.strerror or error}")
+            self._tell(f"{flight.machine.name} cannot get {flight.files[name]}: {error.strerror or error}")
             return _refused(503)
         size = answer.length_bytes
-        return replace(answer, sent=lambda start, end: self._sent(nonce, name, start, end, size))
+        self._flights.began(nonce, name)
+        return replace(answer, sent=lambda start, end: self._flights.sent(nonce, name, start, end, size))
 
-    def _sent(self, nonce: str, name: str, start: int, end: int, size: int) -> None:
-        boot = self._in_flight.get(nonce)
-        if boot is None:
-            return
-        boot.sent[name] = with_span(boot.sent.get(name, ()), start, end)
-        if boot.sent[name] != ((0, size),):
-            return
-        boot.taken.add(name)
-        if boot.taken != boot.files.keys():
-            return
-        machine, take = boot.machine, boot.take
-        taken = Boot(
-            nonce, machine.name, take.build, take.offer, machine.command_line, boot.address, time.time(), None
-        )
-        try:
-            self._history.booted(taken)
-        except HistoryError as error:
-            self._tell(str(error))
-        self._say(f"{machine.name} boots {take.build}")
+
+def _why(take: Take) -> list[str]:
+    """Say on the screen why a machine gets its good kernel."""
+    match take.cause.partition(" ")[0]:
+        case "making":
+            return ["its good kernel, for the build failed"]
+        case "boot":
+            return ["its good kernel, for the last one did not get as far as its mark"]
+    return []
 
 
 def _script(text: str) -> Answer:

@@ -11,6 +11,7 @@ from keepsane.commands.netboot.machine import chosen_machine
 from keepsane.errors import InputError
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
+from keepsane.netboot.named import named_build
 from keepsane.netboot.store import Store
 
 
@@ -18,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `keepsane netboot again` takes."""
     parser.add_argument("machine", metavar="MACHINE")
     parser.add_argument(
-        "build", nargs="?", metavar="BUILD", help="its id, as `keepsane netboot history` has it"
+        "build", nargs="?", metavar="N|BUILD", help="the number of a boot, or the id of a build"
     )
 
 
@@ -34,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
                     f"{machine.name} was offered no build yet; build one: keepsane netboot build"
                 )
             name = last.build
-        build = Store(netboot_folder()).build(name)
+        build = named_build(name, Store(netboot_folder()), history)
         history.offer(machine.name, build.id)
     sys.stdout.write(f"{machine.name} boots {build.id} once more\n")
     return 0

@@ -23,6 +23,7 @@ from keepsane.errors import HistoryError, InputError, KeepsaneError
 from keepsane.machine.machine import Machine
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
+from keepsane.netboot.install import ask_git
 from keepsane.netboot.store import Build
 from keepsane.render.visible import escaped
 
@@ -40,7 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _build_for(host, arguments)
     machine = chosen_machine(arguments.machine)
     with closing(History(netboot_folder())) as history, signals_interrupt():
-        number = history.begin(machine.name, escaped(str(Path.cwd())))
+        revision = ask_git(Path(), "log", "-1", "--format=%h %s")
+        number = history.begin(machine.name, escaped(str(Path.cwd())), escaped(revision))
         try:
             build = _built(arguments.make, history, number, machine)
         except BaseException as problem:

@@ -11,13 +11,16 @@ from keepsane.commands.netboot.machine import chosen_machine
 from keepsane.errors import InputError
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
+from keepsane.netboot.named import named_build
 from keepsane.netboot.store import Store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `keepsane netboot good` takes."""
     parser.add_argument("machine", metavar="MACHINE")
-    parser.add_argument("build", nargs="?", metavar="BUILD", help="its id, as `netboot history` shows it")
+    parser.add_argument(
+        "build", nargs="?", metavar="N|BUILD", help="the number of a boot, or the id of a build"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -26,11 +29,15 @@ def run(arguments: argparse.Namespace) -> int:
     with closing(History(netboot_folder())) as history:
         name = arguments.build
         if name is None:
-            boots = history.boots(machine.name, most=1)
+            boots = [
+                boot
+                for boot in history.boots(machine.name)
+                if boot.outcome in ("running", "back", "provisional")
+            ]
             if not boots:
                 raise InputError(f"{machine.name} booted nothing yet; name a build")
             name = boots[0].build
-        build = Store(netboot_folder()).build(name)
+        build = named_build(name, Store(netboot_folder()), history)
         history.call_good(machine.name, build.id)
     sys.stdout.write(f"{build.id} is the good build of {machine.name}\n")
     return 0

@@ -1,47 +1,65 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What machines booted: when, which build, from which address, and whether they have come back since."""
+"""What machines booted: when, which build, and what became of it; `show N` tells more of one."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import closing
+from typing import NamedTuple
 
 from keepsane.commands.netboot.machine import chosen_machine
+from keepsane.netboot.boot import Boot, outcome_words
 from keepsane.netboot.folder import netboot_folder
-from keepsane.netboot.history import Boot, History
+from keepsane.netboot.history import Candidate, History
 from keepsane.render.visible import escaped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `keepsane netboot history` takes."""
     parser.add_argument("machine", nargs="?", metavar="MACHINE", help="one machine's alone")
+    parser.add_argument(
+        "--candidates", action="store_true", help="the network cards that ask and are no machine's"
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """List the boots, the newest first. Raises InputError for a machine that is none, and booted nothing."""
     machine = None if arguments.machine is None else escaped(arguments.machine)
     with closing(History(netboot_folder())) as history:
-        boots = history.boots(machine)
-    if not boots:
-        sys.stdout.write(_nothing(arguments.machine))
-    sys.stdout.writelines(_line(boot) for boot in boots)
+        rows = history.candidates() if arguments.candidates else history.boots(machine)
+    if arguments.format == "json":
+        sys.stdout.write(rows_json(rows))
+    elif rows:
+        sys.stdout.writelines(_line(row) for row in rows)
+    else:
+        sys.stdout.write(_nothing(arguments.machine, arguments.candidates))
     return 0
 
 
-def _nothing(machine: str | None) -> str:
+def rows_json(rows: Iterable[NamedTuple]) -> str:
+    """Write rows as every list of keepsane's is written."""
+    return json.dumps({"schema": 1, "rows": [row._asdict() for row in rows]}, indent=1) + "\n"
+
+
+def _nothing(machine: str | None, candidates: bool) -> str:
+    if candidates:
+        return "no unknown network card has asked\n"
     if machine is None:
         return "no machine has booted anything yet\n"
     return f"{chosen_machine(machine).name} booted nothing yet\n"
 
 
-def _line(boot: Boot) -> str:
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(boot.taken_seconds))
-    return f"{when}  {boot.machine:<16}{boot.build}  {_since(boot)}\n"
+def _line(row: Boot | Candidate) -> str:
+    if isinstance(row, Candidate):
+        return f'{_when(row.last_seconds)}  from {escaped(row.address)}  mac = ["{escaped(row.mac)}"]\n'
+    when = _when(row.taken_seconds)
+    return f"{row.number:>4}  {when}  {row.machine:<16}{row.build}  {escaped(outcome_words(row))}\n"
 
 
-def _since(boot: Boot) -> str:
-    if boot.back_seconds is None:
-        return "has not come back"
-    return f"came back after {boot.back_seconds - boot.taken_seconds:.0f} s"
+def _when(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -8,7 +8,9 @@ A test machine waits at iPXE for the kernel that still compiles.
     keepsane netboot again MACHINE [BUILD]      let it boot a build once more
     keepsane netboot good MACHINE [BUILD]       remember a build as the one that works
     keepsane netboot cmdline MACHINE +debug     show or change its kernel command line
-    keepsane netboot history [MACHINE]          what was booted, and when
+    keepsane netboot history [MACHINE]          what was booted, and what became of it
+    keepsane netboot show N|BUILD               all that is known of one boot, or of one build
+    keepsane netboot pin N|BUILD                keep a build for good
     keepsane netboot prune                      remove old builds
     keepsane netboot export FOLDER MACHINE      a build for a web server that is there
     keepsane netboot service                    a unit of systemd that keeps it running
@@ -29,6 +31,8 @@ WORDS = {
     "good": "remember a build as a machine's good one",
     "cmdline": "show or change a machine's kernel command line",
     "history": "what machines booted",
+    "show": "all that is known of a boot or a build",
+    "pin": "keep a build for good",
     "agent": "what a machine's own root needs",
     "prune": "remove old builds",
     "export": "write a build for a web server that is there",
