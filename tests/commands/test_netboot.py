@@ -62,8 +62,11 @@ def test_what_make_built_is_kept_and_offered(tree: Path, capfd: pytest.CaptureFi
     assert "once more" in said(capfd, "again", "box")
 
 
-def test_a_build_that_fails_is_1_and_keeps_nothing(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    said(capfd, "build", "--", "sh", "-c", "echo 'w.c:1: error: no'; exit 2", code=1)
+@pytest.mark.parametrize("code", [1, 2, 77])
+def test_a_build_that_fails_has_its_exit_code_and_keeps_nothing(
+    tree: Path, capfd: pytest.CaptureFixture[str], code: int
+) -> None:
+    said(capfd, "build", "--", "sh", "-c", f"echo 'w.c:1: error: no'; exit {code}", code=code)
     assert "was offered no build yet" in said(capfd, "again", "box", code=2)
 
 

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Build, publish, offer. Gives 1 where make fails; raises InputError where there is no kernel then."""
+    """Build, publish, offer. Gives make's exit code; raises InputError where there is no kernel then."""
     if host := arguments.to or os.environ.get("KEEPSANE_TO"):
         return _build_for(host, arguments)
     machine = chosen_machine(arguments.machine)
@@ -49,19 +49,19 @@ def run(arguments: argparse.Namespace) -> int:
             with suppress(HistoryError):  # what went wrong first is what is said
                 history.fail(number, _said(problem))
             raise
-    if build is None:
-        return 1
+    if isinstance(build, int):
+        return build
     sys.stdout.write(f"{machine.name} boots {build.release} {build.number}, {build.id}\n")
     keep_debug(build)
     return 0
 
 
-def _built(make: Sequence[str], history: History, number: int, machine: Machine) -> Build | None:
-    """Give what is published and offered, None where make fails."""
-    code, errors = follow(make, history, number)
+def _built(make: Sequence[str], history: History, number: int, machine: Machine) -> Build | int:
+    """Give what is published and offered, make's exit code where it fails."""
+    code, errors = follow(make, number)
     if code:
         history.fail(number, "\n".join(errors))
-        return None
+        return code
     with gather_here() as gathered:
         build = keep(gathered, machine)
     history.publish(number, build.id)

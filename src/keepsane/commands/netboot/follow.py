@@ -1,67 +1,102 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Run make: show what it writes, note how far it is, and end it where keepsane is ended."""
+"""
+Run make: show what it writes, note how far it is, and end it with all it started where keepsane is ended.
+
+make has a process group of its own: Ctrl-C reaches keepsane alone, which interrupts the whole group, so that
+no compiler outlives it. What make writes is passed on as it comes; another thread writes the notes.
+"""
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from keepsane.errors import HistoryError, InputError
-from keepsane.netboot.history import History
+from keepsane.commands.netboot.notes import Notes
+from keepsane.errors import InputError
+from keepsane.netboot.make_output import MakeOutput
 
-_BETWEEN_SECONDS = 0.25
-_MAX_ERRORS = 20
-_ERROR = (" error: ", "*** ")
+_PIECE_BYTES = 1 << 16
+_LOOK_SECONDS = 0.25
 _ENDING_SECONDS = 10.0
 """make removes what is half done before it ends."""
 
 
-def follow(make: Sequence[str], history: History, number: int) -> tuple[int, list[str]]:
+def follow(make: Sequence[str], number: int) -> tuple[int, list[str]]:
     """Run make, note how far it is, and give its exit code and first errors. Raises InputError."""
     try:
         ran = subprocess.Popen(
-            make, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            make,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            process_group=0,
         )
     except (OSError, ValueError) as error:  # ValueError: a NUL in its name
         raise InputError(f"cannot run {make[0]}: {getattr(error, 'strerror', None) or error}") from error
-    with ran:
+    said = MakeOutput()
+    with ran, Notes(number) as notes, _stopped_together(ran.pid):
         try:
-            errors = _followed(ran, history, number)
+            _pass_on(ran, said, notes)
         except BaseException:
             _end(ran)
             raise
-    if ran.returncode and not errors:
-        errors.append(f"{make[0]} ended with {ran.returncode}")
-    return ran.returncode, errors
+    code = ran.returncode if ran.returncode >= 0 else 128 - ran.returncode
+    errors = said.errors()
+    return code, errors if errors or not code else [f"{make[0]} ended with {code}"]
 
 
-def _followed(ran: subprocess.Popen[bytes], history: History, number: int) -> list[str]:
-    errors: list[str] = []
-    noted = 0.0
-    for raw in ran.stdout or ():
-        sys.stdout.buffer.write(raw)
+def _pass_on(ran: subprocess.Popen[bytes], said: MakeOutput, notes: Notes) -> None:
+    """Pass on what make writes until it ends; what it left running in the background may write on."""
+    out = ran.stdout.fileno() if ran.stdout else -1
+    while True:
+        if not select.select([out], [], [], _LOOK_SECONDS)[0]:
+            if ran.poll() is not None:
+                break
+            continue
+        piece = os.read(out, _PIECE_BYTES)
+        if not piece:
+            break
+        sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
-        line = raw.decode("utf-8", "replace").strip()
-        if len(errors) < _MAX_ERRORS and any(mark in line for mark in _ERROR):
-            errors.append(line)
-        if line and time.monotonic() - noted > _BETWEEN_SECONDS:
-            with suppress(HistoryError):  # a screen that lags is no reason to lose a build
-                history.progress(number, line)
-            noted = time.monotonic()
-    return errors
+        said.take(piece)
+        notes.note(said.line)
+    said.end()
+    ran.wait()
 
 
 def _end(ran: subprocess.Popen[bytes]) -> None:
-    ran.terminate()
+    """Interrupt make and all it started; kill what is left of them."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(ran.pid, number)
+        if number is not signal.SIGKILL:
+            with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):  # who is impatient gets on sooner
+                ran.wait(_ENDING_SECONDS)
+
+
+@contextmanager
+def _stopped_together(group: int) -> Iterator[None]:
+    """Let Ctrl-Z stop make too, and what goes on go on together."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGSTOP)
+            os.kill(os.getpid(), signal.SIGSTOP)
+            os.killpg(group, signal.SIGCONT)
+
+    before = signal.getsignal(signal.SIGTSTP)
+    if before is signal.SIG_DFL:
+        signal.signal(signal.SIGTSTP, stop)
     try:
-        ran.wait(_ENDING_SECONDS)
-    except subprocess.TimeoutExpired:
-        ran.kill()
+        yield
+    finally:
+        signal.signal(signal.SIGTSTP, before)
 
 
 @contextmanager

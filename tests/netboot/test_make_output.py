@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+import random
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from keepsane.netboot.make_output import MAX_ERRORS, MAX_LINE_BYTES, MakeOutput
+
+
+def read(*pieces: bytes) -> MakeOutput:
+    said = MakeOutput()
+    for piece in pieces:
+        said.take(piece)
+    said.end()
+    return said
+
+
+@pytest.mark.parametrize(
+    ("written", "line", "files"),
+    [
+        (b"  CC      init/main.o\n  CC [M]  fs/ext4/inode.o\n", "CC      fs/ext4/inode.o", 2),
+        (b"  CC      init/main.o\nmake[2]: Leaving directory '/src'\n", "CC      init/main.o", 1),
+        (b"gcc -Iinclude -c -o fs/inode.o fs/inode.c\n", "CC      fs/inode.o", 1),
+        (b"make[1]: Entering directory '/src'\n", "", 0),
+        (b"scripts: 10 %\rscripts: 20 %\r", "scripts: 20 %", 0),
+        (b"  LD      vmlinux\n", "LD      vmlinux", 0),
+        (b"\x1b[1m  CC      a.o\x1b[m\n", "CC      a.o", 1),
+        (b"\0\xff\xfe\n", "\0\ufffd\ufffd", 0),
+    ],
+)
+def test_the_file_that_is_compiled(written: bytes, line: str, files: int) -> None:
+    said = read(written)
+    assert (said.line, said.files) == (line, files)
+
+
+def test_pieces_cut_anywhere_say_the_same() -> None:
+    written = b"  CC      a.o\r\n  AS [M]  b.o\nx.c:1:2: error: no\n    1 | int\n      |  ^\nbye\n" * 3
+    whole = read(written)
+    for seed in range(50):
+        draw = random.Random(seed)
+        cuts = [0, *sorted(draw.sample(range(len(written)), 12)), len(written)]
+        said = read(*(written[start:end] for start, end in pairwise(cuts)))
+        assert (said.files, said.errors()) == (whole.files, whole.errors())
+
+
+def test_a_line_without_end_is_not_held() -> None:
+    said = MakeOutput()
+    for _ in range(1000):
+        said.take(bytes(65536))
+    assert len(said._rest) == MAX_LINE_BYTES
+
+
+def test_errors_are_bounded() -> None:
+    assert len(read(b"a.c:1: error: no\n" * 1000).errors()) == MAX_ERRORS
+
+
+def test_a_real_compilers_error_has_its_source_line(tmp_path: Path) -> None:
+    (tmp_path / "w.c").write_text("int f(void)\n{\n\treturn absent;\n}\n")
+    (tmp_path / "Makefile").write_text("w.o: w.c\n\tgcc -c -o w.o w.c\n")
+    ran = subprocess.run(["make", "-C", tmp_path], capture_output=True)
+    *_, error, source, caret = read(ran.stdout + ran.stderr).errors()[:3]
+    assert error.startswith("w.c:3:16: error: ")
+    assert source.endswith("return absent;") and caret.strip().startswith("|")
+
+
+def test_a_real_linkers_error_is_said_and_not_makes(tmp_path: Path) -> None:
+    (tmp_path / "w.c").write_text("int absent(void);\nint main(void) { return absent(); }\n")
+    (tmp_path / "Makefile").write_text("w: w.c\n\tgcc -o w w.c\n")
+    ran = subprocess.run(["make", "-C", tmp_path], capture_output=True)
+    errors = read(ran.stdout + ran.stderr).errors()
+    assert "undefined reference to `absent'" in errors[0]
+    assert not any("***" in error for error in errors)
+
+
+def test_what_make_cannot_make_is_said(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("w: no-such.c\n")
+    ran = subprocess.run(["make", "-C", tmp_path], capture_output=True)
+    assert "*** No rule to make target 'no-such.c'" in read(ran.stderr).errors()[0]
+
+
+def test_a_command_that_fails_silently_is_said_by_make(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("w:\n\t@false\n")
+    ran = subprocess.run(["make", "-C", tmp_path], capture_output=True)
+    assert read(ran.stderr).errors() == ["make: *** [Makefile:2: w] Error 1"]
