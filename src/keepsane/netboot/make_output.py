@@ -25,8 +25,8 @@ MAX_ERRORS = 20
 _ENDS = re.compile(rb"[\r\n]")
 _COLOURS = re.compile(rb"\x1b\[[0-9;]{0,20}[mK]")
 _FILE = re.compile(
-    rb"(?:^|(?<=[\r\n])) {2}(?P<tool>[A-Z][A-Z0-9_]{1,11})(?: \[[A-Z]\])? {1,12}(?P<name>[^\s\0]{1,255})"
-    rb"|(?<= -o )(?P<object>[^\s\0]{1,255}\.o)(?= )"
+    rb"(?:^|[\r\n]) {2}(?P<tool>[A-Z][A-Z0-9_]{1,11})(?: \[[A-Z]\])? {1,12}(?P<name>[^\s\0]{1,255})"
+    rb"|(?<= -c -o )(?P<object>[^\s\0]{1,255})"
 )
 _TELLING = (
     *(b"error: ", b"undefined reference", b"multiple definition", b"undefined symbol", b"cannot find "),
