@@ -24,10 +24,8 @@ MAX_ERRORS = 20
 
 _ENDS = re.compile(rb"[\r\n]")
 _COLOURS = re.compile(rb"\x1b\[[0-9;]{0,20}[mK]")
-_FILE = re.compile(
-    rb"(?:^|[\r\n]) {2}(?P<tool>[A-Z][A-Z0-9_]{1,11})(?: \[[A-Z]\])? {1,12}(?P<name>[^\s\0]{1,255})"
-    rb"|(?<= -c -o )(?P<object>[^\s\0]{1,255})"
-)
+_FILE = re.compile(r" {2}(?P<tool>[A-Z][A-Z0-9_]{1,11})(?: \[[A-Z]\])? {1,12}(?P<name>\S{1,255})")
+_OBJECT = " -c -o "
 _TELLING = (
     *(b"error: ", b"undefined reference", b"multiple definition", b"undefined symbol", b"cannot find "),
     b"*** ",
@@ -71,11 +69,10 @@ class MakeOutput:
 
     def _read(self, text: bytes) -> None:
         # Ten megabytes a second may come: what is done for each of them is bytes' own search.
-        self.files += sum(map((b"\n" + text).count, _OBJECTS)) + text.count(b" -c -o ")
-        named = next(reversed([*_FILE.finditer(text[-MAX_LINE_BYTES:])]), None)
-        if named is not None:
-            tool, name = named["tool"] or b"CC", named["name"] or named["object"]
-            self.line = f"{tool.decode():<7} {name.decode('utf-8', 'replace')}"
+        self.files += sum(map((b"\n" + text).count, _OBJECTS)) + text.count(_OBJECT.encode())
+        at = [what for line in _lines(text[-MAX_LINE_BYTES:]) if (what := _file_of(line))]
+        if at:
+            self.line = at[-1]
         elif last := _last_line(text):
             self.line = last
         if self._source_lines or _tells(text):
@@ -106,6 +103,15 @@ def _lines(text: bytes) -> Iterator[str]:
     for raw in _ENDS.split(text):
         if line := raw[:MAX_LINE_BYTES].decode("utf-8", "replace").rstrip():
             yield line
+
+
+def _file_of(line: str) -> str | None:
+    """Give the file that a line says make is at."""
+    named = _FILE.match(line)
+    if named is not None:
+        return f"{named['tool']:<7} {named['name']}"
+    compiled = line.partition(_OBJECT)[2].split()
+    return f"CC      {compiled[0]}" if compiled else None
 
 
 def _last_line(text: bytes) -> str:
