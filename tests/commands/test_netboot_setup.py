@@ -43,6 +43,17 @@ def test_the_hook_is_linked_and_proved(folder: Path, capfd: pytest.CaptureFixtur
     assert "linked /" not in setup(capfd, "--hook", str(tree)), "it is there already"
 
 
+def test_a_tree_that_names_its_machine_is_proved_and_offers_it_nothing(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEEPSANE_MACHINE", "box")
+    monkeypatch.setenv("KEEPSANE_TO", "no-such-host")
+    (folder / "keepsane" / "machines" / "box.toml").write_text("")
+    assert "ok    make install comes here" in setup(capfd, "--hook", str(kernel_tree(folder, image(BANNER))))
+    assert not (folder / "keepsane" / "netboot").exists()
+    assert main(["netboot", "again", "box"]) == 2, "nothing is offered to it"
+
+
 def test_each_way_that_it_names_works(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     tree = kernel_tree(folder, image(BANNER))
     text = setup(capfd, "--hook", str(tree))

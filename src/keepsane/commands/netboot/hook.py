@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 from keepsane.errors import InputError, OutputError
+from keepsane.machine.machine import machines_folder
 from keepsane.netboot.folder import NETBOOT
 from keepsane.netboot.hook import HOOK, KBUILDS_OWN, check_hook
 from keepsane.netboot.store import Build, Store
@@ -62,8 +63,13 @@ def _linked() -> Path:
 
 
 def _run_make(tree: Path, scratch: Path) -> subprocess.CompletedProcess[str]:
-    boot = scratch / "boot"
+    boot, home = scratch / "boot", scratch / "home"
     boot.mkdir()
+    home.mkdir()
+    # The same machines, for the tree may name one, and its file the command that signs.
+    (home / machines_folder().name).symlink_to(machines_folder())
+    # What is published for the proof goes to no other machine.
+    environment = {name: value for name, value in os.environ.items() if name != "KEEPSANE_TO"}
     make = shutil.which("make")
     if make is None:
         raise InputError("there is no make here; apt install make")
@@ -72,7 +78,7 @@ def _run_make(tree: Path, scratch: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command,
             cwd=tree,
-            env={**os.environ, "KEEPSANE_HOME": str(scratch / "home")},
+            env={**environment, "KEEPSANE_HOME": str(home)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
