@@ -23,6 +23,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -219,9 +220,9 @@ class Store:
             now_ns += 1
 
     def _read(self, name: str) -> Build | None:
+        receipt = self.folder / "builds" / name / "receipt.json"
         try:
-            said = json.loads((self.folder / "builds" / name / "receipt.json").read_bytes())
-            return _build_of(said) if said["schema"] == SCHEMA else None
+            return _read_receipt(receipt, receipt.stat().st_mtime_ns)
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
 
@@ -257,6 +258,12 @@ def _damage_said(name: str) -> Iterator[None]:
         yield
     except zstandard.ZstdError as error:
         raise OSError(f"the {name} that was kept is damaged: {error}") from error
+
+
+@lru_cache(maxsize=256)  # the menu of a machine that waits shows the same ones again and again
+def _read_receipt(path: Path, mtime_ns: int) -> Build | None:
+    said = json.loads(path.read_bytes())
+    return _build_of(said) if said["schema"] == SCHEMA else None
 
 
 def _build_of(said: Mapping[str, Any]) -> Build:
