@@ -159,7 +159,7 @@ class Taken:
                 is_refused = self.path.rpartition("/")[2] in refused
                 if not is_refused:
                     taken.posts.append((self.path, body))
-                self.send_response(409 if is_refused else 200)
+                self.send_response(409 if is_refused else 204)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
