@@ -24,6 +24,7 @@ from typing import NamedTuple
 from keepsane.commands.netboot.ask import read_first_script
 from keepsane.errors import InputError
 from keepsane.machine.machine import Machine, machines_folder, read_machines
+from keepsane.netboot.agent import check_agent
 from keepsane.netboot.check import Check
 from keepsane.netboot.doctor import check_build, check_machine, check_room, check_server
 from keepsane.netboot.doctor_files import check_dnsmasq, check_grub, check_script
@@ -129,6 +130,7 @@ def _machine(machine: Machine, cards: list[Card] | None, history: History) -> It
     yield from check_machine(machine, config)
     if build is not None:
         yield check_build(machine.name, build)
+        yield from check_agent(machine, has_modules=build.file("modules") is not None)
     yield from check_cards(machine, config, cards)
     yield from check_trust(machine)
 
