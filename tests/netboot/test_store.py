@@ -2,9 +2,6 @@
 import dataclasses
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -80,61 +77,6 @@ def test_receipts_of_older_and_newer_keepsanes_are_read(tmp_path: Path, sources:
     assert store.build(build.id) == dataclasses.replace(build, machine="", source_tree="")
     receipt.write_text(json.dumps(said | {"not_known_yet": 1}))
     assert store.build(build.id) == build
-
-
-DIES = """
-import os, sys
-from pathlib import Path
-from keepsane.netboot.store import Store
-import tests.netboot.test_store as this
-left = int(sys.argv[1])
-def dying(event, arguments):
-    global left
-    if event in ("open", "os.link", "os.rename", "os.mkdir", "os.remove"):
-        left -= 1
-        if left == 0:
-            os._exit(9)
-folder = Path(sys.argv[2])
-sources = {name: folder / name for name in ("kernel", "vmlinux", "config")}
-sys.addaudithook(dying)
-Store(folder / "store").publish(sources, this.SAID)
-"""
-
-
-def test_what_dies_at_any_step_leaves_no_half_build(tmp_path: Path, sources: dict[str, Path]) -> None:
-    """The process ends at the first operation on a file, then at the second, ...: until it comes through."""
-    codes = []
-    for step in range(1, 200, 3):
-        ran = subprocess.run([sys.executable, "-c", DIES, str(step), str(tmp_path)], env=os.environ)
-        codes.append(ran.returncode)
-        store = Store(tmp_path / "store")
-        for build in store.builds():
-            for file in build.files:
-                packed = store.path(build, file.name).read_bytes()
-                content = (
-                    packed
-                    if file.name == "kernel"
-                    else zstandard.ZstdDecompressor().stream_reader(packed).read()
-                )
-                assert hashlib.sha256(content).hexdigest() == file.sha256
-        if ran.returncode == 0:
-            break
-    assert codes[-1] == 0 and codes.count(9) > 3
-    assert len(store.builds()) >= 1
-    assert not list((tmp_path / "store" / "builds").glob(".half-*"))
-
-
-def test_a_full_disk_leaves_nothing(
-    tmp_path: Path, sources: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    store = Store(tmp_path / "store")
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        store.publish(sources, SAID)
-    assert store.builds() == [] and not list((tmp_path / "store" / "builds").iterdir())
 
 
 def test_what_is_damaged_is_said(tmp_path: Path, sources: dict[str, Path]) -> None:

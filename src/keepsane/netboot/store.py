@@ -40,7 +40,7 @@ SERVED = ("kernel", "initrd", "modules")
 
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}", re.ASCII)
 _PIECE_BYTES = 1 << 20
-_LEVEL = 1
+_LEVEL = 2
 _HALF = ".half-"
 
 
@@ -106,7 +106,7 @@ class Store:
         for place in (self.folder, self.folder / "builds", self.folder / "objects"):
             make_private(place)
         with self._lock():
-            self._remove_halves()
+            self._sweep()
             half = self.folder / "builds" / f"{_HALF}{os.getpid()}"
             half.mkdir(mode=0o700)
             try:
@@ -119,7 +119,8 @@ class Store:
                 _sync(half)
                 half.rename(self.folder / "builds" / build.id)
             except BaseException:
-                shutil.rmtree(half, ignore_errors=True)
+                with suppress(OSError):
+                    self._sweep()
                 raise
             _sync(self.folder / "builds")
         return build
