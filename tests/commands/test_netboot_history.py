@@ -37,7 +37,7 @@ def build(tree: Path, capfd: pytest.CaptureFixture[str]) -> str:
             if number == 0:
                 history.came_back("box", "10.0.2.15")
             if why:
-                history.was_not_started("box", "10.0.2.15", why, lost_bytes=False)
+                history.was_not_started(boot.nonce, "10.0.2.15", why, lost_bytes=False)
     return name
 
 

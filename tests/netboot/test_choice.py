@@ -47,14 +47,14 @@ def test_bytes_that_got_lost_are_sent_again_but_not_for_ever(history: History) -
     for number in range(MAX_TRIES):
         assert choose(history, box()) == Take("b", offer)
         take(history, choose(history, box()), f"n{number}")
-        assert history.was_not_started("box", ADDRESS, "timed out", lost_bytes=True)
+        assert history.was_not_started(f"n{number}", ADDRESS, "timed out", lost_bytes=True)
     assert choose(history, box()) == Wait(None)
 
 
 def test_a_kernel_that_was_refused_is_not_tried_again(history: History) -> None:
     history.offer("box", "b")
     take(history, choose(history, box("wait")))
-    history.was_not_started("box", ADDRESS, "Secure Boot", lost_bytes=False)
+    history.was_not_started("n", ADDRESS, "Secure Boot", lost_bytes=False)
     assert choose(history, box("wait")) == Wait(None)
     (boot,) = history.boots("box")
     assert (boot.outcome, boot.why) == ("refused", "Secure Boot")
@@ -171,12 +171,12 @@ class Asking(RuleBasedStateMachine):
 
     @rule(lost=st.none() | st.booleans())
     def ask_anew(self, lost: bool | None) -> None:
-        open_boots = [boot for boot in self.history.boots("box") if boot.back_seconds is None]
-        if lost is None:
-            self.history.came_back("box", ADDRESS)
-        elif self.history.was_not_started("box", ADDRESS, "why", lost_bytes=lost) and lost:
-            for offer in {boot.offer for boot in open_boots if boot.offer is not None}:
-                self.offers[offer] -= 1
+        last = next(iter(self.history.boots("box")), None)
+        if last is not None and lost is not None:
+            is_news = self.history.was_not_started(last.nonce, ADDRESS, "why", lost_bytes=lost)
+            if is_news and lost and last.offer is not None:
+                self.offers[last.offer] -= 1
+        self.history.came_back("box", ADDRESS)
 
     @invariant()
     def a_build_boots_once(self) -> None:

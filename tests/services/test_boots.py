@@ -65,8 +65,8 @@ def test_what_ipxe_says_of_a_kernel_decides_whether_it_is_tried_again(
 ) -> None:
     async def run() -> None:
         lab.history.offer("box", lab.build(b"one").id)
-        await boot(lab)
-        script = await lab.ask(e=code)
+        nonce = (await boot(lab)).nonce
+        script = await lab.ask(e=f"{code}-{nonce}")
         assert ("f/" in script) == is_offered
         assert "the last try failed" in shown(script) or is_offered
 
@@ -74,6 +74,32 @@ def test_what_ipxe_says_of_a_kernel_decides_whether_it_is_tried_again(
     (taken,) = lab.history.boots("box")
     assert taken.outcome == outcome and taken.back_seconds is not None
     assert "https://ipxe.org/" in taken.why
+
+
+@pytest.mark.parametrize("nonce", ["", "-" + "0" * 32])
+def test_a_poll_that_failed_is_no_boot_that_failed(lab: Lab, nonce: str) -> None:
+    """The server was away while the machine came back: what it booted was booted."""
+
+    async def run() -> None:
+        lab.history.offer("box", lab.build(b"one").id)
+        await boot(lab)
+        assert "f/" not in await lab.ask(e=f"0x4c072035{nonce}")
+
+    asyncio.run(run())
+    assert lab.history.boots("box")[0].outcome == "back"
+
+
+def test_a_script_that_boots_names_its_boot_when_it_fails(lab: Lab) -> None:
+    async def run() -> None:
+        lab.history.offer("box", lab.build(b"one").id)
+        script = await lab.ask()
+        nonce = re.findall(r"f/(\w{32})/kernel", script)[0]
+        assert f"\nset why ${{errno}}-{nonce}\n" in script
+        await lab.fetch(script)
+        assert "f/" not in await lab.ask("10.0.2.99", e=f"0x4c0c6035-{nonce}"), "another address says so"
+        assert lab.history.boots("box")[0].outcome == "provisional"
+
+    asyncio.run(run())
 
 
 def test_a_machine_that_comes_back_has_ended_and_waits(lab: Lab) -> None:

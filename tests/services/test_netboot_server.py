@@ -363,13 +363,22 @@ def test_an_empty_initrd_is_taken(lab: Lab) -> None:
     asyncio.run(run())
 
 
-def test_a_history_that_cannot_be_read_is_503_and_told_once(lab: Lab) -> None:
+def test_a_machine_waits_while_the_history_cannot_be_read_which_is_told_once(lab: Lab) -> None:
     lab.history.close()
 
-    async def run() -> list[int]:
-        return [(await lab.get("/w", m=MAC)).status for _ in range(2)]
+    async def run() -> None:
+        code = f"0x7f04818f-{0:032x}"
+        for query, asked in [
+            ({}, ""),
+            ({"k": "3"}, "&k=4"),
+            ({"e": code}, f"&e={code}"),
+            ({"e": "$ {x"}, ""),
+        ]:
+            script = await lab.ask(**query)
+            assert "cannot say what it booted" in shown(script)
+            assert f"w?m={MAC}{asked}&s=" in script, "a first poll is repeated as one"
 
-    assert asyncio.run(run()) == [503, 503]
+    asyncio.run(run())
     (said,) = lab.told
     assert said.startswith("cannot use ") or " is damaged: " in said
 

@@ -93,9 +93,10 @@ class History:
         with self._said():
             make_private(folder)
             refuse_foreign(self._path)
-            self._connection = sqlite3.connect(self._path, timeout=wait_seconds, isolation_level=None)
+            self._connection = sqlite3.connect(self._path, timeout=_WAIT_SECONDS, isolation_level=None)
             try:
                 migrate(self._connection, steps_beside(__file__))
+                self._connection.execute(f"PRAGMA busy_timeout = {wait_seconds * 1000:.0f}")
             except BaseException:
                 self._connection.close()
                 raise
@@ -183,17 +184,17 @@ class History:
 
     def came_back(self, machine: str, address: str) -> bool:
         """Note that a machine asks anew from where it booted: that has ended. Say whether it was news."""
-        return self._ended(machine, address, "back", "")
-
-    def was_not_started(self, machine: str, address: str, why: str, *, lost_bytes: bool) -> bool:
-        """Note that iPXE could not start what a machine took last. Say whether it took anything."""
-        return self._ended(machine, address, "void" if lost_bytes else "refused", why)
-
-    def _ended(self, machine: str, address: str, outcome: Outcome, why: str) -> bool:
         return self._changed_boots(
-            "outcome = ?, why = ?, back_seconds = ?"
-            " WHERE machine = ? AND address = ? AND back_seconds IS NULL",
-            (outcome, why[:_MAX_LINE], time.time(), machine, address),
+            "outcome = 'back', back_seconds = ? WHERE machine = ? AND address = ? AND back_seconds IS NULL",
+            (time.time(), machine, address),
+        )
+
+    def was_not_started(self, nonce: str, address: str, why: str, *, lost_bytes: bool) -> bool:
+        """Note that iPXE could not start a boot, as that address says. Say whether it was news."""
+        outcome: Outcome = "void" if lost_bytes else "refused"
+        return self._changed_boots(
+            "outcome = ?, why = ?, back_seconds = ? WHERE nonce = ? AND address = ? AND back_seconds IS NULL",
+            (outcome, why[:_MAX_LINE], time.time(), nonce, address),
         )
 
     def is_running(self, nonce: str) -> bool:

@@ -4,6 +4,8 @@ What iPXE's error numbers mean where a boot fails, in a few words.
 
     0x7f04818f    the firmware refused the kernel: Secure Boot is on, and it is not signed
 
+A script that boots puts the boot's id behind it, `0x7f04818f-0123456789abcdef0123456789abcdef`: without one
+it was a poll that failed, and says nothing of what was booted before.
 The first byte is the POSIX error, the others say where in iPXE's sources. Source: iPXE, include/errno.h and
 include/ipxe/errfile.h; the whole numbers were met with iPXE of 2019 and of 2.0.
 """
@@ -11,8 +13,10 @@ include/ipxe/errfile.h; the whole numbers were met with iPXE of 2019 and of 2.0.
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 _CODE = re.compile(r"(?:0x)?(?P<code>[0-9a-f]{1,8})", re.ASCII)
+_FAILURE = re.compile(r"(?P<code>(?:0x)?[0-9a-f]{1,8})(?:-(?P<nonce>[0-9a-f]{32}))?", re.ASCII)
 _WHOLE = {
     "7f04818f": "the firmware refused the kernel: Secure Boot is on, and it is not signed",
     "4c0c6035": "this server sent nothing for two minutes",
@@ -35,6 +39,19 @@ _POSIX = {
 
 _OF_TRANSFER = ("0b", "0f", "1d", "28", "4c")
 """What goes wrong on the network, or is ended by a key: the files are as good as before."""
+
+
+class Failure(NamedTuple):
+    """What a machine says went wrong: iPXE's number, and the boot's id, "" where it was no boot."""
+
+    code: str
+    nonce: str
+
+
+def read_failure(said: str) -> Failure | None:
+    """Read what a machine sent, None where it is no failure: only hex digits, `x` and one `-` are."""
+    found = _FAILURE.fullmatch(said.lower())
+    return None if found is None else Failure(found["code"], found["nonce"] or "")
 
 
 def is_of_transfer(said: str) -> bool:

@@ -122,8 +122,14 @@ def hold_script(lines: Sequence[str], again: str, choices: Sequence[Choice]) -> 
     )
 
 
-def boot_script(kernel: File, initrds: Sequence[File], command_line: str, title: Sequence[str]) -> str:
-    """Write the script that loads and boots; a failing command leaves its number for the next poll."""
+def boot_script(
+    kernel: File, initrds: Sequence[File], command_line: str, title: Sequence[str], nonce: str = ""
+) -> str:
+    """
+    Write the script that loads and boots; a failing command leaves its number for the next poll.
+
+    The boot's id stands behind the number: a poll that fails later is no failure of this boot.
+    """
     names = [f"initrd={file.name}" for file in initrds]
     return _script(
         "set esc:hex 1b",
@@ -136,7 +142,7 @@ def boot_script(kernel: File, initrds: Sequence[File], command_line: str, title:
         *(f"initrd {_TIMEOUT} --name {file.name} {file.url} || goto bad" for file in initrds),
         "boot ||",
         ":bad",
-        "set why ${errno}",
+        f"set why ${{errno}}-{nonce}" if nonce else "set why ${errno}",
         "imgfree",
         "exit 1",
     )

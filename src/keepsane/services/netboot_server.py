@@ -30,7 +30,7 @@ from keepsane.machine.secret import is_secret
 from keepsane.machine.settings import card_address
 from keepsane.netboot.choice import Take, Wait, choose
 from keepsane.netboot.history import History
-from keepsane.netboot.ipxe_errors import is_of_transfer, meaning
+from keepsane.netboot.ipxe_errors import Failure, is_of_transfer, meaning, read_failure
 from keepsane.netboot.screen import screen
 from keepsane.netboot.script import Choice, File, boot_script, first_script, hold_script
 from keepsane.netboot.served import served_files, with_own_words
@@ -42,6 +42,7 @@ from keepsane.services.posted import take_post
 
 HOLD_SECONDS = 4.0
 LOOK_SECONDS = 0.05
+WRITE_SECONDS = 1.0
 MAX_STRANGERS = 1024
 MET_SECONDS = 60.0
 """So often it is noted that a card asks that is no machine's."""
@@ -73,9 +74,13 @@ class NetbootServer:
 
     async def watch(self) -> None:
         """Wake whoever is held as soon as anything changes, for ever."""
+        clock = asyncio.get_running_loop().time
+        written = clock()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            self._flights.write()
+            if clock() - written >= WRITE_SECONDS:  # each try may wait for whoever holds the file
+                self._flights.write()
+                written = clock()
             if self._has_changed():
                 self._news.set()
                 self._news = asyncio.Event()
@@ -125,14 +130,19 @@ class NetbootServer:
         others = self._askers.others(mac, request.peer)
         if others:
             return await self._held_page(_two_of_one(mac, request.peer, others), again)
-        return await self._go_on(machine, request, again)
+        try:
+            return await self._go_on(machine, request, again)
+        except HistoryError as error:
+            self._tell(str(error))
+            return await self._held_page(_no_history(machine.name, error), _same(request, mac, again))
 
     async def _go_on(self, machine: Machine, request: Request, again: str) -> Answer:
         """Answer a machine that is known."""
-        failed = meaning(request.query.get("e", "")) if _is_first(request) else None
+        failure = read_failure(request.query.get("e", "")) if _is_first(request) else None
+        failed = meaning(failure.code) if failure else None
         if _is_first(request):
             self._askers.starts(machine.name, request.peer)
-            self._note_return(machine, request, failed)
+            self._note_return(machine, request.peer, failure)
         if wanted := request.query.get("b"):
             if not self._is_kept(wanted):
                 return _refused(404)
@@ -142,16 +152,15 @@ class NetbootServer:
             return await self._boot(machine, chosen, request, again)
         return self._page(machine, chosen, again, failed)
 
-    def _note_return(self, machine: Machine, request: Request, failed: str | None) -> None:
+    def _note_return(self, machine: Machine, peer: str, failure: Failure | None) -> None:
         """Note what became of the boot that the machine took last: here it is again."""
-        name, peer = machine.name, request.peer
-        if failed is None:
-            if self._history.came_back(name, peer):
-                self._say(f"{name} came back")
-            return
-        lost = is_of_transfer(request.query["e"])
-        if self._history.was_not_started(name, peer, failed, lost_bytes=lost):
-            self._say(f"{name} did not start its kernel: {failed}")
+        self._flights.write()
+        if failure is not None and failure.nonce:
+            failed, lost = meaning(failure.code) or "", is_of_transfer(failure.code)
+            if self._history.was_not_started(failure.nonce, peer, failed, lost_bytes=lost):
+                self._say(f"{machine.name} did not start its kernel: {failed}")
+        if self._history.came_back(machine.name, peer):
+            self._say(f"{machine.name} came back")
 
     def _meet(self, mac: str, peer: str) -> None:
         """Tell of a card that is no machine's, once, and note when it asked."""
@@ -244,7 +253,7 @@ class NetbootServer:
             f"keepsane: {machine.name} boots {build.release} {build.number} of {build.tree}",
             *_why(take),
         ]
-        return _script(boot_script(kernel, initrds, command_line, title))
+        return _script(boot_script(kernel, initrds, command_line, title, nonce))
 
     def _command_line(self, machine: Machine, nonce: str, request: Request) -> str:
         """Give the machine's command line with the boot's id, by which its logs are known."""
@@ -310,6 +319,18 @@ def _said_host(request: Request) -> str | None:
 
 def _host(request: Request) -> str:
     return _said_host(request) or "${next-server}"
+
+
+def _same(request: Request, mac: str, again: str) -> str:
+    """Give the query that asks the same once more: a first poll that was not noted is a first one again."""
+    if not _is_first(request):
+        return again
+    said = request.query.get("e", "")
+    return f"m={mac.replace(':', '-')}" + (f"&e={said}" if read_failure(said) else "")
+
+
+def _no_history(name: str, error: HistoryError) -> list[str]:
+    return [f"keepsane: {name} waits: the build machine cannot say what it booted", str(error)]
 
 
 def _stranger(mac: str, folder: Path) -> list[str]:

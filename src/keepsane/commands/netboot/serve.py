@@ -21,6 +21,8 @@ from keepsane.render.visible import escaped
 from keepsane.services.netboot_server import NetbootServer
 
 PORT = 8069
+WAIT_SECONDS = 0.2
+"""So long a change of the history waits for another process: every machine waits with it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +67,7 @@ def _show(line: str) -> None:
 
 
 async def _serve(addresses: Sequence[str], port: int) -> None:
-    with closing(History(netboot_folder())) as history:
+    with closing(History(netboot_folder(), WAIT_SECONDS)) as history:
         await _served(addresses, port, history)
 
 
