@@ -15,6 +15,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+SOURCE_NOTE = ".source"
+"""Ends the file that stands beside debug information: a git tree, and in its second line where that is."""
+
 
 def config_folder() -> Path:
     """Give the folder of settings. Raises RuntimeError for a user without a home."""

@@ -23,6 +23,7 @@ from keepsane.commands.progress import shown
 from keepsane.errors import InputError, KeepsaneError
 from keepsane.kernel.log.input import read_log
 from keepsane.report import Fragment, Report
+from keepsane.symbols.lines.git_tree import named_tree
 
 if TYPE_CHECKING:
     from keepsane.kernel.events.alloc_failure.what_if_asked import Settings
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a directory with .ko files; may be repeated",
     )
-    parser.add_argument("--source", metavar="DIR", help="the source tree to quote from")
+    parser.add_argument("--source", metavar="DIR", help="the source tree to quote from, or REPOSITORY:TREEISH of git")
     parser.add_argument(
         "--debug-dir", metavar="DIR", action="append", default=[], help="look for debug files here too"
     )
@@ -107,7 +108,10 @@ class _Damage:
 
 def _require(arguments: argparse.Namespace) -> None:
     """Refuse at once what was named and is not there: a typing error must not look like an answer."""
-    folders = [("--source", arguments.source)]
+    git = None if arguments.source is None else named_tree(Path(arguments.source))
+    if git is not None and not git.open():
+        raise InputError(f"--source {arguments.source}: {git.problem}")
+    folders = [("--source", None if git is not None else arguments.source)]
     folders += [("--modules", path) for path in arguments.modules]
     folders += [("--debug-dir", path) for path in arguments.debug_dir]
     for option, path in [("--vmlinux", arguments.vmlinux), *folders]:

@@ -36,7 +36,7 @@ class Wanted:
 
     `vmlinux` and `modules` (directories with `.ko` files) decode frames; without them the files are looked
     for where distributions put them and below `debug_dirs`. `source` is a kernel or module tree to quote
-    from. `edges` says of every frame why it is there, read from the caller's bytes. `cache` False keeps
+    from, or `REPOSITORY:TREEISH` of git. `edges` says of every frame why it is there, read from the caller's bytes. `cache` False keeps
     nothing and asks nothing kept.
     """
 
@@ -191,7 +191,10 @@ def _with_source(run: _Run, frame: Frame, locations: tuple[SourceLine, ...]) -> 
     if image is None:
         return locations
     tree = run.binaries.tree(image)
-    return tuple(read_source(tree, line) for line in locations)
+    quoted = tuple(read_source(tree, line) for line in locations)
+    if tree.git is not None and tree.git.problem:
+        run.failures.append(Failure("quote the source as it was built", f"{tree.git.problem}; name it with --source"))
+    return quoted
 
 
 def _judged(run: _Run, events: tuple[Event, ...]) -> tuple[Event, ...]:

@@ -15,6 +15,7 @@ from keepsane.symbols.binary.elf import identity_of
 from keepsane.symbols.binary.image import Image, open_image
 from keepsane.symbols.binary.modules import ModuleIndex, index_modules
 from keepsane.symbols.binary.unnamed import Room
+from keepsane.symbols.lines.git_tree import GitTree, named_tree, noted_tree
 from keepsane.symbols.lines.source import SourceTree, tree_of
 
 _MAX_OPEN = 200
@@ -34,6 +35,7 @@ class Binaries:
     _cache: Cache | None = None
     _images: dict[Path, Image] = field(default_factory=dict)
     _trees: dict[Path | None, SourceTree] = field(default_factory=dict)
+    _gits: dict[tuple[Path, str], SourceTree] = field(default_factory=dict)
     _indexes: dict[Path, ModuleIndex] = field(default_factory=dict)
 
     @property
@@ -59,8 +61,16 @@ class Binaries:
         """Give the sources to quote from for what a file says: the tree that was named, or its own."""
         path = None if self.source is not None else image.path
         if path not in self._trees:
-            self._trees[path] = SourceTree(self.source) if path is None else tree_of(image.elf)
+            git = noted_tree(path) if path is not None else named_tree(self.source or Path())
+            if git is not None:
+                self._trees[path] = self._git(git)
+            else:
+                self._trees[path] = SourceTree(self.source) if path is None else tree_of(image.elf)
         return self._trees[path]
+
+    def _git(self, git: GitTree) -> SourceTree:
+        """Give a git tree with the files read so far: a kernel and its modules have one."""
+        return self._gits.setdefault((git.repository, git.treeish), SourceTree(None, git=git))
 
     def index(self, directory: Path) -> ModuleIndex:
         """Give the modules below a directory, which is walked once."""
@@ -72,8 +82,11 @@ class Binaries:
         """Close the cache and let go of all files."""
         if self._cache is not None:
             self._cache.close()
-        self._images.clear()
-        self._trees.clear()
+        for tree in self._gits.values():
+            if tree.git is not None:
+                tree.git.close()
+        for known in (self._images, self._trees, self._gits):
+            known.clear()
 
 
 def _is_same(image: Image) -> bool:

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from keepsane.model import SourceLine, SourceText
 from keepsane.symbols.binary.elf import Elf
+from keepsane.symbols.lines.git_tree import GitTree
 
 _SOURCE = re.compile(r"[^/]{1,255}\.(?:c|h|S|s|rs|lds)\Z", re.DOTALL)
 _MARKS = (".config", "Kbuild", "Makefile")
@@ -49,13 +50,14 @@ class SourceTree:
     """
     A directory with sources and the files read so far; without a directory nothing is quoted.
 
-    `is_named` says that the user named it: links inside of it are followed then as far as they stay inside,
+    With `git` they are read from that git tree, and from no directory. `is_named` says that the user named it: links inside of it are followed then as far as they stay inside,
     and its files may be anybody's.
     """
 
     directory: Path | None
     is_named: bool = True
     files: dict[str, _File] = field(default_factory=dict)
+    git: GitTree | None = None
 
 
 def tree_of(elf: Elf) -> SourceTree:
@@ -105,17 +107,31 @@ def _is_trusted(owner: int) -> bool:
 
 def read_source(tree: SourceTree, line: SourceLine) -> SourceLine:
     """Add the source text around a line; the same line where it cannot be found."""
-    if tree.directory is None or line.file is None or line.line is None:
+    if line.file is None or line.line is None:
         return line
     if line.file not in tree.files:
         if len(tree.files) >= _MAX_FILES:
             return line
-        tree.files[line.file] = _read(tree, tree.directory, line.file)
+        tree.files[line.file] = _found(tree, line.file)
     path, lines = tree.files[line.file]
     if not 0 < line.line <= len(lines):
         return line
     first = max(line.line - _AROUND_LINES, 1)
     return replace(line, text=SourceText(first, lines[first - 1 : line.line + _AROUND_LINES], path))
+
+
+def _found(tree: SourceTree, file: str) -> _File:
+    if tree.git is not None:
+        return _committed(tree.git, file)
+    return _NOT_FOUND if tree.directory is None else _read(tree, tree.directory, file)
+
+
+def _committed(git: GitTree, file: str) -> _File:
+    for parts in _places(Path(os.path.realpath(git.repository)), file):
+        content = git.content(parts) if _SOURCE.match(parts[-1]) else None
+        if content is not None:
+            return _File(f"{git.tree[:12]}:{'/'.join(parts)}", _lines(content))
+    return _NOT_FOUND
 
 
 def _read(tree: SourceTree, directory: Path, file: str) -> _File:
@@ -184,7 +200,11 @@ def _content(top: int, parts: Sequence[str], *, is_named: bool) -> tuple[str, ..
             return None
     if len(read) > _MAX_FILE_BYTES:
         return None
-    lines = read.decode("utf-8", "replace").split("\n")
+    return _lines(read)
+
+
+def _lines(content: bytes) -> tuple[str, ...]:
+    lines = content.decode("utf-8", "replace").split("\n")
     return tuple(line.rstrip("\r")[:_MAX_LINE_CHARACTERS] for line in lines)
 
 
