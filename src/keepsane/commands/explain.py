@@ -46,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a directory with .ko files; may be repeated",
     )
-    parser.add_argument("--source", metavar="DIR", help="the source tree to quote from, or REPOSITORY:TREEISH of git")
+    parser.add_argument(
+        "--source", metavar="DIR", help="the source tree to quote from, or REPOSITORY:TREEISH of git"
+    )
     parser.add_argument(
         "--debug-dir", metavar="DIR", action="append", default=[], help="look for debug files here too"
     )

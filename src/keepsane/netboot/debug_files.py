@@ -6,6 +6,7 @@ vmlinux and modules of the builds kept last, unpacked where `keepsane explain` l
     ~/.cache/keepsane/debug/kernels/6.12.9-test+/20261130-181500-1f3a9c02/vmlinux
     ~/.cache/keepsane/debug/kernels/6.12.9-test+/20261130-181500-1f3a9c02/loop.ko
 
+Beside each stands a note (`.source`) with the git tree of the sources and the folder whose repository has it.
 The first is for logs that say build-ids, the others for those that say a release; they are the same files,
 and so are equal modules of two builds. Whether it is the kernel that wrote a log is looked at there.
 """
@@ -23,6 +24,7 @@ from typing import BinaryIO
 
 from keepsane.database import make_private
 from keepsane.errors import InputError
+from keepsane.folders import SOURCE_NOTE
 from keepsane.netboot.cpio_read import read_members
 from keepsane.netboot.modules import MAX_DEBUG_BYTES, MAX_MODULES, MODULES_DEBUG
 from keepsane.netboot.store import Build, Store
@@ -56,6 +58,7 @@ def unpack_debug(store: Store, build: Build, folder: Path, build_id_of: BuildIdO
             try:
                 store.unpack(build, "vmlinux", half / "vmlinux")
                 _unpack_modules(store, build, half)
+                _note_source(half, build)
                 _list_by_build_id(half, folder, build_id_of)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 half.rename(place)
@@ -80,6 +83,12 @@ def _unpack_modules(store: Store, build: Build, half: Path) -> None:
                 _copy(archive, out, member.size_bytes)
 
 
+def _note_source(half: Path, build: Build) -> None:
+    """Say where the sources of the build are; an empty note says that nobody knows."""
+    said = f"{build.source_tree}\n{build.tree}\n" if build.source_tree else ""
+    (half / SOURCE_NOTE).write_bytes(os.fsencode(said))
+
+
 def _copy(source: BinaryIO, out: BinaryIO, size_bytes: int) -> None:
     while size_bytes:
         piece = source.read(min(size_bytes, 1 << 20))
@@ -90,7 +99,8 @@ def _copy(source: BinaryIO, out: BinaryIO, size_bytes: int) -> None:
 
 
 def _list_by_build_id(half: Path, folder: Path, build_id_of: BuildIdOf) -> None:
-    for path in sorted(half.iterdir()):
+    note = half / SOURCE_NOTE
+    for path in sorted(set(half.iterdir()) - {note}):
         build_id = build_id_of(path)
         if build_id is None or _BUILD_ID.fullmatch(build_id) is None:
             continue
@@ -102,6 +112,9 @@ def _list_by_build_id(half: Path, folder: Path, build_id_of: BuildIdOf) -> None:
         else:
             place.unlink(missing_ok=True)
             os.link(path, place)
+        beside = place.with_suffix(SOURCE_NOTE)
+        beside.unlink(missing_ok=True)
+        os.link(note, beside)
 
 
 def _remove_old(folder: Path) -> None:
@@ -115,6 +128,7 @@ def _remove_old(folder: Path) -> None:
     for path in folder.glob(".build-id/??/*.debug"):
         if path.stat().st_nlink == 1:
             path.unlink()
+            path.with_suffix(SOURCE_NOTE).unlink(missing_ok=True)
     for link in folder.glob("vmlinux-*"):
         link.unlink()  # as keepsane listed them before there were modules
 

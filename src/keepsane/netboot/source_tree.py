@@ -5,9 +5,9 @@ The sources of a build, as a git tree in the repository they lie in.
     refs/keepsane/20261130-181500-1f3a9c02 -> tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904
 
 What is tracked or neither tracked nor ignored, as it is on the disk, written through a copy of the index:
-the index itself, HEAD, the stash and the files stay as they are. The ref names the tree and no commit: `git log
---all` has nothing new, and a user without a name can make it. No program that the tree's settings name is
-run: no hook, no file system monitor, no filter. A submodule is not entered.
+the index itself, HEAD, the stash and the files stay as they are. The ref names the tree and no commit:
+`git log --all` has nothing new, and a user without a name can make it. No program that the tree's settings
+name is run: no hook, no file system monitor, no filter. A submodule is not entered.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_CHANGED = 100_000
 _MAX_ANSWER_BYTES = 16 << 20
 _REFS = "refs/keepsane"
 _TREE = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
-_BUILD = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
+_BUILD = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}", re.ASCII)
 _SETTINGS = (
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
@@ -63,14 +63,14 @@ def snapshot(folder: Path, limit_seconds: float = LIMIT_SECONDS) -> Snapshot:
         return Snapshot("", error.strerror or str(error))
 
 
-def keep(folder: Path, build: str, tree: str) -> str:
+def keep_tree(folder: Path, build: str, tree: str) -> str:
     """Keep a tree under the name of a build; gives "" or why that failed."""
     if not _TREE.fullmatch(tree) or not _BUILD.fullmatch(build):
         return "the name of the tree is no git object"
     return _update_ref(folder, f"{_REFS}/{build}", tree)
 
 
-def drop(folder: Path, build: str) -> str:
+def drop_tree(folder: Path, build: str) -> str:
     """Let go of the tree of a build, which git removes when it cleans up; gives "" or why that failed."""
     if not _BUILD.fullmatch(build):
         return "the build has no such name"
@@ -110,6 +110,9 @@ class _Git:
 
     def ask(self, *words: str, told: bytes = b"", fine: tuple[int, ...] = (0,)) -> bytes:
         """Run git and give what it writes. Raises _NotKept with the last line of its errors."""
+        left_seconds = self._end - time.monotonic()
+        if left_seconds <= 0:
+            raise _NotKept(f"git {words[0]} took too long")
         with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as errors:
             given.write(told)
             given.seek(0)
@@ -120,7 +123,7 @@ class _Git:
                     stdout=out,
                     stderr=errors,
                     env=self.environment,
-                    timeout=max(self._end - time.monotonic(), 0.01),
+                    timeout=left_seconds,
                 )
             except FileNotFoundError:
                 raise _NotKept("git is not installed") from None
@@ -143,11 +146,11 @@ def _last_line(said: bytes) -> str:
 def _written(git: _Git, index: Path) -> str:
     git.set(_no_filters(git))
     _copy_index(git, index)
-    small, large = _changed(git)
-    if large:
-        git.ask("update-index", "-z", "--force-remove", "--stdin", told=large)
-    if small:
-        git.ask("update-index", "-z", "--add", "--remove", "--replace", "--stdin", told=small)
+    taken, left_out = _changed(git)
+    if left_out:
+        git.ask("update-index", "-z", "--force-remove", "--stdin", told=left_out)
+    if taken:
+        git.ask("update-index", "-z", "--add", "--remove", "--replace", "--stdin", told=taken)
     if (git.folder / "Makefile").is_file() and not git.ask("ls-files", "--", "Makefile"):
         raise _NotKept("a .gitignore leaves out its Makefile (Debian's linux-source has `/*`: remove that)")
     return git.ask("write-tree").decode("ascii").strip()
@@ -172,31 +175,32 @@ def _copy_index(git: _Git, index: Path) -> None:
 
 
 def _changed(git: _Git) -> tuple[bytes, bytes]:
-    """Give the files that are not as the index says: those to take, and those that are too large."""
+    """Give the files that are not as the index says: those to take, and those to leave out."""
     listed = git.ask("ls-files", "-z", "-m", "-o", "--exclude-standard").split(b"\0")
     names = dict.fromkeys(name for name in listed if name and not name.endswith(b"/"))
     if len(names) > MAX_CHANGED:
         raise _NotKept(f"{len(names)} files are neither committed nor ignored")
-    small, large = [], []
+    taken, left_out = [], []
     total_bytes = 0
     for name in names:
         size_bytes = _size_bytes(git.folder, name)
         if size_bytes is None or size_bytes > MAX_FILE_BYTES:
-            large.append(name + b"\0")
+            left_out.append(name + b"\0")
         else:
-            small.append(name + b"\0")
+            taken.append(name + b"\0")
             total_bytes += size_bytes
     if total_bytes > MAX_TOTAL_BYTES:
         raise _NotKept(f"{total_bytes >> 20} MB are neither committed nor ignored")
-    return b"".join(small), b"".join(large)
+    return b"".join(taken), b"".join(left_out)
 
 
 def _size_bytes(folder: Path, name: bytes) -> int | None:
-    """Give the size of a file, 0 of one that went or became a folder, None of what is no file."""
+    """Give the size of a file, 0 of one that went and of a submodule, None of what is no file any more."""
+    path = folder / os.fsdecode(name)
     try:
-        found = (folder / os.fsdecode(name)).lstat()
+        found = path.lstat()
     except OSError:
         return 0
-    if stat.S_ISDIR(found.st_mode):
+    if stat.S_ISDIR(found.st_mode) and (path / ".git").exists():
         return 0
     return found.st_size if stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode) else None

@@ -36,8 +36,8 @@ class Wanted:
 
     `vmlinux` and `modules` (directories with `.ko` files) decode frames; without them the files are looked
     for where distributions put them and below `debug_dirs`. `source` is a kernel or module tree to quote
-    from, or `REPOSITORY:TREEISH` of git. `edges` says of every frame why it is there, read from the caller's bytes. `cache` False keeps
-    nothing and asks nothing kept.
+    from, or `REPOSITORY:TREEISH` of git. `edges` says of every frame why it is there, read from the caller's
+    bytes. `cache` False keeps nothing and asks nothing kept.
     """
 
     vmlinux: Path | None = None
@@ -193,7 +193,8 @@ def _with_source(run: _Run, frame: Frame, locations: tuple[SourceLine, ...]) -> 
     tree = run.binaries.tree(image)
     quoted = tuple(read_source(tree, line) for line in locations)
     if tree.git is not None and tree.git.problem:
-        run.failures.append(Failure("quote the source as it was built", f"{tree.git.problem}; name it with --source"))
+        why = f"{tree.git.problem}; name a tree with --source"
+        run.failures.append(Failure("quote the source as it was built", why))
     return quoted
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from keepsane.commands.netboot.follow import follow, signals_interrupt
 from keepsane.commands.netboot.install import send_build
-from keepsane.commands.netboot.keep import gather_here, keep, keep_debug
+from keepsane.commands.netboot.keep import gather_here, keep, keep_debug, snapshot_here
 from keepsane.commands.netboot.machine import chosen_machine
 from keepsane.errors import HistoryError, InputError, KeepsaneError
 from keepsane.machine.machine import Machine
@@ -58,12 +58,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _built(make: Sequence[str], history: History, number: int, machine: Machine) -> Build | int:
     """Give what is published and offered, make's exit code where it fails."""
+    taken = snapshot_here()
     code, errors = follow(make, number)
     if code:
         history.fail(number, "\n".join(errors))
         return code
     with gather_here() as gathered:
-        build = keep(gathered, machine)
+        build = keep(gathered, machine, taken)
     history.publish(number, build.id)
     return build
 

@@ -19,13 +19,14 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from keepsane.commands.netboot.keep import gather, keep, keep_debug
+from keepsane.commands.netboot.keep import gather, keep, keep_debug, snapshot_here
 from keepsane.commands.netboot.machine import machine_or_none, meant_name
 from keepsane.errors import InputError
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
 from keepsane.netboot.install import Gathered
 from keepsane.netboot.remote import receive
+from keepsane.netboot.source_tree import Snapshot
 from keepsane.netboot.ssh import send_to, ssh_words
 from keepsane.render.visible import escaped
 
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     with gather(arguments.image, arguments.system_map, arguments.release) as gathered:
         if host := arguments.to or os.environ.get("KEEPSANE_TO"):
             return send_build(host, gathered, arguments.machine)
-        return _publish(gathered, arguments.machine)
+        return _publish(gathered, arguments.machine, snapshot_here())
 
 
 def send_build(host: str, gathered: Gathered, machine: str | None) -> int:
@@ -63,12 +64,12 @@ def send_build(host: str, gathered: Gathered, machine: str | None) -> int:
 def _receive(machine: str | None) -> int:
     with TemporaryDirectory(prefix="keepsane-") as scratch:
         gathered, wanted = receive(sys.stdin.buffer, Path(scratch))
-        return _publish(gathered, machine or wanted)
+        return _publish(gathered, machine or wanted, None)
 
 
-def _publish(gathered: Gathered, name: str | None) -> int:
+def _publish(gathered: Gathered, name: str | None, taken: Snapshot | None) -> int:
     machine = machine_or_none(name)
-    build = keep(gathered, machine)
+    build = keep(gathered, machine, taken)
     sys.stdout.write(f"kept {escaped(build.release)} {build.number} as {build.id}\n")
     if machine is None:
         sys.stdout.write(f"offered to no machine: keepsane netboot again MACHINE {build.id}\n")

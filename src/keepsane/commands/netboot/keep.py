@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +15,10 @@ from keepsane.folders import debug_folder
 from keepsane.machine.machine import Machine, machines_folder
 from keepsane.netboot.debug_files import unpack_debug
 from keepsane.netboot.folder import netboot_folder
-from keepsane.netboot.install import Gathered, said_of, sources
+from keepsane.netboot.install import Gathered, said_of, source_tree, sources
 from keepsane.netboot.modules import pack_modules
 from keepsane.netboot.sign import sign
+from keepsane.netboot.source_tree import Snapshot, keep_tree, snapshot
 from keepsane.netboot.store import Build, Store
 from keepsane.render.visible import escaped
 from keepsane.symbols.binary.elf import read_elf
@@ -45,13 +47,27 @@ def gather(image: Path, system_map: Path, release: str) -> Iterator[Gathered]:
         yield Gathered({**sources(image, system_map), **packed.files}, said, Path(scratch))
 
 
-def keep(gathered: Gathered, machine: Machine | None) -> Build:
-    """Sign and publish. Raises InputError where it cannot be signed, OSError where there is no room."""
+def snapshot_here() -> Snapshot:
+    """Write the sources as they are now as a git tree."""
+    return snapshot(source_tree(os.environ))
+
+
+def keep(gathered: Gathered, machine: Machine | None, taken: Snapshot | None) -> Build:
+    """
+    Sign and publish; `taken` is None where the sources lie on another machine.
+
+    Raises InputError where it cannot be signed, OSError where there is no room.
+    """
     if machine is not None and machine.sign:
         gathered = sign(gathered, machine.sign, machines_folder())
     store = Store(netboot_folder())
     name = "" if machine is None else machine.name
-    build = store.publish(gathered.files, {**gathered.said, "machine": name})
+    tree = "" if taken is None else taken.tree
+    build = store.publish(gathered.files, {**gathered.said, "machine": name, "source_tree": tree})
+    if tree and (problem := keep_tree(Path(build.tree), build.id, tree)):
+        sys.stderr.write(f"keepsane: git may remove the sources of {build.id}: {escaped(problem)}\n")
+    if taken is not None and taken.problem:
+        sys.stdout.write(f"its sources are not kept: {escaped(taken.problem)}\n")
     before = store.last_of_tree(build)
     if before is not None and before.kernel_sha256 == build.kernel_sha256:
         sys.stdout.write(f"this is the kernel of {before.id} again: make install builds none, make does\n")

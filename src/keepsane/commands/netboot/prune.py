@@ -6,11 +6,13 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import closing
+from pathlib import Path
 
 from keepsane.errors import InputError
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
 from keepsane.netboot.prune import KEEP, MAX_KEPT_BYTES, to_remove
+from keepsane.netboot.source_tree import drop_tree
 from keepsane.netboot.store import Store
 from keepsane.render.visible import escaped
 from keepsane.words import size_words
@@ -40,6 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     store.sweep()
     for build in gone:
         store.remove(build)
+        if build.source_tree:
+            drop_tree(Path(build.tree), build.id)  # a tree that is gone needs none
         size = sizes[builds.index(build)]
         sys.stdout.write(f"{build.id}  {escaped(build.release)} {build.number}  {size_words(size >> 10)}\n")
     return 0

@@ -5,8 +5,9 @@ Files of a git tree, asked of one `git cat-file --batch`: as they were committed
     ~/linux:v6.12
     ~/linux:4b825dc642cb6eb9a060e54bf8d69288fbee4904
 
-A file is asked for by its name in the tree, so nothing outside of it can be named. Links are followed inside of
-the tree alone. Nothing is fetched, and no program but git is run. Source: Documentation/git-cat-file.txt.
+A file is asked for by its name in the tree, so nothing outside of it can be named. Links are followed inside
+of the tree alone. Nothing is fetched, and no program but git is run.
+Source: Documentation/git-cat-file.txt.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ def named_tree(source: Path) -> GitTree | None:
     """
     Read `REPOSITORY:TREEISH`; None where it is not that form.
 
-    What exists under the whole name is a folder, not this. Else the first colon behind a folder parts the two.
+    What exists under the whole name is a folder, not this. Else the first colon behind a folder parts them.
     """
     whole = str(source)
     if source.exists():

@@ -50,8 +50,8 @@ class SourceTree:
     """
     A directory with sources and the files read so far; without a directory nothing is quoted.
 
-    With `git` they are read from that git tree, and from no directory. `is_named` says that the user named it: links inside of it are followed then as far as they stay inside,
-    and its files may be anybody's.
+    With `git` they are read from that git tree, and from no directory. `is_named` says that the user named
+    it: links inside of it are followed then as far as they stay inside, and its files may be anybody's.
     """
 
     directory: Path | None
