@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
+from keepsane.words import size_words
+
 LIMIT_SECONDS = 30.0
 MAX_FILE_BYTES = 16 << 20
 """A larger file is left out: `keepsane explain` quotes none."""
@@ -190,7 +192,7 @@ def _changed(git: _Git) -> tuple[bytes, bytes]:
             taken.append(name + b"\0")
             total_bytes += size_bytes
     if total_bytes > MAX_TOTAL_BYTES:
-        raise _NotKept(f"{total_bytes >> 20} MB are neither committed nor ignored")
+        raise _NotKept(f"{size_words(total_bytes >> 10)} are neither committed nor ignored")
     return b"".join(taken), b"".join(left_out)
 
 
