@@ -10,7 +10,7 @@ EDITABLE := $(PIP) --no-deps --no-build-isolation --editable
 CRASH := examples/null-deref
 SECONDS ?= 1200
 
-.PHONY: help demo test live soak check docs format clean
+.PHONY: help demo test live soak soak-netboot check docs format clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -26,6 +26,7 @@ test: $(VENV)/dev ## the tests that need no virtual machine
 live: $(VENV)/dev ## boot Debian kernels in QEMU, crash them, explain the logs (fetches 700 MB once)
 	@checks/need qemu-system-x86 ipxe ovmf grub-common grub-pc-bin xorriso busybox-static cpio gcc libc6-dev make binutils llvm xz-utils
 	@tests/live/lab setup
+	@tests/live/lab netboot-kernel
 	@$(BIN)/python -m pytest tests/live -m live
 
 check: check-format check-lint check-types check-layers check-limits check-patterns check-news check-docs ## every gate a change must pass
@@ -45,6 +46,11 @@ soak: $(VENV)/dev ## what takes hours: each kind of input fuzzed for SECONDS=120
 clean: ## remove .venv and everything built
 	@rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+soak-netboot: $(VENV)/dev ## machines at iPXE for minutes: UEFI by PXE, Secure Boot, long holds (as root)
+	@checks/need qemu-system-x86 ipxe ipxe-qemu ovmf sbsigntool dnsmasq-base iproute2 openssl
+	@tests/live/lab netboot-kernel
+	@$(BIN)/python -m pytest tests/live/netboot -m soak -s
 
 # The gates, each also on its own: make check-types
 gate = @printf '\n== %s\n' '$(1)'; $(2) || { printf '\nmake check: %s: failed. %s\n' '$(1)' '$(3)' >&2; exit 1; }

@@ -39,7 +39,7 @@ def test_a_boot_has_its_id_on_the_command_line_and_its_times_in_the_history(lab:
         assert taken.asked_seconds and taken.script_seconds
         assert taken.asked_seconds <= taken.script_seconds <= taken.taken_seconds
         files = lab.history.files(taken.nonce)
-        assert [(file.name, file.size_bytes) for file in files] == [("kernel", 3), ("initrd", 6)]
+        assert [(file.name, file.size_bytes) for file in files] == [("initrd", 6), ("kernel", 3)]
         assert all(file.first_seconds <= file.last_seconds for file in files)
 
     asyncio.run(run())

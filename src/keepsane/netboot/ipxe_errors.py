@@ -19,6 +19,7 @@ _CODE = re.compile(r"(?:0x)?(?P<code>[0-9a-f]{1,8})", re.ASCII)
 _FAILURE = re.compile(r"(?P<code>(?:0x)?[0-9a-f]{1,8})(?:-(?P<nonce>[0-9a-f]{32}))?", re.ASCII)
 _WHOLE = {
     "7f04818f": "the firmware refused the kernel: Secure Boot is on, and it is not signed",
+    "2e008081": "what came is no kernel for this machine, or Secure Boot is on and it is not signed",
     "4c0c6035": "this server sent nothing for two minutes",
     "1d0c6239": "the connection broke in the middle of a file",
     "1d0c6539": "this server had an error",

@@ -138,8 +138,9 @@ def boot_script(
         *_shown(title),
         "imgfree",
         *_command_line(command_line),
-        f"kernel {_TIMEOUT} --name {kernel.name} {kernel.url} {' '.join((*names, '${c}'))} || goto bad",
+        # The kernel comes last: one that is refused was then taken whole, and is not offered again.
         *(f"initrd {_TIMEOUT} --name {file.name} {file.url} || goto bad" for file in initrds),
+        f"kernel {_TIMEOUT} --name {kernel.name} {kernel.url} {' '.join((*names, '${c}'))} || goto bad",
         "boot ||",
         ":bad",
         f"set why ${{errno}}-{nonce}" if nonce else "set why ${errno}",

@@ -28,10 +28,12 @@ Found = TypeVar("Found")
 
 
 class Lab(NamedTuple):
-    """A home of its own for keepsane, and a tree that holds a kernel."""
+    """A home of its own for keepsane, and a tree that holds a kernel; where it runs, and answers."""
 
     home: Path
     tree: Path
+    inside: tuple[str, ...] = ()
+    address: str = "127.0.0.1"
 
     def keepsane(self, *words: str, verb: str = "netboot") -> subprocess.CompletedProcess[str]:
         """Run `keepsane VERB WORDS` in the tree."""
@@ -48,7 +50,7 @@ class Lab(NamedTuple):
     def running(self, *words: str) -> Iterator[subprocess.Popen[str]]:
         """Run `keepsane netboot WORDS` in the tree beside the test; its output is a pipe."""
         with subprocess.Popen(
-            [*KEEPSANE, "netboot", *words],
+            [*self.inside, *KEEPSANE, "netboot", *words],
             cwd=self.tree,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -66,11 +68,11 @@ class Lab(NamedTuple):
 
     @contextmanager
     def served(self, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], int]]:
-        """Answer machines on loopback, 10.0.2.2 to them; gives the server and its port."""
-        with self.running("serve", "--port", str(port)) as server:
+        """Answer machines; gives the server and its port. Loopback is 10.0.2.2 to them."""
+        with self.running("serve", "--address", self.address, "--port", str(port)) as server:
             assert server.stdout is not None
             found = next(
-                filter(None, (re.search(r"http://127\.0\.0\.1:(\d+)/s", line) for line in server.stdout))
+                filter(None, (re.search(rf"http://{self.address}:(\d+)/s", line) for line in server.stdout))
             )
             yield server, int(found[1])
 
@@ -92,7 +94,8 @@ class Lab(NamedTuple):
 
     def first_script(self, port: int, folder: Path, *options: str) -> Path:
         """Give the first script that `keepsane netboot setup` writes, in this folder."""
-        done = self.keepsane("setup", f"10.0.2.2:{port}", str(folder / "ways"), *options)
+        address = "10.0.2.2" if self.address == "127.0.0.1" else self.address
+        done = self.keepsane("setup", f"{address}:{port}", str(folder / "ways"), *options)
         assert done.returncode == 0, done.stderr
         return folder / "ways" / "first.ipxe"
 
@@ -100,16 +103,17 @@ class Lab(NamedTuple):
 class Machine:
     """A machine in QEMU, what its serial console shows, and its monitor."""
 
-    def __init__(self, console: Path, *options: str, mac: str = MAC, boots: int = 1) -> None:
+    def __init__(
+        self, console: Path, *options: str, wire: Sequence[str], inside: Sequence[str], boots: int
+    ) -> None:
         """Start it; with `boots` of 1 it ends where it resets or powers off, else it goes on for ever."""
         self.console = console
         once = ["-no-reboot"] if boots == 1 else []
-        network = ["-netdev", "user,id=n", "-device", f"virtio-net-pci,netdev=n,mac={mac},id=card"]
         plain = ["-accel", "tcg", "-m", "512", "-nographic", *once, "-monitor", "stdio"]
         console.unlink(missing_ok=True)
         with console.with_suffix(".errors").open("wb") as errors:
             self.process = subprocess.Popen(
-                ["qemu-system-x86_64", *plain, "-serial", f"file:{console}", *network, *options],
+                [*inside, "qemu-system-x86_64", *plain, "-serial", f"file:{console}", *wire, *options],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
@@ -156,9 +160,17 @@ def wait_for(look: Callable[[], Found | None], said: Callable[[], str]) -> Found
 
 
 @contextmanager
-def machine(console: Path, *options: str | Path, mac: str = MAC, boots: int = 1) -> Iterator[Machine]:
-    """Have a machine with these options of QEMU."""
-    started = Machine(console, *map(str, options), mac=mac, boots=boots)
+def machine(
+    console: Path,
+    *options: str | Path,
+    mac: str = MAC,
+    boots: int = 1,
+    wire: Sequence[str] = (),
+    inside: Sequence[str] = (),
+) -> Iterator[Machine]:
+    """Have a machine with these options of QEMU; `wire` is its network card."""
+    own = ("-netdev", "user,id=n", "-device", f"virtio-net-pci,netdev=n,mac={mac},id=card")
+    started = Machine(console, *map(str, options), wire=wire or own, inside=inside, boots=boots)
     try:
         yield started
     finally:
