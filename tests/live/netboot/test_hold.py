@@ -43,16 +43,3 @@ def test_it_waits_for_the_kernel_and_boots_it_with_its_command_line(lab: Lab, tm
             )
             box.shows("lab: done")
             assert re.search(r"box +\S+  has not come back", lab.keepsane("history").stdout)
-
-
-def test_a_server_that_dies_is_asked_until_it_is_there_again(lab: Lab, tmp_path: Path) -> None:
-    with lab.served() as (server, port):
-        script = lab.first_script(port, tmp_path)
-        with machine(tmp_path / "console", *from_ipxe(script)) as box:
-            box.shows("box waits, nothing is being built")
-            server.kill()
-            server.wait()
-            box.shows("gave nothing to boot, try 2")
-            assert lab.keepsane("build", "--", "true").returncode == 0
-            with lab.served(port):
-                box.shows("Linux version")

@@ -127,3 +127,33 @@ def test_an_unsigned_kernel_is_refused_and_named_and_a_signed_one_boots(
         assert lab.keepsane("build", "--machine", "uefi", "--", "true").returncode == 0
         box.shows("Secure boot enabled")
         box.shows("netboot: up")
+
+
+@pytest.mark.skipif(
+    "IPXE_EFI" not in os.environ, reason="IPXE_EFI names no ipxe.efi that reads autoexec.ipxe"
+)
+def test_an_own_ipxe_starts_from_a_disk_on_uefi(lab: Lab, tmp_path: Path) -> None:
+    """Debian's iPXE of 2019 reads no autoexec.ipxe."""
+    boot = tmp_path / "esp" / "EFI" / "BOOT"
+    boot.mkdir(parents=True)
+    (boot / "BOOTX64.EFI").write_bytes(Path(os.environ["IPXE_EFI"]).read_bytes())
+    with ExitStack() as stack:
+        _, port = stack.enter_context(lab.served())
+        script = lab.first_script(port, tmp_path)
+        for folder in (boot, tmp_path / "esp"):
+            (folder / "autoexec.ipxe").write_bytes(script.read_bytes())
+        stack.enter_context(dhcp(tmp_path, script.with_name("dnsmasq.conf")))
+        esp = f"if=none,id=esp,format=raw,file=fat:rw:{tmp_path / 'esp'}"
+        disk = ("-drive", esp, "-device", "ide-hd,drive=esp,bootindex=0")
+        box = stack.enter_context(
+            machine(
+                tmp_path / "console",
+                *uefi(tmp_path / "firmware"),
+                *disk,
+                wire=wire(0, BOXES["uefi"], rom=False),
+                inside=INSIDE,
+            )
+        )
+        box.shows("uefi waits, nothing is being built")
+        assert lab.keepsane("build", "--machine", "uefi", "--", "true").returncode == 0
+        box.shows("netboot: up")
