@@ -23,7 +23,7 @@ _HIDDEN = re.compile(r"[^ -~]")
 _SPACES = " \t\n\v\f\r"
 _FOR_INIT = "--"
 """What stands behind it is init's (kernel/params.c, parse_args)."""
-_OF_LOADERS = ("BOOT_IMAGE", "initrd", "keepsane.boot")
+_OF_LOADERS = ("BOOT_IMAGE", "initrd", "keepsane.boot", "keepsane.server")
 """What a boot loader puts in, and keepsane itself."""
 _IMAGES = ("vmlinu", "bzimage", "linux", "kernel")
 """How the names of kernel images begin."""

@@ -50,14 +50,16 @@ def read_bytes(path: Path, most: int = MAX_FILE_BYTES) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as error:
         raise InputError(f"cannot read {path}: {_why_not(path, error)}") from error
-    with open(descriptor, "rb") as file:  # noqa: PTH123  # a descriptor has no Path
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise InputError(f"{path} is {_KINDS.get(stat.S_IFMT(status.st_mode), 'no file')}, not a file")
-        try:
+        with open(descriptor, "rb", closefd=False) as file:
             content = file.read(most + 1)
-        except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    finally:
+        os.close(descriptor)
     if len(content) > most:
         size = max(status.st_size, len(content))
         raise InputError(f"{path} has {size} bytes; keepsane reads at most {most} of such a file")

@@ -95,16 +95,40 @@ def machines_folder() -> Path:
 def machine_file(name: str) -> Path:
     """Give the file of a machine, which need not be there. Raises InputError for what is no name of one."""
     if _NAME.fullmatch(name) is None:
-        raise InputError(f"{name!r} is no name of a machine; it has 1 to 32 of a to z, 0 to 9 and -")
+        raise InputError(
+            f"{name or 'an empty name'} is no name of a machine; it has 1 to 32 of a to z, 0 to 9 and -"
+        )
     return machines_folder() / f"{name}.toml"
+
+
+def machine_files(folder: Path) -> list[Path]:
+    """Give the files of machines; what begins with a dot is an editor's."""
+    return sorted(path for path in folder.glob("*.toml") if not path.name.startswith("."))
 
 
 def read_machines(folder: Path) -> tuple[Machine, ...]:
     """Read every machine's file. Raises InputError for one that is wrong, and for a card of two machines."""
-    machines = tuple(read_machine(path) for path in sorted(folder.glob("*.toml")))
-    for wrong in cards_of_two(machines):
-        raise InputError(wrong)
+    machines, wrong = read_all(folder)
+    for said in wrong:
+        raise InputError(said)
     return machines
+
+
+def read_all(folder: Path) -> tuple[tuple[Machine, ...], tuple[str, ...]]:
+    """Read every machine's file that can be read, and say what is wrong with the others."""
+    machines, wrong = [], []
+    for path in machine_files(folder):
+        try:
+            machines.append(read_machine(path))
+        except InputError as error:
+            wrong.append(str(error))
+    return tuple(machines), (*wrong, *cards_of_two(machines))
+
+
+def other_machines(path: Path, machine: Machine) -> Iterator[str]:
+    """Say which of a machine's network cards another has, as the files beside its own have it."""
+    others, _ = read_all(path.parent)
+    yield from cards_of_two((machine, *(other for other in others if other.name != machine.name)))
 
 
 def cards_of_two(machines: Iterable[Machine]) -> Iterator[str]:

@@ -8,10 +8,11 @@ A machine's secret: made, written into its file, compared.
 from __future__ import annotations
 
 import hmac
-import os
 import secrets
-import tempfile
 from pathlib import Path
+
+from keepsane.machine.file import read_bytes
+from keepsane.machine.write import check, replace
 
 _BYTES = 16
 
@@ -27,17 +28,13 @@ def is_secret(said: str, secret: str) -> bool:
 
 
 def add_secret(path: Path, secret: str) -> None:
-    """Write it into a machine's file, which only its owner can read from then on. Raises OSError."""
+    """
+    Write it into a machine's file, which only its owner can read from then on.
+
+    Raises InputError where that file is wrong, OutputError where it cannot be written.
+    """
+    before = read_bytes(path)
     # In front: behind the head of a table it would be the table's.
-    content = f'secret = "{secret}"\n'.encode() + path.read_bytes()
-    real = path.resolve()
-    descriptor, half = tempfile.mkstemp(dir=real.parent, prefix=f".{real.stem}-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        Path(half).replace(real)
-    except BaseException:
-        Path(half).unlink(missing_ok=True)
-        raise
+    after = f'secret = "{secret}"\n'.encode() + before
+    check(path, after)
+    replace(path, before, after, mode=0o600)

@@ -6,9 +6,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from keepsane.errors import InputError
 from keepsane.machine.machine import Machine, cards_of_two, read_machine
+
+
+class _Version(NamedTuple):
+    """What is another number when a file was written anew, or another one took its place."""
+
+    inode: int
+    changed_ns: int
+    size_bytes: int
 
 
 class MachinesKept:
@@ -18,7 +27,7 @@ class MachinesKept:
         """Take the folder of the files."""
         self.folder = folder
         self._say = say
-        self._kept: dict[str, tuple[tuple[int, int], Machine | None]] = {}
+        self._kept: dict[str, tuple[_Version | None, Machine | None]] = {}
         self._doubles: frozenset[str] = frozenset()
 
     def of_card(self, mac: str) -> Machine | None:
@@ -39,14 +48,15 @@ class MachinesKept:
             self._say(double)
         self._doubles = doubles
 
-    def _versions(self) -> dict[str, tuple[int, int]]:
-        """Give when each file was written, and its size: looked at for each poll, so without Path objects."""
+    def _versions(self) -> dict[str, _Version | None]:
+        """Give the version of each file: looked at for each poll, so without Path objects."""
         try:
             with os.scandir(self.folder) as entries:
-                found = {entry.name: entry.stat() for entry in entries if entry.name.endswith(".toml")}
-        except OSError:  # no folder yet, or a file that goes at this moment: the next poll looks again
+                names = (entry for entry in entries if entry.name.endswith(".toml") and entry.name[0] != ".")
+                found = {entry.name: _version(entry) for entry in names}
+        except OSError:  # no folder yet, or it goes at this moment: the next poll looks again
             return {name: version for name, (version, _) in self._kept.items()}
-        return {name: (found[name].st_mtime_ns, found[name].st_size) for name in sorted(found)}
+        return dict(sorted(found.items()))
 
     def _read(self, path: Path, before: Machine | None) -> Machine | None:
         try:
@@ -54,3 +64,12 @@ class MachinesKept:
         except InputError as error:
             self._say(f"{error}{'; what it said before holds' if before else ''}")
             return before
+
+
+def _version(entry: os.DirEntry[str]) -> _Version | None:
+    """Give the version of a file, None for a link to nothing: that is one file's fault and no other's."""
+    try:
+        status = entry.stat()
+    except OSError:
+        return None
+    return _Version(status.st_ino, status.st_mtime_ns, status.st_size)

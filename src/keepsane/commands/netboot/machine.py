@@ -7,7 +7,14 @@ import os
 from pathlib import Path
 
 from keepsane.errors import InputError
-from keepsane.machine.machine import Machine, machines_folder, read_machines
+from keepsane.machine.machine import (
+    Machine,
+    machine_file,
+    machine_files,
+    machines_folder,
+    read_all,
+    read_machine,
+)
 from keepsane.netboot.install import ask_git
 
 
@@ -15,23 +22,25 @@ def chosen_machine(name: str | None) -> Machine:
     """Give the machine that is meant. Raises InputError where none is, or there is none of that name."""
     machine = machine_or_none(name)
     if machine is None:
-        known = ", ".join(known.name for known in read_machines(machines_folder()))
-        there = (
-            f"there are {known}" if known else f"there is none, describe one in {machines_folder()}/NAME.toml"
-        )
+        known = ", ".join(known.name for known in read_all(machines_folder())[0])
+        there = f"there are {known}" if known else "there is none, describe one: keepsane netboot edit NAME"
         raise InputError(f"which machine? --machine NAME says it; {there}")
     return machine
 
 
 def machine_or_none(name: str | None) -> Machine | None:
     """The same; None where nothing says which of several. Raises InputError for a name that is none's."""
-    machines = read_machines(machines_folder())
+    machines, wrong = read_all(machines_folder())
     meant = meant_name(name)
     if not meant:
+        for said in wrong:
+            raise InputError(said)
         return machines[0] if len(machines) == 1 else None
     found = next((machine for machine in machines if machine.name == meant), None)
     if found is None:
-        raise InputError(f"no machine is called {meant}; describe it in {machines_folder() / meant}.toml")
+        if (path := machine_file(meant)) in machine_files(machines_folder()):
+            read_machine(path)  # it says what is wrong
+        raise InputError(f"no machine is called {meant}; describe it: keepsane netboot edit {meant}")
     return found
 
 

@@ -5,22 +5,18 @@ from __future__ import annotations
 
 import sys
 
-from keepsane.errors import OutputError
 from keepsane.machine.machine import Machine, machines_folder
 from keepsane.machine.secret import add_secret, new_secret
 from keepsane.render.visible import escaped
 
 
 def secret_of(machine: Machine, *, make: bool) -> str:
-    """Give its secret, "" where it has none and none is to be made. Raises OutputError."""
+    """Give its secret, "" where it has none and none is to be made. Raises InputError and OutputError."""
     if machine.secret or not make:
         return machine.secret
     path = machines_folder() / f"{machine.name}.toml"
     secret = new_secret()
-    try:
-        add_secret(path, secret)
-    except OSError as error:
-        raise OutputError(f"cannot write the secret into {path}: {error.strerror or error}") from error
+    add_secret(path, secret)
     sys.stdout.write(
         f"{machine.name} has a secret now, in {escaped(str(path))}: it gets nothing until it starts with the "
         "first.ipxe written here\n"

@@ -7,6 +7,7 @@ A test machine waits at iPXE for the kernel that still compiles.
     keepsane netboot build -- make -j8          build, and let the machine that waits boot it
     keepsane netboot again MACHINE [BUILD]      let it boot a build once more
     keepsane netboot good MACHINE [BUILD]       remember a build as the one that works
+    keepsane netboot edit MACHINE               edit its file, or begin one
     keepsane netboot cmdline MACHINE +debug     show or change its kernel command line
     keepsane netboot history [MACHINE]          what was booted, and what became of it
     keepsane netboot show N|BUILD               all that is known of one boot, or of one build
@@ -29,6 +30,7 @@ WORDS = {
     "install": "publish a kernel: what keepsane-install does for make",
     "again": "let a machine boot its last build once more",
     "good": "remember a build as a machine's good one",
+    "edit": "edit a machine's file, or begin one",
     "cmdline": "show or change a machine's kernel command line",
     "history": "what machines booted",
     "show": "all that is known of a boot or a build",
