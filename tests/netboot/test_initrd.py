@@ -235,3 +235,10 @@ def test_no_more_is_posted_than_the_server_takes(
     keep(tmp_path, "console-ramoops-0", bytes(2 << 20))
     run("post_pstore", server.words)
     assert len(server.posts[0][1]) == 1 << 20
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="no shellcheck here")
+def test_shellcheck_finds_nothing_in_the_scripts() -> None:
+    scripts = [ON_MACHINE / name for name in ("init", "network", "keepsane-agent")]
+    done = subprocess.run(["shellcheck", "-x", *scripts], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
