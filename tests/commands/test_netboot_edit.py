@@ -114,3 +114,14 @@ def test_no_shell_reads_the_editor_or_the_machine(
     edit(capfd, code=2)
     assert "is no name of a machine" in edit(capfd, "$(touch x)", code=2)
     assert not (tmp_path / "owned").exists()
+
+
+def test_the_doctor_names_the_file_that_is_wrong_and_looks_at_the_others(
+    file: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    describe(file, "tries = -1\n")
+    describe(file.with_name("other.toml"), 'mac = "52:54:00:12:34:57"')
+    assert main(["netboot", "doctor", "127.0.0.1:1"]) == 1
+    lines = capfd.readouterr().out.splitlines()
+    assert any(line.startswith("red ") and "box.toml: tries is -1" in line for line in lines)
+    assert any("other: restarts 10 s after a panic" in line for line in lines)

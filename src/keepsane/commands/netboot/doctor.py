@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from keepsane.commands.netboot.ask import read_first_script
 from keepsane.errors import InputError
-from keepsane.machine.machine import Machine, machines_folder, read_machines
+from keepsane.machine.machine import Machine, machine_file, machines_folder, read_all
 from keepsane.netboot.agent import check_agent
 from keepsane.netboot.check import Check
 from keepsane.netboot.doctor import check_build, check_machine, check_room, check_server
@@ -108,17 +108,14 @@ def _checks(arguments: argparse.Namespace, history: History) -> Iterator[Check]:
 
 
 def _machines(named: str | None, cards: list[Card] | None, history: History) -> Iterator[Check]:
-    try:
-        machines = read_machines(machines_folder())
-    except InputError as error:
-        yield Check(False, str(error))
-        return
+    machines, wrong = read_all(machines_folder())
+    yield from (Check(False, said) for said in wrong)
     if named is not None:
         machines = tuple(machine for machine in machines if machine.name == named)
-        if not machines:
-            raise InputError(f"no machine is called {named}; describe it in {machines_folder() / named}.toml")
-    if not machines:
-        yield Check(False, f"no machine is described in {machines_folder()}; write NAME.toml there")
+        if not machines and not machine_file(named).exists():
+            raise InputError(f"no machine is called {named}; describe it: keepsane netboot edit {named}")
+    elif not machines and not wrong:
+        yield Check(False, "no machine is described; describe one: keepsane netboot edit NAME")
     for machine in machines:
         yield from _machine(machine, cards, history)
 
