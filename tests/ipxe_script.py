@@ -17,6 +17,7 @@ from urllib.parse import quote, urljoin
 
 OK, CANCELLED = 0, 0x0B0720A0
 INVALID, NO_IMAGE, NO_ENTRY = 0x1C, 0x2E008001, 0x2D
+UNKNOWN_OPTION = 0x1C162202
 _MAX_STEPS = 1_000_000
 _SETTING = re.compile(r"\$\{([^${}]*)\}")
 _MODIFIERS = {"--timeout", "--name", "--default", "--drive"}
@@ -196,6 +197,8 @@ class _Run:
             raise IpxeError(1)
 
     async def _do_echo(self, options: dict[str, str], *words: str) -> None:
+        if options.keys() - {"-n"}:
+            raise IpxeError(UNKNOWN_OPTION)
         self.machine.shown.append(" ".join(words))
         del self.machine.shown[: -self.machine.most_shown]
 
@@ -261,7 +264,7 @@ class _Run:
 def _options(words: list[str]) -> tuple[dict[str, str] | str, ...]:
     """Part options from operands; those with a value take the next word."""
     options: dict[str, str] = {}
-    while words and words[0].startswith("--"):
+    while words and words[0].startswith("-"):
         option = words.pop(0)
         options[option] = words.pop(0) if option in _MODIFIERS else ""
     return options, *words

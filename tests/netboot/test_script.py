@@ -5,6 +5,7 @@ The scripts against a model of what iPXE does to a line: split at blanks, then s
 Source: iPXE, core/exec.c, system() and shell_command().
 """
 
+import asyncio
 import re
 
 import pytest
@@ -21,6 +22,7 @@ from keepsane.netboot.script import (
     hold_script,
     safe,
 )
+from tests.ipxe_script import IpxeError, Machine
 
 OPERATORS = {"&&", "||"}
 COMMANDS = {
@@ -121,3 +123,21 @@ def test_every_archive_is_named_to_the_kernel() -> None:
     """Under UEFI, iPXE of 2019 hands over only what the command line names."""
     script = boot_script(File("kernel", "f/k"), [File("initrd", "f/i"), File("modules", "f/m")], "quiet", "t")
     assert "initrd=initrd initrd=modules ${c}" in script
+
+
+@pytest.mark.parametrize("line", ["-Wall -O2", "--- a/main.c", "-", f"cannot find {'x' * 64} -lelf"])
+def test_no_line_of_the_screen_is_an_option_of_echo(line: str) -> None:
+    """With an option that it does not know echo fails, and the script ends: nothing would boot."""
+
+    async def run(script: str) -> list[str]:
+        machine = Machine(no_fetch, asyncio.sleep, {})
+        await machine.run(script)
+        return machine.shown
+
+    async def no_fetch(url: str, timeout_seconds: float | None) -> bytes:
+        raise IpxeError(1)
+
+    boot = boot_script(File("kernel", "f/0/kernel"), [], "quiet", [line])
+    for script in (boot, hold_script([line], "m=1", ())):
+        shown = asyncio.run(run(script))
+        assert " ".join(" ".join(shown).split()).endswith(line)

@@ -167,7 +167,9 @@ def _shown(lines: Iterable[str]) -> Iterable[str]:
     wrapped = chain.from_iterable(wrap(safe(line, _MAX_LINE), _COLUMNS) or [""] for line in lines)
     for text in islice(wrapped, _ROWS):
         if text:
-            yield f"set t:hexraw {text.encode('ascii').hex()}"
+            # What begins with a `-` echo takes for an option of its own: it fails, and the script with it.
+            shown = f" {text}" if text.startswith("-") else text
+            yield f"set t:hexraw {shown.encode('ascii').hex()}"
             yield "echo ${t:string}"
         else:
             yield "echo"
