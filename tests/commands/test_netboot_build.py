@@ -24,7 +24,7 @@ def test_all_that_make_writes_comes_out(tree: Path, tmp_path: Path) -> None:
     written = b"\x1b[31mred\x1b[m \xff\0\r50 %\r" + b"x" * 300_000
     (tmp_path / "written").write_bytes(written)
     ran = subprocess.run([*BUILD, "cat", tmp_path / "written"], capture_output=True)
-    assert ran.stdout.startswith(written + b"box boots ")
+    assert ran.stdout.startswith(written) and b"box boots " in ran.stdout[len(written) :]
 
 
 def test_a_locked_history_slows_no_make(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -48,7 +48,7 @@ def test_what_runs_on_in_the_background_holds_no_build(tree: Path) -> None:
         assert ran.stdout is not None
         pid = int(ran.stdout.readline())
         try:
-            assert "box boots" in ran.stdout.readline()
+            assert any("box boots" in ran.stdout.readline() for _ in range(2))
         finally:
             os.kill(pid, signal.SIGKILL)
 

@@ -57,8 +57,8 @@ def test_the_script_names_its_neighbours_and_holds_the_command_line(
     script = Path("web/boot.ipxe").read_text()
     assert script.startswith("#!ipxe\n") and "://" not in script
     assert re.findall(r"(?m)^(?:kernel|initrd) --timeout \d+ --name \S+ (\S+)", script) == [
-        "kernel",
         "initrd",
+        "kernel",
     ]
     assert "initrd=initrd ${c}" in script and b"a && b".hex() in script and "${net0/ip}" in script
 

@@ -19,6 +19,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -178,7 +179,12 @@ def _copy_index(git: _Git, index: Path) -> None:
 
 def _changed(git: _Git) -> tuple[bytes, bytes]:
     """Give the files that are not as the index says: those to take, and those to leave out."""
-    listed = git.ask("ls-files", "-z", "-m", "-o", "--exclude-standard").split(b"\0")
+    with ThreadPoolExecutor(2) as side_by_side:  # one reads every file's state, the other every folder
+        asked = [
+            side_by_side.submit(git.ask, "ls-files", "-z", *words)
+            for words in (("-m",), ("-o", "--exclude-standard"))
+        ]
+        listed = [name for answer in asked for name in answer.result().split(b"\0")]
     names = dict.fromkeys(name for name in listed if name and not name.endswith(b"/"))
     if len(names) > MAX_CHANGED:
         raise _NotKept(f"{len(names)} files are neither committed nor ignored")
