@@ -22,6 +22,8 @@ from keepsane.errors import InputError
 from keepsane.netboot.make_output import MakeOutput
 
 _PIECE_BYTES = 1 << 16
+_PIPE_BYTES = 1 << 16
+"""So much a pipe holds: no more of it can be make's once that has ended."""
 _LOOK_SECONDS = 0.25
 _ENDING_SECONDS = 10.0
 """make removes what is half done before it ends."""
@@ -54,14 +56,17 @@ def follow(make: Sequence[str], number: int) -> tuple[int, list[str]]:
 def _pass_on(ran: subprocess.Popen[bytes], said: MakeOutput, notes: Notes) -> None:
     """Pass on what make writes until it ends; what it left running in the background may write on."""
     out = ran.stdout.fileno() if ran.stdout else -1
-    while True:
-        if not select.select([out], [], [], _LOOK_SECONDS)[0]:
-            if ran.poll() is not None:
+    left_bytes = _PIPE_BYTES
+    while left_bytes > 0:
+        has_ended = ran.poll() is not None  # before the pipe is looked at: what make wrote is in there then
+        if not select.select([out], [], [], 0 if has_ended else _LOOK_SECONDS)[0]:
+            if has_ended:
                 break
             continue
         piece = os.read(out, _PIECE_BYTES)
         if not piece:
             break
+        left_bytes -= len(piece) if has_ended else 0
         sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
         said.take(piece)
