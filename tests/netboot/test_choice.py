@@ -51,6 +51,22 @@ def test_bytes_that_got_lost_are_sent_again_but_not_for_ever(history: History) -
     assert choose(history, box()) == Wait(None)
 
 
+def test_a_clock_that_is_set_back_loses_no_build(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_796_000_000.0
+    monkeypatch.setattr("time.time", lambda: now)
+    number = history.begin("box", "/linux")
+    now -= 3600
+    history.publish(number, "b1")
+    assert take(history, choose(history, box())).build == "b1"
+    now -= 3600
+    assert choose(history, box()) == Wait(history.last_making("box"))
+    history.offer("box", "b1")
+    assert isinstance(choose(history, box()), Take)
+    now -= 3600
+    history.begin("box", "/linux")
+    assert choose(history, box()) == Wait(history.last_making("box"))
+
+
 def test_a_kernel_that_was_refused_is_not_tried_again(history: History) -> None:
     history.offer("box", "b")
     take(history, choose(history, box("wait")))

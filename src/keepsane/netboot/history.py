@@ -34,6 +34,10 @@ MAX_TRIES = 3
 MAX_CANDIDATES = 64
 _WAIT_SECONDS = 5.0
 _MAX_LINE, _MAX_ERRORS = 400, 4000
+# Which came last, offer or run of make, is told by their times: no clock that is set back may turn it.
+_BEGAN_LAST = "(SELECT coalesce(max(began_seconds), 0) FROM making WHERE machine = ?)"
+_BEGAN_LAST_OF_ITS = "(SELECT max(began_seconds) FROM making AS other WHERE other.machine = making.machine)"
+_OFFERED_LAST = "(SELECT coalesce(max(offered_seconds), 0) + 1e-6 FROM offer WHERE machine = ?)"
 
 _T = TypeVar("_T")
 State = Literal["running", "failed", "published"]
@@ -115,8 +119,8 @@ class History:
         """Offer a build to a machine, in place of what it was offered before."""
         with self._writing():
             return self._added(
-                "INSERT INTO offer (machine, build, offered_seconds) VALUES (?, ?, ?)",
-                (machine, build, time.time()),
+                f"INSERT INTO offer (machine, build, offered_seconds) VALUES (?, ?, max(?, {_BEGAN_LAST}))",  # noqa: S608
+                (machine, build, time.time(), machine),
             )
 
     def begin(self, machine: str, tree: str, revision: str = "") -> int:
@@ -133,10 +137,10 @@ class History:
                 (now, machine),
             )
             return self._added(
-                "INSERT INTO making"
+                "INSERT INTO making"  # noqa: S608
                 " (machine, tree, began_seconds, state, revision, host, pid, pid_start_ticks)"
-                " VALUES (?, ?, ?, 'running', ?, ?, ?, ?)",
-                (machine, tree, now, revision[:_MAX_LINE], *maker),
+                f" VALUES (?, ?, max(?, {_OFFERED_LAST}), 'running', ?, ?, ?, ?)",
+                (machine, tree, now, machine, revision[:_MAX_LINE], *maker),
             )
 
     def progress(self, number: int, line: str) -> None:
@@ -157,14 +161,14 @@ class History:
         with self._writing():
             self._end(number, "published", "")
             self._connection.execute(
-                "INSERT INTO offer (machine, build, offered_seconds)"
-                " SELECT machine, ?, ended_seconds FROM making WHERE number = ?",
+                "INSERT INTO offer (machine, build, offered_seconds)"  # noqa: S608
+                f" SELECT machine, ?, max(ended_seconds, {_BEGAN_LAST_OF_ITS}) FROM making WHERE number = ?",
                 (build, number),
             )
 
     def _end(self, number: int, state: State, errors: str) -> None:
         self._connection.execute(
-            "UPDATE making SET state = ?, ended_seconds = ?, errors = ? WHERE number = ?",
+            "UPDATE making SET state = ?, ended_seconds = max(?, began_seconds), errors = ? WHERE number = ?",
             (state, time.time(), errors[:_MAX_ERRORS], number),
         )
 

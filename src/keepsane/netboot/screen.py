@@ -37,7 +37,7 @@ def _body(
         yield "the build was killed; its last line was:"
         yield making.line
     elif making.state == "running":
-        yield _elapsed(now_seconds - making.began_seconds, usual_seconds)
+        yield _elapsed(max(0.0, now_seconds - making.began_seconds), usual_seconds)
         yield making.line
     elif making.state == "failed":
         yield "the build failed:"
