@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from keepsane.errors import InputError
-from keepsane.netboot.kernel_image import HEAD_BYTES, read_image_head
+from keepsane.netboot.kernel_image import HEAD_BYTES, KernelImage, read_image_head
 
 
 class Gathered(NamedTuple):
@@ -35,6 +35,8 @@ class Gathered(NamedTuple):
 _STUB_BYTES = 4096
 """A System.map below it is a distribution's stub, which says where the real one is."""
 _GIT_SECONDS = 10
+_HARMLESS = ("-c", "log.showSignature=false", "-c", "core.fsmonitor=false")
+"""A tree's own settings name programs, which only its owner's git should run."""
 
 
 def sources(image: Path, system_map: Path) -> dict[str, Path]:
@@ -46,8 +48,8 @@ def sources(image: Path, system_map: Path) -> dict[str, Path]:
     return found | {name: path for name, path in beside.items() if path.is_file()}
 
 
-def said_of(image: Path, release: str, build_id: str | None) -> dict[str, Any]:
-    """Give what a receipt says beside its files. Raises InputError where the image is no kernel."""
+def check_image(image: Path) -> KernelImage:
+    """Read what a bzImage says of itself. Raises InputError where it is none, or cut off."""
     try:
         with image.open("rb") as file:
             head = read_image_head(file.read(HEAD_BYTES))
@@ -58,6 +60,12 @@ def said_of(image: Path, release: str, build_id: str | None) -> dict[str, Any]:
         raise InputError(f"{image} is no bzImage; name arch/x86/boot/bzImage")
     if size_bytes < head.least_bytes:  # iPXE of 2019 does not look, and the machine hangs
         raise InputError(f"{image} is cut off: {size_bytes} of {head.least_bytes} bytes; build it again")
+    return head
+
+
+def said_of(image: Path, release: str, build_id: str | None) -> dict[str, Any]:
+    """Give what a receipt says beside its files. Raises InputError where the image is no kernel."""
+    head = check_image(image)
     tree = source_tree(os.environ)
     return {
         "release": release or head.release,
@@ -79,8 +87,9 @@ def ask_git(tree: Path, *words: str) -> str:
     """Ask git about a tree; "" where it is none of git's, or says nothing."""
     try:
         ran = subprocess.run(
-            ("git", "-C", str(tree), *words),  # noqa: S607
+            ("git", "-C", str(tree), *_HARMLESS, *words),  # noqa: S607
             capture_output=True,
+            env={**os.environ, "GIT_NO_LAZY_FETCH": "1"},
             timeout=_GIT_SECONDS,
             stdin=subprocess.DEVNULL,
         )

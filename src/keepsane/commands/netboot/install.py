@@ -24,7 +24,7 @@ from keepsane.commands.netboot.machine import machine_or_none, meant_name
 from keepsane.errors import InputError
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
-from keepsane.netboot.install import Gathered
+from keepsane.netboot.install import Gathered, check_image
 from keepsane.netboot.remote import receive
 from keepsane.netboot.source_tree import Snapshot
 from keepsane.netboot.ssh import send_to, ssh_words
@@ -64,6 +64,7 @@ def send_build(host: str, gathered: Gathered, machine: str | None) -> int:
 def _receive(machine: str | None) -> int:
     with TemporaryDirectory(prefix="keepsane-") as scratch:
         gathered, wanted = receive(sys.stdin.buffer, Path(scratch))
+        check_image(gathered.files["kernel"])
         return _publish(gathered, machine or wanted, None)
 
 

@@ -74,8 +74,9 @@ async def _serve(addresses: Sequence[str], port: int) -> None:
 async def _served(addresses: Sequence[str], port: int, history: History) -> None:
     try:
         sockets = [bind(address, port) for address in addresses]
-    except OSError as error:
-        raise InputError(f"cannot listen on {', '.join(addresses)} port {port}: {error.strerror}") from error
+    except (OSError, UnicodeError) as error:  # UnicodeError: what cannot even be the name of a host
+        why = getattr(error, "strerror", None) or "no address has such letters"
+        raise InputError(f"cannot listen on {', '.join(addresses)} port {port}: {why}") from error
     answers = NetbootServer(Store(netboot_folder()), history, machines_folder(), say)
     server = Server(answers.answer, Limits())
     await server.start(*sockets)
