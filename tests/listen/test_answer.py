@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+import os
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,10 @@ def test_parts_are_those_of_rfc_9110(
     assert (answer.body.start_byte, answer.body.end_byte) == (start, end)
     if status == 206:
         assert ("Content-Range", f"bytes {start}-{end - 1}/100") in answer.headers
+
+
+def test_what_would_never_end_to_be_opened_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", tmp_path):
+        with pytest.raises(OSError, match="no file"):
+            whole_file(path)

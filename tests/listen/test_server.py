@@ -2,8 +2,11 @@
 import asyncio
 import logging
 import socket
+import struct
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -95,7 +98,9 @@ def test_a_file_comes_whole_and_in_parts(tmp_path: Path) -> None:
             connection.request("GET", "/f")
             whole = connection.getresponse().read()
             connection.request("GET", "/f", headers={"Range": "bytes=5-1000004"})
-            return whole, connection.getresponse().read()
+            part = connection.getresponse().read()
+        time.sleep(0.3)  # that it arrived is said by the client's kernel, soon
+        return whole, part
 
     assert served(client, handler) == (content, content[5:1_000_005])
     assert told == [(0, len(content)), (5, 1_000_005)]
@@ -172,16 +177,42 @@ def test_who_reads_nothing_loses_the_connection(tmp_path: Path) -> None:
     assert asyncio.run(run()) < 64 << 20
 
 
-def test_one_client_cannot_take_every_connection() -> None:
-    async def run() -> bytes:
-        async with serving(echo, Limits(connections_of_one=5, connections=6)) as port:
-            held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
-            await asyncio.sleep(0.05)
+@pytest.mark.parametrize("limits", [Limits(connections_of_one=5), Limits(connections=5)])
+def test_who_is_silent_longest_gives_way(limits: Limits) -> None:
+    async def run() -> tuple[bytes, bytes]:
+        async with serving(echo, limits) as port:
+            held = []
+            for _ in range(5):
+                held.append(await asyncio.open_connection("127.0.0.1", port))
+                await asyncio.sleep(0.02)
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            refused = await _all(reader)
+            writer.write(HEAD)
+            head = await reader.readuntil(b"\r\n\r\n")
+            gave_way = await held[0][0].read()
             for _, other in [*held, (reader, writer)]:
                 other.close()
-            return refused
+            return head, gave_way
+
+    head, gave_way = asyncio.run(run())
+    assert head.startswith(b"HTTP/1.1 200 OK") and gave_way == b""
+
+
+def test_who_waits_for_an_answer_gives_way_to_nobody() -> None:
+    async def slow(request: Request) -> Answer:
+        await asyncio.sleep(0.3)
+        return await echo(request)
+
+    async def run() -> tuple[bytes, bytes]:
+        async with serving(slow, Limits(connections=1)) as port:
+            first = await asyncio.open_connection("127.0.0.1", port)
+            first[1].write(HEAD)
+            await asyncio.sleep(0.05)
+            second = await asyncio.open_connection("127.0.0.1", port)
+            refused = await _all(second[0])
+            head = await first[0].readuntil(b"\r\n\r\n")
+            for _, other in (first, second):
+                other.close()
+            return head, refused
 
     async def _all(reader: asyncio.StreamReader) -> bytes:
         try:
@@ -189,12 +220,34 @@ def test_one_client_cannot_take_every_connection() -> None:
         except ConnectionError:
             return b""
 
-    assert asyncio.run(run()) == b""
+    head, refused = asyncio.run(run())
+    assert head.startswith(b"HTTP/1.1 200 OK") and refused == b""
+
+
+def test_what_did_not_arrive_is_not_told_as_sent(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(bytes(200_000))
+    told = []
+
+    async def handler(request: Request) -> Answer:
+        return replace(whole_file(tmp_path / "file"), sent=lambda start, end: told.append((start, end)))
+
+    def client(port: int) -> bytes:
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect(("127.0.0.1", port))
+            connection.sendall(HEAD)
+            time.sleep(0.5)  # all of it lies in the server's kernel by now
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        time.sleep(0.2)
+        return b""
+
+    served(client, handler)
+    assert not told
 
 
 def test_a_thousand_idle_connections_do_not_stop_others() -> None:
     async def run() -> bytes:
-        async with serving(echo, Limits(connections=2000, connections_of_one=1500)) as port:
+        async with serving(echo, Limits()) as port:
             idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(1000)]
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(HEAD)

@@ -14,7 +14,9 @@ its older versions are slow without. Source: RFC 9110, sections 8.6 and 14.
 
 from __future__ import annotations
 
+import errno
 import re
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -94,7 +96,10 @@ def _span(found: re.Match[str], size_bytes: int) -> tuple[int, int]:
 
 def whole_file(path: Path, type: str = "application/octet-stream") -> Answer:
     """Give an answer with a whole file, of which parts may be asked for. Raises OSError."""
-    size = path.stat().st_size
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):  # to open a FIFO would wait for ever, and every client with it
+        raise OSError(errno.EINVAL, "it is no file")
+    size = found.st_size
     body = FileBody(path=path, start_byte=0, end_byte=size, size_bytes=size)
     return Answer(type=type, body=body, ranges=True)
 

@@ -9,8 +9,11 @@ nothing, reads nothing or opens too many connections loses theirs, and nobody el
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import socket
+import sys
+import termios
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -23,6 +26,7 @@ Handler = Callable[[Request], Awaitable[Answer]]
 
 _PIECE_BYTES = 1 << 20
 """So much of a file is sent before it is looked whether the client still takes any."""
+_ARRIVAL_SECONDS = 0.005
 _LOG = logging.getLogger(__name__)
 
 
@@ -50,6 +54,8 @@ class Server:
         self._by_peer: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
+        self._idle: dict[asyncio.Task[None], str] = {}
+        """Who has not asked yet, by its address; the one that is silent longest first."""
 
     async def start(self, *sockets: socket.socket) -> None:
         """Begin to serve on sockets."""
@@ -68,7 +74,7 @@ class Server:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = str((writer.get_extra_info("peername") or ("",))[0])
         task = asyncio.current_task()
-        if task is None or self._is_full(peer):
+        if task is None or (self._is_full(peer) and not self._made_room(peer)):
             writer.transport.abort()
             return
         self._tasks.add(task)
@@ -81,6 +87,7 @@ class Server:
             pass  # close() ended it; Python 3.11 writes a traceback for a connection that is cancelled
         finally:
             self._tasks.discard(task)
+            self._idle.pop(task, None)
             self._by_peer[peer] -= 1
             if not self._by_peer[peer]:
                 del self._by_peer[peer]
@@ -92,9 +99,21 @@ class Server:
         limits = self._limits
         return len(self._tasks) >= limits.connections or self._by_peer[peer] >= limits.connections_of_one
 
+    def _made_room(self, peer: str) -> bool:
+        """End the connection that is silent longest: of a client with too many, else of who has most."""
+        if self._by_peer[peer] < self._limits.connections_of_one:
+            peer = max(set(self._idle.values()), key=lambda other: self._by_peer[other], default="")
+        silent = next((task for task, other in self._idle.items() if other == peer), None)
+        if silent is None:
+            return False
+        del self._idle[silent]
+        return silent.cancel()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str) -> None:
         stays = True
-        while stays:
+        task = asyncio.current_task()
+        while stays and task is not None:
+            self._idle[task] = peer
             async with asyncio.timeout(self._limits.idle_seconds):
                 first = await reader.read(1)
             if not first:
@@ -104,6 +123,7 @@ class Server:
             except BadRequestError as refused:
                 await self._write(writer, _refusal(refused.status), stays=False, head_only=False)
                 return
+            self._idle.pop(task, None)
             answer = (await self._answer(request)).part(request.headers.get("range"))
             stays = request.stays and not answer.closes
             await self._write(writer, answer, stays=stays, head_only=request.method == "HEAD")
@@ -139,6 +159,7 @@ class Server:
         else:
             await self._write_file(writer, head, body)
         if not head_only and answer.sent is not None:
+            await self._arrived(writer)
             start = 0 if isinstance(body, bytes) else body.start_byte
             answer.sent(start, start + answer.length_bytes)
 
@@ -155,6 +176,16 @@ class Server:
                 if not sent:
                     raise OSError(f"{body.path.name} became shorter while it was sent")
                 at += sent
+
+    async def _arrived(self, writer: asyncio.StreamWriter) -> None:
+        """Wait until the client has said that it got all: what the kernel holds may never get there."""
+        async with asyncio.timeout(self._limits.stalled_seconds):
+            while not writer.transport.is_closing():
+                waiting = fcntl.ioctl(writer.get_extra_info("socket"), termios.TIOCOUTQ, bytes(4))
+                if not int.from_bytes(waiting, sys.byteorder):
+                    return
+                await asyncio.sleep(_ARRIVAL_SECONDS)
+        raise OSError("the client went away before it had all")
 
     async def _drained(self, writer: asyncio.StreamWriter) -> None:
         async with asyncio.timeout(self._limits.stalled_seconds):
