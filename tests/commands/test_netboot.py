@@ -141,6 +141,13 @@ def test_the_next_step_names_the_port(tree: Path, capfd: pytest.CaptureFixture[s
     assert text.endswith("keepsane netboot serve --address 192.168.1.5 --port 80\n")
 
 
+def test_a_machine_is_described_first(tree: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    first = "no machine is described yet: keepsane netboot edit test-box\nthen, here: "
+    assert first not in said(capfd, "setup", "192.168.1.5", "ways")
+    (tmp_path / "home" / "machines" / "box.toml").unlink()
+    assert first in said(capfd, "setup", "192.168.1.5", "ways")
+
+
 def test_a_folder_without_a_name_is_refused(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert "the folder has no name" in said(capfd, "setup", "1.2.3.4", "", code=2)
     assert not Path("first.ipxe").exists()

@@ -49,6 +49,7 @@ the build of a tiny kernel, slowed down to {SECONDS_A_FILE} s a file. Half a min
 """
 _AFTER = """
 The machine waits for the next kernel. With one of yours, where ADDRESS is this machine's in its network:
+    keepsane netboot edit test-box               describe it: its network card, its command line
     keepsane netboot setup ADDRESS ways          what makes it start iPXE
     keepsane netboot serve --address ADDRESS     the server
     keepsane netboot build -- make -j8           in your kernel tree, each time

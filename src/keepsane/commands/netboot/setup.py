@@ -28,6 +28,7 @@ from keepsane.commands.netboot.hook import prove_hook
 from keepsane.commands.netboot.machine import chosen_machine
 from keepsane.commands.netboot.secret import secret_of
 from keepsane.errors import InputError, OutputError
+from keepsane.machine.machine import machine_files, machines_folder
 from keepsane.netboot.script import first_script
 from keepsane.netboot.stick import missing_for_image, write_esp, write_image
 from keepsane.netboot.ways_in import GRUB, IPXE_FOLDER, PORT, dnsmasq_conf, parse_address
@@ -143,6 +144,8 @@ def _show(folder: Path, address: str, port: int, ways: list[_Way], secret: str) 
         sys.stdout.write(
             "the secret is in first.ipxe and what is made of it, not in what a network start gets\n"
         )
+    if not machine_files(machines_folder()):
+        sys.stdout.write("no machine is described yet: keepsane netboot edit test-box\n")
     else_port = "" if port == PORT else f" --port {port}"
     sys.stdout.write(f"then, here: keepsane netboot serve --address {address}{else_port}\n")
 
