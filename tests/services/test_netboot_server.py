@@ -180,6 +180,20 @@ def test_two_addresses_of_one_card_both_wait(lab: Lab) -> None:
     asyncio.run(run())
 
 
+def test_made_up_cards_do_not_silence_the_rest(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(netboot_server, "HOLD_SECONDS", 0.0)
+    monkeypatch.setattr(netboot_server, "MAX_TOLD", 4)
+
+    async def run() -> None:
+        for number in range(10):
+            await lab.get("/w", m=f"02-00-00-00-00-0{number}")
+        lab.history.offer("box", "20261201-000000-00000000")
+        await lab.ask()
+
+    asyncio.run(run())
+    assert len(lab.told) == 5 and "cannot boot" in lab.told[-1]
+
+
 def test_an_unknown_card_is_told_what_to_do(lab: Lab) -> None:
     async def run() -> str:
         answer = await lab.get("/w", m="52-54-00-00-00-00")

@@ -67,7 +67,8 @@ class NetbootServer:
         self._machines = MachinesKept(machines, say)
         self._askers = Askers()
         self._say = say
-        self._told: set[str] = set()
+        self._told: dict[str, None] = {}
+        self._strangers_told = 0
         self._flights = Flights(history, say, self._tell)
         self._met: dict[str, float] = {}
         self._news = asyncio.Event()
@@ -172,12 +173,16 @@ class NetbootServer:
             self._met[mac] = now
             with suppress(HistoryError):  # it is told all the same
                 self._history.met(mac, peer)
-            self._tell(f'no machine has the network card that asks from {peer}: mac = ["{mac}"]')
+            if self._strangers_told < MAX_TOLD:  # whoever makes up cards fills no log
+                self._strangers_told += 1
+                self._tell(f'no machine has the network card that asks from {peer}: mac = ["{mac}"]')
 
     def _tell(self, what: str) -> None:
-        """Tell what a machine meets again and again, once."""
-        if what not in self._told and len(self._told) < MAX_TOLD:
-            self._told.add(what)
+        """Tell what a machine meets again and again, once; of very much the oldest is forgotten."""
+        if what not in self._told:
+            while len(self._told) >= MAX_TOLD:
+                del self._told[next(iter(self._told))]
+            self._told[what] = None
             self._say(what)
 
     async def _choose(self, machine: Machine, *, hold: bool) -> Wait | Take:
