@@ -12,6 +12,7 @@ from keepsane.machine.machine import read_machine
 from keepsane.netboot.boot import Boot
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
+from keepsane.netboot.ways_in import GRUB as OWN_GRUB
 from tests.machine.test_boot_menu import GRUB
 
 FILE = """\
@@ -74,8 +75,8 @@ def test_what_stands_in_grub_is_taken_over(file: Path, capfd: pytest.CaptureFixt
     menu = file.parent / "grub.cfg"
     menu.write_text(GRUB.replace("DEFAULT", "1>0"))
     text = said(capfd, "--from", str(menu), "-quiet", "+panic=10")
-    assert "entry 2 of 4, Lab, with Linux 6.12.9; --entry N takes another" in text
-    assert "root=UUID=1234-abcd is found by an initrd alone" in text
+    assert "entry 2 of 3, Lab, with Linux 6.12.9; --entry N takes another" in text
+    assert "root=UUID=1234-abcd without an initrd: the kernel alone knows no UUID=;" in text
     assert read_machine(file).command_line == "root=UUID=1234-abcd ro panic=10"
     said(capfd, f"--from={menu}", "--entry=3")
     assert read_machine(file).command_line == "root=UUID=1234-abcd ro single console=tty0"
@@ -87,8 +88,8 @@ def test_which_entry_is_asked_where_the_menu_does_not_say(
     menu = file.parent / "grub.cfg"
     menu.write_text(GRUB.replace("DEFAULT", "${saved_entry}"))
     text = said(capfd, "--from", str(menu), code=2)
-    assert "   3  Lab, with Linux 6.1 (recovery mode): " in text and "which of its 4 entries" in text
-    assert "which of its 4 entries" in said(capfd, "--from", str(menu), "--entry", "5", code=2)
+    assert "   3  Lab, with Linux 6.1 (recovery mode): " in text and "which of its 3 entries" in text
+    assert "which of its 3 entries" in said(capfd, "--from", str(menu), "--entry", "5", code=2)
     assert file.read_text() == FILE
 
 
@@ -110,14 +111,21 @@ def test_what_another_machine_runs_comes_through_a_pipe(
         (("debug",), "write +debug to add it"),
         (("--quiet",), "--quiet is no change"),
         (("--from",), "--from needs a file"),
+        (("--from", "hostname"), "it is neither a command line nor the menu"),
         (("--from", "none"), "cannot read none: No such file"),
         (("--entry", "x", "--from", "f"), "entries are counted from 1"),
         (("--entry", "1"), "--from FILE names it"),
     ],
 )
 def test_what_is_wrong_is_said_and_the_file_stays(
-    file: Path, capfd: pytest.CaptureFixture[str], words: tuple[str, ...], wrong: str
+    file: Path,
+    capfd: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    wrong: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(file.parent)
+    Path("hostname").write_text("vm\n")
     assert wrong in said(capfd, *words, code=2)
     assert file.read_text() == FILE
 
@@ -128,3 +136,28 @@ def test_without_tomlkit_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "tomlkit", None)
     assert "pip install 'keepsane[test-machine]'" in said(capfd, "+debug", code=2)
     assert said(capfd).startswith("console=ttyS0 quiet")
+
+
+def test_the_entry_that_starts_keepsane_takes_no_command_line_away(
+    file: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    menu = file.parent / "grub.cfg"
+    menu.write_text(OWN_GRUB)
+    assert "nothing in it starts a Linux kernel" in said(capfd, "--from", str(menu), code=2)
+    menu.write_text(GRUB.replace("DEFAULT", "0") + OWN_GRUB)
+    assert "which of its 3 entries" in said(capfd, "--from", str(menu), code=2)
+    assert file.read_text() == FILE
+    menu.write_text(OWN_GRUB + "menuentry one {\n linux /vmlinuz root=/dev/sda1 ro -- 3\n}\n")
+    text = said(capfd, "--from", str(menu))
+    assert "-- 3 is left out: it is init's" in text
+    assert "before: console=ttyS0 quiet ip=${net0/ip}\n" in text
+    assert read_machine(file).command_line == "root=/dev/sda1 ro"
+
+
+def test_a_command_line_is_not_taken_away_whole(file: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    ran = file.parent / "cmdline"
+    ran.write_text("BOOT_IMAGE=/vmlinuz\n")
+    assert "nothing in it starts" in said(capfd, "--from", str(ran), code=2)
+    ran.write_text("BOOT_IMAGE=/vmlinuz ro\n")
+    assert "nothing is left of its command line" in said(capfd, "--from", str(ran), "-ro", code=2)
+    assert file.read_text() == FILE

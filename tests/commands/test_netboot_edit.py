@@ -73,9 +73,30 @@ def test_what_is_wrong_is_kept_and_the_machine_stays(
     editor(monkeypatch, script)
     text = edit(capfd, code=2)
     assert said in text and "; what you wrote is in " in text
-    kept = Path(text.rpartition("what you wrote is in ")[2].strip())
-    assert kept.read_text() and kept != file
+    kept = file.with_name("box.toml.edited")
+    assert f"what you wrote is in {kept}, and the next edit begins with it" in text and kept.read_text()
     assert file.read_text() == ("tries = 3\n" if "box.toml" in script else "# mine\ntries = 2\n")
+
+
+def test_the_next_edit_begins_with_what_was_wrong(
+    file: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describe(file, "tries = 2\n")
+    editor(monkeypatch, 'echo "tries = -4" > "$1"')
+    edit(capfd, code=2)
+    editor(monkeypatch, 'sed -i s/-4/4/ "$1"')
+    assert "it begins with what was typed before" in edit(capfd)
+    assert file.read_text() == "tries = 4\n"
+    assert [path.name for path in file.parent.iterdir()] == ["box.toml"]
+
+
+def test_a_machine_without_a_card_is_told_how_to_find_it(
+    file: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor(monkeypatch, 'echo >> "$1"')
+    text = edit(capfd)
+    assert "keepsane netboot history --candidates" in text and "next poll" not in text
+    assert "no root= and no initrd" in text
 
 
 def test_a_terminal_is_asked_to_edit_again(file: Path, tmp_path: Path) -> None:

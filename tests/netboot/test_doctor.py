@@ -28,12 +28,19 @@ def test_a_machine_that_is_well_has_nothing_red(tmp_path: Path) -> None:
         ("panic=0", "no panic="),
         ("panic=-1", "before its last lines are out"),
         ("xpanic=10", "no panic="),
+        ("panic=10 root=UUID=1-2 ro", "root=UUID=1-2 without an initrd: the kernel alone knows no UUID=;"),
+        ("panic=10 root=LABEL=a", "the kernel alone knows no LABEL=;"),
+        ("panic=10 ro", "no root= and no initrd"),
         ("panic=10 a=${b}", "cannot be booted"),
         ("panic=10 initrd=/boot/initrd.img", "says initrd=/boot/initrd.img, which UEFI looks for"),
     ],
 )
 def test_a_command_line_that_loses_the_crash_is_red(command_line: str, said: str) -> None:
     assert said in red(Machine(name="box", mac=CARD, command_line=command_line))
+
+
+def test_a_root_that_the_kernel_finds_is_not_red() -> None:
+    assert red(Machine(name="box", mac=CARD, command_line="panic=10 root=PARTUUID=1-2")) == ""
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ The command lines that stand in a boot loader's file, or in /proc/cmdline.
     loader entry    options root=UUID=1234 ro
     /proc/cmdline   BOOT_IMAGE=/vmlinuz root=UUID=1234 ro quiet
 
-Which it is shows by its words, not by its name. What only the loader knows ($vars) is left out and named.
+Which it is shows by its words, not by its name. What only the loader knows ($vars) is left out and named, and
+so is what stands behind ` -- `, which is init's. An entry that starts iPXE, or has no words, is none of them.
 Sources: GRUB's manual ("Shell-like scripting", "default"), grub-core/lib/cmdline.c (how words with blanks
 are quoted for the kernel); GRUB legacy's manual ("Commands"); syslinux's doc/menu.txt; the Boot Loader
 Specification of UAPI.
@@ -19,11 +20,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 from typing import NamedTuple
 
 from keepsane.errors import InputError
-from keepsane.machine.command_line import joined, split, taken_words
+from keepsane.machine.command_line import FOR_INIT, joined, parameter, split, taken_words
 from keepsane.machine.edits import as_word
 
 MAX_MENU_BYTES = 1 << 20
@@ -31,15 +32,28 @@ MAX_ENTRIES = 500
 
 _VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w{1,80})\}|(?P<plain>\w{1,80}))")
 _GRUB_LINUX = ("linux", "linux16", "linuxefi", "linux64")
+_NO_LINUX = re.compile(r"(?:^|[/\\)])ipxe[^/\\]{0,80}$|\.(?:lkrn|c32)$", re.IGNORECASE)
+"""iPXE, as keepsane's own entry starts it, and the programs of syslinux."""
+_BARE_WORDS = {
+    *("ro", "rw", "quiet", "debug", "splash", "single", "nomodeset", "ignore_loglevel", "rootwait"),
+    *("nokaslr", "noapic", "nolapic", "nosmp", "noresume", "text", "emergency", "rescue", "keep_bootcon"),
+}
+"""Words of Documentation/admin-guide/kernel-parameters.txt without a value, and of systemd."""
 
 
 class Entry(NamedTuple):
-    """An entry of a menu; `left_out` are the loader's variables in it whose value the file does not say."""
+    """
+    An entry of a menu.
+
+    `left_out` are the loader's variables in it whose value the file does not say, `for_init` the words behind
+    ` -- `.
+    """
 
     title: str
     command_line: str
     is_default: bool
     left_out: tuple[str, ...] = ()
+    for_init: tuple[str, ...] = ()
 
 
 def entries(text: str) -> list[Entry]:
@@ -56,20 +70,36 @@ def entries(text: str) -> list[Entry]:
         found = _syslinux(lines)
     elif words & {*_GRUB_LINUX}:
         found = _grub(lines)
-    elif len(said := [line for line in lines if line]) == 1:
+    elif len(said := [line for line in lines if line]) == 1 and _is_command_line(said[0]):
         found = [_entry("what runs", said[0], is_default=True)]
     else:
         raise InputError(
             "it is neither a command line nor the menu of GRUB, syslinux or a loader entry; "
             "give /proc/cmdline, grub.cfg, menu.lst or extlinux.conf"
         )
+    found = [entry for entry in found if entry.command_line]
     if not found:
-        raise InputError("no entry of it starts a Linux kernel; give a file with one")
+        raise InputError(
+            "nothing in it starts a Linux kernel with words for it; give /proc/cmdline of the machine as it "
+            "runs its own system"
+        )
     return found[:MAX_ENTRIES]
 
 
+def _is_command_line(line: str) -> bool:
+    """Say whether a line may be a kernel's: a name of a machine, or a sentence, is none."""
+    said = map(parameter, split(line))
+    return any(value is not None or name in _BARE_WORDS for name, value in said)
+
+
+def _starts_linux(kernel: str) -> bool:
+    return _NO_LINUX.search(kernel[-200:]) is None
+
+
 def _entry(title: str, said: str, *, is_default: bool, left_out: tuple[str, ...] = ()) -> Entry:
-    return Entry(title, joined(taken_words(said)), is_default, left_out)
+    words = taken_words(said)
+    end = words.index(FOR_INIT) if FOR_INIT in words else len(words)
+    return Entry(title, joined(words[:end]), is_default, left_out, tuple(words[end + 1 :]))
 
 
 class _Place:
@@ -119,7 +149,7 @@ def _grub(lines: list[str]) -> list[Entry]:
             place.opens(words)
         elif words == ["}"]:
             place.closes()
-        elif len(words) > 1 and words[0] in _GRUB_LINUX:
+        elif len(words) > 1 and words[0] in _GRUB_LINUX and _starts_linux(words[1]):
             said, left_out = _filled(words[2:], known)
             is_default = place.is_called(default)
             found.append(_entry(place.title(), said, is_default=is_default, left_out=left_out))
@@ -180,8 +210,9 @@ def _legacy(lines: list[str]) -> list[Entry]:
         elif word == "title":
             number, title = number + 1, rest
         elif word == "kernel":
-            words = [each for each in rest.split() if not each.startswith("--")]
-            found.append((number, title, joined(words[1:])))
+            kernel, *words = [*dropwhile(lambda each: each.startswith("--"), rest.split()), ""]
+            if _starts_linux(kernel):
+                found.append((number, title, joined(words)))
     return [_entry(title, said, is_default=str(number) == default) for number, title, said in found]
 
 
@@ -195,7 +226,11 @@ def _syslinux(lines: list[str]) -> list[Entry]:
             word = f"menu {more}"
         sections[-1][word] = rest
     general, *labels = sections
-    return [_label(said, general) for said in labels if said.keys() & {"kernel", "linux", "append"}]
+    return [
+        _label(said, general)
+        for said in labels
+        if said.keys() & {"kernel", "linux", "append"} and _starts_linux(said.get("kernel", ""))
+    ]
 
 
 def _label(said: Mapping[str, str], general: Mapping[str, str]) -> Entry:

@@ -21,7 +21,7 @@ SETTING = re.compile(r"\$\{(" + "|".join(map(re.escape, SETTINGS)) + r")\}")
 
 _HIDDEN = re.compile(r"[^ -~]")
 _SPACES = " \t\n\v\f\r"
-_FOR_INIT = "--"
+FOR_INIT = "--"
 """What stands behind it is init's (kernel/params.c, parse_args)."""
 _OF_LOADERS = ("BOOT_IMAGE", "initrd", "keepsane.boot", "keepsane.server")
 """What a boot loader puts in, and keepsane itself."""
@@ -121,13 +121,13 @@ def is_of(word: str, said: str) -> bool:
 
 def add_front(words: Sequence[str], word: str) -> list[str]:
     """Add a word in front of what is init's."""
-    end = words.index(_FOR_INIT) if _FOR_INIT in words else len(words)
+    end = words.index(FOR_INIT) if FOR_INIT in words else len(words)
     return [*words[:end], word, *words[end:]]
 
 
 def for_kernel(words: Sequence[str]) -> Iterator[int]:
     """Give the places of the words that are not init's."""
-    end = words.index(_FOR_INIT) if _FOR_INIT in words else len(words)
+    end = words.index(FOR_INIT) if FOR_INIT in words else len(words)
     return iter(range(end))
 
 

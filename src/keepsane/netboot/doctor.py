@@ -15,6 +15,7 @@ from pathlib import Path
 from keepsane.errors import InputError
 from keepsane.machine.command_line import check_command_line
 from keepsane.machine.machine import Machine
+from keepsane.machine.root import wrong_root
 from keepsane.machine.settings import GENERATED
 from keepsane.netboot.check import Check
 from keepsane.netboot.initrd import read_static_program
@@ -82,7 +83,9 @@ def check_build(name: str, build: Build) -> Check:
 
 def _initrd(machine: Machine, config: str | None) -> Iterator[Check]:
     if machine.initrd is None:
-        yield Check(None, f"{machine.name}: no initrd; the kernel mounts root= by itself")
+        wrong = wrong_root(machine.command_line, has_initrd=False)
+        what = f"{machine.name}: {wrong or 'no initrd; the kernel mounts root= by itself'}"
+        yield Check(None if wrong is None else False, what)
         return
     if machine.initrd == GENERATED:
         yield _generated(machine)

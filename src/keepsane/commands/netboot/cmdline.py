@@ -10,7 +10,8 @@ Show a machine's kernel command line, what differs from the one it runs, and cha
 +WORD adds a word, or takes the place of the last of that name; -NAME removes all of that name, -NAME=VALUE
 the one with that value. console= and a few others may repeat: +console=tty0 is added beside console=ttyS0,
 and takes the place of another console=tty0,... alone. --from takes over what stands in /proc/cmdline,
-grub.cfg, menu.lst, extlinux.conf or an entry of /boot/loader/entries, without what the boot loader put in.
+grub.cfg, menu.lst, extlinux.conf or an entry of /boot/loader/entries, without what the boot loader put in and
+what is init's. The line before is said as well: `echo 'LINE' | ... --from -` puts it back.
 """
 
 from __future__ import annotations
@@ -29,14 +30,13 @@ from keepsane.machine.command_line import is_of, joined, parameter, split, taken
 from keepsane.machine.edits import difference, edited
 from keepsane.machine.file import read_bytes
 from keepsane.machine.machine import Machine, machine_file
+from keepsane.machine.root import wrong_root
 from keepsane.machine.write import replace, with_setting
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
 from keepsane.render.visible import escaped
 
 _HOW = "write +WORD, -WORD or --from FILE; keepsane netboot cmdline --help says more"
-_NEEDS_INITRD = ("UUID=", "LABEL=")
-"""What the kernel itself cannot find: init/do_mounts.c knows devices and PARTUUID= alone."""
 
 
 class _Asked(NamedTuple):
@@ -66,6 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
     if asked.source is not None:
         words = split(_taken(asked.source, asked.entry).command_line)
     words, missing = edited(words, asked.edits)
+    if asked.source is not None and not words:
+        raise InputError(f"{asked.source}: nothing is left of its command line; nothing is written")
     sys.stdout.writelines(f"{escaped(word)} does not stand there\n" for word in missing)
     _write(machine, words)
     return 0
@@ -126,6 +128,10 @@ def _taken(source: str, number: int | None) -> Entry:
         sys.stdout.writelines(f"{escaped(line)}\n" for line in listed.splitlines()[1:])
     for name in entry.left_out:
         sys.stdout.write(f"${escaped(name)} is left out: only the boot loader knows what it is\n")
+    if entry.for_init:
+        sys.stdout.write(
+            f"-- {escaped(joined(entry.for_init))} is left out: it is init's, not the kernel's\n"
+        )
     return entry
 
 
@@ -166,17 +172,14 @@ def _write(machine: Machine, words: Sequence[str]) -> None:
     content = read_bytes(path)
     replace(path, content, with_setting(path, content, "command_line", joined(words)))
     sys.stdout.writelines(changes)
+    sys.stdout.write(f"before: {escaped(machine.command_line)}\n")
     sys.stdout.write(f"{machine.name} boots it from now on: {escaped(joined(words))}\n")
     _warn(machine, words)
 
 
 def _warn(machine: Machine, words: Sequence[str]) -> None:
     """Say what a machine that is netbooted misses in it."""
-    said = dict(map(parameter, words))
-    if (said.get("root") or "").startswith(_NEEDS_INITRD) and machine.initrd is None:
-        sys.stdout.write(
-            f"root={escaped(said['root'] or '')} is found by an initrd alone, and it has none; name one in "
-            "its file, or write root=PARTUUID=...\n"
-        )
-    if "panic" not in said:
+    if wrong := wrong_root(joined(words), has_initrd=machine.initrd is not None):
+        sys.stdout.write(f"{escaped(wrong)}\n")
+    if "panic" not in dict(map(parameter, words)):
         sys.stdout.write("a crash leaves it where it is; +panic=10 lets it come back\n")

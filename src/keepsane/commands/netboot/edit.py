@@ -3,7 +3,8 @@
 Open a machine's file in an editor: $VISUAL, $EDITOR or vi. A machine that is not there begins as a template.
 
 What was saved is checked first. Where it is wrong the editor opens again; without a terminal what was typed
-is kept beside the file. A server that runs takes the new file with the next poll of its machine.
+is kept beside the file as NAME.toml.edited, and the next edit begins with it. A server that runs takes the
+new file with the next poll of its machine.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from pathlib import Path
 
 from keepsane.errors import InputError, KeepsaneError, OutputError
 from keepsane.machine.file import read_bytes
-from keepsane.machine.machine import machine_file, other_machines
+from keepsane.machine.machine import Machine, machine_file, other_machines
+from keepsane.machine.root import wrong_root
 from keepsane.machine.template import TEMPLATE
 from keepsane.machine.write import check, content_now, replace
 from keepsane.render.visible import escaped
@@ -34,7 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     path = machine_file(arguments.machine)
     before = content_now(path)
     start = TEMPLATE.replace("test-box", path.stem).encode() if before is None else before
-    copy = _copy(path, start)
+    kept = path.with_name(f"{path.name}.edited")
+    copy = _copy(path, _begun(kept, start))
     try:
         after = _edited(copy, path)
         if after != start:
@@ -43,13 +46,47 @@ def run(arguments: argparse.Namespace) -> int:
         if _is_as(copy, start):
             copy.unlink(missing_ok=True)
             raise
-        raise type(error)(f"{error}; what you wrote is in {copy}") from error
+        copy = _keep(copy, kept)
+        raise type(error)(
+            f"{error}; what you wrote is in {copy}, and the next edit begins with it"
+        ) from error
     copy.unlink(missing_ok=True)
+    kept.unlink(missing_ok=True)
     if after == start:
         sys.stdout.write(f"{path.stem}: nothing was changed, nothing is written\n")
     else:
-        sys.stdout.write(f"{escaped(str(path))} is written; {path.stem} gets it with its next poll\n")
+        _say(path, check(path, after))
     return 0
+
+
+def _say(path: Path, machine: Machine) -> None:
+    """Say that it is written, and what its machine misses to boot."""
+    gets_it = f"; {path.stem} gets it with its next poll" if machine.mac else ""
+    sys.stdout.write(f"{escaped(str(path))} is written{gets_it}\n")
+    if not machine.mac:
+        sys.stdout.write(
+            f"{path.stem} has no network card yet, so nobody is taken for it: start it, find its card with "
+            "`keepsane netboot history --candidates`, and write that as mac\n"
+        )
+    if wrong := wrong_root(machine.command_line, has_initrd=machine.initrd is not None):
+        sys.stdout.write(f"{escaped(wrong)}\n")
+
+
+def _begun(kept: Path, start: bytes) -> bytes:
+    """Give what an edit before this one left, else the file. Raises InputError where it cannot be read."""
+    begun = content_now(kept)
+    if begun is None:
+        return start
+    sys.stdout.write(f"it begins with what was typed before, {escaped(str(kept))}\n")
+    return begun
+
+
+def _keep(copy: Path, kept: Path) -> Path:
+    """Give what was typed the name that the next edit looks for."""
+    try:
+        return copy.replace(kept)
+    except OSError:
+        return copy
 
 
 def _is_as(copy: Path, start: bytes) -> bool:
