@@ -57,7 +57,7 @@ def last_making() -> Making:
 def test_what_make_built_is_kept_and_offered(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
     built = said(capfd, "build", "--", "sh", "-c", "echo '  CC      init/main.o'")
     assert "  CC      init/main.o\n" in built
-    assert re.search(r"box boots 6\.12\.9-test\+ #12, \d{8}-\d{6}-\w{8}\n", built)
+    assert re.search(r"box gets 6\.12\.9-test\+ #12 \(.*\): \d{8}-\d{6}-\w{8}\n", built)
     assert Store(netboot_folder()).builds()[0].machine == "box"
     assert "once more" in said(capfd, "again", "box")
 
@@ -94,7 +94,7 @@ def test_an_image_that_is_no_kernel_is_refused(tree: Path, capfd: pytest.Capture
 
 def test_kbuilds_arguments_are_those_of_install(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
     text = said(capfd, "install", "6.12.9-test+", "arch/x86/boot/bzImage", "System.map", "/boot")
-    assert "kept 6.12.9-test+ #12 as " in text and "box boots it" in text
+    assert "kept 6.12.9-test+ #12 as " in text and "box gets it" in text
 
 
 def test_of_several_machines_one_must_be_named(
@@ -104,13 +104,13 @@ def test_of_several_machines_one_must_be_named(
     assert "there are box, other" in said(capfd, "build", "--", "true", code=2)
     stored = said(capfd, "install", "", "arch/x86/boot/bzImage", "System.map")
     assert "offered to no machine: keepsane netboot again MACHINE" in stored
-    assert "other boots" in said(capfd, "build", "--machine", "other", "--", "true")
+    assert "other gets" in said(capfd, "build", "--machine", "other", "--", "true")
     monkeypatch.setenv("KEEPSANE_MACHINE", "box")
-    assert "box boots" in said(capfd, "build", "--", "true")
+    assert "box gets" in said(capfd, "build", "--", "true")
     monkeypatch.delenv("KEEPSANE_MACHINE")
     subprocess.run(["git", "init", "-q"], check=True)
     subprocess.run(["git", "config", "keepsane.machine", "other"], check=True)
-    assert "other boots" in said(capfd, "build", "--", "true")
+    assert "other gets" in said(capfd, "build", "--", "true")
 
 
 def test_a_machine_that_is_none_is_named(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -259,7 +259,7 @@ def test_a_note_that_cannot_be_written_loses_no_build(tree: Path, capfd: pytest.
         "for line in range(3):\n    print('CC', line, flush=True); time.sleep(0.3)\n"
         "file.execute('ALTER TABLE away RENAME TO making')\n"
     )
-    assert "box boots" in said(capfd, "build", "--", sys.executable, "-c", script)
+    assert "box gets" in said(capfd, "build", "--", sys.executable, "-c", script)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -284,7 +284,7 @@ def test_a_build_under_nohup_outlives_its_terminal(tree: Path) -> None:
     make = "import os, signal; os.kill(os.getppid(), signal.SIGHUP)"
     command = [sys.executable, "-m", "keepsane.cli", "netboot", "build", "--", sys.executable, "-c", make]
     ran = subprocess.run(["env", "--ignore-signal=HUP", *command], capture_output=True, text=True)
-    assert ran.returncode == 0 and "box boots" in ran.stdout
+    assert ran.returncode == 0 and "box gets" in ran.stdout
 
 
 def test_who_reads_no_more_of_the_server_stops_no_machine(tree: Path) -> None:
@@ -328,9 +328,9 @@ def test_a_tree_of_a_name_that_is_no_text_is_built(
     odd = tmp_path / os.fsdecode(b"tree-\xff")
     tree.rename(odd)
     monkeypatch.chdir(odd)
-    assert "box boots" in said(capfd, "build", "--", "true")
+    assert "box gets" in said(capfd, "build", "--", "true")
     assert last_making().tree.endswith("tree-\\xff")
-    assert "box boots it" in said(capfd, "install", "", "arch/x86/boot/bzImage", "System.map")
+    assert "box gets it" in said(capfd, "install", "", "arch/x86/boot/bzImage", "System.map")
 
 
 @pytest.mark.parametrize("words", ["history", "again box", "build -- true"])

@@ -24,7 +24,7 @@ def test_all_that_make_writes_comes_out(tree: Path, tmp_path: Path) -> None:
     written = b"\x1b[31mred\x1b[m \xff\0\r50 %\r" + b"x" * 300_000
     (tmp_path / "written").write_bytes(written)
     ran = subprocess.run([*BUILD, "cat", tmp_path / "written"], capture_output=True)
-    assert ran.stdout.startswith(written) and b"box boots " in ran.stdout[len(written) :]
+    assert ran.stdout.startswith(written) and b"box gets " in ran.stdout[len(written) :]
 
 
 def test_a_locked_history_slows_no_make(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -38,7 +38,7 @@ def test_a_locked_history_slows_no_make(tree: Path, capfd: pytest.CaptureFixture
         "sys.stdout.flush()\n"
         "file.execute('COMMIT')\n"
     )
-    assert "box boots" in said(capfd, "build", "--", sys.executable, "-c", script)
+    assert "box gets" in said(capfd, "build", "--", sys.executable, "-c", script)
 
 
 @pytest.mark.parametrize("runs_on", ["sleep 600", "yes", "sh -c 'while echo tick; do sleep 0.05; done'"])
@@ -51,7 +51,7 @@ def test_what_runs_on_in_the_background_holds_no_build(tree: Path, runs_on: str)
         assert ran.stdout is not None
         pid = int(ran.stdout.readline())
         try:
-            assert any("box boots" in line for line in ran.stdout)
+            assert any("box gets" in line for line in ran.stdout)
         finally:
             with suppress(ProcessLookupError):  # it wrote to a pipe that nobody reads any more
                 os.kill(pid, signal.SIGKILL)
@@ -95,6 +95,6 @@ def test_the_file_that_is_compiled_is_noted(tree: Path, capfd: pytest.CaptureFix
         "while file.execute('SELECT max(line) FROM making').fetchone() != ('CC      fs/inode.o',):\n"
         "    time.sleep(0.01)\n"
     )
-    assert "box boots" in said(capfd, "build", "--", sys.executable, "-c", script)
+    assert "box gets" in said(capfd, "build", "--", sys.executable, "-c", script)
     with closing(sqlite3.connect(netboot_folder() / FILE)) as file:
         assert file.execute("SELECT line FROM making").fetchall() == [("CC      fs/inode.o",)]

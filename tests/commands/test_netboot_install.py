@@ -35,7 +35,7 @@ def test_another_machine_keeps_and_offers_it(
     tree: Path, capfd: pytest.CaptureFixture[str], other_home: Path, verb: tuple[str, ...]
 ) -> None:
     text = said(capfd, verb[0], "--to", "build-server", *verb[1:])
-    assert "build-server: kept 6.12.9-test+ #12 as " in text and "build-server: box boots it" in text
+    assert "build-server: kept 6.12.9-test+ #12 as " in text and "build-server: box gets it" in text
     assert Store(netboot_folder()).builds() == []
     (there,) = Store(other_home / "netboot").builds()
     assert there.machine == "box" and there.tree == str(tree)
@@ -45,7 +45,7 @@ def test_within_make_a_variable_says_where_to(
     tree: Path, capfd: pytest.CaptureFixture[str], other_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KEEPSANE_TO", "build-server")
-    assert "build-server: box boots it" in said(capfd, *VERBS[1])
+    assert "build-server: box gets it" in said(capfd, *VERBS[1])
 
 
 def test_what_the_other_machine_refuses_is_said(
@@ -80,7 +80,7 @@ def test_a_kernel_that_is_not_signed_is_not_offered(
     said(capfd, "build", "--", "true", code=2)
     assert "no token" in last_making().errors, "the machine's screen says it too"
     file.write_text('sign = ["cp", "{kernel}", "{signed}"]')
-    assert "box boots it" in said(capfd, *VERBS[1])
+    assert "box gets it" in said(capfd, *VERBS[1])
     (build,) = Store(netboot_folder()).builds()
     assert build.signed_with == "cp '{kernel}' '{signed}'" and build.unsigned_sha256 == build.files[0].sha256
 

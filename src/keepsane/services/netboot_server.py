@@ -31,6 +31,7 @@ from keepsane.machine.settings import card_address
 from keepsane.netboot.choice import Take, Wait, choose
 from keepsane.netboot.history import History
 from keepsane.netboot.ipxe_errors import Failure, is_of_transfer, meaning, read_failure
+from keepsane.netboot.presence import note_asked
 from keepsane.netboot.screen import screen
 from keepsane.netboot.script import Choice, File, boot_script, first_script, hold_script
 from keepsane.netboot.served import served_files, with_own_words
@@ -139,6 +140,7 @@ class NetbootServer:
 
     async def _go_on(self, machine: Machine, request: Request, again: str) -> Answer:
         """Answer a machine that is known."""
+        note_asked(self._store.folder, machine.name)
         failure = read_failure(request.query.get("e", "")) if _is_first(request) else None
         failed = meaning(failure.code) if failure else None
         if _is_first(request):

@@ -33,7 +33,7 @@ def test_a_kernel_is_built_held_booted_and_its_crash_explained(tmp_path: Path) -
     told = (
         r"machine \| keepsane: demo waits for the kernel of",
         r"machine \| building for \d+ s",
-        r"build \| demo boots 1\.0\.0-tiny #1, ",
+        r"build \| demo gets 1\.0\.0-tiny #1 \(it waits\): ",
         r"machine \| \[ +0\.\d{6}\] keepsane-tiny version 1\.0\.0-tiny .* #1 ",
         r"BUG: kernel NULL pointer dereference, address: 0000000000000100",
         r"Rebooting in 3 seconds",

@@ -12,6 +12,7 @@ from keepsane.errors import InputError
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
 from keepsane.netboot.named import named_build
+from keepsane.netboot.presence import presence_words
 from keepsane.netboot.store import Store
 
 
@@ -37,5 +38,6 @@ def run(arguments: argparse.Namespace) -> int:
             name = last.build
         build = named_build(name, Store(netboot_folder()), history)
         history.offer(machine.name, build.id)
-    sys.stdout.write(f"{machine.name} boots {build.id} once more\n")
+    presence = presence_words(netboot_folder(), machine.name)
+    sys.stdout.write(f"{machine.name} gets {build.id} once more ({presence})\n")
     return 0

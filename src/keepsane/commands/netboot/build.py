@@ -24,6 +24,7 @@ from keepsane.machine.machine import Machine
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
 from keepsane.netboot.install import ask_git
+from keepsane.netboot.presence import presence_words
 from keepsane.netboot.store import Build
 from keepsane.render.visible import escaped
 
@@ -51,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise
     if isinstance(build, int):
         return build
-    sys.stdout.write(f"{machine.name} boots {build.release} {build.number}, {build.id}\n")
+    presence = presence_words(netboot_folder(), machine.name)
+    sys.stdout.write(f"{machine.name} gets {build.release} {build.number} ({presence}): {build.id}\n")
     keep_debug(build)
     return 0
 

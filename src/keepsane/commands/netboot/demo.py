@@ -32,7 +32,7 @@ _PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86", "gcc": "gcc", "make": "mak
 _IPXE, _IPXE_PACKAGE = "/usr/lib/ipxe/ipxe.lkrn", "ipxe"
 
 _SERVES = re.compile(r"machines ask http://127\.0\.0\.1:(?P<port>\d{1,5})/s")
-_PUBLISHED = re.compile(r"demo boots ")
+_PUBLISHED = re.compile(r"demo gets ")
 _BACK = re.compile(r"[\d:]{8}  demo came back")
 _WAITS = re.compile(r"keepsane: demo waits ")
 _CONTROLS = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]|[\x00-\x1f\x7f]")

@@ -25,6 +25,7 @@ from keepsane.errors import InputError
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
 from keepsane.netboot.install import Gathered, check_image
+from keepsane.netboot.presence import presence_words
 from keepsane.netboot.remote import receive
 from keepsane.netboot.source_tree import Snapshot
 from keepsane.netboot.ssh import send_to, ssh_words
@@ -77,6 +78,6 @@ def _publish(gathered: Gathered, name: str | None, taken: Snapshot | None) -> in
     else:
         with closing(History(netboot_folder())) as history:
             history.offer(machine.name, build.id)
-        sys.stdout.write(f"{machine.name} boots it\n")
+        sys.stdout.write(f"{machine.name} gets it ({presence_words(netboot_folder(), machine.name)})\n")
     keep_debug(build)
     return 0

@@ -16,6 +16,7 @@ from keepsane.listen.server import Limits, Server, bind
 from keepsane.machine.machine import machines_folder
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
+from keepsane.netboot.presence import serving
 from keepsane.netboot.store import Store
 from keepsane.render.visible import escaped
 from keepsane.services.netboot_server import NetbootServer
@@ -67,7 +68,7 @@ def _show(line: str) -> None:
 
 
 async def _serve(addresses: Sequence[str], port: int) -> None:
-    with closing(History(netboot_folder(), WAIT_SECONDS)) as history:
+    with closing(History(netboot_folder(), WAIT_SECONDS)) as history, serving(netboot_folder()):
         await _served(addresses, port, history)
 
 
