@@ -73,7 +73,7 @@ def test_a_build_that_fails_has_its_exit_code_and_keeps_nothing(
 @pytest.mark.parametrize(
     ("make", "wrong"),
     [
-        (("true",), "there is no arch/x86/boot/bzImage"),
+        (("true",), "make built no kernel: there is no arch/x86/boot/bzImage here"),
         (("no-such-make",), "cannot run no-such-make"),
     ],
 )
@@ -163,8 +163,12 @@ def test_old_builds_go_and_what_a_machine_needs_stays(tree: Path, capfd: pytest.
     names = [said(capfd, "build", "--", "true").split()[-1] for _ in range(3)]
     said(capfd, "good", "box", names[0])
     gone = said(capfd, "prune", "--keep", "0")
-    assert names[1] in gone and names[0] not in gone and names[2] not in gone
-    assert "no build is called" in said(capfd, "again", "box", names[1], code=2)
+    assert f"removed {names[1]}  6.12.9-test+ #12" in gone and names[0] not in gone and names[2] not in gone
+    assert said(capfd, "prune", "--keep", "0") == "nothing to remove\n"
+    for words in (("again", "box", names[1]), ("good", "box", names[1]), ("show", names[1])):
+        assert said(capfd, *words, code=2) == f"keepsane: {names[1]} was removed by prune\n"
+    unknown = "20200101-000000-00000000"
+    assert f"no build is called {unknown}" in said(capfd, "show", unknown, code=2)
     assert "once more" in said(capfd, "again", "box", names[0])
 
 

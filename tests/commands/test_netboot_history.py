@@ -95,8 +95,24 @@ def test_a_build_is_named_by_the_number_of_a_boot(build: str, capfd: pytest.Capt
 def test_what_a_machine_posted_is_one_command_away(build: str, capfd: pytest.CaptureFixture[str]) -> None:
     with closing(History(netboot_folder())) as history:
         assert history.posted(f"{0:032x}", 4096)
+    assert said(capfd, "history").splitlines()[-1].endswith("; posted a log: show 1")
     path = netboot_folder() / "posted" / f"{0:032x}.log"
     assert f"keepsane explain {path}" in said(capfd, "show", "1")
+
+
+def test_the_list_marks_the_good_build_and_what_it_was_booted_for(
+    build: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert "good" not in said(capfd, "history")
+    said(capfd, "good", "box", build)
+    later = time.time() + 60
+    with closing(History(netboot_folder())) as history:
+        history.booted(Boot("f" * 32, "box", build, None, "", "10.0.2.15", later, cause="making 7"))
+        history.booted(Boot("e" * 32, "box", "other", None, "", "10.0.2.15", later + 1))
+    other, stood_in, last, *_ = said(capfd, "history").splitlines()
+    assert other.endswith("has not come back")
+    assert stood_in.endswith("; the good kernel, since build run 7 failed")
+    assert last.endswith("has not come back; the good build")
 
 
 def test_a_history_of_the_version_before_is_taken_over(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:

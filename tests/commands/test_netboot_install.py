@@ -66,7 +66,12 @@ def test_a_stale_kernel_is_said(tree: Path, capfd: pytest.CaptureFixture[str]) -
     first = said(capfd, *VERBS[1])
     name = re.search(r"as (\S+)", first)
     assert name is not None and "again" not in first
-    assert f"this is the kernel of {name[1]} again" in said(capfd, *VERBS[1])
+    second = said(capfd, *VERBS[1])
+    assert f"this is the kernel of {name[1]} again: make install builds none, make does\n" in second
+    before = re.search(r"as (\S+)", second)
+    assert before is not None
+    made = said(capfd, "build", "--", "true")
+    assert f"\nmake changed nothing: this is the kernel of {before[1]} again\n" in made
 
 
 def test_a_kernel_that_is_not_signed_is_not_offered(

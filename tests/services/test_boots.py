@@ -131,6 +131,8 @@ def test_a_posted_log_is_kept_once_for_its_own_boot(lab: Lab) -> None:
         return [answer.status for answer in answers]
 
     assert asyncio.run(run()) == [404, 404, 405, 400, 204, 409]
+    said = [told for told in lab.told if "posted" in told]
+    assert said == ["box posted the log of boot 1: keepsane netboot show 1"]
 
 
 def test_posted_logs_have_a_limit_and_the_oldest_go(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

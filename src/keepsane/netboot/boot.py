@@ -71,3 +71,14 @@ def outcome_words(boot: Boot) -> str:
         case "refused":
             return f"was not started: {boot.why}"
     return f"lost bytes, offered again: {boot.why}"
+
+
+def cause_words(cause: str) -> str:
+    """Say for what a good kernel was booted, "" for what is none of that."""
+    what, _, which = cause.partition(" ")
+    match what:
+        case "making":
+            return f"the good kernel, since build run {which} failed"
+        case "boot":
+            return f"the good kernel, since boot {which[:8]} did not get as far as its mark"
+    return ""

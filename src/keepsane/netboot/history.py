@@ -300,6 +300,15 @@ class History:
         """Give the id of a machine's good build."""
         return self._one(str, "SELECT build FROM good WHERE machine = ?", machine)
 
+    def goods(self) -> frozenset[tuple[str, str]]:
+        """Give each machine with the id of its good build."""
+        return frozenset(self._all(lambda *row: row, "SELECT machine, build FROM good"))
+
+    def knows(self, build: str) -> bool:
+        """Say whether a build of that id was ever offered or booted."""
+        query = "SELECT 1 FROM boot WHERE build = ? UNION ALL SELECT 1 FROM offer WHERE build = ?"
+        return self._one(int, query, build, build) is not None
+
     def wanted(self) -> frozenset[str]:
         """Give the builds that must not go: each machine's good one, what it was offered last, the pinned."""
         query = (

@@ -16,7 +16,10 @@ _NUMBER = re.compile(r"#?(\d{1,15})", re.ASCII)
 def named_build(said: str, store: Store, history: History) -> Build:
     """Give a build. Raises InputError where there is none of that id or number."""
     boot = named_boot(said, history)
-    return store.build(said if boot is None else boot.build)
+    name = said if boot is None else boot.build
+    if history.knows(name) and not store.is_there(name):
+        raise InputError(f"{name} was removed by prune")
+    return store.build(name)
 
 
 def named_boot(said: str, history: History) -> Boot | None:

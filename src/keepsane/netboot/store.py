@@ -141,6 +141,10 @@ class Store:
             raise InputError(f"no build is called {name}; `keepsane netboot history` lists them")
         return found
 
+    def is_there(self, name: str) -> bool:
+        """Say whether a build of that id is kept, whether or not its receipt can be read."""
+        return _ID.fullmatch(name) is not None and (self.folder / "builds" / name).is_dir()
+
     def last_of_tree(self, build: Build) -> Build | None:
         """Give the build of the same tree before one."""
         older = (other for other in self.builds() if other.id < build.id)

@@ -105,7 +105,7 @@ class NetbootServer:
     async def _answer(self, request: Request) -> Answer:
         match request.path.split("/")[1:]:
             case ["p", nonce] if request.method == "POST":
-                return take_post(request, nonce, self._store.folder, self._history)
+                return take_post(request, nonce, self._store.folder, self._history, self._say)
             case _ if request.method == "POST":
                 return _refused(405)
             case ["s"]:

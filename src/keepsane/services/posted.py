@@ -8,6 +8,7 @@ What machines kept of their own logs over a crash (pstore), and send when they r
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from keepsane.database import make_private
@@ -24,9 +25,13 @@ def posted_path(folder: Path, nonce: str) -> Path:
     return folder / "posted" / f"{nonce}.log"
 
 
-def take_post(request: Request, nonce: str, folder: Path, history: History) -> Answer:
+def take_post(
+    request: Request, nonce: str, folder: Path, history: History, say: Callable[[str], None]
+) -> Answer:
     """
     Keep what a machine sends, and answer 204; 404 where that boot is not its own, 409 the second time.
+
+    `say` is told of a log that is kept.
 
     Raises HistoryError; gives 503 where it cannot be kept.
     """
@@ -42,6 +47,7 @@ def take_post(request: Request, nonce: str, folder: Path, history: History) -> A
     except OSError:
         return Answer(status=503, body=b"503\n")
     history.posted(boot.nonce, len(request.body))
+    say(f"{boot.machine} posted the log of boot {boot.number}: keepsane netboot show {boot.number}")
     return Answer(status=204)
 
 

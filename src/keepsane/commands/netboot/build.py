@@ -66,7 +66,7 @@ def _built(make: Sequence[str], history: History, number: int, machine: Machine)
         history.fail(number, "\n".join(errors))
         return code
     with gather_here() as gathered:
-        build = keep(gathered, machine, taken)
+        build = keep(gathered, machine, taken, made=True)
     history.publish(number, build.id)
     return build
 

@@ -7,12 +7,12 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from typing import NamedTuple
 
 from keepsane.commands.netboot.machine import chosen_machine
-from keepsane.netboot.boot import Boot, outcome_words
+from keepsane.netboot.boot import Boot, cause_words, outcome_words
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import Candidate, History
 from keepsane.render.visible import escaped
@@ -32,10 +32,11 @@ def run(arguments: argparse.Namespace) -> int:
     machine = None if arguments.machine is None else escaped(arguments.machine)
     with closing(History(netboot_folder())) as history:
         rows = history.candidates() if arguments.candidates else history.boots(machine)
+        good = history.goods()
     if arguments.format == "json":
         sys.stdout.write(rows_json(rows))
     elif rows:
-        sys.stdout.writelines(_line(row) for row in rows)
+        sys.stdout.writelines(_line(row, good) for row in rows)
     else:
         sys.stdout.write(_nothing(arguments.machine, arguments.candidates))
     return 0
@@ -54,11 +55,21 @@ def _nothing(machine: str | None, candidates: bool) -> str:
     return f"{chosen_machine(machine).name} booted nothing yet\n"
 
 
-def _line(row: Boot | Candidate) -> str:
+def _line(row: Boot | Candidate, good: Collection[tuple[str, str]]) -> str:
     if isinstance(row, Candidate):
         return f'{_when(row.last_seconds)}  from {escaped(row.address)}  mac = ["{escaped(row.mac)}"]\n'
     when = _when(row.taken_seconds)
-    return f"{row.number:>4}  {when}  {row.machine:<16}{row.build}  {escaped(outcome_words(row))}\n"
+    said = "; ".join((outcome_words(row), *_marks(row, is_good=(row.machine, row.build) in good)))
+    return f"{row.number:>4}  {when}  {row.machine:<16}{row.build}  {escaped(said)}\n"
+
+
+def _marks(boot: Boot, *, is_good: bool) -> Iterator[str]:
+    if boot.cause:
+        yield cause_words(boot.cause)
+    elif is_good:
+        yield "the good build"
+    if boot.posted_bytes is not None:
+        yield f"posted a log: show {boot.number}"
 
 
 def _when(seconds: float) -> str:

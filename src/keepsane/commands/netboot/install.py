@@ -71,7 +71,7 @@ def _receive(machine: str | None) -> int:
 
 def _publish(gathered: Gathered, name: str | None, taken: Snapshot | None) -> int:
     machine = machine_or_none(name)
-    build = keep(gathered, machine, taken)
+    build = keep(gathered, machine, taken, made=False)
     sys.stdout.write(f"kept {escaped(build.release)} {build.number} as {build.id}\n")
     if machine is None:
         sys.stdout.write(f"offered to no machine: keepsane netboot again MACHINE {build.id}\n")

@@ -30,7 +30,7 @@ IMAGE = "arch/x86/boot/bzImage"
 def gather_here() -> Iterator[Gathered]:
     """Gather what make built in the current directory. Raises InputError where that is no kernel."""
     if not Path(IMAGE).is_file():
-        raise InputError(f"make ended well, and there is no {IMAGE} here; let it build one: make bzImage")
+        raise InputError(f"make built no kernel: there is no {IMAGE} here")
     with gather(Path(IMAGE), Path("System.map"), "") as gathered:
         yield gathered
 
@@ -52,9 +52,9 @@ def snapshot_here() -> Snapshot:
     return snapshot(source_tree(os.environ))
 
 
-def keep(gathered: Gathered, machine: Machine | None, taken: Snapshot | None) -> Build:
+def keep(gathered: Gathered, machine: Machine | None, taken: Snapshot | None, *, made: bool) -> Build:
     """
-    Sign and publish; `taken` is None where the sources lie on another machine.
+    Sign and publish; `taken` is None where the sources lie on another machine, `made` says that make ran.
 
     Raises InputError where it cannot be signed, OSError where there is no room.
     """
@@ -70,8 +70,18 @@ def keep(gathered: Gathered, machine: Machine | None, taken: Snapshot | None) ->
         sys.stdout.write(f"its sources are not kept: {escaped(taken.problem)}\n")
     before = store.last_of_tree(build)
     if before is not None and before.kernel_sha256 == build.kernel_sha256:
-        sys.stdout.write(f"this is the kernel of {before.id} again: make install builds none, make does\n")
+        sys.stdout.write(_again(build, before, made=made))
     return build
+
+
+def _again(build: Build, before: Build, *, made: bool) -> str:
+    """Say that the kernel is the one before, and why that may be."""
+    said = f"this is the kernel of {before.id} again"
+    if not made:
+        return f"{said}: make install builds none, make does\n"
+    if build.file("modules") != before.file("modules"):
+        return f"{said}, its modules are others\n"
+    return f"make changed nothing: {said}\n"
 
 
 def keep_debug(build: Build) -> None:

@@ -45,5 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
         if build.source_tree:
             drop_tree(Path(build.tree), build.id)  # a tree that is gone needs none
         size = sizes[builds.index(build)]
-        sys.stdout.write(f"{build.id}  {escaped(build.release)} {build.number}  {size_words(size >> 10)}\n")
+        name = f"{build.id}  {escaped(build.release)} {build.number}"
+        sys.stdout.write(f"removed {name}  {size_words(size >> 10)}\n")
+    if not gone:
+        sys.stdout.write("nothing to remove\n")
     return 0

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
 
-from keepsane.netboot.boot import Boot, BootFile, outcome_words
+from keepsane.netboot.boot import Boot, BootFile, cause_words, outcome_words
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
-from keepsane.netboot.named import named_boot
+from keepsane.netboot.named import named_boot, named_build
 from keepsane.netboot.store import Build, Store
 from keepsane.render.visible import escaped
 from keepsane.services.posted import posted_path
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     with closing(History(netboot_folder())) as history:
         boot = named_boot(arguments.what, history)
         files = history.files(boot.nonce) if boot else []
-        build = _kept(store, boot.build) if boot else store.build(arguments.what)
+        build = _kept(store, boot.build) if boot else named_build(arguments.what, store, history)
         is_pinned = build is not None and build.id in history.pins()
     if arguments.format == "json":
         sys.stdout.write(_json(boot, files, build))
@@ -65,7 +65,7 @@ def _json(boot: Boot | None, files: list[BootFile], build: Build | None) -> str:
 def _boot(boot: Boot, files: list[BootFile]) -> Iterator[tuple[str, str]]:
     yield "boot", f"{boot.number} of {boot.machine}, from {boot.address}"
     yield "outcome", outcome_words(boot)
-    yield "booted for", _cause_words(boot.cause)
+    yield "booted for", cause_words(boot.cause)
     for name, seconds in _phases(boot, files):
         yield name, time.strftime("%H:%M:%S", time.localtime(seconds)) + _after(boot, seconds)
     yield "command line", boot.command_line
@@ -97,21 +97,11 @@ def _after(boot: Boot, seconds: float) -> str:
     return "" if began is None or began == seconds else f"  {seconds - began:+.1f} s"
 
 
-def _cause_words(cause: str) -> str:
-    what, _, which = cause.partition(" ")
-    match what:
-        case "making":
-            return f"the good kernel, since build run {which} failed"
-        case "boot":
-            return f"the good kernel, since boot {which[:8]} did not get as far as its mark"
-    return ""
-
-
 def _build(
     build: Build | None, boot: Boot | None, store: Store, *, pinned: bool
 ) -> Iterator[tuple[str, str]]:
     if build is None:
-        yield "build", f"{boot.build if boot else ''}, which is not kept any more"
+        yield "build", f"{boot.build if boot else ''} was removed by prune"
         return
     yield "build", f"{build.id}{', pinned' if pinned else ''}"
     yield "kernel", f"{build.release} {build.number}"
