@@ -120,6 +120,29 @@ def test_a_value_of_the_command_line_is_data(run: Run, command_line: str, value:
     assert run("parameter keepsane.run", command_line) == f"{value}\n"
 
 
+@pytest.mark.parametrize(
+    ("has_card", "said"),
+    [
+        (False, "no driver for the network card: no modules of 0.0.9 came with it"),
+        (True, "no network: no card got an address"),
+    ],
+)
+def test_why_there_is_no_network_is_one_line(run: Run, tmp_path: Path, has_card: bool, said: str) -> None:
+    if has_card:
+        (tmp_path / "sys/class/net/eth0/device").mkdir(parents=True)
+        (tmp_path / "sys/class/net/eth0/carrier").write_text("1\n")
+    network, *_ = (ON_MACHINE / "network").read_text("ascii").partition("\n# shellcheck disable=SC2154")
+    kmsg = tmp_path / "dev/kmsg"
+    stubs = "sleep() { :; }; ip() { :; }; ifconfig() { :; }; udhcpc() { false; }; uname() { echo 0.0.9; }"
+    lines = f'say() {{ echo "$*" >> {kmsg}; }}'
+    run(
+        "\n".join(
+            (network.replace("/sys/", f"{tmp_path}/sys/"), stubs, lines, "load_modules; bring_network_up")
+        )
+    )
+    assert kmsg.read_text() == f"{said}\n"
+
+
 def disk_with(guid: UUID | None, tmp_path: Path) -> Path:
     """Give the folder in /sys of the second partition of a disk: of a GPT, or of an MBR with a signature."""
     disk = bytearray(64 << 10)

@@ -25,6 +25,7 @@ def read(*pieces: bytes) -> MakeOutput:
         (b"gcc -Iinclude -c -o fs/inode.o fs/inode.c\n", "CC      fs/inode.o", 1),
         (b"make[1]: Entering directory '/src'\n", "", 0),
         (b"scripts: 10 %\rscripts: 20 %\r", "scripts: 20 %", 0),
+        (b"cc1: note\n   12 |  x = 1;\n      |  ^\n    ^~~~\n", "cc1: note", 0),
         (b"  LD      vmlinux\n", "LD      vmlinux", 0),
         (b"\x1b[1m  CC      a.o\x1b[m\n", "CC      a.o", 1),
         (b"\0\xff\xfe\n", "\0\ufffd\ufffd", 0),
@@ -53,7 +54,13 @@ def test_a_line_without_end_is_not_held() -> None:
 
 
 def test_errors_are_bounded() -> None:
-    assert len(read(b"a.c:1: error: no\n" * 1000).errors()) == MAX_ERRORS
+    assert len(read(*(b"a.c:%d: error: no\n" % line for line in range(1000))).errors()) == MAX_ERRORS
+
+
+def test_an_error_of_a_header_is_said_once() -> None:
+    error = b"x.h:1:2: error: no\n    1 | int\n      |  ^\n"
+    said = read(error, b"  CC      b.o\n", error, b"b.c:7:1: error: yes\n")
+    assert said.errors() == ["x.h:1:2: error: no", "    1 | int", "      |  ^", "b.c:7:1: error: yes"]
 
 
 def test_a_real_compilers_error_has_its_source_line(tmp_path: Path) -> None:

@@ -96,6 +96,10 @@ def test_nothing_from_outside_is_a_command(text: str) -> None:
     assert "${" not in safe(text)
 
 
+def test_quotes_of_gcc_are_shown_as_ascii_has_them() -> None:
+    assert safe("error: \u2018x\u2019 undeclared, \u201cy\u201d \u00e4") == "error: 'x' undeclared, \"y\" ?"
+
+
 def test_the_first_script_fits_and_asks_for_ever() -> None:
     script = first_script("http://192.168.100.100:8069", tries=0)
     assert len(script) <= MAX_FIRST_BYTES

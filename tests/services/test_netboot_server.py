@@ -204,6 +204,23 @@ def test_an_unknown_card_is_told_what_to_do(lab: Lab) -> None:
     assert "52:54:00:00:00:00" in said and str(lab.machines) in said.replace("\n", "")
 
 
+def test_the_screen_names_the_kernel_that_was_booted_last(lab: Lab) -> None:
+    async def run() -> None:
+        number = lab.history.begin("box", "/linux")
+        lab.history.publish(number, lab.build(b"one").id)
+        await lab.fetch(await lab.ask())
+        screen = shown(await lab.ask())
+        assert "its last kernel 6.12.9-test+ #12 was booted;\nthe next build boots by itself" in screen
+        number = lab.history.begin("box", "/linux")
+        lab.history.publish(number, lab.build(b"two").id)
+        await lab.fetch(await lab.ask())
+        nonce = lab.history.boots("box")[0].nonce
+        lab.history.was_not_started(nonce, "10.0.2.15", "no kernel", lost_bytes=False)
+        assert "its last kernel 6.12.9-test+ #12 was refused;\n" in shown(await lab.ask(k="1"))
+
+    asyncio.run(run())
+
+
 def test_what_failed_is_said_on_the_next_screen(lab: Lab) -> None:
     said = shown(asyncio.run(lab.ask(e="0x7f04818f")))
     assert "Secure Boot" in said and "https://ipxe.org/7f04818f" in said

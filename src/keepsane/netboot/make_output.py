@@ -90,7 +90,7 @@ class MakeOutput:
             said = self._of_tools if _OF_NO_RULE.match(line) else None
         else:
             said = self._of_make if _OF_MAKE.match(line) else self._of_tools
-        if said is not None and len(said) < MAX_ERRORS:
+        if said is not None and line not in said and len(said) < MAX_ERRORS:
             said.append(line)
             self._source_lines = 2 if said is self._of_tools and "error: " in line else 0
 
@@ -114,7 +114,12 @@ def _file_of(line: str) -> str | None:
     return f"CC      {compiled[0]}" if compiled else None
 
 
+def _says_something(line: str) -> bool:
+    """Say whether a line is more than make's folders, a line of the source, or the caret below it."""
+    return not (_ENTERING.match(line) or _SOURCE.match(line)) and bool(line.strip(" \t^~|"))
+
+
 def _last_line(text: bytes) -> str:
     """Give the last line that says something; only the end of a text is looked at."""
-    said = [line for line in _lines(text[-MAX_LINE_BYTES:]) if not _ENTERING.match(line)]
+    said = [line for line in _lines(text[-MAX_LINE_BYTES:]) if _says_something(line)]
     return said[-1].strip() if said else ""

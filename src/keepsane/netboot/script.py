@@ -29,6 +29,8 @@ _TIMEOUT = "--timeout 15000"
 _COLUMNS, _ROWS = 78, 22
 _MAX_LINE = 400
 _HIDDEN = re.compile(r"[^ -~]")
+_QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
+"""gcc writes these in a locale of UTF-8."""
 _PROOF = "&s=${secret}"
 """Each poll sends the machine's secret, which the first script has set: no answer ever holds it."""
 _CANCELLED = ("0xb0720a0", "0xb072095")
@@ -52,7 +54,7 @@ class File(NamedTuple):
 
 def safe(text: str, most: int = _COLUMNS) -> str:
     """Give a text as iPXE can show it: printable ASCII, no `${`, at most a line of a screen."""
-    return _HIDDEN.sub("?", text.expandtabs(1)).replace("${", "$ {")[:most].rstrip()
+    return _HIDDEN.sub("?", text.expandtabs(1).translate(_QUOTES)).replace("${", "$ {")[:most].rstrip()
 
 
 def first_script(address: str, tries: int, secret: str = "") -> str:

@@ -32,7 +32,7 @@ from keepsane.netboot.choice import Take, Wait, choose
 from keepsane.netboot.history import History
 from keepsane.netboot.ipxe_errors import Failure, is_of_transfer, meaning, read_failure
 from keepsane.netboot.presence import note_asked
-from keepsane.netboot.screen import screen
+from keepsane.netboot.screen import last_words, screen
 from keepsane.netboot.script import Choice, File, boot_script, first_script, hold_script
 from keepsane.netboot.served import served_files, with_own_words
 from keepsane.netboot.store import Store
@@ -216,10 +216,15 @@ class NetbootServer:
     def _page(self, machine: Machine, waits: Wait, again: str, failed: str | None) -> Answer:
         making = waits.making
         usual = self._history.usual_seconds(making.tree) if making else None
-        lines = screen(machine.name, making, time.time(), usual)
+        lines = screen(machine.name, making, time.time(), usual, self._last_of(machine))
         if failed is not None:
             lines[1:1] = [f"the last try failed: {failed}", ""]
         return _script(hold_script(lines, again, self._choices(machine)))
+
+    def _last_of(self, machine: Machine) -> str:
+        boot = next(iter(self._history.boots(machine.name, most=1)), None)
+        build = self._store.build(boot.build) if boot and self._is_kept(boot.build) else None
+        return last_words(boot, build)
 
     def _choices(self, machine: Machine) -> list[Choice]:
         """Give the menu: a choice holds for one boot, and changes nothing else."""

@@ -17,7 +17,7 @@ from tests.live.netboot.lab import Lab, Machine, from_ipxe, machine
 
 pytestmark = pytest.mark.live
 
-BOOTS_ONCE = "it was booted; the next build boots by itself"
+BOOTS_ONCE = r"its last kernel [^\r\n]* was booted;\s+the next build boots by itself"
 STOPPED_SECONDS = 20
 
 
