@@ -17,6 +17,7 @@ from keepsane.cli import main
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import FILE, History, Making
 from keepsane.netboot.store import Store
+from keepsane.netboot.ways_in import dnsmasq_conf
 from tests.netboot.test_kernel_image import image
 
 BANNER = b"6.12.9-test+ (dave@box) #12 SMP Mon Nov 30 10:00:00 UTC 2026"
@@ -31,6 +32,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     tree = tmp_path / "tree"
     (tree / "arch" / "x86" / "boot").mkdir(parents=True)
     (tree / "arch" / "x86" / "boot" / "bzImage").write_bytes(image(BANNER))
+    (tree / "System.map").write_text("0000000000000000 A stub\n")
     monkeypatch.chdir(tree)
     return tree
 
@@ -195,6 +197,28 @@ def test_the_doctor_looks_at_the_files_that_are_named(tree: Path, capfd: pytest.
     assert re.search(r"red   box: no vmlinux of \S+ was kept, nor a System.map, or one that is a stub", text)
     assert "cannot read nofile" in said(capfd, "doctor", "--grub", "nofile", code=2)
     assert "no machine is called x" in said(capfd, "doctor", "--machine", "x", code=2)
+
+
+def test_the_doctor_says_what_is_red_first_and_makes_nothing(
+    tree: Path, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    Path("dnsmasq").write_text(dnsmasq_conf("203.0.113.9", 8069, 0))
+    text = said(capfd, "doctor", "127.0.0.1:1", "--dnsmasq", "dnsmasq", code=1)
+    words = [line.split()[0] for line in text.splitlines()]
+    assert words == sorted(words, key=["red", "note", "ok"].index) and len(set(words)) == 3
+    assert "note  dnsmasq: dhcp-range=203.0.113.0 is in no network of this machine" in text
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["machines"]
+
+
+def test_a_system_map_that_is_not_there_is_refused(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    text = said(capfd, "install", "", "arch/x86/boot/bzImage", "nowhere/System.map", code=2)
+    assert "there is no nowhere/System.map" in text
+    assert "kept" not in text
+
+
+def test_an_address_of_another_machine_is_not_served(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    text = said(capfd, "serve", "--address", "203.0.113.9", "--port", "0", code=2)
+    assert "this machine has no such address; it has 127.0.0.1" in text
 
 
 def test_the_doctor_says_the_same_as_json(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:

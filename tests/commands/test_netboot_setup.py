@@ -78,6 +78,11 @@ def test_a_tree_that_is_not_built_is_red(folder: Path, capfd: pytest.CaptureFixt
     (tree / "arch" / "x86" / "boot" / "bzImage").unlink()
     text = setup(capfd, "--hook", str(tree), code=1)
     assert "red   make install ended with 2" in text and "build it first" in text
+    assert "bin/keepsane-install is taken back" in text and not list((folder / "home" / "bin").iterdir())
+    (folder / "home" / "bin" / "keepsane-install").symlink_to(
+        Path(sys.executable).with_name("keepsane-install")
+    )
+    assert "is taken back" not in setup(capfd, "--hook", str(tree), code=1), "it was there before"
 
 
 def test_what_does_not_count_is_said_beside_the_proof(
@@ -119,6 +124,7 @@ def test_a_machine_gets_a_secret_once(folder: Path, capfd: pytest.CaptureFixture
         (("1.2.3.4", "ways", "--secret"), "--machine NAME says which"),
         (("1.2.3.4", "ways", "--machine", "tset"), "no machine is called tset"),
         (("1.2.3.4", "ways", "--tries", "-1"), "is no number of tries"),
+        (("1.2.3.4", "ways", "--ipxe", "nowhere"), "there is no ipxe.lkrn in nowhere"),
         (("1.2.3.4",), "name the address"),
         ((), "name the address"),
         (("1.2.3.4", "ways", "--ipxe-efi", "nofile"), "cannot read nofile"),
@@ -170,6 +176,7 @@ def test_an_image_that_cannot_be_made_is_no_fault(
     folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
-    text = setup(capfd, "1.2.3.4", "ways", "--ipxe", "nowhere")
+    monkeypatch.setattr("keepsane.commands.netboot.setup.IPXE_FOLDER", "nowhere")
+    text = setup(capfd, "1.2.3.4", "ways")
     assert "not written; apt install grub-common xorriso" in text and " ipxe, then once more" in text
     assert not (folder / "ways" / "keepsane.iso").exists()

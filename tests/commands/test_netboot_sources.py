@@ -54,6 +54,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     git("commit", "-q", "-m", "first")
     (tree / "drivers" / "poke.c").write_text(CODE)
     (tree / "arch" / "x86" / "boot" / "bzImage").write_bytes(image(BANNER))
+    (tree / "System.map").write_text("0000000000000000 A stub\n")
     flags = "-g -O2 -fno-pic -fcf-protection=none -mcmodel=kernel -ffreestanding -nostdlib -static"
     link = "-Wl,-Ttext=0xffffffff81000000,--build-id,-e,poke"
     _run("gcc", *flags.split(), link, str(tree / "drivers" / "poke.c"), "-o", "vmlinux")

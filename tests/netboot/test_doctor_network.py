@@ -10,6 +10,7 @@ import pytest
 from keepsane.machine.machine import Machine
 from keepsane.netboot.check import Check
 from keepsane.netboot.doctor_network import (
+    addresses_in,
     check_firewall,
     check_reach,
     check_trust,
@@ -101,3 +102,9 @@ def test_who_can_fetch_an_initrd_is_said(tmp_path: Path) -> None:
 def test_what_proves_the_server_is_said(sign: tuple[str, ...], ok: bool | None, said: str) -> None:
     check = trust(sign=sign)[-1]
     assert check.ok is ok and said in check.what
+
+
+def test_the_addresses_of_this_machine_are_read() -> None:
+    trie = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 192.0.2.0\n        /24 link UNICAST\n"
+    trie += "     |-- 192.0.2.2\n        /32 host LOCAL\n     |-- 192.0.2.255\n        /32 link BROADCAST\n"
+    assert addresses_in(trie * 2) == ["192.0.2.2"]

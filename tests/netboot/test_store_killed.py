@@ -174,6 +174,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path, how: str
     tree = tmp_path / "tree" / "arch" / "x86" / "boot"
     tree.mkdir(parents=True)
     (tree / "bzImage").write_bytes(image(b"6.12.9-test+ (dave@box) #12 SMP"))
+    (tmp_path / "tree" / "System.map").write_text("0000000000000000 A stub\n")
     mount = f"mount -t tmpfs -o size=3m none {home}" if how == "tmpfs" else "ulimit -f 4096"
     unshare = ["unshare", "--mount"] if how == "tmpfs" else []
     # The tree needs a disk of its own: the limit is on every file, so that one is written by another hand.

@@ -11,8 +11,9 @@ Each was met with GRUB 2.06, dnsmasq 2.89 as a proxy, or iPXE of 2019. Source: R
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from keepsane.netboot.check import Check
 
@@ -75,6 +76,30 @@ def check_dnsmasq(name: str, text: str) -> Iterator[Check]:
     yield from (Check(False, f"{name}: {said}") for said in wrong)
     if not wrong:
         yield Check(True, f"{name}: dnsmasq gives iPXE the script, and iPXE to BIOS and UEFI")
+
+
+def check_dnsmasq_network(name: str, text: str, networks: Sequence[ipaddress.IPv4Network]) -> Iterator[Check]:
+    """Look whether this machine is in the networks for which a file of dnsmasq answers."""
+    for line in _without_comments(text).splitlines():
+        option, _, value = line.replace(" ", "").partition("=")
+        for field in value.split(",") if option == "dhcp-range" else ():
+            address = _address(field)
+            if address is not None and not any(address in network for network in networks):
+                has = ", ".join(map(str, networks)) or "none"
+                yield Check(
+                    None,
+                    f"{name}: dhcp-range={address} is in no network of this machine, where dnsmasq answers "
+                    f"nobody then; it has {has}",
+                )
+            if address is not None:
+                break
+
+
+def _address(said: str) -> ipaddress.IPv4Address | None:
+    try:
+        return ipaddress.IPv4Address(said)
+    except ValueError:
+        return None
 
 
 def _wrong_boots(lines: list[str]) -> Iterator[str]:

@@ -41,6 +41,18 @@ def networks_in(route: str) -> list[ipaddress.IPv4Network]:
     return found
 
 
+def addresses_in(fib_trie: str) -> list[str]:
+    """Give the IPv4 addresses that /proc/net/fib_trie says are this machine's (fib_trie_seq_show())."""
+    found, last = [], ""
+    for line in fib_trie.splitlines():
+        match line.split():
+            case ["|--", address]:
+                last = address
+            case ["/32", "host", "LOCAL"]:
+                found.append(last)
+    return list(dict.fromkeys(found))
+
+
 def listening_in(tcp: str, port: int) -> list[str]:
     """Give the addresses of a /proc/net/tcp, or tcp6, on which a port listens."""
     found = []
@@ -126,8 +138,7 @@ def _signed(machine: Machine) -> Iterator[Check]:
     if not sign:
         yield Check(
             None,
-            f"{name}: nothing proves the server to it: keep it in a network where nobody else answers. With "
-            "Secure Boot on it refuses a kernel that is not signed; name its command as sign",
+            f"{name}: nothing proves the server to it; with Secure Boot it needs `sign`, and takes no others",
         )
     elif missing := [word for word in ("{kernel}", "{signed}") if not any(word in each for each in sign)]:
         yield Check(

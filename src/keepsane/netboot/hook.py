@@ -39,8 +39,7 @@ def check_hook(home: Path, environment: Mapping[str, str], system: Path = Path("
     if os.access(system / KBUILDS_OWN, os.X_OK) and not os.access(own, os.X_OK):
         yield Check(
             None,
-            f"make install without INSTALLKERNEL={HOOK} runs {system / KBUILDS_OWN}, which writes to /boot; "
-            f"export MAKEFLAGS=INSTALLKERNEL={HOOK}, or link {HOOK} to {own} as well",
+            f"a bare make install runs {system / KBUILDS_OWN}, which writes to /boot; link {HOOK} to {own}",
         )
 
 

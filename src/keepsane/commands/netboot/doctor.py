@@ -17,7 +17,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ from keepsane.machine.machine import Machine, machine_file, machines_folder, rea
 from keepsane.netboot.agent import check_agent
 from keepsane.netboot.check import Check
 from keepsane.netboot.doctor import check_build, check_machine, check_room, check_server
-from keepsane.netboot.doctor_files import check_dnsmasq, check_grub, check_script
+from keepsane.netboot.doctor_files import check_dnsmasq, check_dnsmasq_network, check_grub, check_script
 from keepsane.netboot.doctor_network import (
     check_firewall,
     check_reach,
@@ -36,7 +36,7 @@ from keepsane.netboot.doctor_network import (
     networks_in,
 )
 from keepsane.netboot.folder import netboot_folder
-from keepsane.netboot.history import History
+from keepsane.netboot.history import FILE, History
 from keepsane.netboot.hook import check_hook
 from keepsane.netboot.network_card import Card, cards_in, check_cards
 from keepsane.netboot.store import Build, Store
@@ -45,6 +45,7 @@ from keepsane.render.json import value_json
 from keepsane.render.visible import escaped
 
 SCHEMA = 1
+_ORDER = ("red", "note", "ok")
 MAX_FILE_BYTES = 1 << 20
 _FILES: tuple[tuple[str, str, Callable[[str, str], Iterator[Check]]], ...] = (
     ("grub", "a grub.cfg of the machine", check_grub),
@@ -85,8 +86,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write a line for each check; 1 where one is red. Raises InputError for a file that cannot be read."""
-    with closing(History(netboot_folder())) as history:
-        checks = list(_checks(arguments, history))
+    with _history() as history:
+        checks = sorted(_checks(arguments, history), key=lambda check: _ORDER.index(check.word))
     if arguments.format == "json":
         rows = tuple(_Row(check.word, check.what) for check in checks)
         sys.stdout.write(value_json(_Rows(SCHEMA, rows)))
@@ -95,19 +96,38 @@ def run(arguments: argparse.Namespace) -> int:
     return int(any(check.ok is False for check in checks))
 
 
-def _checks(arguments: argparse.Namespace, history: History) -> Iterator[Check]:
+@contextmanager
+def _history() -> Iterator[History | None]:
+    """Give the history, None where there is none yet: who looks makes none."""
+    if not (netboot_folder() / FILE).exists():
+        yield None
+        return
+    with closing(History(netboot_folder())) as history:
+        yield history
+
+
+def _free_bytes(folder: Path) -> int:
+    """Give what is free where a folder is, or will be."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    return shutil.disk_usage(there).free
+
+
+def _checks(arguments: argparse.Namespace, history: History | None) -> Iterator[Check]:
     cards = _cards(arguments.devices)
     yield from _machines(arguments.machine, cards, history)
-    yield check_room(netboot_folder(), shutil.disk_usage(netboot_folder()).free)
+    yield check_room(netboot_folder(), _free_bytes(netboot_folder()))
     yield from check_hook(Path.home(), os.environ)
     for option, _, check in _FILES:
         path = getattr(arguments, option)
         if path is not None:
             yield from check(str(path), _read(path))
+    if arguments.dnsmasq is not None:
+        networks = networks_in(_read_proc("net/route"))
+        yield from check_dnsmasq_network(str(arguments.dnsmasq), _read(arguments.dnsmasq), networks)
     yield from _server(*parse_address(arguments.address))
 
 
-def _machines(named: str | None, cards: list[Card] | None, history: History) -> Iterator[Check]:
+def _machines(named: str | None, cards: list[Card] | None, history: History | None) -> Iterator[Check]:
     machines, wrong = read_all(machines_folder())
     yield from (Check(False, said) for said in wrong)
     if named is not None:
@@ -120,7 +140,7 @@ def _machines(named: str | None, cards: list[Card] | None, history: History) -> 
         yield from _machine(machine, cards, history)
 
 
-def _machine(machine: Machine, cards: list[Card] | None, history: History) -> Iterator[Check]:
+def _machine(machine: Machine, cards: list[Card] | None, history: History | None) -> Iterator[Check]:
     store = Store(netboot_folder())
     build = _offered(store, history, machine.name)
     config = None if build is None else _config(store, build)
@@ -132,9 +152,9 @@ def _machine(machine: Machine, cards: list[Card] | None, history: History) -> It
     yield from check_trust(machine)
 
 
-def _offered(store: Store, history: History, machine: str) -> Build | None:
+def _offered(store: Store, history: History | None, machine: str) -> Build | None:
     """Give what a machine was offered last, None where it was nothing, or is not kept any more."""
-    offer = history.last_offer(machine)
+    offer = None if history is None else history.last_offer(machine)
     try:
         return None if offer is None else store.build(offer.build)
     except InputError:

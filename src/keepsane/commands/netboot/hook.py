@@ -30,7 +30,19 @@ def prove_hook(tree: Path) -> int:
     """Link the hook, run `make install`, and say whether it came here; 1 where not. Raises InputError."""
     if not (tree / "Makefile").is_file():
         raise InputError(f"{tree} is no kernel tree: it has no Makefile; name one that is built")
+    was_there = os.path.lexists(Path.home() / "bin" / HOOK)
     hook = _linked()
+    code = 1
+    try:
+        code = _proved(tree, hook)
+    finally:
+        if code and not was_there:
+            hook.unlink(missing_ok=True)
+            sys.stdout.write(f"{escaped(str(hook))} is taken back\n")
+    return code
+
+
+def _proved(tree: Path, hook: Path) -> int:
     with tempfile.TemporaryDirectory(prefix="keepsane-hook-") as scratch:
         ran = _run_make(tree, Path(scratch))
         builds = Store(Path(scratch) / "home" / NETBOOT).builds()

@@ -49,6 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
         return _receive(arguments.machine)
     if arguments.system_map is None:
         raise InputError('RELEASE IMAGE SYSTEM_MAP are missing: "" arch/x86/boot/bzImage System.map')
+    if not arguments.system_map.is_file():
+        raise InputError(
+            f"there is no {arguments.system_map}; make writes System.map beside vmlinux, name that one"
+        )
     with gather(arguments.image, arguments.system_map, arguments.release) as gathered:
         if host := arguments.to or os.environ.get("KEEPSANE_TO"):
             return send_build(host, gathered, arguments.machine)

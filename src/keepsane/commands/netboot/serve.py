@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from pathlib import Path
 
 from keepsane.commands.netboot.demo import demo
 from keepsane.errors import InputError
 from keepsane.listen.server import Limits, Server, bind
 from keepsane.machine.machine import machines_folder
+from keepsane.netboot.doctor_network import addresses_in
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
 from keepsane.netboot.presence import serving
@@ -67,6 +70,12 @@ def _show(line: str) -> None:
         sys.stdout.flush()
 
 
+def _own_addresses() -> list[str]:
+    with suppress(OSError):
+        return addresses_in(Path("/proc/net/fib_trie").read_text("ascii", "replace"))
+    return []
+
+
 async def _serve(addresses: Sequence[str], port: int) -> None:
     with closing(History(netboot_folder(), WAIT_SECONDS)) as history, serving(netboot_folder()):
         await _served(addresses, port, history)
@@ -77,6 +86,8 @@ async def _served(addresses: Sequence[str], port: int, history: History) -> None
         sockets = [bind(address, port) for address in addresses]
     except (OSError, UnicodeError) as error:  # UnicodeError: what cannot even be the name of a host
         why = getattr(error, "strerror", None) or "no address has such letters"
+        if getattr(error, "errno", None) == errno.EADDRNOTAVAIL:
+            why = f"this machine has no such address; it has {', '.join(_own_addresses()) or 'none of IPv4'}"
         raise InputError(f"cannot listen on {', '.join(addresses)} port {port}: {why}") from error
     answers = NetbootServer(Store(netboot_folder()), history, machines_folder(), say)
     server = Server(answers.answer, Limits())

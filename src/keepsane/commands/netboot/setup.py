@@ -61,8 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ipxe",
         metavar="FOLDER",
         type=Path,
-        default=Path(IPXE_FOLDER),
-        help="where ipxe.lkrn is (default: %(default)s)",
+        help=f"where ipxe.lkrn is (default: {IPXE_FOLDER})",
     )
     parser.add_argument("--ipxe-efi", metavar="FILE", type=Path, help="an ipxe.efi that reads autoexec.ipxe")
     parser.add_argument(
@@ -82,6 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _write(arguments: argparse.Namespace) -> None:
     address, port = parse_address(arguments.address)
     folder = _folder(arguments.folder)
+    if arguments.ipxe is not None and not (arguments.ipxe / "ipxe.lkrn").is_file():
+        raise InputError(f"there is no ipxe.lkrn in {arguments.ipxe}; name the folder that has it")
     secret, tries = _of_machine(arguments)
     script = first_script(f"http://{address}:{port}", tries, secret)
     files = {"first.ipxe": script, "grub.cfg": GRUB, "dnsmasq.conf": dnsmasq_conf(address, port, tries)}
@@ -111,7 +112,7 @@ def _of_machine(arguments: argparse.Namespace) -> tuple[str, int]:
 
 
 def _ways(folder: Path, arguments: argparse.Namespace, script: str) -> Iterator[_Way]:
-    lkrn = arguments.ipxe / "ipxe.lkrn"
+    lkrn = (arguments.ipxe or Path(IPXE_FOLDER)) / "ipxe.lkrn"
     here = escaped(str(folder))
     yield _Way(
         "GRUB 2 on a BIOS",
