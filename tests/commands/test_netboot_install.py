@@ -39,6 +39,8 @@ def test_another_machine_keeps_and_offers_it(
     assert Store(netboot_folder()).builds() == []
     (there,) = Store(other_home / "netboot").builds()
     assert there.machine == "box" and there.tree == str(tree)
+    again = said(capfd, verb[0], "--to", "build-server", *verb[1:])
+    assert f"build-server: this is the kernel of {there.id} again\n" in again
 
 
 def test_within_make_a_variable_says_where_to(

@@ -35,7 +35,7 @@ def test_the_day_of_a_machine(small_lab: Lab, own_kernel: OwnKernel, tmp_path: P
             lab.hold(own_kernel.image)
             # make fails, then it does not.
             failed = "echo 'w.c:1:2: error: no && reboot ${x}' >&2; exit 2"
-            assert lab.keepsane("build", "--", "sh", "-c", failed).returncode == 1
+            assert lab.keepsane("build", "--", "sh", "-c", failed).returncode == 2
             box.shows(r"the build failed:\s+w\.c:1:2: error: no && reboot \$ \{x\}")
             built = lab.keepsane("build", "--", "true")
             assert built.returncode == 0 and "box gets" in built.stdout

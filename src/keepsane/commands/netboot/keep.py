@@ -70,13 +70,15 @@ def keep(gathered: Gathered, machine: Machine | None, taken: Snapshot | None, *,
         sys.stdout.write(f"its sources are not kept: {escaped(taken.problem)}\n")
     before = store.last_of_tree(build)
     if before is not None and before.kernel_sha256 == build.kernel_sha256:
-        sys.stdout.write(_again(build, before, made=made))
+        sys.stdout.write(_again(build, before, made=made, was_sent=taken is None))
     return build
 
 
-def _again(build: Build, before: Build, *, made: bool) -> str:
+def _again(build: Build, before: Build, *, made: bool, was_sent: bool) -> str:
     """Say that the kernel is the one before, and why that may be."""
     said = f"this is the kernel of {before.id} again"
+    if was_sent:  # by make install or not, that machine knows
+        return f"{said}\n"
     if not made:
         return f"{said}: make install builds none, make does\n"
     if build.file("modules") != before.file("modules"):
