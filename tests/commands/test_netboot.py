@@ -99,11 +99,13 @@ def test_kbuilds_arguments_are_those_of_install(tree: Path, capfd: pytest.Captur
     assert "kept 6.12.9-test+ #12 as " in text and "box gets it" in text
 
 
-def test_of_several_machines_one_must_be_named(
+def test_a_build_for_nobody_in_particular_is_kept_and_offered_to_none(
     tree: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     describe(tmp_path, "other")
-    assert "there are box, other" in said(capfd, "build", "--", "true", code=2)
+    built = said(capfd, "build", "--", "true")
+    assert "offered to no machine: keepsane netboot again MACHINE" in built and "one of box, other" in built
+    assert said(capfd, "build", "--", "sh", "-c", "exit 3", code=3) == ""
     stored = said(capfd, "install", "", "arch/x86/boot/bzImage", "System.map")
     assert "offered to no machine: keepsane netboot again MACHINE" in stored
     assert "other gets" in said(capfd, "build", "--machine", "other", "--", "true")
@@ -172,6 +174,31 @@ def test_old_builds_go_and_what_a_machine_needs_stays(tree: Path, capfd: pytest.
     unknown = "20200101-000000-00000000"
     assert f"no build is called {unknown}" in said(capfd, "show", unknown, code=2)
     assert "once more" in said(capfd, "again", "box", names[0])
+
+
+def test_a_build_that_is_not_offered_yet_is_not_removed(
+    tree: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process has published it, and offers it in a moment."""
+    monkeypatch.setattr(History, "offer", lambda *ignored: 1)
+    said(capfd, "install", "", "arch/x86/boot/bzImage", "System.map")
+    said(capfd, "prune", "--keep", "0")
+    assert len(Store(netboot_folder()).builds()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("pipe", "is no file"), ("vmlinux", "and at most 4096 MB are kept")]
+)
+def test_what_is_no_file_or_too_large_is_refused(
+    tree: Path, capfd: pytest.CaptureFixture[str], name: str, why: str
+) -> None:
+    os.mkfifo("pipe")
+    if name == "vmlinux":
+        with Path("vmlinux").open("wb") as file:
+            file.truncate(5 << 30)
+    image = "pipe" if name == "pipe" else "arch/x86/boot/bzImage"
+    assert why in said(capfd, "install", "", image, "System.map", code=2)
+    assert Store(netboot_folder()).builds() == []
 
 
 def test_the_doctor_is_red_where_nobody_serves(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 import dataclasses
 import hashlib
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,17 @@ def test_what_is_damaged_is_said(tmp_path: Path, sources: dict[str, Path]) -> No
         store.unpack(build, "vmlinux", tmp_path / "out")
     store.path(build, "kernel").unlink()
     assert store.damage(build) == "its kernel cannot be read: No such file or directory"
+
+
+def test_builds_stand_in_their_order_wherever_they_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bzImage").write_bytes(b"kernel")
+    made = []
+    for zone in ("Asia/Tokyo", "America/Los_Angeles", "UTC"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        made.append(Store(tmp_path / "store").publish({"kernel": tmp_path / "bzImage"}, SAID).id)
+    monkeypatch.undo()
+    time.tzset()
+    assert [build.id for build in Store(tmp_path / "store").builds()] == made[::-1]

@@ -278,6 +278,10 @@ class History:
         query = "SELECT * FROM making WHERE machine = ? ORDER BY number DESC LIMIT 1"
         return self._one(Making, query, machine)
 
+    def was_offered(self, build: str) -> bool:
+        """Say whether a build was ever offered to a machine."""
+        return self._one(int, "SELECT 1 FROM offer WHERE build = ? LIMIT 1", build) is not None
+
     def was_booted(self, offer: int) -> bool:
         """Say whether an offer was taken; where bytes got lost it is tried again, MAX_TRIES times in all."""
         taken = "SELECT 1 FROM boot WHERE offer = ? AND outcome <> 'void' UNION ALL"

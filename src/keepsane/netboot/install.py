@@ -50,6 +50,8 @@ def sources(image: Path, system_map: Path) -> dict[str, Path]:
 
 def check_image(image: Path) -> KernelImage:
     """Read what a bzImage says of itself. Raises InputError where it is none, or cut off."""
+    if image.exists() and not image.is_file():  # to open a pipe would wait for ever
+        raise InputError(f"{image} is no file; name arch/x86/boot/bzImage")
     try:
         with image.open("rb") as file:
             head = read_image_head(file.read(HEAD_BYTES))

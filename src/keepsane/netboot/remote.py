@@ -17,7 +17,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,18 +26,7 @@ import zstandard
 
 from keepsane.errors import InputError
 from keepsane.netboot.install import Gathered
-from keepsane.netboot.modules import MAX_DEBUG_BYTES, MAX_MODULES_BYTES
-from keepsane.netboot.store import StoredFile
-
-MAX_BYTES: Mapping[str, int] = {
-    "kernel": 512 << 20,
-    "modules": MAX_MODULES_BYTES,
-    "modules.debug": MAX_DEBUG_BYTES,
-    "vmlinux": 4 << 30,
-    "System.map": 64 << 20,
-    "config": 4 << 20,
-}
-"""The files that a build has, and how large each may be."""
+from keepsane.netboot.store import MAX_BYTES, StoredFile
 
 _MAGIC = b"keepsane-build 1\n"
 _MAX_HEAD_BYTES = 32 << 10

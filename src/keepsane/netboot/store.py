@@ -32,11 +32,23 @@ import zstandard
 
 from keepsane.database import make_private
 from keepsane.errors import InputError
+from keepsane.netboot.modules import MAX_DEBUG_BYTES, MAX_MODULES_BYTES
+from keepsane.words import size_words
 
 SCHEMA = 1
 PACKED = ".zst"
 SERVED = ("kernel", "initrd", "modules")
 """What machines get; these are kept as they are sent, the others packed."""
+
+MAX_BYTES: Mapping[str, int] = {
+    "kernel": 512 << 20,
+    "modules": MAX_MODULES_BYTES,
+    "modules.debug": MAX_DEBUG_BYTES,
+    "vmlinux": 4 << 30,
+    "System.map": 64 << 20,
+    "config": 4 << 20,
+}
+"""The files that a build has, and how large each may be."""
 
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}", re.ASCII)
 _PIECE_BYTES = 1 << 20
@@ -216,10 +228,10 @@ class Store:
                 path.unlink()
 
     def _new_id(self, now_ns: int) -> str:
-        """Name a build by its time, down to the nanosecond: names stand in the order of the builds."""
+        """Name a build by its time in UTC, down to the nanosecond: names stand in the order of the builds."""
         while True:
             seconds, rest = divmod(now_ns, 10**9)
-            name = f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(seconds))}-{rest:08x}"
+            name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(seconds))}-{rest:08x}"
             if not (self.folder / "builds" / name).exists():
                 return name
             now_ns += 1
@@ -233,6 +245,9 @@ class Store:
 
     def _keep(self, half: Path, name: str, source: Path) -> StoredFile:
         written = half / _stored_name(name)
+        if source.stat().st_size > MAX_BYTES[name]:
+            sizes = (size_words(size >> 10) for size in (source.stat().st_size, MAX_BYTES[name]))
+            raise InputError("{} has {}, and at most {} are kept".format(source, *sizes))
         with source.open("rb") as file, written.open("xb") as out:
             size, digest = _copied(file, out, packed=name not in SERVED)
             out.flush()

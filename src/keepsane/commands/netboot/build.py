@@ -18,7 +18,7 @@ from pathlib import Path
 from keepsane.commands.netboot.follow import follow, signals_interrupt
 from keepsane.commands.netboot.install import send_build
 from keepsane.commands.netboot.keep import gather_here, keep, keep_debug, snapshot_here
-from keepsane.commands.netboot.machine import chosen_machine
+from keepsane.commands.netboot.machine import machine_or_none, offered_to_nobody
 from keepsane.errors import HistoryError, InputError, KeepsaneError
 from keepsane.machine.machine import Machine
 from keepsane.netboot.folder import netboot_folder
@@ -27,6 +27,9 @@ from keepsane.netboot.install import ask_git
 from keepsane.netboot.presence import presence_words
 from keepsane.netboot.store import Build
 from keepsane.render.visible import escaped
+
+_NO_RUN = 0
+"""No run of make has this number in the history: what is noted of it is noted nowhere."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Build, publish, offer. Gives make's exit code; raises InputError where there is no kernel then."""
     if host := arguments.to or os.environ.get("KEEPSANE_TO"):
         return _build_for(host, arguments)
-    machine = chosen_machine(arguments.machine)
+    machine = machine_or_none(arguments.machine)
+    if machine is None:
+        return _build_for_nobody(arguments.make)
     with closing(History(netboot_folder())) as history, signals_interrupt():
         revision = ask_git(Path(), "log", "-1", "--format=%h %s")
         number = history.begin(machine.name, escaped(str(Path.cwd())), escaped(revision))
@@ -67,8 +72,25 @@ def _built(make: Sequence[str], history: History, number: int, machine: Machine)
         return code
     with gather_here() as gathered:
         build = keep(gathered, machine, taken, made=True)
-    history.publish(number, build.id)
+    try:
+        history.publish(number, build.id)
+    except HistoryError as error:
+        raise HistoryError(f"{error}; then: keepsane netboot again {machine.name} {build.id}") from error
     return build
+
+
+def _build_for_nobody(make: Sequence[str]) -> int:
+    """Build and keep, where nothing says for which machine: a build of hours is not refused for that."""
+    with signals_interrupt():
+        taken = snapshot_here()
+        code, _ = follow(make, _NO_RUN)
+        if code:
+            return code
+        with gather_here() as gathered:
+            build = keep(gathered, None, taken, made=True)
+    sys.stdout.write(f"{build.release} {build.number} is kept, {offered_to_nobody(build.id)}\n")
+    keep_debug(build)
+    return 0
 
 
 def _build_for(host: str, arguments: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from keepsane.commands.netboot.keep import gather, keep, keep_debug, snapshot_here
-from keepsane.commands.netboot.machine import machine_or_none, meant_name
+from keepsane.commands.netboot.machine import machine_or_none, meant_name, offered_to_nobody
 from keepsane.errors import InputError
 from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
@@ -78,7 +78,7 @@ def _publish(gathered: Gathered, name: str | None, taken: Snapshot | None) -> in
     build = keep(gathered, machine, taken, made=False)
     sys.stdout.write(f"kept {escaped(build.release)} {build.number} as {build.id}\n")
     if machine is None:
-        sys.stdout.write(f"offered to no machine: keepsane netboot again MACHINE {build.id}\n")
+        sys.stdout.write(f"{offered_to_nobody(build.id)}\n")
     else:
         with closing(History(netboot_folder())) as history:
             history.offer(machine.name, build.id)

@@ -44,6 +44,13 @@ def machine_or_none(name: str | None) -> Machine | None:
     return found
 
 
+def offered_to_nobody(build: str) -> str:
+    """Say that nothing told for which machine a build is, and what to type."""
+    known = [machine.name for machine in read_all(machines_folder())[0]]
+    which = f", one of {', '.join(known)}" if known else "; describe one: keepsane netboot edit NAME"
+    return f"offered to no machine: keepsane netboot again MACHINE {build}{which}"
+
+
 def meant_name(name: str | None) -> str:
     """Give the name of the machine that is meant, "" where nothing says one; it may be none's."""
     return name or os.environ.get("KEEPSANE_MACHINE") or ask_git(Path(), "config", "keepsane.machine")

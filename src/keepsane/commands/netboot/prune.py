@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -13,9 +15,11 @@ from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
 from keepsane.netboot.prune import KEEP, MAX_KEPT_BYTES, to_remove
 from keepsane.netboot.source_tree import drop_tree
-from keepsane.netboot.store import Store
+from keepsane.netboot.store import Build, Store
 from keepsane.render.visible import escaped
 from keepsane.words import size_words
+
+_ON_ITS_WAY_SECONDS = 600.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,8 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("--keep and --gigabytes are numbers from 0 on")
     store = Store(netboot_folder())
     with closing(History(netboot_folder())) as history:
-        wanted = history.wanted()
-    builds = store.builds()
+        builds = store.builds()
+        wanted = history.wanted() | _on_their_way(builds, history)
     sizes = [store.size_bytes(build) for build in builds]
     gone = to_remove(builds, wanted, sizes, arguments.keep, arguments.gigabytes << 30)
     store.sweep()
@@ -50,3 +54,10 @@ def run(arguments: argparse.Namespace) -> int:
     if not gone:
         sys.stdout.write("nothing to remove\n")
     return 0
+
+
+def _on_their_way(builds: Sequence[Build], history: History) -> set[str]:
+    """Give the builds that are for a machine and not offered yet: another process is at it."""
+    since = time.time() - _ON_ITS_WAY_SECONDS
+    young = [build for build in builds if build.machine and build.published_seconds > since]
+    return {build.id for build in young if not history.was_offered(build.id)}
