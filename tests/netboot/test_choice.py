@@ -97,6 +97,7 @@ def test_a_kernel_that_misses_its_mark_leads_to_the_good_one_once(history: Histo
     history.call_good("box", "good")
     history.offer("box", "new")
     take(history, choose(history, box()), "first")
+    history.judged("first", Path("/log"), "")
     assert isinstance(choose(history, box()), Wait), "it may still get there"
     history.came_back("box", ADDRESS)
     assert choose(history, box()) == Take("good", None, "boot first")
@@ -107,12 +108,14 @@ def test_a_kernel_that_misses_its_mark_leads_to_the_good_one_once(history: Histo
     assert choose(history, box()) == Take("new", again)
 
 
-@pytest.mark.parametrize("why", ["marked", "nobody watches", "it is the good one"])
+@pytest.mark.parametrize("why", ["marked", "nobody watches", "no console", "it is the good one"])
 def test_what_is_no_missed_mark_leads_nowhere(history: History, why: str) -> None:
     history.call_good("box", "new" if why == "it is the good one" else "good")
     history.offer("box", "new")
     machine = box(watched=why != "nobody watches")
     take(history, choose(history, machine))
+    if why != "no console":
+        history.judged("n", Path("/log"), "")
     if why == "marked":
         assert history.reached_mark("n")
     history.came_back("box", ADDRESS)

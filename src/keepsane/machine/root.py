@@ -19,7 +19,10 @@ def wrong_root(command_line: str, *, has_initrd: bool) -> str | None:
     """Say why a kernel would find no root, None where it may find one."""
     if has_initrd:
         return None
-    root = dict(map(parameter, split(command_line))).get("root")
+    said = dict(map(parameter, split(command_line)))
+    root = said.get("root")
+    if not root and "rdinit" in said:  # it is said to be in the kernel, by CONFIG_INITRAMFS_SOURCE
+        return None
     if not root:
         return "no root= and no initrd: the kernel finds nothing to start; add root=PARTUUID=... or an initrd"
     kind = next((kind for kind in _NEEDS_INITRD if root.startswith(kind)), None)

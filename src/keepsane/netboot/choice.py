@@ -74,8 +74,8 @@ def _cause(machine: Machine, making: Making | None, last: Boot | None) -> str:
 
 
 def _missed_mark(machine: Machine, boot: Boot) -> bool:
-    """Say whether a kernel that has ended did not get as far as it should; without a console nobody knows."""
+    """Say whether a kernel that has ended did not get as far as it should; without a log nobody knows."""
     if boot.outcome == "refused":
         return True
-    is_watched = machine.mark is not None and machine.console is not None
+    is_watched = machine.mark is not None and boot.log != ""
     return is_watched and boot.outcome == "back" and boot.marked_seconds is None
