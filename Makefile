@@ -24,7 +24,8 @@ test: $(VENV)/dev ## the tests that need no virtual machine
 	@$(BIN)/python -m pytest
 
 live: $(VENV)/dev ## boot Debian kernels in QEMU, crash them, explain the logs (fetches 700 MB once)
-	@checks/need qemu-system-x86 ipxe ovmf grub-common grub-pc-bin xorriso busybox-static cpio gcc libc6-dev make binutils llvm xz-utils
+	@checks/need qemu-system-x86 ipxe ovmf grub-common grub-pc-bin xorriso busybox-static cpio gcc libc6-dev make binutils llvm xz-utils \
+		kmod openssl sbsigntool
 	@tests/live/lab setup
 	@tests/live/lab netboot-kernel
 	@$(BIN)/python -m pytest tests/live -m live
