@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+import os
 import random
 import subprocess
 from itertools import pairwise
@@ -36,6 +37,12 @@ def test_the_file_that_is_compiled(written: bytes, line: str, files: int) -> Non
     assert (said.line, said.files) == (line, files)
 
 
+def make(folder: Path) -> subprocess.CompletedProcess[bytes]:
+    """Run make as from a shell: these tests may run below another make, which numbers the ones inside."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return subprocess.run(["make", "-C", folder], capture_output=True, env=environment)
+
+
 def test_pieces_cut_anywhere_say_the_same() -> None:
     written = b"  CC      a.o\r\n  AS [M]  b.o\nx.c:1:2: error: no\n    1 | int\n      |  ^\nbye\n" * 3
     whole = read(written)
@@ -66,7 +73,7 @@ def test_an_error_of_a_header_is_said_once() -> None:
 def test_a_real_compilers_error_has_its_source_line(tmp_path: Path) -> None:
     (tmp_path / "w.c").write_text("int f(void)\n{\n\treturn absent;\n}\n")
     (tmp_path / "Makefile").write_text("w.o: w.c\n\tgcc -c -o w.o w.c\n")
-    ran = subprocess.run(["make", "-C", tmp_path], capture_output=True)
+    ran = make(tmp_path)
     *_, error, source, caret = read(ran.stdout + ran.stderr).errors()[:3]
     assert error.startswith("w.c:3:16: error: ")
     assert source.endswith("return absent;") and caret.strip().startswith("|")
@@ -75,7 +82,7 @@ def test_a_real_compilers_error_has_its_source_line(tmp_path: Path) -> None:
 def test_a_real_linkers_error_is_said_and_not_makes(tmp_path: Path) -> None:
     (tmp_path / "w.c").write_text("int absent(void);\nint main(void) { return absent(); }\n")
     (tmp_path / "Makefile").write_text("w: w.c\n\tgcc -o w w.c\n")
-    ran = subprocess.run(["make", "-C", tmp_path], capture_output=True)
+    ran = make(tmp_path)
     errors = read(ran.stdout + ran.stderr).errors()
     assert "undefined reference to `absent'" in errors[0]
     assert not any("***" in error for error in errors)
@@ -83,11 +90,11 @@ def test_a_real_linkers_error_is_said_and_not_makes(tmp_path: Path) -> None:
 
 def test_what_make_cannot_make_is_said(tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_text("w: no-such.c\n")
-    ran = subprocess.run(["make", "-C", tmp_path], capture_output=True)
+    ran = make(tmp_path)
     assert "*** No rule to make target 'no-such.c'" in read(ran.stderr).errors()[0]
 
 
 def test_a_command_that_fails_silently_is_said_by_make(tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_text("w:\n\t@false\n")
-    ran = subprocess.run(["make", "-C", tmp_path], capture_output=True)
+    ran = make(tmp_path)
     assert read(ran.stderr).errors() == ["make: *** [Makefile:2: w] Error 1"]

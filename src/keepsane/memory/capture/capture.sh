@@ -192,9 +192,9 @@ trap '' HUP INT QUIT TERM # what packs would end by them too
 CDPATH=
 packed=$(
     cd "$work" || exit
-    { { tar -cf - t* || echo tar >&4; } | gzip >&3 || echo gzip >&4; } 4>&1 && echo done
+    { { tar -cf - t* || echo tar >&4; } | gzip >&3 || echo gzip >&4; } 4>&1 && echo 'done'
 )
-[ "$packed" = done ] || give_up "cannot write $out (is the disk full?)"
+[ "$packed" = 'done' ] || give_up "cannot write $out (is the disk full?)"
 is_ours || give_up "$out was replaced by another file meanwhile"
 whole=yes
 echo "$out: $((number + 1)) samples" >&2
