@@ -13,12 +13,10 @@ and so are equal modules of two builds. Whether it is the kernel that wrote a lo
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,11 +24,11 @@ from keepsane.database import make_private
 from keepsane.errors import InputError
 from keepsane.folders import SOURCE_NOTE
 from keepsane.netboot.cpio_read import read_members
-from keepsane.netboot.modules import MAX_DEBUG_BYTES, MAX_MODULES, MODULES_DEBUG
+from keepsane.netboot.lock import locked
+from keepsane.netboot.modules import MAX_DEBUG_BYTES, MAX_MODULES, MODULES_DEBUG, RELEASE
 from keepsane.netboot.store import Build, Store
 
 KEEP = 3
-_RELEASE = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_~-]{0,63}")
 _BUILD_ID = re.compile(r"[0-9a-f]{16,64}")
 _KO = re.compile(r"[\w-]{1,64}\.ko", re.ASCII)
 _HALF = ".half-"
@@ -46,10 +44,10 @@ def unpack_debug(store: Store, build: Build, folder: Path, build_id_of: BuildIdO
     Gives the folder of the build; None where it has no vmlinux, or its release is no name of a folder. Raises
     OSError where there is no room, InputError where what was kept of it is damaged.
     """
-    if build.file("vmlinux") is None or _RELEASE.fullmatch(build.release) is None or ".." in build.release:
+    if build.file("vmlinux") is None or RELEASE.fullmatch(build.release) is None or ".." in build.release:
         return None
     make_private(folder)
-    with _lock(folder):
+    with locked(folder):
         _remove_halves(folder)
         place = folder / "kernels" / build.release / build.id
         if not place.exists():
@@ -136,10 +134,3 @@ def _remove_old(folder: Path) -> None:
 def _remove_halves(folder: Path) -> None:
     for path in folder.glob(f"{_HALF}*"):
         shutil.rmtree(path, ignore_errors=True)
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    with (folder / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

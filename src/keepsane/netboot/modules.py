@@ -31,11 +31,12 @@ MAX_MODULES = 10_000
 MAX_MODULES_BYTES = 1 << 30
 """A machine has to hold the archive in its memory, twice for a moment."""
 MAX_DEBUG_BYTES = 4 << 30
+RELEASE = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_~-]{0,63}")
+"""What may be a folder below lib/modules, and one of ours."""
 
 _INSTALL_SECONDS = 600.0
 _PASSED = re.compile(r"PATH|HOME|TMPDIR|LANG|LC_\w{1,30}|ARCH|CROSS_COMPILE|LLVM|LLVM_IAS|CCACHE_\w{1,30}")
 """An outer make hands down its own flags, and that Kbuild has been set up: this one sets up itself."""
-_RELEASE = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_~-]{0,63}")
 
 
 class Packed(NamedTuple):
@@ -111,7 +112,7 @@ def _install(tree: Path, root: Path) -> None:
 
 
 def _only_release(folder: Path) -> Path:
-    names = [path for path in folder.iterdir() if _RELEASE.fullmatch(path.name)] if folder.is_dir() else []
+    names = [path for path in folder.iterdir() if RELEASE.fullmatch(path.name)] if folder.is_dir() else []
     if len(names) != 1:
         raise InputError(f"make modules_install wrote {len(names)} folders below lib/modules, not one")
     return names[0]

@@ -13,7 +13,6 @@ the next that publishes. A lock keeps two of them apart.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -32,6 +31,7 @@ import zstandard
 
 from keepsane.database import make_private
 from keepsane.errors import InputError
+from keepsane.netboot.lock import locked
 from keepsane.netboot.modules import MAX_DEBUG_BYTES, MAX_MODULES_BYTES
 from keepsane.words import size_words
 
@@ -117,7 +117,7 @@ class Store:
         """
         for place in (self.folder, self.folder / "builds", self.folder / "objects"):
             make_private(place)
-        with self._lock():
+        with locked(self.folder):
             self._sweep()
             half = self.folder / "builds" / f"{_HALF}{os.getpid()}"
             half.mkdir(mode=0o700)
@@ -148,10 +148,14 @@ class Store:
 
     def build(self, name: str) -> Build:
         """Give one build. Raises InputError where there is none of that name."""
-        found = self._read(name) if _ID.fullmatch(name) else None
+        found = self.find(name)
         if found is None:
             raise InputError(f"no build is called {name}; `keepsane netboot history` lists them")
         return found
+
+    def find(self, name: str) -> Build | None:
+        """Give one build, None where there is none of that name."""
+        return self._read(name) if _ID.fullmatch(name) else None
 
     def is_there(self, name: str) -> bool:
         """Say whether a build of that id is kept, whether or not its receipt can be read."""
@@ -210,7 +214,7 @@ class Store:
 
     def remove(self, build: Build) -> None:
         """Forget a build, and its files where no other has them; one that is gone already is no error."""
-        with self._lock():
+        with locked(self.folder):
             with suppress(FileNotFoundError):
                 (self.folder / "builds" / build.id).rename(self.folder / "builds" / f"{_HALF}{build.id}")
             self._sweep()
@@ -218,7 +222,7 @@ class Store:
     def sweep(self) -> None:
         """Remove what a publisher that died left behind, and objects that no build has. Raises OSError."""
         if (self.folder / "objects").is_dir():
-            with self._lock():
+            with locked(self.folder):
                 self._sweep()
 
     def _sweep(self) -> None:
@@ -259,12 +263,6 @@ class Store:
             written.unlink()
             os.link(known, written)
         return StoredFile(name=name, size_bytes=size, sha256=digest)
-
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        with (self.folder / "lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
     def _remove_halves(self) -> None:
         for path in (self.folder / "builds").glob(f"{_HALF}*"):

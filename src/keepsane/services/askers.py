@@ -6,6 +6,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from keepsane.services.room import make_room
+
 RECENT_SECONDS = 10.0
 """A waiting machine asks every four seconds; one that starts anew may have another address after longer."""
 _MAX_CARDS = 1024
@@ -24,8 +26,7 @@ class Askers:
     def starts(self, machine: str, address: str) -> None:
         """Note that a machine asks the first time since it was switched on."""
         self._began.pop((machine, address), None)
-        while len(self._began) >= _MAX_CARDS:
-            del self._began[next(iter(self._began))]
+        make_room(self._began, _MAX_CARDS)
         self._began[machine, address] = time.time()
 
     def since_seconds(self, machine: str, address: str) -> float:
@@ -38,8 +39,7 @@ class Askers:
         known = {
             other: when for other, when in self._asked.pop(mac, {}).items() if now - when < RECENT_SECONDS
         }
-        while len(self._asked) >= _MAX_CARDS:
-            del self._asked[next(iter(self._asked))]
+        make_room(self._asked, _MAX_CARDS)
         others = [other for other in known if other != address][:_MAX_ADDRESSES]
         self._asked[mac] = {**{other: known[other] for other in others}, address: now}
         return others

@@ -18,6 +18,7 @@ from keepsane.machine.machine import Machine
 from keepsane.netboot.boot import Boot, BootFile
 from keepsane.netboot.choice import Take
 from keepsane.netboot.history import History
+from keepsane.services.room import make_room
 from keepsane.services.spans import Spans, with_span
 
 MAX_FLIGHTS = 256
@@ -72,8 +73,7 @@ class Flights:
         mine = [known for known, other in self._open.items() if _is_same(other, flight)]
         for old in mine[: max(0, len(mine) - MAX_OF_ONE + 1)]:
             del self._open[old]
-        while len(self._open) >= MAX_FLIGHTS:
-            del self._open[next(iter(self._open))]
+        make_room(self._open, MAX_FLIGHTS)
         self._open[nonce] = flight
 
     def of(self, nonce: str, address: str) -> Flight | None:

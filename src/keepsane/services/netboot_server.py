@@ -40,6 +40,7 @@ from keepsane.services.askers import Askers
 from keepsane.services.flights import Flight, Flights, new_nonce
 from keepsane.services.machines_kept import MachinesKept
 from keepsane.services.posted import take_post
+from keepsane.services.room import make_room
 
 HOLD_SECONDS = 4.0
 LOOK_SECONDS = 0.05
@@ -147,7 +148,7 @@ class NetbootServer:
             self._askers.starts(machine.name, request.peer)
             self._note_return(machine, request.peer, failure)
         if wanted := request.query.get("b"):
-            if not self._is_kept(wanted):
+            if self._store.find(wanted) is None:
                 return _refused(404)
             return await self._boot(machine, Take(wanted, None), request, again)
         chosen = await self._choose(machine, hold=not _is_first(request))
@@ -170,8 +171,7 @@ class NetbootServer:
         now = time.monotonic()
         if now - self._met.get(mac, -MET_SECONDS) >= MET_SECONDS:
             self._met.pop(mac, None)
-            while len(self._met) >= MAX_STRANGERS:
-                del self._met[next(iter(self._met))]
+            make_room(self._met, MAX_STRANGERS)
             self._met[mac] = now
             with suppress(HistoryError):  # it is told all the same
                 self._history.met(mac, peer)
@@ -182,8 +182,7 @@ class NetbootServer:
     def _tell(self, what: str) -> None:
         """Tell what a machine meets again and again, once; of very much the oldest is forgotten."""
         if what not in self._told:
-            while len(self._told) >= MAX_TOLD:
-                del self._told[next(iter(self._told))]
+            make_room(self._told, MAX_TOLD)
             self._told[what] = None
             self._say(what)
 
@@ -223,8 +222,7 @@ class NetbootServer:
 
     def _last_of(self, machine: Machine) -> str:
         boot = next(iter(self._history.boots(machine.name, most=1)), None)
-        build = self._store.build(boot.build) if boot and self._is_kept(boot.build) else None
-        return last_words(boot, build)
+        return last_words(boot, self._store.find(boot.build) if boot else None)
 
     def _choices(self, machine: Machine) -> list[Choice]:
         """Give the menu: a choice holds for one boot, and changes nothing else."""
@@ -236,17 +234,9 @@ class NetbootServer:
             for number, build in enumerate(self._store.builds(_MENU_BUILDS))
         ]
 
-    def _is_kept(self, build: str) -> bool:
-        try:
-            self._store.build(build)
-        except InputError:
-            return False
-        return True
-
     async def _boot(self, machine: Machine, take: Take, request: Request, again: str) -> Answer:
-        try:
-            build = self._store.build(take.build)
-        except InputError:
+        build = self._store.find(take.build)
+        if build is None:
             return await self._cannot_boot(machine, take, "it is not kept any more", again)
         nonce = new_nonce()
         command_line = self._command_line(machine, nonce, request)

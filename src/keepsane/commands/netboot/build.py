@@ -28,9 +28,6 @@ from keepsane.netboot.presence import presence_words
 from keepsane.netboot.store import Build
 from keepsane.render.visible import escaped
 
-_NO_RUN = 0
-"""No run of make has this number in the history: what is noted of it is noted nowhere."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `keepsane netboot build` takes."""
@@ -83,7 +80,7 @@ def _build_for_nobody(make: Sequence[str]) -> int:
     """Build and keep, where nothing says for which machine: a build of hours is not refused for that."""
     with signals_interrupt():
         taken = snapshot_here()
-        code, _ = follow(make, _NO_RUN)
+        code, _ = follow(make, None)
         if code:
             return code
         with gather_here() as gathered:

@@ -29,8 +29,12 @@ _ENDING_SECONDS = 10.0
 """make removes what is half done before it ends."""
 
 
-def follow(make: Sequence[str], number: int) -> tuple[int, list[str]]:
-    """Run make, note how far it is, and give its exit code and first errors. Raises InputError."""
+def follow(make: Sequence[str], number: int | None) -> tuple[int, list[str]]:
+    """
+    Run make, note how far it is, and give its exit code and first errors. Raises InputError.
+
+    `number` is the run's in the history, None for one that no machine waits for.
+    """
     try:
         ran = subprocess.Popen(
             make,

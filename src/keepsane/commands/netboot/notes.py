@@ -20,8 +20,8 @@ _LAST_SECONDS = 0.5
 class Notes:
     """Writes the newest note of a run of make, a few times a second; those between are never written."""
 
-    def __init__(self, number: int) -> None:
-        """Take the run's number in the history."""
+    def __init__(self, number: int | None) -> None:
+        """Take the run's number in the history, None where nothing is to be written."""
         self._number = number
         self._newest = ""
         self._news = Event()
@@ -48,6 +48,8 @@ class Notes:
             self._news.set()
 
     def _write(self) -> None:
+        if self._number is None:
+            return
         # A screen that lags is no reason to lose a build.
         with suppress(HistoryError), closing(History(netboot_folder())) as history:
             while not self._is_over:

@@ -21,10 +21,10 @@ from keepsane.netboot.folder import netboot_folder
 from keepsane.netboot.history import History
 from keepsane.netboot.presence import serving
 from keepsane.netboot.store import Store
+from keepsane.netboot.ways_in import PORT
 from keepsane.render.visible import escaped
 from keepsane.services.netboot_server import NetbootServer
 
-PORT = 8069
 WAIT_SECONDS = 0.2
 """So long a change of the history waits for another process: every machine waits with it."""
 

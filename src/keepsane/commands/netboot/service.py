@@ -16,9 +16,9 @@ import os
 import sys
 from pathlib import Path
 
-from keepsane.commands.netboot.serve import PORT
 from keepsane.errors import InputError, OutputError
 from keepsane.netboot.unit import NAME, write_unit
+from keepsane.netboot.ways_in import PORT
 from keepsane.render.visible import escaped
 
 

@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     with closing(History(netboot_folder())) as history:
         boot = named_boot(arguments.what, history)
         files = history.files(boot.nonce) if boot else []
-        build = _kept(store, boot.build) if boot else named_build(arguments.what, store, history)
+        build = store.find(boot.build) if boot else named_build(arguments.what, store, history)
         is_pinned = build is not None and build.id in history.pins()
     if arguments.format == "json":
         sys.stdout.write(_json(boot, files, build))
@@ -46,10 +46,6 @@ def run(arguments: argparse.Namespace) -> int:
     lines = [*(_boot(boot, files) if boot else ()), *_build(build, boot, store, pinned=is_pinned)]
     sys.stdout.writelines(f"{escaped(name):<14}{escaped(said)}\n" for name, said in lines if said)
     return 0
-
-
-def _kept(store: Store, name: str) -> Build | None:
-    return next((build for build in store.builds() if build.id == name), None)
 
 
 def _json(boot: Boot | None, files: list[BootFile], build: Build | None) -> str:
